@@ -1,0 +1,60 @@
+/**
+ * Every failure that a person or a program can see, in one closed table. A row says what an HTTP answer looks
+ * like and whether trying again can help. The sentence belongs to the place that throws: it names what was wrong,
+ * the value, and what to do.
+ */
+export const ERROR_TABLE = {
+  invalid_request: { status: 400, retryable: false },
+  invalid_image: { status: 400, retryable: false },
+  image_count_mismatch: { status: 400, retryable: false },
+  context_length_exceeded: { status: 400, retryable: false },
+  unauthorized: { status: 401, retryable: false },
+  not_found: { status: 404, retryable: false },
+  model_not_found: { status: 404, retryable: false },
+  timeout: { status: 408, retryable: true },
+  request_too_large: { status: 413, retryable: false },
+  unsupported_media_type: { status: 415, retryable: false },
+  overloaded: { status: 429, retryable: true },
+  cancelled: { status: 499, retryable: false },
+  invalid_checkpoint: { status: 500, retryable: false },
+  unsupported_model: { status: 500, retryable: false },
+  runtime_failure: { status: 500, retryable: true },
+  out_of_memory: { status: 500, retryable: true },
+  internal: { status: 500, retryable: true },
+  worker_lost: { status: 502, retryable: true },
+  no_worker: { status: 503, retryable: true },
+  shutting_down: { status: 503, retryable: true },
+} as const satisfies Record<string, { status: number; retryable: boolean }>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(ERROR_TABLE, value);
+}
+
+/** The one error class that crosses package borders. `message` is a sentence fit for a user; `cause` is for the log. */
+export class LlavaError extends Error {
+  override readonly name = "LlavaError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get status(): number {
+    return ERROR_TABLE[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERROR_TABLE[this.code].retryable;
+  }
+}
+
+/** Any thrown value as a LlavaError; what we did not foresee becomes `internal` with a sentence that leaks nothing. */
+export function toLlavaError(thrown: unknown): LlavaError {
+  if (thrown instanceof LlavaError) return thrown;
+  return new LlavaError("internal", "The server failed on this request. Its log says why; try again.", {
+    cause: thrown,
+  });
+}
