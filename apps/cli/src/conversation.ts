@@ -1,0 +1,62 @@
+/** What has been said so far and which pictures belong to it; the engine itself remembers nothing between questions. */
+import type { Engine, EngineEvent, GenerateRequest } from "@llava/engine";
+
+type Message = Exclude<GenerateRequest["prompt"], string>[number];
+export type AnswerSettings = Pick<GenerateRequest, "temperature" | "topP" | "topK" | "seed" | "maxTokens">;
+
+const IMAGE = "<image>";
+
+export class Conversation {
+  readonly #engine: Pick<Engine, "generate">;
+  readonly #settings: AnswerSettings;
+  #messages: Message[] = [];
+  #pictures: Uint8Array[] = [];
+  /** Attached, and shown with the next question. */
+  #attached: Uint8Array[] = [];
+
+  constructor(engine: Pick<Engine, "generate">, settings: AnswerSettings) {
+    this.#engine = engine;
+    this.#settings = settings;
+  }
+
+  attach(picture: Uint8Array): void {
+    this.#attached.push(picture);
+  }
+
+  reset(): void {
+    this.#messages = [];
+    this.#pictures = [];
+    this.#attached = [];
+  }
+
+  /**
+   * The engine's events for the next question. The turn becomes part of the conversation when it is answered, also
+   * in part (`signal`); one that fails leaves the conversation as it was and the pictures attached.
+   */
+  async *ask(question: string, signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
+    const messages: Message[] = [...this.#messages, { role: "user", text: this.#withMarkers(question) }];
+    const pictures = [...this.#pictures, ...this.#attached];
+    let answer = "";
+    for await (const event of this.#engine.generate(
+      { ...this.#settings, prompt: messages, images: pictures },
+      signal,
+    )) {
+      if (event.type === "text-delta") answer += event.text;
+      // A turn without a word stays out: in a template it would read as one still to be written.
+      const isSaid = answer.trim() !== "";
+      const isOver = event.type === "finished" || (event.type === "error" && signal.aborted);
+      if (isSaid && isOver) {
+        this.#messages = [...messages, { role: "assistant", text: answer.trim() }];
+        this.#pictures = pictures;
+        this.#attached = [];
+      }
+      yield event;
+    }
+  }
+
+  /** Pictures go before the question, each on its own line; a question that places them itself is left alone. */
+  #withMarkers(question: string): string {
+    if (question.includes(IMAGE)) return question;
+    return `${IMAGE}\n`.repeat(this.#attached.length) + question;
+  }
+}

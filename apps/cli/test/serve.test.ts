@@ -1,0 +1,151 @@
+/** `llava serve` as real processes: everything starts, survives what it should and ends together. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { readBody, readChatStream, type ChatEvent } from "@llava/protocol";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { Llava, llava } from "./llava.ts";
+import { makeTinyFolder, TINY_NAME } from "./tiny-folder.ts";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const SOON = { timeout: 30_000, interval: 50 };
+
+let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
+const started: Llava[] = [];
+beforeAll(async () => {
+  tiny = await makeTinyFolder();
+  // `npm start` builds the page first; here nobody has.
+  if (!existsSync(new URL("../../web/dist/index.html", import.meta.url)))
+    await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT, shell: process.platform === "win32" });
+}, 120_000);
+afterEach(async () => {
+  for (const { child, ended } of started.splice(0)) {
+    child.kill("SIGTERM");
+    await ended;
+  }
+});
+afterAll(() => tiny.remove());
+
+interface Service {
+  readonly llava: Llava;
+  readonly page: string;
+  readonly controller: string;
+  readonly worker: string;
+}
+
+async function serve(...flags: string[]): Promise<Service> {
+  const ports = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
+  const model = ["--model-path", tiny.folder, "--threads", "1", "--heartbeat-interval", "0.2"];
+  const llava = new Llava("serve", ...ports, ...model, "--verbose", ...flags);
+  started.push(llava);
+  await vi.waitFor(() => expect(llava.out).toContain("Ctrl-C"), SOON);
+  const address = (label: RegExp): string => label.exec(llava.out)?.[1] ?? "";
+  return {
+    llava,
+    page: address(/open (http\S+)/),
+    controller: address(/Controller +(http\S+)/),
+    worker: address(/Worker +(http\S+)/),
+  };
+}
+
+/** The process id with which a program signs its log lines; the latest one. */
+function pidOf({ llava }: Service, name: string): number {
+  const lines = [...llava.err.matchAll(new RegExp(`\\[${name}[^\\]]*\\] .*"pid":(\\d+)`, "g"))];
+  return Number(lines.at(-1)?.[1]);
+}
+
+function ask(url: string, body: object, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: TINY_NAME, messages: [{ role: "user", content: "Go on." }], ...body }),
+    signal: signal ?? null,
+  });
+}
+
+async function models(url: string): Promise<string> {
+  return await (await fetch(`${url}/v1/models`)).text();
+}
+
+async function queueLength(url: string): Promise<unknown> {
+  const status: unknown = await (await fetch(`${url}/worker_get_status`, { method: "POST" })).json();
+  return status;
+}
+
+describe("llava serve", () => {
+  test("prints one block when all is ready, answers through the page's address, and Ctrl-C ends everything", async () => {
+    const service = await serve();
+    expect(service.llava.out.trim().split("\n")).toHaveLength(8);
+    expect(await models(service.page)).toContain(TINY_NAME);
+    const response = await ask(service.page, { max_tokens: 5 });
+    expect(await response.json()).toMatchObject({ usage: { completion_tokens: 5 } });
+    service.llava.child.kill("SIGINT");
+    expect((await service.llava.ended).code).toBe(0);
+    for (const url of [service.page, service.controller, service.worker])
+      await expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed");
+  });
+
+  test("a client that leaves in the middle frees the worker, through all three hops", async () => {
+    const { page, worker } = await serve();
+    const client = new AbortController();
+    const response = await ask(page, { stream: true, max_tokens: 900 }, client.signal);
+    await response.body?.getReader().read();
+    expect(await queueLength(worker)).toMatchObject({ queue_length: 1 });
+    client.abort();
+    await vi.waitFor(async () => expect(await queueLength(worker)).toMatchObject({ queue_length: 0 }), SOON);
+  });
+
+  test("a killed worker: its client is told, it leaves the list, it is started again and serves", async () => {
+    const service = await serve();
+    const response = await ask(service.page, { stream: true, max_tokens: 900 });
+    let last: ChatEvent | null = null;
+    for await (const event of readChatStream(readBody(response.body))) {
+      if (last === null) process.kill(pidOf(service, "worker"), "SIGKILL");
+      last = event;
+    }
+    expect(last).toMatchObject({ type: "error", error: { code: "worker_lost" } });
+    await vi.waitFor(async () => expect(await models(service.page)).not.toContain(TINY_NAME), SOON);
+    expect((await ask(service.page, {})).status).toBe(503);
+    await vi.waitFor(() => expect(service.llava.err).toContain("is back on"), SOON);
+    expect(service.llava.err).toContain(`The worker of ${TINY_NAME} was ended by SIGKILL; it is started again in 1 s.`);
+    await vi.waitFor(async () => expect((await ask(service.page, { max_tokens: 3 })).status).toBe(200), SOON);
+  });
+
+  test("without its controller it ends with a sentence and exit 1", async () => {
+    const service = await serve();
+    process.kill(pidOf(service, "controller"), "SIGKILL");
+    const { code, err } = await service.llava.ended;
+    expect(err).toContain("The controller was ended by SIGKILL, so everything was stopped.");
+    expect(code).toBe(1);
+    await expect(fetch(`${service.worker}/health`)).rejects.toThrow("fetch failed");
+  });
+
+  test("killed itself, it leaves no program behind", async () => {
+    const service = await serve();
+    service.llava.child.kill("SIGKILL");
+    for (const url of [service.page, service.controller, service.worker])
+      await vi.waitFor(() => expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed"), SOON);
+  });
+
+  test("a taken port is told with the flag that changes it", async () => {
+    await using taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as AddressInfo;
+    const { code, out, err } = await llava("serve", "--worker-port", "0", "--controller-port", "0", "--port", String(port));
+    expect(err).toMatch(new RegExp(`^Port ${port} for the page is taken by another program\\. .*--port .*\\n$`));
+    expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+
+  test("a model that cannot be loaded ends it with the worker's own sentence", async () => {
+    const ports = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
+    const { code, out, err } = await llava("serve", ...ports, "--model-path", "/no/such/model");
+    expect(err).toContain("The worker of model ended with exit code 1 before it could serve.");
+    expect(err).toContain("There is no folder /no/such/model.");
+    expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+});

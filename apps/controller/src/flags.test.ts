@@ -1,0 +1,33 @@
+import { CommanderError } from "commander";
+import { expect, it } from "vitest";
+import { parseControllerFlags } from "./flags.ts";
+
+it("has LLaVA's ports and method by default", () => {
+  expect(parseControllerFlags([])).toEqual({
+    host: "127.0.0.1",
+    port: 10_000,
+    dispatchMethod: "shortest_queue",
+    heartbeatExpiry: 30,
+    drainTimeout: 5,
+    logLevel: "info",
+  });
+});
+
+it("takes the original's flags, a shortened one too", () => {
+  expect(parseControllerFlags(["--host", "0.0.0.0", "--port", "0", "--dispatch", "lottery"])).toMatchObject({
+    host: "0.0.0.0",
+    port: 0,
+    dispatchMethod: "lottery",
+  });
+});
+
+it.each([
+  [["--dispatch-method", "random"], "Allowed choices are lottery, shortest_queue"],
+  [["--port", "70000"], "from 0 to 65535"],
+  [["--heartbeat-expiry", "soon"], "seconds above 0"],
+  [["--colour"], "unknown option '--colour'"],
+])("refuses %j with a sentence", (argv, sentence) => {
+  let said = "";
+  expect(() => parseControllerFlags(argv, (text) => (said += text))).toThrow(CommanderError);
+  expect(said).toContain(sentence);
+});

@@ -1,0 +1,79 @@
+/** The controller's command line: apart from main, so that every flag and refusal can be tested without a process. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { DISPATCH_METHODS, type DispatchMethod } from "./dispatch.ts";
+
+export interface ControllerFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly dispatchMethod: DispatchMethod;
+  /** Seconds. */
+  readonly heartbeatExpiry: number;
+  /** Seconds. */
+  readonly drainTimeout: number;
+  readonly logLevel: string;
+}
+
+const EXAMPLES = `
+Examples:
+  llava controller
+  llava controller --host 0.0.0.0 --port 10000        reachable from other machines, by everyone on the network
+  llava controller --dispatch-method lottery          by speed alone, whatever waits`;
+
+/** @throws CommanderError on a usage error or after --help, with `exitCode` */
+export function parseControllerFlags(
+  argv: readonly string[],
+  write?: (text: string) => void,
+): ControllerFlags {
+  const command = controllerCommand();
+  if (write !== undefined) command.configureOutput({ writeOut: write, writeErr: write });
+  command.parse([...argv], { from: "user" });
+  return command.opts<ControllerFlags>();
+}
+
+function controllerCommand(): Command {
+  return new Command("llava controller")
+    .description("Knows the workers, picks one for each request and relays its answer.")
+    .helpOption("-h, --help", "show this help")
+    .addHelpText("after", EXAMPLES)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .addOption(new Option("--host <name>", "address to listen on").default("127.0.0.1"))
+    .addOption(new Option("--port <number>", "port to listen on, 0 for any").default(10_000).argParser(port))
+    .addOption(
+      // The original's command line takes unambiguous beginnings of flags; this is the one that is long enough to matter.
+      new Option("--dispatch, --dispatch-method <method>", "how a worker is picked")
+        .choices([...DISPATCH_METHODS])
+        .default("shortest_queue"),
+    )
+    .addOption(
+      new Option("--heartbeat-expiry <seconds>", "silence after which a worker is dropped")
+        .default(30)
+        .argParser(seconds),
+    )
+    .addOption(
+      new Option("--drain-timeout <seconds>", "time that running answers get to end when stopped")
+        .default(5)
+        .argParser(seconds),
+    )
+    .addOption(
+      new Option("--log-level <level>", "least important line to log")
+        .default("info")
+        .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+    );
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) {
+    throw new InvalidArgumentError("Give a whole number from 0 to 65535.");
+  }
+  return value;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value <= 0 || value > 86_400) {
+    throw new InvalidArgumentError("Give a number of seconds above 0, up to 86400.");
+  }
+  return value;
+}

@@ -1,0 +1,51 @@
+/** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or the parent's death. */
+import { CommanderError } from "commander";
+import type { FastifyBaseLogger } from "fastify";
+import { pino } from "pino";
+import { createController, type Controller } from "./app.ts";
+import { parseControllerFlags, type ControllerFlags } from "./flags.ts";
+
+async function main(): Promise<void> {
+  const flags = parseControllerFlags(process.argv.slice(2));
+  const log: FastifyBaseLogger = pino({ level: flags.logLevel });
+  const controller = createController({
+    dispatchMethod: flags.dispatchMethod,
+    heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
+    log,
+  });
+  endOrderly(controller, flags, log);
+  const address = await controller.app.listen({ host: flags.host, port: flags.port });
+  log.info({ address }, "ready");
+  process.send?.({ type: "ready", address });
+}
+
+function endOrderly(controller: Controller, flags: ControllerFlags, log: FastifyBaseLogger): void {
+  let isEnding = false;
+  const end = (reason: string): void => {
+    if (isEnding) return;
+    isEnding = true;
+    log.info({ reason }, "stopping");
+    controller.shutdown(flags.drainTimeout * 1000).then(
+      () => process.exit(0),
+      (err: unknown) => {
+        log.error({ err }, "could not stop in order");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  process.on("disconnect", () => end("parent gone"));
+}
+
+main().catch((thrown: unknown) => {
+  if (thrown instanceof CommanderError) process.exit(thrown.exitCode);
+  const isTaken = thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE";
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  process.stderr.write(
+    isTaken
+      ? `The controller's port is taken (${reason}). End the other program, or choose a port with --port.\n`
+      : `The controller could not start: ${reason}.\n`,
+  );
+  process.exit(1);
+});

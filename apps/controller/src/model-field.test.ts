@@ -1,0 +1,46 @@
+import * as fc from "fast-check";
+import { expect, it } from "vitest";
+import { findModel } from "./model-field.ts";
+
+it("finds what JSON.parse finds", () => {
+  const key = fc.constantFrom("model", "mode\\", "a", '"', "modelx");
+  const value = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom("model", '"model":"x"', "\\", "é🎈"));
+  const spacing = fc.constantFrom(0, 1, 3);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(key, value), { maxLength: 6 }),
+      fc.string(),
+      spacing,
+      (fields, name, space) => {
+        const object = Object.fromEntries([...fields.filter(([key]) => key !== "model"), ["model", name]]);
+        const shuffled = Object.fromEntries(Object.entries(object).toReversed());
+        expect(findModel(Buffer.from(JSON.stringify(object, null, space)))).toBe(name);
+        expect(findModel(Buffer.from(JSON.stringify({ messages: [object], ...shuffled }, null, space)))).toBe(
+          name,
+        );
+      },
+    ),
+  );
+});
+
+it.each([
+  ['{"model":"a","model":"b"}', "b"],
+  ['{"mod\\u0065l":"\\u00e9"}', "é"],
+  ['\r\n {"x":{"model":"inner"},"model" : "outer"}', "outer"],
+])("reads %s", (body, name) => {
+  expect(findModel(Buffer.from(body))).toBe(name);
+});
+
+it.each([
+  ["", "must be a JSON object"],
+  ['["model","x"]', "must be a JSON object"],
+  ['{"x":{"model":"inner"}}', "is missing"],
+  ['{"x":"model"}', "is missing"],
+  ['{"model":null}', "must be a model's name"],
+  ['{"model":{"a":"b"}}', "must be a model's name"],
+  ['{"model":"a', "ends inside a text"],
+  ['{"model":"\\', "ends inside a text"],
+  [`{"model":"${"x".repeat(2000)}"}`, "must be a model's name"],
+])("refuses %s", (body, sentence) => {
+  expect(() => findModel(Buffer.from(body))).toThrow(sentence);
+});

@@ -1,0 +1,74 @@
+/**
+ * Finds `model` in a request's bytes, the one thing that routing needs. Apart because parsing a body of many megabytes of
+ * picture only to pass it on would hold up every other stream; this jumps from quote to quote.
+ */
+import { LlavaError } from "@llava/protocol";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const MAX_NAME_BYTES = 1024;
+
+/**
+ * The outermost object's `model` (the last one, as `JSON.parse` would take). Nothing else is checked: the worker reads the
+ * body whole. `invalid_request` when there is no such text.
+ */
+export function findModel(body: Buffer): string {
+  const start = skipSpace(body, 0);
+  if (body[start] !== OPEN_OBJECT) throw new LlavaError("invalid_request", "The body must be a JSON object.");
+  const at = findLastValue(body, start, "model");
+  if (at === null)
+    throw new LlavaError("invalid_request", "The field model is missing; it must be a model's name.");
+  const name = body[at] === QUOTE ? readText(body, at, endOfText(body, at)) : null;
+  if (name === null) throw new LlavaError("invalid_request", "The field model must be a model's name.");
+  return name;
+}
+
+/** Where the value of the outermost object's last such key begins. */
+function findLastValue(body: Buffer, start: number, key: string): number | null {
+  let found: number | null = null;
+  let depth = 0;
+  for (let at = start; at < body.length; at += 1) {
+    const byte = body[at] ?? 0;
+    if (byte === QUOTE) {
+      const end = endOfText(body, at);
+      const colon = skipSpace(body, end + 1);
+      if (depth === 1 && body[colon] === COLON && readText(body, at, end) === key)
+        found = skipSpace(body, colon + 1);
+      at = end;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth += 1;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth -= 1;
+  }
+  return found;
+}
+
+/** The index of the quote that ends the text that begins at `start`. */
+function endOfText(body: Buffer, start: number): number {
+  for (let end = body.indexOf(QUOTE, start + 1); end >= 0; end = body.indexOf(QUOTE, end + 1)) {
+    let backslashes = 0;
+    while (body[end - 1 - backslashes] === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return end;
+  }
+  throw new LlavaError("invalid_request", "The body is not JSON: it ends inside a text.");
+}
+
+/** The text between two quotes, escapes resolved; null when it is longer than any name or not JSON. */
+function readText(body: Buffer, start: number, end: number): string | null {
+  if (end - start > MAX_NAME_BYTES) return null;
+  try {
+    const text: unknown = JSON.parse(body.toString("utf8", start, end + 1));
+    return typeof text === "string" ? text : null;
+  } catch {
+    return null;
+  }
+}
+
+function skipSpace(body: Buffer, start: number): number {
+  let at = start;
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
+  return at;
+}

@@ -1,0 +1,130 @@
+/** How the controller talks to workers: connections, time limits and size limits in one place. */
+import {
+  LlavaError,
+  parseModelList,
+  parseWorkerStatus,
+  type ModelCard,
+  type WorkerStatus,
+} from "@llava/protocol";
+import { Agent, request, type Dispatcher } from "undici";
+
+/** As in the original: a worker that does not say how it is within this time is taken for dead. */
+const PROBE_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+/**
+ * Longest silence of a worker, before the first byte and between bytes. The original gives 5 s, less than a large prompt
+ * takes on a CPU; ten minutes end only what is truly stuck. A dead worker shows by its connection, long before.
+ */
+const SILENCE_TIMEOUT_MS = 600_000;
+const MAX_PROBE_BYTES = 1 << 20;
+
+const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_SOCKET",
+]);
+
+export class WorkerClient {
+  /** One connection per request: a kept one that the worker closes just now would look like a dead worker. */
+  readonly #agent = new Agent({
+    pipelining: 0,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    headersTimeout: SILENCE_TIMEOUT_MS,
+    bodyTimeout: SILENCE_TIMEOUT_MS,
+  });
+
+  async status(address: string): Promise<WorkerStatus> {
+    const { statusCode, body } = await this.#probe(address, "/worker_get_status", "POST");
+    if (statusCode !== 200)
+      throw new LlavaError("worker_lost", `The worker ${address} answered HTTP ${statusCode}.`);
+    return parseWorkerStatus(body);
+  }
+
+  /** Its model cards; null when it knows only LLaVA's own endpoints. */
+  async models(address: string): Promise<readonly ModelCard[] | null> {
+    const { statusCode, body } = await this.#probe(address, "/v1/models", "GET");
+    if (statusCode === 404 || statusCode === 405) return null;
+    if (statusCode !== 200)
+      throw new LlavaError("worker_lost", `The worker ${address} answered HTTP ${statusCode}.`);
+    return parseModelList(body).data;
+  }
+
+  /** Resolves when the headers are here; the body is read as fast as its reader wants. */
+  async post(
+    address: string,
+    path: string,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    return request(urlOf(address, path), {
+      method: "POST",
+      dispatcher: this.#agent,
+      body,
+      headers: { ...headers },
+      signal,
+    });
+  }
+
+  /** Ends what is still under way. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #probe(
+    address: string,
+    path: string,
+    method: "GET" | "POST",
+  ): Promise<{ readonly statusCode: number; readonly body: unknown }> {
+    const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+    const response = await request(urlOf(address, path), { method, dispatcher: this.#agent, signal });
+    if (response.statusCode !== 200) {
+      await response.body.dump();
+      return { statusCode: response.statusCode, body: null };
+    }
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of bytesOf(response.body)) {
+      length += chunk.length;
+      if (length > MAX_PROBE_BYTES)
+        throw new LlavaError("worker_lost", `The worker ${address} sent too much on ${path}.`);
+      chunks.push(chunk);
+    }
+    return { statusCode: 200, body: JSON.parse(Buffer.concat(chunks).toString("utf8")) };
+  }
+}
+
+/** Whether the error says that the worker is not there, or no longer. A body cut off by a close is a parser's error. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === "HTTPParserError") return true;
+  if ("code" in error && typeof error.code === "string" && CONNECTION_FAILURES.has(error.code)) return true;
+  if (error instanceof AggregateError) return error.errors.some((inner) => isConnectionFailure(inner));
+  return error.cause !== undefined && isConnectionFailure(error.cause);
+}
+
+/** Whether the worker was silent for longer than its time limit. */
+export function isSilence(error: unknown): boolean {
+  return (
+    error instanceof Error && (error.name === "HeadersTimeoutError" || error.name === "BodyTimeoutError")
+  );
+}
+
+/** A response's body typed as what it is, chunks of bytes. */
+export async function* bytesOf(body: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of body) {
+    if (chunk instanceof Uint8Array) yield chunk;
+  }
+}
+
+function urlOf(address: string, path: string): string {
+  return address.replace(/\/+$/, "") + path;
+}

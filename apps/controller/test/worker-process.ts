@@ -1,0 +1,14 @@
+/** A worker as a process of its own, to be killed: it streams words without end and says over IPC where it listens. */
+import { createServer } from "node:http";
+import { encodeSseJson, textChunk, completionHead } from "@llava/protocol";
+import { listen } from "./stand-in.ts";
+
+const head = completionHead("m");
+const server = createServer((request, response) => {
+  request.resume();
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const words = setInterval(() => response.write(encodeSseJson(textChunk(head, "red "))), 20);
+  response.on("close", () => clearInterval(words));
+});
+process.send?.({ type: "ready", address: await listen(server) });
+process.on("disconnect", () => process.exit(0));

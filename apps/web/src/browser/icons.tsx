@@ -1,0 +1,39 @@
+/** The page's few icons, drawn for it: strokes on a grid of 24 in the colour of the text around. */
+import type { ComponentChildren, JSX } from "preact";
+
+function icon(children: ComponentChildren): () => JSX.Element {
+  return () => (
+    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      {children}
+    </svg>
+  );
+}
+
+export const SendIcon = icon(<path d="M12 19V5M6 11l6-6 6 6" />);
+export const StopIcon = icon(<rect x="7" y="7" width="10" height="10" rx="2" class="filled" />);
+export const CloseIcon = icon(<path d="M7 7l10 10M17 7L7 17" />);
+export const NewChatIcon = icon(<path d="M12 5v14M5 12h14" />);
+export const RetryIcon = icon(<path d="M19 12a7 7 0 1 1-2.2-5.1M19 4v4.5h-4.5" />);
+export const DownIcon = icon(<path d="M12 5v14M6 13l6 6 6-6" />);
+export const ChevronIcon = icon(<path d="M7 10l5 5 5-5" />);
+export const WarningIcon = icon(<path d="M12 8v5M12 16.5v.01M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17Z" />);
+export const ParametersIcon = icon(<path d="M4 8h9M19 8h1M4 16h1M11 16h9M16 5.5v5M8 13.5v5" />);
+export const PictureIcon = icon(
+  <>
+    <rect x="3.5" y="4.5" width="17" height="15" rx="3" />
+    <circle cx="9" cy="10" r="1.6" />
+    <path d="M4 17l5-4 3.5 2.5L16 12l4.5 4" />
+  </>,
+);
+
+export function Emblem(): JSX.Element {
+  return (
+    <svg class="emblem" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path
+        fill-rule="evenodd"
+        d="M12 1.5c3.4 4.4 7.5 8 7.5 13a7.5 7.5 0 0 1-15 0c0-5 4.1-8.6 7.5-13Zm0 9.25a4 4 0 1 0 0 8 4 4 0 0 0 0-8Z"
+      />
+      <circle cx="12.9" cy="13.9" r="1.7" />
+    </svg>
+  );
+}

@@ -1,0 +1,49 @@
+/** The pictures that the page brings along, each with questions worth asking; made by scripts/samples.ts. */
+import { readPicture } from "./picture.ts";
+import type { Picture } from "./picture.ts";
+
+export interface Sample {
+  /** Below /samples/. */
+  readonly file: string;
+  /** Two or three words under the thumbnail. */
+  readonly title: string;
+  /** What the picture shows, for those who do not see it. */
+  readonly alt: string;
+  /** A word of truth about the picture, such as "never seen in training". */
+  readonly badge?: string;
+  readonly questions: readonly string[];
+}
+
+/** An empty list when the server has no samples: the page works without. */
+export async function loadSamples(): Promise<readonly Sample[]> {
+  try {
+    const response = await fetch("/samples/samples.json");
+    return response.ok ? parseSamples(await response.json()) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Throws `PictureError` when the file does not come. */
+export async function loadSamplePicture(sample: Sample): Promise<Picture> {
+  const response = await fetch(sampleUrl(sample));
+  const file = new File([await response.blob()], sample.file, { type: "image/png" });
+  return { ...(await readPicture(file)), sample };
+}
+
+export function sampleUrl(sample: Sample): string {
+  return `/samples/${sample.file}`;
+}
+
+/** Our own file: what has not the right shape is left out. */
+export function parseSamples(body: unknown): readonly Sample[] {
+  return Array.isArray(body) ? body.filter(isSample) : [];
+}
+
+function isSample(value: unknown): value is Sample {
+  if (typeof value !== "object" || value === null) return false;
+  const { file, title, alt, badge, questions } = value as Partial<Record<keyof Sample, unknown>>;
+  const isText = (text: unknown): boolean => typeof text === "string" && text !== "";
+  const isBadge = badge === undefined || isText(badge);
+  return isText(file) && isText(title) && isText(alt) && isBadge && Array.isArray(questions) && questions.every(isText);
+}

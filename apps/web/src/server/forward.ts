@@ -1,0 +1,131 @@
+/**
+ * The way from this server to the controller, apart because it alone holds connections to another process: requests go
+ * on byte for byte, answers come back byte for byte, and who leaves on one side is gone on the other.
+ */
+import { Readable } from "node:stream";
+
+import { LlavaError, REQUEST_ID_HEADER, encodeSseJson, errorBody } from "@llava/protocol";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Agent, request as send } from "undici";
+import type { Dispatcher } from "undici";
+
+/** A prompt may wait for a free slot and be long; a stream sends pings meanwhile, a plain answer sends nothing. */
+const ANSWER_TIMEOUT_MS = 10 * 60_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const MAX_CONNECTIONS = 256;
+
+/** What the controller may say about its answer; everything else in the header is this server's own. */
+const KEPT_HEADERS = ["content-type", "cache-control", "retry-after", "x-accel-buffering"] as const;
+
+export interface Forwarder extends AsyncDisposable {
+  /** Sends the request to the same path of the controller and its answer to the browser. Throws `LlavaError`. */
+  forward(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
+  /** Ends the answers that are under way; each stream says so in its last event. */
+  stop(): void;
+}
+
+export function createForwarder(controllerUrl: string): Forwarder {
+  const dispatcher = new Agent({
+    connections: MAX_CONNECTIONS,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    headersTimeout: ANSWER_TIMEOUT_MS,
+    bodyTimeout: ANSWER_TIMEOUT_MS,
+  });
+  const stopping = new AbortController();
+  return {
+    async forward(request, reply) {
+      const left = whenBrowserLeaves(reply);
+      const signal = AbortSignal.any([left, stopping.signal]);
+      const answer = await ask(controllerUrl, request, { dispatcher, signal });
+      reply.code(answer.statusCode);
+      for (const name of KEPT_HEADERS) {
+        const value = answer.headers[name];
+        if (value !== undefined) reply.header(name, value);
+      }
+      const isStream = String(answer.headers["content-type"]).startsWith("text/event-stream");
+      if (!isStream) return reply.send(answer.body);
+      const events = relayEvents(answer.body, left, stopping.signal);
+      return reply.send(Readable.from(events, { objectMode: false }));
+    },
+    stop: () => stopping.abort(),
+    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+  };
+}
+
+interface Way {
+  readonly dispatcher: Dispatcher;
+  readonly signal: AbortSignal;
+}
+
+async function ask(controllerUrl: string, request: FastifyRequest, way: Way): Promise<Dispatcher.ResponseData> {
+  const { accept, "content-type": contentType } = request.headers;
+  const headers: Record<string, string> = { [REQUEST_ID_HEADER]: request.id };
+  if (accept !== undefined) headers["accept"] = accept;
+  if (contentType !== undefined) headers["content-type"] = contentType;
+  const body = Buffer.isBuffer(request.body) ? request.body : null;
+  try {
+    return await send(controllerUrl + request.url, { ...way, method: method(request), headers, body });
+  } catch (thrown) {
+    if (way.signal.aborted) throw stopped(thrown);
+    throw unreachable(controllerUrl, thrown);
+  }
+}
+
+function method(request: FastifyRequest): "GET" | "POST" {
+  return request.method === "POST" ? "POST" : "GET";
+}
+
+/** Aborted when the connection closes before the whole answer was written. */
+function whenBrowserLeaves(reply: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) left.abort();
+  });
+  return left.signal;
+}
+
+/**
+ * The controller's events as they are. When they break off between two events, one more says why; when they break off
+ * inside an event the connection breaks too, for nothing can be said in the middle of a line.
+ */
+async function* relayEvents(
+  body: AsyncIterable<Uint8Array>,
+  left: AbortSignal,
+  stopping: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let isBetweenEvents = true;
+  try {
+    for await (const bytes of body) {
+      yield bytes;
+      isBetweenEvents = endsWithEmptyLine(bytes);
+    }
+  } catch (thrown) {
+    if (left.aborted || !isBetweenEvents) throw thrown;
+    const error = stopping.aborted ? stopped(thrown) : brokenOff(thrown);
+    yield Buffer.from(encodeSseJson(errorBody(error)));
+  }
+}
+
+function endsWithEmptyLine(bytes: Uint8Array): boolean {
+  const newline = 10;
+  return bytes.at(-1) === newline && bytes.at(-2) === newline;
+}
+
+function unreachable(controllerUrl: string, cause: unknown): LlavaError {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "UND_ERR_HEADERS_TIMEOUT") {
+    const minutes = ANSWER_TIMEOUT_MS / 60_000;
+    return new LlavaError("timeout", `The controller gave no answer within ${minutes} minutes. Try again.`, { cause });
+  }
+  const sentence = `The controller at ${controllerUrl} does not answer. Start it with "llava controller", then try again.`;
+  return new LlavaError("no_worker", sentence, { cause });
+}
+
+function brokenOff(cause: unknown): LlavaError {
+  const sentence = "The connection to the controller broke in the middle of the answer. Try again.";
+  return new LlavaError("worker_lost", sentence, { cause });
+}
+
+function stopped(cause: unknown): LlavaError {
+  return new LlavaError("shutting_down", "The web server is stopping. Try again in a moment.", { cause });
+}

@@ -1,0 +1,67 @@
+/** The web server as a process: flags, listening, the word to the parent that it is ready, a clean end. */
+import { LlavaError } from "@llava/protocol";
+import { Command, InvalidArgumentError } from "commander";
+import { pino } from "pino";
+
+import { createApp } from "./app.ts";
+
+interface Flags {
+  readonly host: string;
+  readonly port: number;
+  readonly controllerUrl: string;
+  readonly logLevel: string;
+}
+
+await main().catch((thrown: unknown) => {
+  process.stderr.write(`llava web: ${sentenceOf(thrown)}\n`);
+  process.exit(1);
+});
+
+async function main(): Promise<void> {
+  const flags = readFlags();
+  const logger = pino({ name: "web", level: flags.logLevel }, pino.destination(2));
+  const app = await createApp({ controllerUrl: flags.controllerUrl, logger });
+  let isStopping = false;
+  const stop = (): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    void app.close().then(() => process.exit(0));
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("disconnect", stop);
+  const address = await app.listen({ host: flags.host, port: flags.port });
+  if (process.send) process.send({ type: "ready", address });
+  else process.stdout.write(`The page is at ${address}\n`);
+}
+
+function readFlags(): Flags {
+  const command = new Command("llava web")
+    .description("Serves the page and hands its questions to the controller.")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--port <number>", "port to listen on; 0 takes a free one", port, 7860)
+    .option("--controller, --controller-url <url>", "where the controller is", httpUrl, "http://127.0.0.1:10000")
+    .option("--log-level <level>", "trace, debug, info, warn, error or silent", "warn");
+  return command.parse().opts<Flags>();
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= 65_535) return value;
+  throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+}
+
+/** The URL without a slash at the end. */
+function httpUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url.href.replace(/\/+$/, "");
+  throw new InvalidArgumentError("It must be an address like http://127.0.0.1:10000.");
+}
+
+function sentenceOf(thrown: unknown): string {
+  if (thrown instanceof LlavaError) return thrown.message;
+  if (thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE") {
+    return "The port is in use already. End the other program, or choose another port with --port.";
+  }
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

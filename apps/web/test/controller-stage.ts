@@ -1,0 +1,170 @@
+/**
+ * A controller for tests of the page: real HTTP and the real wire, but the test says what is answered and when. The
+ * real controller and a real worker stand behind the page in the whole system's own tests.
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import {
+  SSE_DONE,
+  SSE_HEADERS,
+  chatTimings,
+  chatUsage,
+  completionHead,
+  createModelCard,
+  encodeSse,
+  encodeSseJson,
+  errorBody,
+  finishChunk,
+  modelListBody,
+  parseChatRequest,
+  roleChunk,
+  textChunk,
+  usageChunk,
+} from "@llava/protocol";
+import type { ChatRequest, LlavaError, ModelCard } from "@llava/protocol";
+
+export const CARD = `---
+license: apache-2.0
+---
+# LLaVA demo
+
+A small LLaVA that answers questions about drawings of shapes and characters.
+
+## Limits
+
+It was trained only on drawings and never saw a photograph, so its answers about one are guesses.
+`;
+
+export function card(id: string): ModelCard {
+  return createModelCard(id, 1_700_000_000, { context_length: 512, tokens_per_image: 64, card: CARD });
+}
+
+/** One question that arrived, and the ways to answer it. */
+export class Exchange {
+  readonly requestId: string;
+  readonly contentType: string;
+  readonly bytes: Buffer;
+  readonly request: ChatRequest;
+  /** Resolves when the asking side leaves before the end. */
+  readonly left: Promise<void>;
+  readonly #response: ServerResponse;
+  readonly #head = completionHead("llava-demo");
+
+  constructor(incoming: IncomingMessage, bytes: Buffer, response: ServerResponse) {
+    this.requestId = String(incoming.headers["x-request-id"]);
+    this.contentType = String(incoming.headers["content-type"]);
+    this.bytes = bytes;
+    this.request = parseChatRequest(JSON.parse(bytes.toString()));
+    this.#response = response;
+    this.left = new Promise((resolve) => {
+      response.once("close", () => {
+        if (!response.writableFinished) resolve();
+      });
+    });
+  }
+
+  /** The first chunk, without words. */
+  begin(): this {
+    this.#response.writeHead(200, SSE_HEADERS);
+    this.#response.write(encodeSseJson(roleChunk(this.#head)));
+    return this;
+  }
+
+  say(text: string): this {
+    this.#response.write(encodeSseJson(textChunk(this.#head, text)));
+    return this;
+  }
+
+  /** Word by word. */
+  async speak(text: string, delayMs: number): Promise<this> {
+    for (const word of text.split(/(?<= )/)) {
+      if (this.#response.destroyed) break;
+      this.say(word);
+      await sleep(delayMs);
+    }
+    return this;
+  }
+
+  finish(): void {
+    const usage = chatUsage({ promptTokens: 83, imageTokens: 64, completionTokens: 9 });
+    const timings = chatTimings({ queueMs: 1, encodeMs: 60, prefillMs: 80, decodeMs: 160, firstTokenMs: 310 });
+    this.#response.write(encodeSseJson(finishChunk(this.#head, "stop")));
+    this.#response.write(encodeSseJson(usageChunk(this.#head, usage, timings)));
+    this.#response.end(encodeSse(SSE_DONE));
+  }
+
+  /** An error in the middle of the stream, as the wire has it. */
+  fail(error: LlavaError): void {
+    this.#response.end(encodeSseJson(errorBody(error)));
+  }
+
+  refuse(error: LlavaError): void {
+    this.#response.writeHead(error.status, { "content-type": "application/json" });
+    this.#response.end(JSON.stringify(errorBody(error)));
+  }
+
+  /** As if the process were killed. */
+  breakOff(): void {
+    this.#response.destroy();
+  }
+
+  /** Bytes as they are, in the middle of an answer. */
+  write(bytes: string): this {
+    this.#response.write(bytes);
+    return this;
+  }
+}
+
+export class ControllerStage implements AsyncDisposable {
+  models: readonly ModelCard[] = [card("llava-demo")];
+  answer: (exchange: Exchange) => void | Promise<void> = (exchange) => exchange.begin().say("Yes.").finish();
+  readonly exchanges: Exchange[] = [];
+  #server: Server | null = null;
+  #port = 0;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Listens; a second time on the same port as before. */
+  async open(): Promise<this> {
+    const server = createServer((incoming, response) => void this.#serve(incoming, response));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    const address = server.address();
+    if (address !== null && typeof address === "object") this.#port = address.port;
+    this.#server = server;
+    return this;
+  }
+
+  /** All connections end at once, as when the process dies. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    if (!server) return;
+    const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (incoming.url === "/v1/models") {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify(modelListBody(this.models)));
+      return;
+    }
+    const parts: Buffer[] = [];
+    for await (const part of incoming) parts.push(part);
+    const exchange = new Exchange(incoming, Buffer.concat(parts), response);
+    this.exchanges.push(exchange);
+    await this.answer(exchange);
+  }
+}

@@ -1,0 +1,18 @@
+/** How the page is bundled: one script and one style sheet, nothing inline, so that the strict content policy holds. */
+import { fileURLToPath } from "node:url";
+
+import { defineConfig } from "vite";
+
+const CONTROLLER = "http://127.0.0.1:10000";
+
+export default defineConfig({
+  root: fileURLToPath(new URL("src/browser/", import.meta.url)),
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  build: {
+    outDir: fileURLToPath(new URL("dist/", import.meta.url)),
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { "/v1": CONTROLLER } },
+});

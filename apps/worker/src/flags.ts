@@ -1,0 +1,160 @@
+/** The worker's command line: apart from main, so that every flag and refusal can be tested without a process. */
+import { Command, InvalidArgumentError, Option } from "commander";
+
+export interface WorkerFlags {
+  readonly host: string;
+  readonly port: number;
+  /** Advertised to the controller; derived from host and port when absent. */
+  readonly workerAddress?: string;
+  readonly controllerAddress: string;
+  readonly modelPath: string;
+  readonly modelName?: string;
+  readonly device: string;
+  readonly convMode?: string;
+  readonly threads?: number;
+  readonly limitModelConcurrency: number;
+  readonly register: boolean;
+  /** Seconds. */
+  readonly heartbeatInterval: number;
+  /** Seconds. */
+  readonly drainTimeout: number;
+  readonly logLevel: string;
+}
+
+/** Flags of the original that name things this version cannot do; each says so by name instead of being ignored. */
+const NOT_YET: readonly (readonly [string, string])[] = [
+  [
+    "--load-8bit",
+    "weights cannot be quantized to 8 bits yet. Leave the flag out; the checkpoint is served as it is",
+  ],
+  [
+    "--load-4bit",
+    "weights cannot be quantized to 4 bits yet. Leave the flag out; the checkpoint is served as it is",
+  ],
+  [
+    "--model-base [path]",
+    "LoRA and projector-only checkpoints cannot be put on a base model yet. Merge them first and give the merged folder to --model-path",
+  ],
+];
+
+/** Flags of the original that change nothing here; accepted so that old start scripts keep working. */
+const WITHOUT_EFFECT = ["--multi-modal", "--use-flash-attn", "--stream-interval <tokens>"];
+
+const EXAMPLES = `
+Examples:
+  llava worker --model-path ./llava-v1.5-7b-hf
+  llava worker --model-path ./my-model --model-name my-model --port 40001
+  llava worker --model-path ./my-model --device cuda:1 --controller http://10.0.0.5:10000 --host 0.0.0.0
+  llava worker --model-path ./my-model --no-register       serve alone, without a controller`;
+
+/** @throws CommanderError on a usage error or after --help, with `exitCode` */
+export function parseWorkerFlags(argv: readonly string[], write?: (text: string) => void): WorkerFlags {
+  const command = workerCommand();
+  if (write) command.configureOutput({ writeOut: write, writeErr: write });
+  command.parse(argv, { from: "user" });
+  return command.opts<WorkerFlags>();
+}
+
+function workerCommand(): Command {
+  const command = new Command("llava worker")
+    .description("Serves one model over HTTP and reports to a controller.")
+    .helpOption("-h, --help", "show this help")
+    .addHelpText("after", EXAMPLES)
+    .allowExcessArguments(false)
+    .exitOverride();
+  addServing(command);
+  addModel(command);
+  for (const [flags, sentence] of NOT_YET) command.addOption(refused(flags, sentence));
+  for (const flags of WITHOUT_EFFECT) command.addOption(new Option(flags).hideHelp());
+  return command;
+}
+
+function addServing(command: Command): void {
+  command
+    .addOption(new Option("--host <name>", "address to listen on").default("127.0.0.1"))
+    .addOption(new Option("--port <number>", "port to listen on").default(40_000).argParser(port))
+    .addOption(
+      new Option(
+        "--worker, --worker-address <url>",
+        "address that the controller calls (default: from host and port)",
+      ).argParser(httpUrl),
+    )
+    .addOption(
+      new Option("--controller, --controller-address <url>", "controller to report to")
+        .default("http://127.0.0.1:10000")
+        .argParser(httpUrl),
+    )
+    .addOption(new Option("--no-register", "report to no controller"))
+    .addOption(
+      new Option("--limit-model-concurrency <number>", "requests that run at the same time")
+        .default(5)
+        .argParser(whole(1, 1024)),
+    )
+    .addOption(
+      new Option("--heartbeat-interval <seconds>", "time between reports").default(15).argParser(seconds),
+    )
+    .addOption(
+      new Option("--drain-timeout <seconds>", "time that running answers get to end when stopped")
+        .default(30)
+        .argParser(seconds),
+    )
+    .addOption(
+      new Option("--log-level <level>", "least important line to log")
+        .default("info")
+        .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+    );
+}
+
+function addModel(command: Command): void {
+  command
+    .requiredOption("--model-path <folder>", "folder of a LLaVA checkpoint in Hugging Face layout")
+    .option("--model-name <name>", "name to serve it under (default: from the folder's name)")
+    .addOption(
+      new Option("--device <device>", "cpu, cuda, cuda:N or webgpu").default("cpu").argParser(device),
+    )
+    .option("--conversation, --conv-mode <template>", "conversation template (default: the model's own)")
+    .addOption(
+      new Option("--threads <number>", "CPU threads (default: all cores)").argParser(whole(1, 1024)),
+    );
+}
+
+function refused(flags: string, sentence: string): Option {
+  const name = flags.split(" ")[0];
+  return new Option(flags).hideHelp().argParser(() => {
+    throw new InvalidArgumentError(`${name} is known, but ${sentence}.`);
+  });
+}
+
+function port(text: string): number {
+  return whole(0, 65_535)(text);
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value <= 0 || value > 86_400)
+    throw new InvalidArgumentError("Give a number of seconds above 0, up to 86400.");
+  return value;
+}
+
+/** @returns the address without a trailing slash, so that a path can be appended */
+function httpUrl(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username)
+    throw new InvalidArgumentError("Give an address such as http://10.0.0.5:10000.");
+  return url.href.replace(/\/+$/, "");
+}
+
+function device(text: string): string {
+  if (!/^(cpu|cuda(:\d{1,2})?|webgpu)$/.test(text))
+    throw new InvalidArgumentError("Give cpu, cuda, cuda:N or webgpu.");
+  return text;
+}

@@ -1,0 +1,208 @@
+/** Lowers a model definition to ONNX Runtime's fused operators, with weights that stay in the checkpoint's files. */
+import {
+  add,
+  cast,
+  describe,
+  dimAt,
+  type DType,
+  gatherRows,
+  gelu,
+  type Graph,
+  GraphError,
+  greaterOrEqual,
+  max,
+  mul,
+  pad,
+  reshape,
+  sizeAt,
+  slice,
+  type Tensor,
+  transpose,
+  where,
+} from "@llava/onnx";
+import type { AttentionHeads, Operations } from "./operations.ts";
+import { rotaryTables } from "./rotary.ts";
+
+/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
+export interface StoredTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** File name inside the checkpoint's folder. */
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface WeightSource {
+  get(name: string): StoredTensor;
+}
+
+/** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
+export interface CacheInputs {
+  /** [batch] int32: index of the last token of each row, that is its length after this run minus one. */
+  readonly lastPositions: Tensor;
+  /** Scalar int32: the longest row's length after this run. */
+  readonly totalLength: Tensor;
+  /** Per layer, [batch, kvHeads, capacity, headSize] float32. */
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  readonly contextLength: number;
+  readonly ropeTheta: number;
+}
+
+const CONTRIB = "com.microsoft";
+const STORED_DTYPES: Readonly<Record<string, DType>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+
+export class ServingOperations implements Operations {
+  readonly #g: Graph;
+  readonly #weights: WeightSource;
+  readonly #cache: CacheInputs | undefined;
+  readonly #known = new Map<string, Tensor>();
+  /** The caches as they are after the run, [key, value] per layer. */
+  readonly present: { readonly key: Tensor; readonly value: Tensor }[] = [];
+  #rotary: { cos: Tensor; sin: Tensor } | undefined;
+
+  constructor(graph: Graph, weights: WeightSource, cache?: CacheInputs) {
+    this.#g = graph;
+    this.#weights = weights;
+    this.#cache = cache;
+  }
+
+  /** float32, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
+  weight(name: string, shape: readonly number[]): Tensor {
+    return cast(this.#g, this.#stored(name, shape), "float32");
+  }
+
+  linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
+    const g = this.#g;
+    const weight = this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]);
+    const product = g.apply("FusedMatMul", [x, weight], { dtype: "float32", shape: x.shape.with(-1, outputSize) }, {
+      domain: CONTRIB,
+      attributes: { transB: { int: 1 } },
+    });
+    return bias ? add(g, product, this.weight(`${name}.bias`, [outputSize])) : product;
+  }
+
+  embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
+    return cast(this.#g, gatherRows(this.#g, this.#stored(name, [rows, width]), ids), "float32");
+  }
+
+  patches(pixels: Tensor, name: string, { size, patch, hidden }: { size: number; patch: number; hidden: number }): Tensor {
+    const g = this.#g;
+    const grid = size / patch;
+    const batch = dimAt(pixels, 0);
+    const kernel = this.weight(name, [hidden, 3, patch, patch]);
+    const map = g.apply("Conv", [pixels, kernel], { dtype: "float32", shape: [batch, hidden, grid, grid] }, {
+      attributes: { kernel_shape: { ints: [patch, patch] }, strides: { ints: [patch, patch] } },
+    });
+    return transpose(g, reshape(g, map, [batch, hidden, grid * grid]), [0, 2, 1]);
+  }
+
+  prependZeroRow(x: Tensor): Tensor {
+    return pad(this.#g, x, 1, 0, 1);
+  }
+
+  withFirstRow(table: Tensor, row: Tensor): Tensor {
+    return add(this.#g, table, pad(this.#g, reshape(this.#g, row, [1, sizeAt(row, 0)]), 0, sizeAt(table, 0) - 1, 0));
+  }
+
+  dropRows(x: Tensor, start: number): Tensor {
+    return slice(this.#g, x, start, sizeAt(x, 1), 1);
+  }
+
+  add(a: Tensor, b: Tensor): Tensor {
+    return add(this.#g, a, b);
+  }
+
+  mul(a: Tensor, b: Tensor): Tensor {
+    return mul(this.#g, a, b);
+  }
+
+  gelu(x: Tensor): Tensor {
+    return gelu(this.#g, x);
+  }
+
+  swish(x: Tensor, alpha: number): Tensor {
+    return this.#g.apply("QuickGelu", [x], x, { domain: CONTRIB, attributes: { alpha: { float: alpha } } });
+  }
+
+  layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
+    const size = sizeAt(x, -1);
+    const inputs = [x, this.weight(`${name}.weight`, [size]), this.weight(`${name}.bias`, [size])];
+    return this.#g.apply("LayerNormalization", inputs, x, { attributes: { axis: { int: -1 }, epsilon: { float: epsilon } } });
+  }
+
+  rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
+    return this.#g.apply("SimplifiedLayerNormalization", [x, this.weight(`${name}.weight`, [sizeAt(x, -1)])], x, {
+      attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
+    });
+  }
+
+  /** Outputs 1 and 2 of the operator are statistics that its CPU kernel leaves out. */
+  addThenRmsNorm(stream: Tensor, x: Tensor, name: string, epsilon: number): { stream: Tensor; normed: Tensor } {
+    const statistic = { dtype: "float32", shape: x.shape.with(-1, 1) } as const;
+    const weight = this.weight(`${name}.weight`, [sizeAt(x, -1)]);
+    const [normed, , , sum] = this.#g.node("SkipSimplifiedLayerNormalization", [x, stream, weight], [x, statistic, statistic, x], {
+      domain: CONTRIB,
+      attributes: { epsilon: { float: epsilon } },
+    });
+    if (!normed || !sum) throw new GraphError("SkipSimplifiedLayerNormalization has four outputs.");
+    return { stream: sum, normed };
+  }
+
+  attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+    return this.#g.apply("MultiHeadAttention", [q, k, v], q, { domain: CONTRIB, attributes: { num_heads: { int: heads } } });
+  }
+
+  causalAttention(q: Tensor, k: Tensor, v: Tensor, layer: number, { heads, kvHeads, headSize }: AttentionHeads): Tensor {
+    const cache = this.#cache;
+    const key = cache?.keys[layer];
+    const value = cache?.values[layer];
+    if (!cache || !key || !value) throw new GraphError(`Layer ${layer} attends causally, but the graph has no KV cache for it.`);
+    const { cos, sin } = this.#rotaryTables(cache, headSize);
+    const inputs = [q, k, v, key, value, cache.lastPositions, cache.totalLength, cos, sin];
+    const [output, presentKey, presentValue] = this.#g.node("GroupQueryAttention", inputs, [q, key, value], {
+      domain: CONTRIB,
+      attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+    });
+    if (!output || !presentKey || !presentValue) throw new GraphError("GroupQueryAttention has three outputs.");
+    this.present.push({ key: presentKey, value: presentValue });
+    return output;
+  }
+
+  pickRows(x: Tensor, indices: Tensor, width: number): Tensor {
+    return gatherRows(this.#g, reshape(this.#g, x, ["rows", width]), indices);
+  }
+
+  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor, hidden: number): Tensor {
+    const g = this.#g;
+    const none = g.constant("int64", [], BigInt64Array.of(0n));
+    const isPicture = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
+    const picked = gatherRows(g, features, max(g, featureRows, none));
+    if (dimAt(picked, -1) !== hidden) throw new GraphError(`${describe(features)} does not fit ${describe(embeddings)}.`);
+    return where(g, isPicture, picked, embeddings);
+  }
+
+  #rotaryTables(cache: CacheInputs, headSize: number): { cos: Tensor; sin: Tensor } {
+    if (this.#rotary) return this.#rotary;
+    const { cos, sin } = rotaryTables(cache.contextLength, headSize, cache.ropeTheta);
+    const shape = [cache.contextLength, headSize / 2];
+    this.#rotary = { cos: this.#g.constant("float32", shape, cos), sin: this.#g.constant("float32", shape, sin) };
+    return this.#rotary;
+  }
+
+  #stored(name: string, shape: readonly number[]): Tensor {
+    const known = this.#known.get(name);
+    if (known) return known;
+    const entry = this.#weights.get(name);
+    const dtype = STORED_DTYPES[entry.dtype];
+    if (!dtype) throw new GraphError(`${name} is stored as ${entry.dtype}; F32, F16 and BF16 can be served.`);
+    if (entry.shape.join() !== shape.join()) {
+      throw new GraphError(`${name} is [${entry.shape.join(", ")}] in the checkpoint, but its config.json asks for [${shape.join(", ")}].`);
+    }
+    const { file, offset, length } = entry;
+    const tensor = this.#g.external(name, dtype, shape, { location: file, offset, length });
+    this.#known.set(name, tensor);
+    return tensor;
+  }
+}

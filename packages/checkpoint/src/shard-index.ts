@@ -1,0 +1,45 @@
+/** model.safetensors.index.json: which file of a sharded checkpoint holds which tensor. */
+import { z } from "zod";
+import { damaged, quoted } from "./damaged.ts";
+import { parseStrictJson } from "./strict-json.ts";
+import { MAX_TENSORS } from "./tensor-entry.ts";
+
+/** Stored tensor name to bare file name. */
+export type ShardIndex = ReadonlyMap<string, string>;
+
+const MAX_DEPTH = 4;
+/** The largest published checkpoints have a few hundred. */
+const MAX_SHARDS = 1000;
+/** No separator, no leading dot: such a name cannot leave the folder. */
+const BARE_FILE_NAME = /^[\w][\w.-]{0,200}\.safetensors$/;
+
+/** `path` is for sentences only. Throws `invalid_checkpoint`. */
+export function parseShardIndex(path: string, text: string): ShardIndex {
+  const shards = new Map<string, string>();
+  for (const [name, file] of Object.entries(weightMap(path, text))) {
+    if (typeof file !== "string" || !BARE_FILE_NAME.test(file)) {
+      const found = typeof file === "string" ? quoted(file) : "no text";
+      throw damaged(
+        path,
+        `it puts tensor ${quoted(name)} into ${found}, which is not the name of a safetensors file`,
+      );
+    }
+    shards.set(name, file);
+  }
+  const files = new Set(shards.values()).size;
+  if (shards.size === 0) throw damaged(path, "its weight_map is empty");
+  if (shards.size > MAX_TENSORS) throw damaged(path, `it lists more than ${MAX_TENSORS} tensors`);
+  if (files > MAX_SHARDS) throw damaged(path, `it lists ${files} files; at most ${MAX_SHARDS} are read`);
+  return shards;
+}
+
+function weightMap(path: string, text: string): Record<string, unknown> {
+  try {
+    return indexSchema.parse(parseStrictJson(text, MAX_DEPTH)).weight_map;
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? cause.message.slice(0, 200) : "it has no object weight_map";
+    throw damaged(path, `it is not the JSON it should be: ${reason}`, cause);
+  }
+}
+
+const indexSchema = z.looseObject({ weight_map: z.looseObject({}) });

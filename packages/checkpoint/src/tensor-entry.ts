@@ -1,0 +1,50 @@
+/** One tensor of a checkpoint as its file describes it: apart because reader, index and writer share it. */
+
+/** Bytes of one element. The dtypes of the safetensors format that whole bytes can hold; no others are indexed. */
+export const BYTES_PER_ELEMENT = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  U16: 2,
+  I16: 2,
+  F16: 2,
+  BF16: 2,
+  U32: 4,
+  I32: 4,
+  F32: 4,
+  U64: 8,
+  I64: 8,
+  F64: 8,
+} as const;
+
+export type StoredDType = keyof typeof BYTES_PER_ELEMENT;
+
+/** What `Checkpoint.read` turns into float32. */
+export type ReadableDType = "F32" | "F16" | "BF16";
+
+export interface TensorEntry {
+  /** Canonical name; see tensor-names.ts. */
+  readonly name: string;
+  readonly dtype: StoredDType;
+  /** Row-major; `[]` is a scalar. */
+  readonly shape: readonly number[];
+  /** Bare name of a file inside the checkpoint's folder. */
+  readonly file: string;
+  /** Of the first element, bytes from the start of the file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+export function isReadable(dtype: StoredDType): dtype is ReadableDType {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16";
+}
+
+/** More axes than any architecture has; a longer shape is an attack or damage. */
+export const MAX_AXES = 8;
+/** Of one file and of all shards together. The largest published language models have a few thousand. */
+export const MAX_TENSORS = 100_000;
+/** A hundred thousand tensors need about 20 MB of header. */
+export const MAX_HEADER_BYTES = 25_000_000;

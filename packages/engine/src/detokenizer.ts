@@ -1,0 +1,79 @@
+/** Token ids → text deltas that never end in half a character and never give away half a stop string. */
+
+/** What the detokenizer needs of a tokenizer. */
+export interface TokenText {
+  /** The UTF-8 bytes that an id adds; a character may be spread over several ids. */
+  tokenBytes(id: number): Uint8Array;
+  /** Ids that are no words of an answer. */
+  readonly specialIds: ReadonlySet<number>;
+  /** The tokenizer writes a space in front of every text; the answer goes without it. */
+  readonly stripsLeadingSpace: boolean;
+}
+
+export interface Delta {
+  /** What may be shown now; may be empty. */
+  readonly text: string;
+  /** The answer ended at a stop string, which is not part of the text. */
+  readonly isStopped: boolean;
+}
+
+export class Detokenizer {
+  readonly #tokens: TokenText;
+  readonly #stops: readonly string[];
+  /** Keeps the bytes of half a character until the rest comes. */
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #isAtStart: boolean;
+  /** Decoded, not yet shown: the longest tail that could still grow into a stop string. */
+  #held = "";
+
+  constructor(tokens: TokenText, stops: readonly string[]) {
+    this.#tokens = tokens;
+    this.#stops = stops.filter((stop) => stop !== "");
+    this.#isAtStart = tokens.stripsLeadingSpace;
+  }
+
+  push(id: number): Delta {
+    if (this.#tokens.specialIds.has(id)) return this.#release("");
+    return this.#release(this.#decode(this.#tokens.tokenBytes(id)));
+  }
+
+  /** What is still held when the answer ends for another reason. */
+  finish(): Delta {
+    const { text, isStopped } = this.#release(this.#decoder.decode());
+    const rest = this.#held;
+    this.#held = "";
+    return { text: text + rest, isStopped };
+  }
+
+  #decode(bytes: Uint8Array): string {
+    const text = this.#decoder.decode(bytes, { stream: true });
+    if (!this.#isAtStart || text === "") return text;
+    this.#isAtStart = false;
+    return text.startsWith(" ") ? text.slice(1) : text;
+  }
+
+  #release(text: string): Delta {
+    const pending = this.#held + text;
+    const stopAt = earliestStop(pending, this.#stops);
+    if (stopAt !== undefined) {
+      this.#held = "";
+      return { text: pending.slice(0, stopAt), isStopped: true };
+    }
+    const heldLength = Math.max(0, ...this.#stops.map((stop) => overlap(pending, stop)));
+    this.#held = pending.slice(pending.length - heldLength);
+    return { text: pending.slice(0, pending.length - heldLength), isStopped: false };
+  }
+}
+
+function earliestStop(text: string, stops: readonly string[]): number | undefined {
+  const found = stops.map((stop) => text.indexOf(stop)).filter((index) => index !== -1);
+  return found.length > 0 ? Math.min(...found) : undefined;
+}
+
+/** Length of the longest tail of `text` that is a proper beginning of `stop`. */
+function overlap(text: string, stop: string): number {
+  for (let length = Math.min(text.length, stop.length - 1); length > 0; length--) {
+    if (text.endsWith(stop.slice(0, length))) return length;
+  }
+  return 0;
+}

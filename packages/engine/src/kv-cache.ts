@@ -1,0 +1,81 @@
+/** Where keys and values live: one pair of buffers a layer, written in place, grown in steps. */
+import type { ModelDescription } from "@llava/model";
+import type { Session, Value } from "@llava/runtime";
+
+type Text = Pick<ModelDescription["text"], "layers" | "kvHeads" | "headSize" | "contextLength">;
+
+/** Capacity grows by this many positions, so that a few requests do not each allocate anew. */
+const GROWTH = 256;
+
+export interface LayerCache {
+  /** [slots, kvHeads, capacity, headSize] */
+  readonly key: Value;
+  readonly value: Value;
+}
+
+/**
+ * A slot holds one sequence. The buffers are as long as the longest sequence so far needed, never as long as the
+ * model's whole context up front: at 7B that would be gigabytes.
+ */
+export class KvCache implements Disposable {
+  readonly slots: number;
+  readonly #session: Session;
+  readonly #text: Text;
+  readonly #free: number[];
+  #layers: readonly LayerCache[] = [];
+  #capacity = 0;
+
+  constructor(session: Session, text: Text, slots: number) {
+    this.#session = session;
+    this.#text = text;
+    this.slots = slots;
+    this.#free = Array.from({ length: slots }, (_, slot) => slot);
+  }
+
+  get layers(): readonly LayerCache[] {
+    return this.#layers;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  get freeSlots(): number {
+    return this.#free.length;
+  }
+
+  /** A free slot, or undefined when all are taken. */
+  take(): number | undefined {
+    return this.#free.shift();
+  }
+
+  release(slot: number): void {
+    if (this.#free.includes(slot)) throw new Error(`Slot ${slot} was released twice.`);
+    this.#free.push(slot);
+  }
+
+  /** Room for `positions` in every slot. What the slots hold is lost when it has to grow; true if it did. */
+  reserve(positions: number): boolean {
+    if (positions <= this.#capacity) return false;
+    const { layers, kvHeads, headSize, contextLength } = this.#text;
+    const capacity = Math.min(contextLength, Math.ceil(positions / GROWTH) * GROWTH);
+    this.#disposeLayers();
+    const allocate = (): Value => this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]);
+    this.#layers = Array.from({ length: layers }, () => ({ key: allocate(), value: allocate() }));
+    this.#capacity = capacity;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposeLayers();
+    this.#capacity = 0;
+  }
+
+  #disposeLayers(): void {
+    for (const { key, value } of this.#layers) {
+      key[Symbol.dispose]();
+      value[Symbol.dispose]();
+    }
+    this.#layers = [];
+  }
+}

@@ -1,0 +1,57 @@
+/** Where each pixel of the model's square comes from: plain arithmetic, apart from the filter that does the work. */
+import type { PixelDescription } from "./description.ts";
+
+/**
+ * The picture lies at `offset` on a canvas; the canvas is resized; a square of `size` is cut out of the result.
+ * All values in pixels. A padded picture has a canvas larger than itself and no cut, any other the reverse.
+ */
+export interface Placement {
+  readonly canvasWidth: number;
+  readonly canvasHeight: number;
+  readonly offsetX: number;
+  readonly offsetY: number;
+  readonly resizedWidth: number;
+  readonly resizedHeight: number;
+  readonly cropLeft: number;
+  readonly cropTop: number;
+  readonly size: number;
+}
+
+/**
+ * "pad": LLaVA's expand2square, centred with a floor. "crop": CLIP's processor, the shorter edge to `size` exactly,
+ * the longer one truncated, then the centre.
+ */
+export function placePicture(
+  width: number,
+  height: number,
+  { size, shape }: Pick<PixelDescription, "size" | "shape">,
+): Placement {
+  if (shape === "pad") {
+    const side = Math.max(width, height);
+    return {
+      canvasWidth: side,
+      canvasHeight: side,
+      offsetX: Math.floor((side - width) / 2),
+      offsetY: Math.floor((side - height) / 2),
+      resizedWidth: size,
+      resizedHeight: size,
+      cropLeft: 0,
+      cropTop: 0,
+      size,
+    };
+  }
+  const longer = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
+  const resizedWidth = width <= height ? size : longer;
+  const resizedHeight = width <= height ? longer : size;
+  return {
+    canvasWidth: width,
+    canvasHeight: height,
+    offsetX: 0,
+    offsetY: 0,
+    resizedWidth,
+    resizedHeight,
+    cropLeft: Math.floor((resizedWidth - size) / 2),
+    cropTop: Math.floor((resizedHeight - size) / 2),
+    size,
+  };
+}

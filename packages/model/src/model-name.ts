@@ -1,0 +1,13 @@
+/** How a path becomes a model's name: a rule of LLaVA's that clients and template tables rely on. */
+
+/**
+ * The last part of the path, or the last two joined by "_" when the last is a training checkpoint
+ * ("/a/b/checkpoint-500/" is "b_checkpoint-500"). LLaVA's get_model_name_from_path, which knows "/" only;
+ * here "\" divides too, for Windows.
+ */
+export function modelNameFromPath(path: string): string {
+  const parts = path.split(/[\\/]+/).filter((part) => part !== "");
+  const last = parts.at(-1) ?? "";
+  const parent = parts.at(-2);
+  return last.startsWith("checkpoint-") && parent !== undefined ? `${parent}_${last}` : last;
+}

@@ -1,0 +1,170 @@
+/** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
+import { encodeModel } from "./model-proto.ts";
+import { describe, elementCount, GraphError, type DType, type Shape, type Tensor } from "./tensor.ts";
+
+export type Attribute =
+  | { readonly int: number }
+  | { readonly float: number }
+  | { readonly string: string }
+  | { readonly ints: readonly number[] };
+
+export interface GraphNode {
+  readonly op: string;
+  /** "" is ONNX's own operator set, "com.microsoft" ONNX Runtime's. */
+  readonly domain: string;
+  /** null leaves an optional input out. */
+  readonly inputs: readonly (Tensor | null)[];
+  readonly outputs: readonly Tensor[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+export type ConstantData = Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
+
+/** Bytes of an initializer that stay in a file: weights are served from the checkpoint itself. */
+export interface ExternalData {
+  /** File name relative to the folder that the session is given. */
+  readonly location: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface Initializer {
+  readonly tensor: Tensor;
+  readonly content: { readonly data: ConstantData } | { readonly external: ExternalData };
+}
+
+export interface GraphOutput {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** Upstream gradients, one for each output (undefined: none reached it) → gradients of the inputs that need one. */
+export type Pullback = (
+  upstream: readonly (Tensor | undefined)[],
+  needs: (input: Tensor) => boolean,
+) => readonly (Tensor | undefined)[];
+
+/** One differentiable step of the forward pass, recorded in order. */
+export interface TapeEntry {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly pullback: Pullback;
+}
+
+/** Output specification of a node: its element type and shape. */
+export interface Spec {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+export class Graph {
+  readonly name: string;
+  readonly inputs: Tensor[] = [];
+  readonly initializers: Initializer[] = [];
+  readonly nodes: GraphNode[] = [];
+  readonly outputs: GraphOutput[] = [];
+  readonly tape: TapeEntry[] = [];
+  readonly #names = new Set<string>();
+  readonly #produced = new Set<string>();
+  readonly #smallConstants = new Map<string, Tensor>();
+  #counter = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** A value fed at every run. */
+  input(name: string, dtype: DType, shape: Shape): Tensor {
+    const tensor = { name: this.#claim(name), dtype, shape: [...shape] };
+    this.inputs.push(tensor);
+    return tensor;
+  }
+
+  /** Data baked into the model. Small constants with equal content are one initializer. */
+  constant(dtype: DType, shape: readonly number[], data: ConstantData): Tensor {
+    if (elementCount(shape) !== data.length) {
+      throw new GraphError(`A constant of shape [${shape.join(", ")}] needs ${elementCount(shape)} elements, got ${data.length}.`);
+    }
+    const key = data.length <= 16 ? `${dtype}[${shape.join(",")}]${data.join(",")}` : undefined;
+    const known = key === undefined ? undefined : this.#smallConstants.get(key);
+    if (known) return known;
+    const tensor = { name: this.#claim(this.#fresh("const")), dtype, shape: [...shape] };
+    this.initializers.push({ tensor, content: { data } });
+    if (key !== undefined) this.#smallConstants.set(key, tensor);
+    return tensor;
+  }
+
+  /** A float32 scalar. */
+  scalar(value: number): Tensor {
+    return this.constant("float32", [], Float32Array.of(value));
+  }
+
+  /** An int64 vector, the form in which ONNX takes shapes, axes and indices. */
+  ints(values: readonly number[]): Tensor {
+    return this.constant("int64", [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** A weight whose bytes stay in a file beside the model. */
+  external(name: string, dtype: DType, shape: readonly number[], external: ExternalData): Tensor {
+    const tensor = { name: this.#claim(name), dtype, shape: [...shape] };
+    this.initializers.push({ tensor, content: { external } });
+    return tensor;
+  }
+
+  /** Appends an operator; the outputs get fresh names. */
+  node(
+    op: string,
+    inputs: readonly (Tensor | null)[],
+    specs: readonly Spec[],
+    options: { readonly domain?: string; readonly attributes?: Readonly<Record<string, Attribute>> } = {},
+  ): Tensor[] {
+    for (const input of inputs) {
+      if (input && !this.#names.has(input.name)) throw new GraphError(`${op} reads ${describe(input)}, which is not of graph ${this.name}.`);
+    }
+    const outputs = specs.map((spec) => ({ name: this.#claim(this.#fresh(op)), dtype: spec.dtype, shape: [...spec.shape] }));
+    for (const output of outputs) this.#produced.add(output.name);
+    this.nodes.push({ op, domain: options.domain ?? "", inputs: [...inputs], outputs, attributes: options.attributes ?? {} });
+    return outputs;
+  }
+
+  /** Appends an operator with one output. */
+  apply(
+    op: string,
+    inputs: readonly (Tensor | null)[],
+    spec: Spec,
+    options: { readonly domain?: string; readonly attributes?: Readonly<Record<string, Attribute>> } = {},
+  ): Tensor {
+    const [output] = this.node(op, inputs, [spec], options);
+    if (!output) throw new GraphError(`${op} made no output.`);
+    return output;
+  }
+
+  /** Remembers how to pull gradients back through what was just appended. */
+  record(inputs: readonly Tensor[], outputs: readonly Tensor[], pullback: Pullback): void {
+    this.tape.push({ inputs, outputs, pullback });
+  }
+
+  /** Names a tensor as a result of the graph. */
+  output(name: string, tensor: Tensor): void {
+    if (this.outputs.some((output) => output.name === name)) throw new GraphError(`Output ${name} is there twice.`);
+    const renameable = this.#produced.has(tensor.name) && !this.outputs.some((output) => output.tensor === tensor);
+    this.outputs.push({ name: this.#claim(name), tensor: renameable ? tensor : this.apply("Identity", [tensor], tensor) });
+  }
+
+  /** The serialized ModelProto. */
+  toBytes(): Uint8Array {
+    return encodeModel(this);
+  }
+
+  #fresh(prefix: string): string {
+    this.#counter += 1;
+    return `${prefix}_${this.#counter}`;
+  }
+
+  #claim(name: string): string {
+    if (this.#names.has(name)) throw new GraphError(`The name ${name} is taken in graph ${this.name}.`);
+    this.#names.add(name);
+    return name;
+  }
+}

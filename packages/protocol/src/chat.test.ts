@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+
+import { CHAT_LIMITS, parseChatRequest } from "./chat.ts";
+import { LlavaError } from "./errors.ts";
+
+const PIXEL = "data:image/png;base64,iVBORw0KGgo=";
+const question = { role: "user", content: "What color is the circle?" };
+const picture = { type: "image_url", image_url: { url: PIXEL } };
+
+function refusal(body: unknown): LlavaError {
+  try {
+    parseChatRequest(body);
+  } catch (thrown) {
+    if (thrown instanceof LlavaError) return thrown;
+    throw thrown;
+  }
+  throw new Error("the body was accepted");
+}
+
+function refused(fields: Record<string, unknown>): string {
+  const error = refusal({ model: "m", messages: [question], ...fields });
+  expect(error.code).toBe("invalid_request");
+  return error.message;
+}
+
+describe("parseChatRequest", () => {
+  it("fills in nothing but stream, usage and stop", () => {
+    expect(parseChatRequest({ model: "m", messages: [question] })).toEqual({
+      model: "m",
+      messages: [{ role: "user", content: [{ type: "text", text: "What color is the circle?" }] }],
+      stream: false,
+      includeUsage: false,
+      stop: [],
+    });
+  });
+
+  it("reads every supported field, the newer name of max_tokens first", () => {
+    const request = parseChatRequest({
+      model: "m",
+      messages: [{ role: "developer", content: "Be brief." }, question],
+      stream: true,
+      stream_options: { include_usage: true },
+      temperature: 0,
+      top_p: 1,
+      top_k: 0,
+      max_tokens: 5,
+      max_completion_tokens: 7,
+      stop: "###",
+      seed: -1,
+    });
+    expect(request).toMatchObject({ stream: true, includeUsage: true, temperature: 0, topP: 1, topK: 0 });
+    expect(request).toMatchObject({ maxTokens: 7, stop: ["###"], seed: -1 });
+    expect(request.messages[0]?.role).toBe("system");
+  });
+
+  it("decodes pictures where they stand", () => {
+    const content = [{ type: "text", text: "first" }, picture, { type: "text", text: "last" }];
+    const part = parseChatRequest({ model: "m", messages: [{ role: "user", content }] }).messages[0]?.content;
+    expect(part?.[1]).toEqual({
+      type: "image",
+      mediaType: "image/png",
+      bytes: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
+    });
+    expect(part?.map(({ type }) => type)).toEqual(["text", "image", "text"]);
+  });
+
+  it("takes null as absent and an assistant's message as our own answers have it", () => {
+    const messages = [question, { role: "assistant", content: "Red.", refusal: null }, question];
+    const request = parseChatRequest({ model: "m", messages, temperature: null, stop: null, tools: null });
+    expect(request.messages).toHaveLength(3);
+    expect(request).not.toHaveProperty("temperature");
+  });
+
+  it.each([
+    [{ temperature: 3 }, "The field temperature must be a number from 0 to 2; it is 3."],
+    [{ temperature: Number.NaN }, "The field temperature must be a number from 0 to 2; it is NaN."],
+    [
+      { temperature: JSON.parse("1e999") },
+      "The field temperature must be a number from 0 to 2; it is Infinity.",
+    ],
+    [{ temperature: "hot" }, 'The field temperature must be a number from 0 to 2; it is "hot".'],
+    [{ top_p: 0 }, "The field top_p must be a number above 0, up to 1; it is 0."],
+    [{ top_k: -1 }, "The field top_k must be a whole number from 0; it is -1."],
+    [{ top_k: 1e308 }, "The field top_k must be a whole number from 0; it is 1e+308."],
+    [{ max_tokens: 0 }, "The field max_tokens must be a whole number from 1; it is 0."],
+    [{ max_tokens: 1.5 }, "The field max_tokens must be a whole number from 1; it is 1.5."],
+    [
+      { seed: 2 ** 31 },
+      "The field seed must be a whole number from -2147483648 to 2147483647; it is 2147483648.",
+    ],
+    [
+      { stop: ["a", "b", "c", "d", "e"] },
+      "The field stop must be a list of at most 4 texts; it is a list of 5.",
+    ],
+    [{ stop: [""] }, 'The field stop[0] must be a text of 1 to 64 characters; it is "".'],
+    [{ messages: [] }, "The field messages must be a list of at least one message; it is a list of 0."],
+    [{ messages: undefined }, "The field messages is missing; it must be a list of messages."],
+    [{ messages: [{ role: "bird", content: "x" }] }, 'must be system, user or assistant; it is "bird".'],
+    [
+      { messages: [{ role: "user", content: 5 }] },
+      "messages[0].content must be a text or a list of parts; it is 5.",
+    ],
+    [{ messages: [{ role: "user" }] }, "messages[0].content is missing"],
+    [{ messages: [{ role: "user", content: [{ type: "audio" }] }] }, "messages[0].content[0]"],
+    [{ messages: [{ ...question, name: "x" }] }, "The field messages[0].name is not known; leave it out."],
+    [{ messages: [{ role: "user", content: "\ud800" }] }, "well-formed Unicode"],
+    [{ stream: "yes" }, 'The field stream must be true or false; it is "yes".'],
+    [{ colour: "red" }, "The field colour is not known; leave it out."],
+    [{ n: 2 }, "The field n is not supported here (it is 2); leave it out."],
+    [{ tools: [{}] }, "The field tools is not supported here (it is a list of 1); leave it out."],
+    [{ response_format: { type: "json_object" } }, "The field response_format is not supported here"],
+    [{ logprobs: true }, "The field logprobs is not supported here"],
+    [{ stream_options: { more: 1 } }, "The field stream_options.more is not known"],
+  ])("refuses %j with a sentence", (fields, sentence) => {
+    expect(refused(fields)).toContain(sentence);
+  });
+
+  it("accepts values of unsupported fields that ask for nothing", () => {
+    const neutral = {
+      n: 1,
+      logprobs: false,
+      tools: [],
+      frequency_penalty: 0,
+      user: "ann",
+      response_format: { type: "text" },
+    };
+    expect(parseChatRequest({ model: "m", messages: [question], ...neutral }).model).toBe("m");
+  });
+
+  it.each([null, 7, "text", []])("refuses %j as a body", (body) => {
+    expect(refusal(body).message).toContain("The body must be a JSON object");
+  });
+
+  it("limits messages, parts, pictures and text", () => {
+    const many = Array.from({ length: CHAT_LIMITS.messages + 1 }, () => question);
+    expect(refused({ messages: many })).toContain("at most 64 messages; it is a list of 65");
+    const part = { type: "text", text: "x" };
+    const parts = Array.from({ length: CHAT_LIMITS.parts + 1 }, () => part);
+    expect(refused({ messages: [{ role: "user", content: parts }] })).toContain("65 parts of content");
+    const pictures = Array.from({ length: CHAT_LIMITS.images + 1 }, () => picture);
+    expect(refused({ messages: [{ role: "user", content: pictures }] })).toContain("9 pictures");
+    const long = "é".repeat(CHAT_LIMITS.textBytes / 2);
+    expect(parseChatRequest({ model: "m", messages: [{ role: "user", content: long }] }).model).toBe("m");
+    expect(refused({ messages: [{ role: "user", content: `${long}x` }] })).toContain("131073 bytes of text");
+  });
+
+  it.each([
+    ["https://example.com/cat.png", "Addresses are not fetched"],
+    ["data:text/html;base64,AAAA", "must be a picture as data:image/"],
+    ["data:image/png;base64,", "is empty"],
+    ["data:image/png;base64,AAA", "not a multiple of 4"],
+    ["data:image/png;base64,AA A", 'has " " at position 2'],
+    ["data:image/png;base64,AA\n=", 'has "\\n" at position 2'],
+    ["data:image/png;base64,AAB=", "ends in stray bits"],
+    ["data:image/png;base64,A===", "at position 1"],
+    ["data:image/png;base64,AA=A", 'has "=" at position 2'],
+    ["data:image/png;base64,AA–A", "at position 2"],
+  ])("refuses the picture %j", (url, sentence) => {
+    const content = [{ type: "image_url", image_url: { url } }];
+    const error = refusal({ model: "m", messages: [{ role: "user", content }] });
+    expect(error.code).toBe("invalid_image");
+    expect(error.message).toContain(sentence);
+    expect(error.message).toContain("messages[0].content[0].image_url.url");
+  });
+});

@@ -1,0 +1,201 @@
+/**
+ * The answers of `POST /v1/chat/completions`, as OpenAI shapes them: chunks of a stream, the whole completion and the
+ * body of an error. Apart so that whoever writes an answer and whoever reads one look at the same page.
+ */
+import { ERROR_TABLE, isErrorCode, LlavaError, type ErrorCode } from "./errors.ts";
+
+export type FinishReason = "stop" | "length";
+
+/** What every chunk of one answer repeats. */
+export interface CompletionHead {
+  /** `chatcmpl-…` */
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+}
+
+export interface ChatChunk extends CompletionHead {
+  readonly object: "chat.completion.chunk";
+  readonly choices: readonly ChatChunkChoice[];
+  readonly usage?: ChatUsage;
+  readonly timings?: ChatTimings;
+}
+
+export interface ChatChunkChoice {
+  readonly index: 0;
+  readonly delta: { readonly role?: "assistant"; readonly content?: string };
+  readonly finish_reason: FinishReason | null;
+}
+
+export interface ChatCompletion extends CompletionHead {
+  readonly object: "chat.completion";
+  readonly choices: readonly [
+    {
+      readonly index: 0;
+      readonly message: { readonly role: "assistant"; readonly content: string };
+      readonly finish_reason: FinishReason;
+    },
+  ];
+  readonly usage: ChatUsage;
+  readonly timings: ChatTimings;
+}
+
+export interface ChatUsage {
+  /** All positions of the prompt, those of pictures included. */
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+  readonly prompt_tokens_details: { readonly image_tokens: number };
+}
+
+/** Milliseconds; `first_token_ms` counts from the arrival of the request. */
+export interface ChatTimings {
+  readonly queue_ms: number;
+  readonly encode_ms: number;
+  readonly prefill_ms: number;
+  readonly decode_ms: number;
+  readonly first_token_ms: number;
+}
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: ErrorCode;
+    readonly param: null;
+  };
+}
+
+/** A head with a fresh id. */
+export function completionHead(model: string, now = Date.now()): CompletionHead {
+  const random = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  );
+  return { id: `chatcmpl-${random.join("")}`, created: Math.floor(now / 1000), model };
+}
+
+/** The first chunk: the role and no words yet. */
+export function roleChunk(head: CompletionHead): ChatChunk {
+  return chatChunk(head, { role: "assistant", content: "" });
+}
+
+export function textChunk(head: CompletionHead, text: string): ChatChunk {
+  return chatChunk(head, { content: text });
+}
+
+export function finishChunk(head: CompletionHead, reason: FinishReason): ChatChunk {
+  return chatChunk(head, {}, reason);
+}
+
+export function chatChunk(
+  head: CompletionHead,
+  delta: ChatChunkChoice["delta"],
+  finishReason: FinishReason | null = null,
+): ChatChunk {
+  return {
+    id: head.id,
+    object: "chat.completion.chunk",
+    created: head.created,
+    model: head.model,
+    choices: [{ index: 0, delta, finish_reason: finishReason }],
+  };
+}
+
+/** The last chunk, after the one with the finish reason: no choices, what it took. */
+export function usageChunk(head: CompletionHead, usage: ChatUsage, timings: ChatTimings): ChatChunk {
+  return {
+    id: head.id,
+    object: "chat.completion.chunk",
+    created: head.created,
+    model: head.model,
+    choices: [],
+    usage,
+    timings,
+  };
+}
+
+/** The whole answer at once, for requests without `stream`. */
+export function chatCompletion(
+  head: CompletionHead,
+  text: string,
+  reason: FinishReason,
+  usage: ChatUsage,
+  timings: ChatTimings,
+): ChatCompletion {
+  return {
+    id: head.id,
+    object: "chat.completion",
+    created: head.created,
+    model: head.model,
+    choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: reason }],
+    usage,
+    timings,
+  };
+}
+
+/** @param counts.promptTokens all positions of the prompt, pictures included. */
+export function chatUsage(counts: {
+  readonly promptTokens: number;
+  readonly imageTokens: number;
+  readonly completionTokens: number;
+}): ChatUsage {
+  return {
+    prompt_tokens: counts.promptTokens,
+    completion_tokens: counts.completionTokens,
+    total_tokens: counts.promptTokens + counts.completionTokens,
+    prompt_tokens_details: { image_tokens: counts.imageTokens },
+  };
+}
+
+export function chatTimings(timings: {
+  readonly queueMs: number;
+  readonly encodeMs: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly firstTokenMs: number;
+}): ChatTimings {
+  return {
+    queue_ms: timings.queueMs,
+    encode_ms: timings.encodeMs,
+    prefill_ms: timings.prefillMs,
+    decode_ms: timings.decodeMs,
+    first_token_ms: timings.firstTokenMs,
+  };
+}
+
+/** The body of an HTTP error, and the data of the event that ends a stream that failed. */
+export function errorBody(error: LlavaError): ErrorBody {
+  return {
+    error: { message: error.message, type: errorType(error.code), code: error.code, param: null },
+  };
+}
+
+/** Headers by which OpenAI's clients decide whether to try again, and when. */
+export function retryHeaders(error: LlavaError): Record<string, string> {
+  if (!error.retryable) return error.status >= 500 ? { "x-should-retry": "false" } : {};
+  return error.status === 429 || error.status === 503 ? { "retry-after": "1", "retry-after-ms": "1000" } : {};
+}
+
+/** The error that a body of `errorBody`'s shape tells of; null when it has another shape. A foreign code becomes `internal`. */
+export function parseErrorBody(body: unknown): LlavaError | null {
+  const error = fieldOf(body, "error");
+  const message = fieldOf(error, "message");
+  if (typeof message !== "string") return null;
+  const code = fieldOf(error, "code");
+  return new LlavaError(isErrorCode(code) ? code : "internal", message);
+}
+
+function errorType(code: ErrorCode): string {
+  const { status } = ERROR_TABLE[code];
+  if (status === 401) return "authentication_error";
+  if (status === 404) return "not_found_error";
+  if (status === 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
+}

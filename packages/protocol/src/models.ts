@@ -1,0 +1,65 @@
+/**
+ * The answer of `GET /v1/models`, apart because workers write it, the controller merges it and the page reads it.
+ * OpenAI's fields, and beside them what a client of ours wants to know about a model.
+ */
+import { z } from "zod";
+
+import { parseBody } from "./parse-body.ts";
+
+export interface ModelCard {
+  readonly id: string;
+  readonly object: "model";
+  /** Unix seconds. */
+  readonly created: number;
+  readonly owned_by: string;
+  /** Absent when the worker speaks only LLaVA's own wire. */
+  readonly context_length?: number;
+  /** Positions that one picture takes in the context. */
+  readonly tokens_per_image?: number;
+  /** Key of the conversation template. */
+  readonly conversation?: string;
+  /** The model card's text (markdown), or null when the folder has none. */
+  readonly card?: string | null;
+}
+
+export interface ModelList {
+  readonly object: "list";
+  readonly data: readonly ModelCard[];
+}
+
+const modelCard = z.object({
+  id: z.string("a model's name").min(1, "a model's name").max(256, "a name of at most 256 characters"),
+  object: z.literal("model", "model"),
+  created: z.number("a time in seconds"),
+  owned_by: z.string("a string"),
+  context_length: z.int("a whole number").positive("a number above 0").exactOptional(),
+  tokens_per_image: z.int("a whole number").min(0, "a number from 0").exactOptional(),
+  conversation: z.string("a template's name").exactOptional(),
+  card: z
+    .string("a text or null")
+    .max(1 << 18, "a text of at most 262144 characters")
+    .nullable()
+    .exactOptional(),
+});
+const modelList = z.object({
+  object: z.literal("list", "list"),
+  data: z.array(modelCard, "a list").max(1024, "a list"),
+});
+
+/** What a worker serves; the fields without which a card says nothing are OpenAI's. */
+export function createModelCard(
+  id: string,
+  created: number,
+  facts: Pick<ModelCard, "context_length" | "tokens_per_image" | "conversation" | "card"> = {},
+): ModelCard {
+  return { id, object: "model", created, owned_by: "llava", ...facts };
+}
+
+export function modelListBody(cards: readonly ModelCard[]): ModelList {
+  return { object: "list", data: cards };
+}
+
+/** Unknown fields of other servers are dropped; a wrong shape is `invalid_request`. */
+export function parseModelList(body: unknown): ModelList {
+  return parseBody(modelList, body);
+}

@@ -1,0 +1,62 @@
+// Calls into the function table: every OrtStatus becomes a RuntimeError here and nowhere else.
+import koffi from "koffi";
+import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./api.ts";
+import { runtimeErrorFromStatus } from "./runtime-error.ts";
+
+/** Calls and throws what the status says. */
+export function call(native: StatusFunction, ...args: readonly Argument[]): void {
+  check(native(...args));
+}
+
+/** Calls a function whose last parameter receives a pointer, and returns it. */
+export function create(native: StatusFunction, ...args: readonly Argument[]): Pointer {
+  const out: Out = [null];
+  check(native(...args, out));
+  return out[0] as Pointer;
+}
+
+/** Calls a function whose last parameter receives a number, and returns it. */
+export function readNumber(native: StatusFunction, ...args: readonly Argument[]): number {
+  const out: Out = [0];
+  check(native(...args, out));
+  return Number(out[0]);
+}
+
+/** Arguments of calls under way: the garbage collector must not take memory that another thread reads. */
+const inFlight = new Set<readonly Argument[]>();
+
+/** As `call`, on a thread of libuv's pool. Views among the arguments stay alive until it settles. */
+export async function callAsync(native: StatusFunction, ...args: readonly Argument[]): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<Pointer | null>();
+  inFlight.add(args);
+  try {
+    native.async(...args, (error, status) => (error === null ? resolve(status) : reject(error)));
+    check(await promise);
+  } finally {
+    inFlight.delete(args);
+  }
+}
+
+/** As `create`, on a thread of libuv's pool. */
+export async function createAsync(native: StatusFunction, ...args: readonly Argument[]): Promise<Pointer> {
+  const out: Out = [null];
+  await callAsync(native, ...args, out);
+  return out[0] as Pointer;
+}
+
+/** Copies a C string. */
+export function readString(address: Pointer): string {
+  return koffi.decode.string(address);
+}
+
+/** An ArrayBuffer over native memory, not copied and not owned. */
+export function viewMemory(address: Pointer, bytes: number): ArrayBuffer {
+  return koffi.view(address, bytes);
+}
+
+function check(status: Pointer | null): void {
+  if (status === null) return;
+  const error = runtimeErrorFromStatus(api().GetErrorCode(status), api().GetErrorMessage(status));
+  api().ReleaseStatus(status);
+  throw error;
+}

@@ -1,0 +1,44 @@
+// The one OrtEnv of the process and the number of threads that a session takes when nobody says.
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { api, type Pointer } from "./api.ts";
+import { create } from "./call.ts";
+
+/** ORT_LOGGING_LEVEL_FATAL: every failure comes back as a status, so logging it too would only repeat it. */
+export const LOG_SEVERITY = 4;
+
+let environment: Pointer | undefined;
+
+/** Made before anything else of ONNX Runtime (providers need its logger) and kept until the process ends. */
+export function ortEnvironment(): Pointer {
+  environment ??= create(api().CreateEnv, LOG_SEVERITY, "llava");
+  return environment;
+}
+
+/** Physical cores that this process may use: two threads on one core gain nothing in dense arithmetic. */
+export function defaultThreads(): number {
+  const logical = availableParallelism();
+  if (logical <= 2) return logical;
+  return Math.max(2, Math.floor(logical / threadsPerCore()));
+}
+
+/** Linux tells; Apple's arm64 has one thread a core; elsewhere two is usual for x64. */
+function threadsPerCore(): number {
+  if (process.arch === "arm64") return 1;
+  if (process.platform !== "linux") return 2;
+  try {
+    const list = readFileSync("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "utf8");
+    return countCpuList(list);
+  } catch {
+    return 1;
+  }
+}
+
+/** Length of a list as the Linux kernel writes it: "0-1" and "0,32" are 2. */
+export function countCpuList(list: string): number {
+  const ranges = list
+    .trim()
+    .split(",")
+    .map((range) => range.split("-").map(Number));
+  return ranges.reduce((sum, [first = 0, last = first]) => sum + last - first + 1, 0);
+}

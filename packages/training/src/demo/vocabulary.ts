@@ -1,0 +1,33 @@
+// The closed world of the demo: what can be drawn, what it is called, and which pairs training never sees.
+
+export const COLORS = ["red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink"] as const;
+/** The order matters: together with COLORS it decides the held-out pairs. */
+export const SHAPES = ["triangle", "star", "diamond", "cross", "circle", "square"] as const;
+/** Digits and the capital letters that nobody confuses with a digit or with each other. */
+export const CHARACTERS: readonly string[] = Array.from("0123456789ACEFHJKLMNPRTUXY");
+export const SIZES = ["small", "large"] as const;
+export const TEXTURES = ["solid", "striped"] as const;
+/** Row by row, as the cells of the 3×3 grid are numbered. */
+export const PLACES = [
+  "top left",
+  "top center",
+  "top right",
+  "middle left",
+  "center",
+  "middle right",
+  "bottom left",
+  "bottom center",
+  "bottom right",
+] as const;
+
+export type Color = (typeof COLORS)[number];
+export type Shape = (typeof SHAPES)[number];
+export type Size = (typeof SIZES)[number];
+export type Texture = (typeof TEXTURES)[number];
+export type Place = (typeof PLACES)[number];
+export type Split = "train" | "test" | "held-out";
+
+/** Six of the 48 colour-shape pairs: never drawn and never mentioned outside the split "held-out". */
+export function isHeldOut(color: Color, shape: Shape): boolean {
+  return (5 * COLORS.indexOf(color) + 3 * SHAPES.indexOf(shape)) % 8 === 0;
+}

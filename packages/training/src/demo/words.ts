@@ -1,0 +1,83 @@
+// Small English: articles, plurals, lists and number words, shared by questions, captions and scenes in words.
+import type { CharacterObject, Scene, SceneObject } from "./scene.ts";
+import type { Place } from "./vocabulary.ts";
+
+const NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five"] as const;
+
+/** The word for 0 to 5. */
+export function numberWord(count: number): string {
+  const word = NUMBER_WORDS[count];
+  if (word === undefined) throw new RangeError(`The demo counts from 0 to 5, not ${count}.`);
+  return word;
+}
+
+export function withArticle(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
+}
+
+export function plural(noun: string): string {
+  return noun.endsWith("ss") ? `${noun}es` : `${noun}s`;
+}
+
+/** "a", "a and b", "a, b and c". */
+export function listed(parts: readonly string[]): string {
+  if (parts.length < 2) return parts.join("");
+  return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1) ?? ""}`;
+}
+
+export function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+export function characterClass(object: CharacterObject): "letter" | "digit" {
+  return /\d/.test(object.character) ? "digit" : "letter";
+}
+
+/** What an object is called without its color: "circle", "letter K". */
+export function nounOf(object: SceneObject): string {
+  return object.kind === "shape" ? object.shape : `${characterClass(object)} ${object.character}`;
+}
+
+/** "at the top left", "in the center". */
+export function atPlace(place: Place): string {
+  return place === "center" ? "in the center" : `at the ${place}`;
+}
+
+/**
+ * Every short way to name one object so that it is the only one of the scene that fits: by its kind, by its color,
+ * or by both; nothing in `hidden`, which is what the question asks for, is given away.
+ */
+export function references(scene: Scene, object: SceneObject, hidden: "color" | "shape" | null): string[] {
+  const names = nouns(object, hidden === "shape");
+  const found: string[] = [];
+  for (const { noun, fits } of names) {
+    const others = scene.objects.filter((other) => other !== object && fits(other));
+    if (others.length === 0) found.push(`the ${noun}`);
+    const isAlone = others.every((other) => other.color !== object.color);
+    if (hidden !== "color" && isAlone) found.push(`the ${object.color} ${noun}`);
+  }
+  return found;
+}
+
+interface Noun {
+  readonly noun: string;
+  readonly fits: (object: SceneObject) => boolean;
+}
+
+function nouns(object: SceneObject, isShapeHidden: boolean): Noun[] {
+  const anything: Noun = { noun: "object", fits: () => true };
+  if (isShapeHidden) return [anything];
+  if (object.kind === "shape") {
+    const own: Noun = {
+      noun: object.shape,
+      fits: (other) => other.kind === "shape" && other.shape === object.shape,
+    };
+    return [own, anything];
+  }
+  const kind = characterClass(object);
+  return [
+    { noun: kind, fits: (other) => other.kind === "character" && characterClass(other) === kind },
+    { noun: "character", fits: (other) => other.kind === "character" },
+    anything,
+  ];
+}

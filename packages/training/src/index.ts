@@ -1,0 +1,3 @@
+export * from "./demo/phases.ts";
+export * from "./trainer.ts";
+export * from "./training-state.ts";

@@ -1,0 +1,17 @@
+/** Learning-rate schedules. */
+
+export interface Schedule {
+  readonly peak: number;
+  /** Share of the steps that warm up linearly. */
+  readonly warmup: number;
+  /** Share of the peak that is left at the end. */
+  readonly floor: number;
+}
+
+/** Linear warm-up, then half a cosine down to floor·peak. `step` counts from 0. */
+export function learningRateAt(step: number, steps: number, { peak, warmup, floor }: Schedule): number {
+  const warmupSteps = Math.max(1, Math.round(steps * warmup));
+  if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
+  const progress = (step - warmupSteps) / Math.max(1, steps - warmupSteps);
+  return peak * (floor + (1 - floor) * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, progress))));
+}

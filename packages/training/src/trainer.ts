@@ -1,0 +1,130 @@
+/** The training loop: phases one after another, each a compiled step over batches that are functions of the step number. */
+import type { Graph, Tensor } from "@llava/onnx";
+import { staticShape } from "@llava/onnx";
+import { Value } from "@llava/runtime";
+import type { AdamWOptions } from "./adamw.ts";
+import { Progress } from "./progress.ts";
+import { learningRateAt, type Schedule } from "./schedule.ts";
+import { type Feeds, TrainingStep } from "./training-step.ts";
+import type { TrainingState } from "./training-state.ts";
+
+export type BatchArray = Float32Array | BigInt64Array;
+/** One array for each data input of the phase's graph. */
+export type Batch = Readonly<Record<string, BatchArray>>;
+
+export interface Objective {
+  readonly graph: Graph;
+  /** A scalar. */
+  readonly loss: Tensor;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+}
+
+export interface Phase {
+  readonly name: string;
+  readonly title: string;
+  readonly steps: number;
+  readonly samplesPerStep: number;
+  readonly schedule: Schedule;
+  readonly optimizer: AdamWOptions;
+  build(): Objective;
+  /** Which parameters the phase trains; the rest is frozen. */
+  trains(parameter: string): boolean;
+  /** Writes the batch of step `step` (counted from 0) into arrays that hold an older batch. */
+  fill(step: number, batch: Batch): void;
+  initialize(parameter: string, shape: readonly number[]): Float32Array;
+  /** A line about quality, from the parameters as they are; asked for now and then. */
+  probe?(state: TrainingState): Promise<string>;
+}
+
+export interface TrainerOptions {
+  readonly folder: string;
+  readonly threads?: number;
+  /** Steps between two saves of the whole state. */
+  readonly saveEvery: number;
+  readonly probeEvery: number;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (record: { phase: string; step: number; loss: number; gradientNorm: number; learningRate: number }) => void;
+  readonly log?: (line: string) => void;
+}
+
+/** Trains until every phase is finished or the signal aborts; either way the state is saved. */
+export async function train(phases: readonly Phase[], state: TrainingState, options: TrainerOptions): Promise<void> {
+  for (const phase of phases) {
+    if (state.finished.has(phase.name)) continue;
+    state.enter(phase.name);
+    await trainPhase(phase, state, options);
+    if (options.signal?.aborted) return;
+    state.finished.add(phase.name);
+    await state.save(options.folder);
+  }
+}
+
+async function trainPhase(phase: Phase, state: TrainingState, options: TrainerOptions): Promise<void> {
+  const { graph, loss, parameters } = phase.build();
+  const dataInputs = graph.inputs.filter((input) => !parameters.has(input.name));
+  for (const [name, tensor] of parameters) {
+    const shape = staticShape(tensor);
+    state.parameter(name, shape, () => phase.initialize(name, shape));
+  }
+  const all = [...parameters.values()];
+  const trained = all.filter((parameter) => phase.trains(parameter.name));
+  using step = await TrainingStep.compile(graph, loss, all, trained, state, {
+    ...phase.optimizer,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+  });
+  const buffers = [new BatchBuffer(dataInputs), new BatchBuffer(dataInputs)] as const;
+  using _first = buffers[0];
+  using _second = buffers[1];
+  await runSteps(phase, state, step, buffers, options);
+  options.log?.(`${phase.title}: ${(await phase.probe?.(state)) ?? "done"}`);
+}
+
+/** While one batch runs on the runtime's threads, the next one is made here. */
+async function runSteps(
+  phase: Phase,
+  state: TrainingState,
+  step: TrainingStep,
+  buffers: readonly [BatchBuffer, BatchBuffer],
+  options: TrainerOptions,
+): Promise<void> {
+  const progress = new Progress();
+  let [current, next] = buffers;
+  const first = state.position?.step ?? 0;
+  if (first < phase.steps) phase.fill(first, current.arrays);
+  for (let index = first; index < phase.steps; index++) {
+    const learningRate = learningRateAt(index, phase.steps, phase.schedule);
+    const running = step.run(current.feeds, learningRate, index + 1);
+    if (index + 1 < phase.steps) phase.fill(index + 1, next.arrays);
+    const { loss, gradientNorm } = await running;
+    if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss} at step ${index} of ${phase.name}; the last saved state is whole.`);
+    [current, next] = [next, current];
+    const done = index + 1;
+    state.position = { phase: phase.name, step: done };
+    options.onStep?.({ phase: phase.name, step: done, loss, gradientNorm, learningRate });
+    progress.update({ title: phase.title, step: done, steps: phase.steps, samplesPerStep: phase.samplesPerStep, flopsPerStep: step.flops, loss, learningRate });
+    if (options.signal?.aborted || done % options.saveEvery === 0) await state.save(options.folder);
+    if (options.signal?.aborted) return;
+    if (phase.probe && done % options.probeEvery === 0 && done < phase.steps) options.log?.(`  ${phase.title}, step ${done}: ${await phase.probe(state)}`);
+  }
+}
+
+/** The arrays of one batch and the runtime's values over them. */
+class BatchBuffer implements Disposable {
+  readonly arrays: Batch;
+  readonly feeds: Feeds;
+
+  constructor(inputs: readonly Tensor[]) {
+    const entries = inputs.map((input) => {
+      const shape = staticShape(input);
+      const size = shape.reduce((a, b) => a * b, 1);
+      const array = input.dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size);
+      return { name: input.name, array, value: Value.wrap(input.dtype, array, shape) };
+    });
+    this.arrays = Object.fromEntries(entries.map(({ name, array }) => [name, array]));
+    this.feeds = Object.fromEntries(entries.map(({ name, value }) => [name, value]));
+  }
+
+  [Symbol.dispose](): void {
+    for (const value of Object.values(this.feeds)) value[Symbol.dispose]();
+  }
+}
