@@ -120,8 +120,10 @@ def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
         answer = model.generate(
             **inputs, do_sample=False, max_new_tokens=GREEDY_TOKENS, eos_token_id=None, pad_token_id=None
         )[0, inputs["input_ids"].shape[1] :].tolist()
+        if len(set(answer)) < MIN_DISTINCT or min(answer) < len(SPECIALS):
+            return None
         margin = smallest_margin(model, inputs, answer)
-    if margin < MIN_MARGIN or len(set(answer)) < MIN_DISTINCT or min(answer) < len(SPECIALS):
+    if margin < MIN_MARGIN:
         return None
     ids = inputs["input_ids"][0].tolist()
     tensors = {"logits": logits}

@@ -115,7 +115,7 @@ export class Relay {
       const first = await nextOf(rest);
       const close = async (): Promise<void> => {
         lease.release();
-        await rest.return();
+        await rest.return().catch(() => undefined);
       };
       return {
         worker,

@@ -21,6 +21,10 @@ const refusing: Handler = (_request, response) => {
   response.writeHead(429, { "content-type": "application/json", "retry-after": "2" }).end('{"full":true}');
 };
 
+function sized(mebibytes: number): string {
+  return JSON.stringify({ picture: "x".repeat(mebibytes << 20), model: "m" });
+}
+
 describe("a chat answer", () => {
   it("comes through byte for byte with its status and headers", async () => {
     const worker = await startWorker(["m"], streaming(WHOLE));
@@ -39,6 +43,21 @@ describe("a chat answer", () => {
     await register(url, worker.url, ["m"]);
     const reply = await post(`${url}/v1/chat/completions`, ASK);
     expect(reply).toMatchObject({ status: 400, text: JSON.stringify(error) });
+  });
+
+  it("may follow a body of 10 MiB, but not one of 33", async () => {
+    const worker = await startWorker(["m"], (request, response) => {
+      let received = 0;
+      request.on("data", (chunk: Buffer) => (received += chunk.length));
+      request.on("end", () => respondJson(response, 200, { received }));
+    });
+    const { url } = await startController();
+    await register(url, worker.url, ["m"]);
+    const taken = await post(`${url}/v1/chat/completions`, sized(10));
+    expect(taken).toMatchObject({ status: 200, text: `{"received":${sized(10).length}}` });
+    const refused = await post(`${url}/v1/chat/completions`, sized(33));
+    expect(refused.status).toBe(413);
+    expect(JSON.parse(refused.text)).toMatchObject({ error: { code: "request_too_large" } });
   });
 
   it("passes the request's id on, or makes one", async () => {

@@ -227,8 +227,8 @@ type TokenIds = z.output<typeof tokenIds>;
 
 const kindSchema = z.object({
   model_type: optional(z.string()),
-  mm_vision_tower: z.unknown(),
-  mm_projector_type: z.unknown(),
+  mm_vision_tower: z.unknown().optional(),
+  mm_projector_type: z.unknown().optional(),
 });
 
 const ropeSchema = optional(

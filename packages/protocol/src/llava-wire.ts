@@ -80,9 +80,6 @@ const registerWorker = z.object({
 });
 const heartBeat = z.object({ worker_name: workerName, queue_length: count });
 const addressRequest = z.object({ model: z.string("a model's name") });
-const heartBeatReply = z.object({ exist: z.boolean("true or false") });
-const addressReply = z.object({ address: z.string("a URL or an empty string") });
-const nameList = z.object({ models: z.array(z.string("a model's name"), "a list of names") });
 const chunk = z.object({ text: z.string("a string"), error_code: z.number("a number") });
 
 /** The original reads numbers with `float(…)`, so a number written as a string is as good. */
@@ -120,20 +117,8 @@ export function parseWorkerStatus(body: unknown): WorkerStatus {
   return parseBody(workerStatus, body);
 }
 
-export function parseHeartBeatReply(body: unknown): { readonly exist: boolean } {
-  return parseBody(heartBeatReply, body);
-}
-
 export function parseAddressRequest(body: unknown): { readonly model: string } {
   return parseBody(addressRequest, body);
-}
-
-export function parseAddressReply(body: unknown): { readonly address: string } {
-  return parseBody(addressReply, body);
-}
-
-export function parseNameList(body: unknown): { readonly models: readonly string[] } {
-  return parseBody(nameList, body);
 }
 
 /** `max_new_tokens` is cut to 1024 and an empty `stop` means none, as in the original; nothing else is bent. */

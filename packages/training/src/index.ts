@@ -1,3 +1,4 @@
+export * from "./demo/export.ts";
 export * from "./demo/phases.ts";
 export * from "./trainer.ts";
 export * from "./training-state.ts";
