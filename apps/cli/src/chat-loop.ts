@@ -16,7 +16,11 @@ export async function chatLoop(loop: ChatLoop): Promise<number> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
   using lines = createInterface({ input: process.stdin, ...(isTerminal ? { output: process.stdout } : {}) });
   let answer: AbortController | null = null;
-  const onInterrupt = (): void => (answer ? answer.abort() : lines.close());
+  const onInterrupt = (): void => {
+    if (answer) return answer.abort();
+    tell("");
+    lines.close();
+  };
   lines.on("SIGINT", onInterrupt);
   process.on("SIGINT", onInterrupt);
   if (isTerminal) tell(`Talking with ${loop.modelName}. /image PATH, /reset, /quit; Ctrl-C stops an answer.`);
@@ -50,14 +54,15 @@ async function* questions(lines: Interface, isTerminal: boolean): AsyncGenerator
 }
 
 async function obey(loop: ChatLoop, line: string, isTerminal: boolean, signal: AbortSignal): Promise<void> {
-  const [command = "", ...rest] = line.split(/\s+/);
+  const [command = ""] = line.split(/\s+/, 1);
   try {
     if (command === "/reset") {
       loop.conversation.reset();
       tell("The conversation is forgotten.");
     } else if (command === "/image") {
-      loop.conversation.attach(await readPictureFile(line.slice(command.length).trim()));
-      tell(`${rest.join(" ")} is shown with the next question.`);
+      const path = unquoted(line.slice(command.length).trim());
+      loop.conversation.attach(await readPictureFile(path));
+      tell(`${path} is shown with the next question.`);
     } else if (/^\/\w+$/.test(command)) {
       tell(`${command} is not a command. There are /image PATH, /reset and /quit.`);
     } else {
@@ -79,6 +84,11 @@ async function answer(
     print(event);
     if (event.type === "error") tell(signal.aborted ? "(stopped)" : event.error.message);
   }
+}
+
+/** Terminals put quotes around the path of a file that is dropped on them. */
+function unquoted(path: string): string {
+  return /^(["']).*\1$/.test(path) ? path.slice(1, -1) : path;
 }
 
 function tell(sentence: string): void {

@@ -44,10 +44,6 @@ export class Child {
     this.ready = Promise.race([this.#readyMessage(), this.ended.then(() => null)]);
   }
 
-  get pid(): number | undefined {
-    return this.#process.pid;
-  }
-
   /** What it said last on stderr, as lines. */
   get lastWords(): string {
     return this.#lastWords.trim();

@@ -22,6 +22,7 @@ interface Voice {
   err(text: string): void;
 }
 
+const PATIENCE_MS = 8_000;
 const LISTED_WITHIN_MS = 30_000;
 const LIVED_WELL_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
@@ -72,7 +73,13 @@ class Service {
     const workers = this.#plan.workers.map((worker) => this.#startWorker(worker, controllerUrl));
     const death = this.#deathOf(controller, page);
     const starting = Promise.all([page, ...workers].map((child) => this.#readyOrThrow(child)));
-    const [pageUrl = "", ...workerUrls] = await Promise.race([starting, death]);
+    const patience = setTimeout(
+      () => this.#voice.err("The model is being loaded; a large one takes a while.\n"),
+      PATIENCE_MS,
+    );
+    const [pageUrl = "", ...workerUrls] = await Promise.race([starting, death]).finally(() =>
+      clearTimeout(patience),
+    );
     await Promise.race([this.#listed(controllerUrl), death]);
     this.#voice.out(readyBlock(this.#plan, { pageUrl, controllerUrl, workerUrls }));
     await Promise.race([

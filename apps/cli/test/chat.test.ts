@@ -16,7 +16,18 @@ beforeAll(async () => {
 afterAll(() => tiny.remove());
 
 function greedy(...flags: string[]): string[] {
-  return ["chat", "--model-path", tiny.folder, "--threads", "1", "--temperature", "0", "--max-new-tokens", "6", ...flags];
+  return [
+    "chat",
+    "--model-path",
+    tiny.folder,
+    "--threads",
+    "1",
+    "--temperature",
+    "0",
+    "--max-new-tokens",
+    "6",
+    ...flags,
+  ];
 }
 
 describe("one question", () => {
@@ -29,8 +40,15 @@ describe("one question", () => {
 
   test("with --json is answered in events", async () => {
     const { code, out } = await llava(...greedy("--image-file", picture, "--prompt", "What?", "--json"));
-    const events = out.trimEnd().split("\n").map((line) => JSON.parse(line));
-    expect(events.at(-1)).toMatchObject({ type: "finished", reason: "length", usage: { imageTokens: 4, completionTokens: 6 } });
+    const events = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(events.at(-1)).toMatchObject({
+      type: "finished",
+      reason: "length",
+      usage: { imageTokens: 4, completionTokens: 6 },
+    });
     expect(events.slice(0, -1).every((event) => event.type === "text-delta")).toBe(true);
     expect(code).toBe(0);
   });
@@ -57,11 +75,11 @@ describe("one question", () => {
   });
 });
 
-describe("a conversation", () => {
-  function converse(...lines: string[]): Promise<Outcome> {
-    return new Llava(...greedy()).tell(lines.map((line) => `${line}\n`).join("")).ended;
-  }
+function converse(...lines: string[]): Promise<Outcome> {
+  return new Llava(...greedy()).tell(lines.map((line) => `${line}\n`).join("")).ended;
+}
 
+describe("a conversation", () => {
   test("answers line by line, remembers, forgets when told, and ends with its input", async () => {
     const { code, out, err } = await converse("One?", "One?", "/reset", "One?");
     const [first, second, third] = out.trimEnd().split("\n");
@@ -73,7 +91,14 @@ describe("a conversation", () => {
   });
 
   test("takes pictures by name, says what it does not understand, and goes on", async () => {
-    const { code, out, err } = await converse("/image no such.png", `/image ${picture}`, "/dance", "What?", "/quit", "More?");
+    const { code, out, err } = await converse(
+      "/image no such.png",
+      `/image "${picture}"`,
+      "/dance",
+      "What?",
+      "/quit",
+      "More?",
+    );
     expect(err).toContain("no such.png cannot be read");
     expect(err).toContain("a green picture.png is shown with the next question");
     expect(err).toContain("/dance is not a command");

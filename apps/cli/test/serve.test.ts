@@ -61,7 +61,12 @@ function ask(url: string, body: object, signal?: AbortSignal): Promise<Response>
   return fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: TINY_NAME, messages: [{ role: "user", content: "Go on." }], ...body }),
+    body: JSON.stringify({
+      model: TINY_NAME,
+      messages: [{ role: "user", content: "Go on." }],
+      temperature: 0,
+      ...body,
+    }),
     signal: signal ?? null,
   });
 }
@@ -110,7 +115,9 @@ describe("llava serve", () => {
     await vi.waitFor(async () => expect(await models(service.page)).not.toContain(TINY_NAME), SOON);
     expect((await ask(service.page, {})).status).toBe(503);
     await vi.waitFor(() => expect(service.llava.err).toContain("is back on"), SOON);
-    expect(service.llava.err).toContain(`The worker of ${TINY_NAME} was ended by SIGKILL; it is started again in 1 s.`);
+    expect(service.llava.err).toContain(
+      `The worker of ${TINY_NAME} was ended by SIGKILL; it is started again in 1 s.`,
+    );
     await vi.waitFor(async () => expect((await ask(service.page, { max_tokens: 3 })).status).toBe(200), SOON);
   });
 
@@ -134,8 +141,18 @@ describe("llava serve", () => {
     await using taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
-    const { code, out, err } = await llava("serve", "--worker-port", "0", "--controller-port", "0", "--port", String(port));
-    expect(err).toMatch(new RegExp(`^Port ${port} for the page is taken by another program\\. .*--port .*\\n$`));
+    const { code, out, err } = await llava(
+      "serve",
+      "--worker-port",
+      "0",
+      "--controller-port",
+      "0",
+      "--port",
+      String(port),
+    );
+    expect(err).toMatch(
+      new RegExp(`^Port ${port} for the page is taken by another program\\. .*--port .*\\n$`),
+    );
     expect(out).toBe("");
     expect(code).toBe(1);
   });

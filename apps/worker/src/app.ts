@@ -26,6 +26,7 @@ const MAX_HEADER_BYTES = 16 << 10;
 const MAX_CONNECTIONS = 1_024;
 const HEADERS_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 5_000;
 
 export function buildApp(service: Service, log: FastifyBaseLogger): FastifyInstance {
   const app = fastify({
@@ -35,6 +36,7 @@ export function buildApp(service: Service, log: FastifyBaseLogger): FastifyInsta
     genReqId: (request) => requestIdFrom(request.headers[REQUEST_ID_HEADER]),
     bodyLimit: MAX_CONTROL_BODY_BYTES,
     requestTimeout: BODY_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,

@@ -1,4 +1,5 @@
 /** The worker's command line: apart from main, so that every flag and refusal can be tested without a process. */
+import { HEARTBEAT_INTERVAL_MS } from "@llava/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
 
 export interface WorkerFlags {
@@ -91,7 +92,9 @@ function addServing(command: Command): void {
         .argParser(whole(1, 1024)),
     )
     .addOption(
-      new Option("--heartbeat-interval <seconds>", "time between reports").default(15).argParser(seconds),
+      new Option("--heartbeat-interval <seconds>", "time between reports")
+        .default(HEARTBEAT_INTERVAL_MS / 1000)
+        .argParser(seconds),
     )
     .addOption(
       new Option("--drain-timeout <seconds>", "time that running answers get to end when stopped")

@@ -38,6 +38,7 @@ async function startWorker(flags: WorkerFlags): Promise<void> {
     device: flags.device,
     // Our own queue is the limit; the engine's must only never be the smaller one.
     maxWaiting: 4 * flags.limitModelConcurrency,
+    onProgress: ({ phase, done, total }) => log.info({ phase, done, total }, "loading"),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
   });

@@ -46,7 +46,7 @@ function startWorker(...flags: string[]): Worker {
         if (typeof message === "object" && "address" in message) resolve(String(message.address));
       });
     }),
-    exit: new Promise((resolve) => child.once("close", resolve)),
+    exit: new Promise((resolve) => child.once("exit", resolve)),
     err: child.stderr ? text(child.stderr) : Promise.resolve(""),
   };
 }
@@ -97,6 +97,7 @@ describe("a worker process", () => {
         model: "tiny",
         messages: [{ role: "user", content: "Go." }],
         stream: true,
+        temperature: 0,
         max_tokens: 300,
       }),
     });
@@ -118,7 +119,12 @@ describe("a worker process", () => {
     const response = await fetch(`${await worker.ready}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: MODEL_NAME, messages: [{ role: "user", content: "Go." }], stream: true }),
+      body: JSON.stringify({
+        model: MODEL_NAME,
+        messages: [{ role: "user", content: "Go." }],
+        stream: true,
+        temperature: 0,
+      }),
     });
     let last: ChatEvent | null = null;
     for await (const event of readChatStream(readBody(response.body))) {

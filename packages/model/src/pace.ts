@@ -21,9 +21,12 @@ export class Pace {
   /** Lets everything else run once. Throws `cancelled` when the signal is aborted. */
   async rest(): Promise<void> {
     await nextTurn();
-    if (this.#signal?.aborted) {
-      throw new LlavaError("cancelled", "The request was cancelled while its picture was prepared.");
-    }
+    this.throwIfCancelled();
     this.#turnStarted = performance.now();
+  }
+
+  throwIfCancelled(): void {
+    if (!this.#signal?.aborted) return;
+    throw new LlavaError("cancelled", "The request was cancelled while its picture was prepared.");
   }
 }

@@ -58,15 +58,18 @@ export async function decodePicture(
     );
   }
   detectFormat(bytes);
+  const pace = new Pace(signal);
   checkDimensions(await readHeader(bytes), limits);
+  pace.throwIfCancelled();
   const image = openImage(bytes, limits.maxPixels)
     .timeout({ seconds: Math.ceil(limits.timeoutMs / 1000) })
     .autoOrient()
     .toColourspace("srgb")
     .raw({ depth: "uchar" });
   const { data, info } = await image.toBuffer({ resolveWithObject: true }).catch(refuseDamaged);
+  pace.throwIfCancelled();
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const rgb = info.channels === 4 ? await layOnWhite(pixels, new Pace(signal)) : pixels;
+  const rgb = info.channels === 4 ? await layOnWhite(pixels, pace) : pixels;
   if (rgb.length !== info.width * info.height * 3) throw damaged(`${info.channels} channels`);
   return { width: info.width, height: info.height, rgb };
 }

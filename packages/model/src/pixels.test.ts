@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import { assert, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { placePicture } from "./geometry.ts";
 import { decodePicture } from "./picture.ts";
@@ -57,9 +57,9 @@ describe.each(Object.entries(golden.pictures))("%s.png", (name, expected) => {
 });
 
 test("weights of any pair of sizes stay in bounds and sum to one", () => {
-  const size = fc.integer({ min: 1, max: 2000 });
-  fc.assert(
-    fc.property(size, size, (from, to) => {
+  const size = integer({ min: 1, max: 2000 });
+  assert(
+    property(size, size, (from, to) => {
       const weights = bicubicWeights(from, to, 0, to);
       for (let i = 0; i < to; i++) {
         const start = weights.starts[i] ?? -1;

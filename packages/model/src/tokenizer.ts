@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseModelJson, readJson } from "./model-file.ts";
 import { IMAGE_MARK } from "./prompt.ts";
 import { readDecoder } from "./token-bytes.ts";
+import { splitWords } from "./word-split.ts";
 
 /** Stands for one picture in a prompt's ids; LLaVA's IMAGE_TOKEN_INDEX. Never an id of the vocabulary. */
 export const IMAGE_TOKEN = -200;
@@ -55,7 +56,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
 export function createTokenizer(tokenizer: unknown, settings: unknown): Tokenizer {
   const definition = parseModelJson("tokenizer.json", tokenizerSchema, tokenizer);
   const config = parseModelJson("tokenizer_config.json", settingsSchema, settings);
-  const hub = buildHubTokenizer(definition);
+  const hub = buildHubTokenizer(splitWords(definition));
   const decoder = readDecoder(definition);
   const bosTokenId = idOf(hub, config.bos_token);
   const specialIds = new Set(

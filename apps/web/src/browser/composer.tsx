@@ -89,7 +89,8 @@ function ChoosePicture({ state }: Props): JSX.Element {
 function Attachment({ state }: Props): JSX.Element | null {
   const picture = state.draft.picture.value;
   if (!picture) return state.draft.isReading.value ? <p class="reading">Opening the picture…</p> : null;
-  const { limits } = summarize(state.models.selected.value?.card.card);
+  const card = state.models.selected.value?.card;
+  const { limits } = summarize(card?.card);
   const hasTurns = state.conversation.turns.value.length > 0;
   return (
     <div class="attachment">
@@ -110,7 +111,11 @@ function Attachment({ state }: Props): JSX.Element | null {
         <p>
           {picture.width} × {picture.height} pixels
         </p>
-        {!picture.sample && limits && <p class="limits">{limits}</p>}
+        {!picture.sample && limits && (
+          <p class="limits">
+            <strong>{card?.id}:</strong> {limits}
+          </p>
+        )}
         {hasTurns && (
           <button type="button" class="text-button" onClick={() => state.startOver()}>
             Ask about it in a new chat

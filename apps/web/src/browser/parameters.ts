@@ -16,7 +16,7 @@ export const PARAMETERS: readonly Parameter[] = [
   {
     key: "temperature",
     label: "Temperature",
-    hint: "0 always takes the likeliest word; higher varies more",
+    hint: "0 always takes the likeliest word",
     min: 0,
     max: 1,
     step: 0.05,
@@ -32,7 +32,7 @@ export const PARAMETERS: readonly Parameter[] = [
   {
     key: "max_tokens",
     label: "Longest answer",
-    hint: "in tokens, which are short words or parts of words",
+    hint: "in tokens: short words, or parts of words",
     min: 32,
     max: 1024,
     step: 32,
