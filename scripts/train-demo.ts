@@ -1,11 +1,11 @@
 /**
  * Trains the demo model from nothing: `npm run train:demo`. Interrupt it whenever you like; it goes on where it was.
  */
-import { appendFile, mkdir, rm } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { demoPhases, train, TrainingState } from "@llava/training";
+import { demoPhases, exportDemo, train, TrainingState } from "@llava/training";
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,7 +22,9 @@ if (flags.help) {
 
   npm run train:demo -- [--folder runs/demo] [--fresh] [--threads 2] [--until PHASE]
 
-  --folder   where the training state and metrics.jsonl live
+Interrupt it whenever you like: it goes on where it was. The finished model lies in FOLDER/llava-demo.
+
+  --folder   where the training state, metrics.jsonl and the model live
   --fresh    forget what is in the folder
   --threads  threads of ONNX Runtime (default: the machine's cores)
   --until    stop after this phase: ${demoPhases().map((phase) => phase.name).join(", ")}`);
@@ -40,7 +42,7 @@ const state = isResumed ? await TrainingState.load(flags.folder) : new TrainingS
 const phases = demoPhases();
 const last = flags.until === undefined ? phases.length : phases.findIndex((phase) => phase.name === flags.until) + 1;
 if (last === 0) throw new Error(`There is no phase ${flags.until}; the phases are ${phases.map((phase) => phase.name).join(", ")}.`);
-const metrics = path.join(flags.folder, "metrics.jsonl");
+const metrics = createWriteStream(path.join(flags.folder, "metrics.jsonl"), { flags: "a" });
 
 await train(phases.slice(0, last), state, {
   folder: flags.folder,
@@ -48,6 +50,15 @@ await train(phases.slice(0, last), state, {
   probeEvery: 400,
   signal: stop.signal,
   ...(flags.threads === undefined ? {} : { threads: Number(flags.threads) }),
-  onStep: (record) => void appendFile(metrics, `${JSON.stringify(record)}\n`),
+  onStep: (record) => metrics.write(`${JSON.stringify(record)}\n`),
   log: (line) => console.error(line),
 });
+metrics.end();
+
+if (phases.every((phase) => state.finished.has(phase.name))) {
+  const model = path.join(flags.folder, "llava-demo");
+  await exportDemo(state, model);
+  console.log(`The model is in ${model}. What next:
+  npm run eval:demo -- --model ${model} --write
+  npm run llava -- chat --model-path ${model} --image FILE --prompt "What do you see?"`);
+}

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 
-export const PROGRAMS = ["controller", "worker", "web"] as const;
+const PROGRAMS = ["controller", "worker", "web"] as const;
 export type Program = (typeof PROGRAMS)[number];
 
 export function isProgram(name: string | undefined): name is Program {

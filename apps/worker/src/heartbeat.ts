@@ -11,7 +11,7 @@ export interface HeartbeatOptions {
   readonly log: HeartbeatLog;
 }
 
-export interface HeartbeatLog {
+interface HeartbeatLog {
   info(sentence: string): void;
   warn(sentence: string): void;
 }

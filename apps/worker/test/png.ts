@@ -1,20 +1,27 @@
-/** A one-coloured PNG, written here because the worker has no picture library of its own. */
+/** PNG files, written here because the worker has no picture library of its own. */
 import { crc32, deflateSync } from "node:zlib";
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-/** @param rgb 0 to 255 each */
-export function png(width: number, height: number, rgb: readonly [number, number, number]): Buffer {
+/** 0 to 255 each. */
+export type Rgb = readonly [number, number, number];
+
+/** A picture of one colour, or of the colour that `paint` gives to each pixel. */
+export function png(width: number, height: number, paint: Rgb | ((x: number, y: number) => Rgb)): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, 2, 0, 0, 0], 8);
-  const row = Buffer.concat([Buffer.of(0), ...Array.from({ length: width }, () => Buffer.from(rgb))]);
-  const rows = Buffer.concat(Array.from({ length: height }, () => row));
+  const colour = typeof paint === "function" ? paint : (): Rgb => paint;
+  const rows = Array.from({ length: height }, (_, y) => [
+    0,
+    ...Array.from({ length: width }, (_, x) => colour(x, y)).flat(),
+  ]);
+  const data = deflateSync(Uint8Array.from(rows.flat()));
   return Buffer.concat([
     SIGNATURE,
     chunk("IHDR", header),
-    chunk("IDAT", deflateSync(rows)),
+    chunk("IDAT", data),
     chunk("IEND", Buffer.alloc(0)),
   ]);
 }

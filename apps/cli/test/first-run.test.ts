@@ -1,0 +1,90 @@
+/** What a person does first: `npm start`, the page, the sample picture, the question, the answer. Nothing is stood in for. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const CHROMIUM = process.env["LLAVA_CHROMIUM"] ?? "/usr/bin/chromium";
+const SOON = { timeout: 60_000, interval: 50 };
+
+/** `npm start` on free ports; what it has said so far is in `out` and `err`. */
+class NpmStart {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  out = "";
+  err = "";
+
+  constructor() {
+    const ports = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
+    const flags = [...ports, "--heartbeat-interval", "0.5", "--verbose"];
+    this.child = spawn("npm", ["start", "--", ...flags], { cwd: ROOT, shell: process.platform === "win32" });
+    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.out += text));
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.err += text));
+    this.ended = new Promise((resolve) => this.child.once("exit", resolve));
+  }
+
+  get page(): string {
+    return /open (http\S+)/.exec(this.out)?.[1] ?? "";
+  }
+
+  get workerPid(): number {
+    return Number([...this.err.matchAll(/\[worker[^\]]*\] .*"pid":(\d+)/g)].at(-1)?.[1]);
+  }
+}
+
+let service: NpmStart;
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  service = new NpmStart();
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  await vi.waitFor(() => expect(service.page).toMatch(/^http/), SOON);
+  page = await browser.newPage();
+  await page.goto(service.page);
+}, 120_000);
+
+afterAll(async () => {
+  await browser?.close();
+  service.child.kill("SIGINT");
+  await service.ended;
+});
+
+/** Asks on the page; milliseconds to the first word and the whole answer. */
+async function ask(question: string): Promise<{ firstWordMs: number; answer: string }> {
+  await page.getByLabel("Your question").fill(question);
+  const turns = await page.locator(".turn").count();
+  const askedAt = performance.now();
+  await page.keyboard.press("Enter");
+  const turn = page.locator(".turn").nth(turns);
+  await vi.waitFor(async () => expect(await turn.locator(".words").textContent()).not.toBe(""), { ...SOON, interval: 5 });
+  const firstWordMs = performance.now() - askedAt;
+  await turn.locator('.answer[data-progress="finished"]').waitFor();
+  return { firstWordMs, answer: (await turn.locator(".words").textContent()) ?? "" };
+}
+
+describe("the first run", () => {
+  test("the sample picture and its question get a true answer", async () => {
+    await page.getByRole("button", { name: "Shapes" }).click();
+    await page.getByLabel("Your question").focus();
+    const { firstWordMs, answer } = await ask("What color is the circle?");
+    expect(answer).toBe("The circle is red.");
+    console.log(`first word after ${firstWordMs.toFixed(0)} ms`);
+  }, 60_000);
+
+  test("a further question about the same picture is understood", async () => {
+    expect((await ask("And the square?")).answer).toBe("The square is green.");
+  }, 60_000);
+
+  test("when the worker is killed the page says so, and goes on by itself when there is a new one", async () => {
+    process.kill(service.workerPid, "SIGKILL");
+    await page.locator(".notice").waitFor();
+    expect(await page.locator(".notice").textContent()).toMatch(/No worker serves llava-demo|No model is being served/);
+    await page.locator(".notice").waitFor({ state: "detached", timeout: 60_000 });
+    expect((await ask("Is the square large or small?")).answer).toBe("The square is small.");
+  }, 120_000);
+});
