@@ -31,12 +31,17 @@ if (flags.help) {
 }
 
 const perKind = Number(flags["per-kind"]);
-if (!Number.isInteger(perKind) || perKind < 2) throw new Error(`--per-kind is ${flags["per-kind"]}; it must be a whole number, 2 or more.`);
+if (!Number.isInteger(perKind) || perKind < 2)
+  throw new Error(`--per-kind is ${flags["per-kind"]}; it must be a whole number, 2 or more.`);
 const half = Math.ceil(perKind / 2);
 
 await using engine = await Engine.load(flags.model);
 
-const grey = await sharp({ create: { width: SCENE_SIZE, height: SCENE_SIZE, channels: 3, background: "#808080" } }).png().toBuffer();
+const grey = await sharp({
+  create: { width: SCENE_SIZE, height: SCENE_SIZE, channels: 3, background: "#808080" },
+})
+  .png()
+  .toBuffer();
 
 async function generate(question: string, picture: Uint8Array): Promise<string> {
   let answer = "";
@@ -50,7 +55,9 @@ async function generate(question: string, picture: Uint8Array): Promise<string> 
 
 const seeing: Ask = async ({ scene, question }) => {
   const rgb = render(scene);
-  const png = await sharp(rgb, { raw: { width: SCENE_SIZE, height: SCENE_SIZE, channels: 3 } }).png().toBuffer();
+  const png = await sharp(rgb, { raw: { width: SCENE_SIZE, height: SCENE_SIZE, channels: 3 } })
+    .png()
+    .toBuffer();
   return await generate(question, png);
 };
 const blind: Ask = async ({ question }) => await generate(question, grey);
@@ -66,7 +73,8 @@ const questions = columns.reduce((sum, { split, perKind }) => sum + perKind * ki
 let asked = 0;
 const onAsked = (): void => {
   asked += 1;
-  if (process.stderr.isTTY) process.stderr.write(`\r${asked}/${questions} questions${asked === questions ? "\n" : ""}`);
+  if (process.stderr.isTTY)
+    process.stderr.write(`\r${asked}/${questions} questions${asked === questions ? "\n" : ""}`);
   else if (asked % 500 === 0) process.stderr.write(`${asked}/${questions} questions\n`);
 };
 

@@ -58,9 +58,21 @@ several turns. Pictures, questions and the tokenizer are made by the project its
 }
 
 function table({ seen, heldOut, unseenWording, blind }: Evaluation): string {
-  const rows = [...seen.keys()].map((kind) => row(kind.replace("_", " "), [seen.get(kind), heldOut.get(kind), unseenWording.get(kind), blind.get(kind)]));
+  const rows = [...seen.keys()].map((kind) =>
+    row(kind.replace("_", " "), [
+      seen.get(kind),
+      heldOut.get(kind),
+      unseenWording.get(kind),
+      blind.get(kind),
+    ]),
+  );
   const all = row("**all**", [total(seen), total(heldOut), total(unseenWording), total(blind)]);
-  return ["| question | drawings | n | held-out pairs | n | new wording | n | blind | n |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |", ...rows, all].join("\n");
+  return [
+    "| question | drawings | n | held-out pairs | n | new wording | n | blind | n |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ...rows,
+    all,
+  ].join("\n");
 }
 
 function row(name: string, tallies: readonly (Tally | undefined)[]): string {

@@ -1,6 +1,12 @@
 /** What the page's sample pictures show, apart from how they are drawn and written. */
 import type { Kind } from "../packages/training/src/demo/phrases.ts";
-import type { Background, CharacterObject, Rgb, Scene, ShapeObject } from "../packages/training/src/demo/scene.ts";
+import type {
+  Background,
+  CharacterObject,
+  Rgb,
+  Scene,
+  ShapeObject,
+} from "../packages/training/src/demo/scene.ts";
 import type { Color, Shape, Size, Texture } from "../packages/training/src/demo/vocabulary.ts";
 
 export interface SampleScene {
@@ -42,7 +48,17 @@ function shape(color: Color, shape: Shape, x: number, y: number, look: Look = {}
 }
 
 function character(color: Color, character: string, x: number, y: number): CharacterObject {
-  return { kind: "character", character, color, rgb: SHADES[color], size: "large", x, y, radius: LARGE, rotation: 0.02 };
+  return {
+    kind: "character",
+    character,
+    color,
+    rgb: SHADES[color],
+    size: "large",
+    x,
+    y,
+    radius: LARGE,
+    rotation: 0.02,
+  };
 }
 
 /** Paper of a light tint that darkens a little downwards. */

@@ -12,7 +12,9 @@ const COMMITTED = new URL("../apps/web/src/browser/public/samples/samples.json",
 function heldOutPairs(index: number): string[] {
   const objects = SAMPLE_SCENES[index]?.scene.objects ?? [];
   return objects.flatMap((object) =>
-    object.kind === "shape" && isHeldOut(object.color, object.shape) ? [`${object.color} ${object.shape}`] : [],
+    object.kind === "shape" && isHeldOut(object.color, object.shape)
+      ? [`${object.color} ${object.shape}`]
+      : [],
   );
 }
 

@@ -21,7 +21,8 @@ const FOLDER = fileURLToPath(new URL("../apps/web/src/browser/public/samples/", 
 
 async function writeSamples(): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
-  for (const sample of SAMPLE_SCENES) await writeFile(FOLDER + sample.file, png(render(sample.scene, SIZE), SIZE));
+  for (const sample of SAMPLE_SCENES)
+    await writeFile(FOLDER + sample.file, png(render(sample.scene, SIZE), SIZE));
   const text = JSON.stringify(SAMPLE_SCENES.map(describe), null, 2);
   await writeFile(`${FOLDER}samples.json`, `${text}\n`);
 }
@@ -40,12 +41,21 @@ export function describe(sample: SampleScene): object {
 }
 
 /** The generator chooses its words at random: asked often enough, it asks this too, and then it knows the answer. */
-function answerTo(text: string, kind: SampleScene["questions"][number]["kind"], { scene, file }: SampleScene): string {
+function answerTo(
+  text: string,
+  kind: SampleScene["questions"][number]["kind"],
+  { scene, file }: SampleScene,
+): string {
   for (let seed = 0; seed < MAX_TRIES; seed++) {
-    const question = questionFor(scene, kind, Random.of(seed, "samples"), { ...DEFAULT_OPTIONS, split: "held-out" });
+    const question = questionFor(scene, kind, Random.of(seed, "samples"), {
+      ...DEFAULT_OPTIONS,
+      split: "held-out",
+    });
     if (question?.text === text) return question.sentence;
   }
-  throw new Error(`The demo never asks "${text}" about ${file}; choose another question in scripts/sample-scenes.ts.`);
+  throw new Error(
+    `The demo never asks "${text}" about ${file}; choose another question in scripts/sample-scenes.ts.`,
+  );
 }
 
 /** A PNG of [size, size, 3] bytes: true colour, each row as its difference to the row above. */
@@ -66,7 +76,12 @@ function png(pixels: Uint8Array, size: number): Buffer {
   header.set([8, 2, 0, 0, 0], 8);
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const data = deflateSync(rows, { level: 9 });
-  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", data),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

@@ -27,7 +27,9 @@ Interrupt it whenever you like: it goes on where it was. The finished model lies
   --folder   where the training state, metrics.jsonl and the model live
   --fresh    forget what is in the folder
   --threads  threads of ONNX Runtime (default: the machine's cores)
-  --until    stop after this phase: ${demoPhases().map((phase) => phase.name).join(", ")}`);
+  --until    stop after this phase: ${demoPhases()
+    .map((phase) => phase.name)
+    .join(", ")}`);
   process.exit(0);
 }
 
@@ -40,8 +42,12 @@ await mkdir(flags.folder, { recursive: true });
 const isResumed = existsSync(path.join(flags.folder, "state.json"));
 const state = isResumed ? await TrainingState.load(flags.folder) : new TrainingState();
 const phases = demoPhases();
-const last = flags.until === undefined ? phases.length : phases.findIndex((phase) => phase.name === flags.until) + 1;
-if (last === 0) throw new Error(`There is no phase ${flags.until}; the phases are ${phases.map((phase) => phase.name).join(", ")}.`);
+const last =
+  flags.until === undefined ? phases.length : phases.findIndex((phase) => phase.name === flags.until) + 1;
+if (last === 0)
+  throw new Error(
+    `There is no phase ${flags.until}; the phases are ${phases.map((phase) => phase.name).join(", ")}.`,
+  );
 const metrics = createWriteStream(path.join(flags.folder, "metrics.jsonl"), { flags: "a" });
 
 await train(phases.slice(0, last), state, {

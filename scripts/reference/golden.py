@@ -36,24 +36,25 @@ PROMPTS = {
 }
 GREEDY_TOKENS = 64
 COMPACT_IMAGE = -200
-# Far above the difference that another order of summation makes (1e-5), so that every engine must agree.
-MIN_MARGIN = 0.02
+# Two logits that are each right to 1e-3, the tolerance of the tests, cannot change places at this distance.
+MIN_MARGIN = 0.01
 MIN_DISTINCT = 30
-MAX_SEEDS = 1000
+MAX_SEEDS = 200
 
 CASES = (
-    Case("full-f32", torch.float32, "hf-4.51", ("picture", "text"), hidden=48, heads=3, kv_heads=3),
+    Case("full-f32", torch.float32, "hf-4.51", ("picture",), hidden=48, heads=3, kv_heads=3, intermediate=48),
     Case("tied-f32", torch.float32, "hf-4.51", ("picture",), hidden=48, kv_heads=2, tied=True, feature_layer=-1,
          layers=1, intermediate=96),
-    Case("grouped-f16", torch.float16, "hf-4.51", ("picture", "pictures", "text"), kv_heads=2, layers=3),
+    Case("grouped-f16", torch.float16, "hf-4.51", ("picture", "pictures", "text"), kv_heads=2),
     Case("multi-query-bf16", torch.bfloat16, "hf-4.51", ("picture",), kv_heads=1, layers=3, rope_theta=500000.0,
          feature_layer=-1),
     Case("tied-f16-names-452", torch.float16, "hf-4.52", ("picture",), kv_heads=2, tied=True, rope_theta=1e6),
-    Case("full-bf16-names-452", torch.bfloat16, "hf-4.52", ("picture",), feature_layer=-1, projector_bias=False),
-    Case("grouped-f16-names-5", torch.float16, "hf-5", ("picture",), kv_heads=2, rope_theta=20000.0, select="full",
-         vision_activation="gelu"),
-    Case("sharded-bf16", torch.bfloat16, "hf-4.51", ("pictures",), hidden=64, heads=2, head_size=32, kv_heads=1,
-         vocabulary=320, shards=3),
+    Case("full-bf16-names-452", torch.bfloat16, "hf-4.52", ("picture",), hidden=48, feature_layer=-1,
+         projector_bias=False),
+    Case("grouped-f16-names-5", torch.float16, "hf-5", ("picture",), hidden=48, kv_heads=2, rope_theta=20000.0,
+         select="full", vision_activation="gelu"),
+    Case("sharded-bf16", torch.bfloat16, "hf-4.51", ("pictures",), heads=2, head_size=32, kv_heads=1, vocabulary=320,
+         shards=3),
 )
 
 
@@ -84,8 +85,13 @@ def make_case(case: Case) -> None:
     processor = save_processor(case, folder)
     for seed in range(MAX_SEEDS):
         model = make_model(case, seed)
-        runs = {name: run_prompt(model, processor, case, name) for name in case.prompts}
-        if all(run is not None for run in runs.values()):
+        runs = {}
+        for name in case.prompts:
+            run = run_prompt(model, processor, case, name)
+            if run is None:
+                break
+            runs[name] = run
+        if len(runs) == len(case.prompts):
             break
     else:
         raise SystemExit(f"{case.name}: no seed gives clear answers; change its scales in tiny_llava.py")

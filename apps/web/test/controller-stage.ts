@@ -4,7 +4,6 @@
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   SSE_DONE,
@@ -50,6 +49,7 @@ export class Exchange {
   /** Resolves when the asking side leaves before the end. */
   readonly left: Promise<void>;
   readonly #response: ServerResponse;
+  #sent = "";
   readonly #head = completionHead("llava-demo");
 
   constructor(incoming: IncomingMessage, bytes: Buffer, response: ServerResponse) {
@@ -65,34 +65,34 @@ export class Exchange {
     });
   }
 
+  /** Everything that was answered so far. */
+  get sent(): string {
+    return this.#sent;
+  }
+
   /** The first chunk, without words. */
   begin(): this {
     this.#response.writeHead(200, SSE_HEADERS);
-    this.#response.write(encodeSseJson(roleChunk(this.#head)));
-    return this;
+    return this.write(encodeSseJson(roleChunk(this.#head)));
   }
 
   say(text: string): this {
-    this.#response.write(encodeSseJson(textChunk(this.#head, text)));
-    return this;
-  }
-
-  /** Word by word. */
-  async speak(text: string, delayMs: number): Promise<this> {
-    for (const word of text.split(/(?<= )/)) {
-      if (this.#response.destroyed) break;
-      this.say(word);
-      await sleep(delayMs);
-    }
-    return this;
+    return this.write(encodeSseJson(textChunk(this.#head, text)));
   }
 
   finish(): void {
     const usage = chatUsage({ promptTokens: 83, imageTokens: 64, completionTokens: 9 });
-    const timings = chatTimings({ queueMs: 1, encodeMs: 60, prefillMs: 80, decodeMs: 160, firstTokenMs: 310 });
-    this.#response.write(encodeSseJson(finishChunk(this.#head, "stop")));
-    this.#response.write(encodeSseJson(usageChunk(this.#head, usage, timings)));
-    this.#response.end(encodeSse(SSE_DONE));
+    const timings = chatTimings({
+      queueMs: 1,
+      encodeMs: 60,
+      prefillMs: 80,
+      decodeMs: 160,
+      firstTokenMs: 310,
+    });
+    this.write(encodeSseJson(finishChunk(this.#head, "stop")));
+    this.write(encodeSseJson(usageChunk(this.#head, usage, timings)));
+    this.write(encodeSse(SSE_DONE));
+    this.#response.end();
   }
 
   /** An error in the middle of the stream, as the wire has it. */
@@ -112,6 +112,7 @@ export class Exchange {
 
   /** Bytes as they are, in the middle of an answer. */
   write(bytes: string): this {
+    this.#sent += bytes;
     this.#response.write(bytes);
     return this;
   }
@@ -119,13 +120,20 @@ export class Exchange {
 
 export class ControllerStage implements AsyncDisposable {
   models: readonly ModelCard[] = [card("llava-demo")];
-  answer: (exchange: Exchange) => void | Promise<void> = (exchange) => exchange.begin().say("Yes.").finish();
-  readonly exchanges: Exchange[] = [];
+  /** Takes the next question; without anybody waiting for it, the answer is "Yes.". */
+  #waiting: ((exchange: Exchange) => void) | null = null;
   #server: Server | null = null;
   #port = 0;
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** The next question that arrives, for the test to answer. */
+  next(): Promise<Exchange> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+    });
   }
 
   /** Listens; a second time on the same port as before. */
@@ -164,7 +172,9 @@ export class ControllerStage implements AsyncDisposable {
     const parts: Buffer[] = [];
     for await (const part of incoming) parts.push(part);
     const exchange = new Exchange(incoming, Buffer.concat(parts), response);
-    this.exchanges.push(exchange);
-    await this.answer(exchange);
+    const take = this.#waiting;
+    this.#waiting = null;
+    if (take) take(exchange);
+    else exchange.begin().say("Yes.").finish();
   }
 }

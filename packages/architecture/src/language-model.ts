@@ -24,16 +24,31 @@ export interface DecoderInputs {
 }
 
 /** Logits [n, vocabulary] float32 for the rows asked for. */
-export function languageModel(ops: Operations, text: Text, { ids, picture, logitRows }: DecoderInputs): Tensor {
+export function languageModel(
+  ops: Operations,
+  text: Text,
+  { ids, picture, logitRows }: DecoderInputs,
+): Tensor {
   const { hiddenSize: hidden, vocabSize, rmsNormEps } = text;
   const words = ops.embed(ids, `${EMBEDDING}.weight`, vocabSize, hidden);
   let stream = picture ? ops.mergeFeatures(words, picture.features, picture.featureRows, hidden) : words;
   let normed = ops.rmsNorm(stream, `${MODEL}.layers.0.input_layernorm`, rmsNormEps);
   for (let layer = 0; layer < text.layers; layer++) {
     const name = `${MODEL}.layers.${layer}`;
-    const nextNorm = layer + 1 < text.layers ? `${MODEL}.layers.${layer + 1}.input_layernorm` : `${MODEL}.norm`;
-    const attended = ops.addThenRmsNorm(stream, selfAttention(ops, text, normed, name, layer), `${name}.post_attention_layernorm`, rmsNormEps);
-    const fed = ops.addThenRmsNorm(attended.stream, feedForward(ops, text, attended.normed, name), nextNorm, rmsNormEps);
+    const nextNorm =
+      layer + 1 < text.layers ? `${MODEL}.layers.${layer + 1}.input_layernorm` : `${MODEL}.norm`;
+    const attended = ops.addThenRmsNorm(
+      stream,
+      selfAttention(ops, text, normed, name, layer),
+      `${name}.post_attention_layernorm`,
+      rmsNormEps,
+    );
+    const fed = ops.addThenRmsNorm(
+      attended.stream,
+      feedForward(ops, text, attended.normed, name),
+      nextNorm,
+      rmsNormEps,
+    );
     ({ stream, normed } = fed);
   }
   const picked = ops.pickRows(normed, logitRows, hidden);
@@ -42,7 +57,8 @@ export function languageModel(ops: Operations, text: Text, { ids, picture, logit
 
 function selfAttention(ops: Operations, text: Text, x: Tensor, name: string, layer: number): Tensor {
   const { heads, kvHeads, headSize, hiddenSize } = text;
-  const project = (part: string, size: number): Tensor => ops.linear(x, `${name}.self_attn.${part}`, size, { bias: false });
+  const project = (part: string, size: number): Tensor =>
+    ops.linear(x, `${name}.self_attn.${part}`, size, { bias: false });
   const q = project("q_proj", heads * headSize);
   const k = project("k_proj", kvHeads * headSize);
   const v = project("v_proj", kvHeads * headSize);
@@ -52,7 +68,8 @@ function selfAttention(ops: Operations, text: Text, x: Tensor, name: string, lay
 
 /** SwiGLU: down(silu(gate(x)) · up(x)). */
 function feedForward(ops: Operations, text: Text, x: Tensor, name: string): Tensor {
-  const widen = (part: string): Tensor => ops.linear(x, `${name}.mlp.${part}`, text.intermediateSize, { bias: false });
+  const widen = (part: string): Tensor =>
+    ops.linear(x, `${name}.mlp.${part}`, text.intermediateSize, { bias: false });
   const gated = ops.mul(ops.swish(widen("gate_proj"), 1), widen("up_proj"));
   return ops.linear(gated, `${name}.mlp.down_proj`, text.hiddenSize, { bias: false });
 }

@@ -19,7 +19,11 @@ export interface Operations {
   /** Rows of the table `name` [rows, width]: ids [...] int64 → [..., width]. */
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor;
   /** Non-overlapping patches: pixels [batch, 3, size, size] → [batch, patches, hidden], row by row. */
-  patches(pixels: Tensor, name: string, geometry: { readonly size: number; readonly patch: number; readonly hidden: number }): Tensor;
+  patches(
+    pixels: Tensor,
+    name: string,
+    geometry: { readonly size: number; readonly patch: number; readonly hidden: number },
+  ): Tensor;
   /** One more row of zeros in front: [batch, rows, width] → [batch, 1 + rows, width]. */
   prependZeroRow(x: Tensor): Tensor;
   /** table [rows, width] with `row` [width] added to its first row. */
@@ -34,7 +38,12 @@ export interface Operations {
   layerNorm(x: Tensor, name: string, epsilon: number): Tensor;
   rmsNorm(x: Tensor, name: string, epsilon: number): Tensor;
   /** The residual stream after adding `x`, and its RMS norm: both [batch, tokens, hidden]. */
-  addThenRmsNorm(stream: Tensor, x: Tensor, name: string, epsilon: number): { readonly stream: Tensor; readonly normed: Tensor };
+  addThenRmsNorm(
+    stream: Tensor,
+    x: Tensor,
+    name: string,
+    epsilon: number,
+  ): { readonly stream: Tensor; readonly normed: Tensor };
   /** Every token sees every token: q, k, v [batch, tokens, heads·headSize] → the same shape. */
   attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor;
   /**

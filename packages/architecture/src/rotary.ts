@@ -4,7 +4,11 @@
  * cos and sin of position · theta^(−2j/headSize), row-major [positions, headSize/2].
  * Angles are rounded to float32 like Hugging Face's Llama does, so that long contexts agree.
  */
-export function rotaryTables(positions: number, headSize: number, theta: number): { cos: Float32Array; sin: Float32Array } {
+export function rotaryTables(
+  positions: number,
+  headSize: number,
+  theta: number,
+): { cos: Float32Array; sin: Float32Array } {
   const half = headSize / 2;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);

@@ -76,10 +76,15 @@ export class ServingOperations implements Operations {
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
     const g = this.#g;
     const weight = this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]);
-    const product = g.apply("FusedMatMul", [x, weight], { dtype: "float32", shape: x.shape.with(-1, outputSize) }, {
-      domain: CONTRIB,
-      attributes: { transB: { int: 1 } },
-    });
+    const product = g.apply(
+      "FusedMatMul",
+      [x, weight],
+      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      {
+        domain: CONTRIB,
+        attributes: { transB: { int: 1 } },
+      },
+    );
     return bias ? add(g, product, this.weight(`${name}.bias`, [outputSize])) : product;
   }
 
@@ -87,14 +92,23 @@ export class ServingOperations implements Operations {
     return cast(this.#g, gatherRows(this.#g, this.#stored(name, [rows, width]), ids), "float32");
   }
 
-  patches(pixels: Tensor, name: string, { size, patch, hidden }: { size: number; patch: number; hidden: number }): Tensor {
+  patches(
+    pixels: Tensor,
+    name: string,
+    { size, patch, hidden }: { size: number; patch: number; hidden: number },
+  ): Tensor {
     const g = this.#g;
     const grid = size / patch;
     const batch = dimAt(pixels, 0);
     const kernel = this.weight(name, [hidden, 3, patch, patch]);
-    const map = g.apply("Conv", [pixels, kernel], { dtype: "float32", shape: [batch, hidden, grid, grid] }, {
-      attributes: { kernel_shape: { ints: [patch, patch] }, strides: { ints: [patch, patch] } },
-    });
+    const map = g.apply(
+      "Conv",
+      [pixels, kernel],
+      { dtype: "float32", shape: [batch, hidden, grid, grid] },
+      {
+        attributes: { kernel_shape: { ints: [patch, patch] }, strides: { ints: [patch, patch] } },
+      },
+    );
     return transpose(g, reshape(g, map, [batch, hidden, grid * grid]), [0, 2, 1]);
   }
 
@@ -103,7 +117,11 @@ export class ServingOperations implements Operations {
   }
 
   withFirstRow(table: Tensor, row: Tensor): Tensor {
-    return add(this.#g, table, pad(this.#g, reshape(this.#g, row, [1, sizeAt(row, 0)]), 0, sizeAt(table, 0) - 1, 0));
+    return add(
+      this.#g,
+      table,
+      pad(this.#g, reshape(this.#g, row, [1, sizeAt(row, 0)]), 0, sizeAt(table, 0) - 1, 0),
+    );
   }
 
   dropRows(x: Tensor, start: number): Tensor {
@@ -129,43 +147,71 @@ export class ServingOperations implements Operations {
   layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
     const size = sizeAt(x, -1);
     const inputs = [x, this.weight(`${name}.weight`, [size]), this.weight(`${name}.bias`, [size])];
-    return this.#g.apply("LayerNormalization", inputs, x, { attributes: { axis: { int: -1 }, epsilon: { float: epsilon } } });
+    return this.#g.apply("LayerNormalization", inputs, x, {
+      attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
+    });
   }
 
   rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
-    return this.#g.apply("SimplifiedLayerNormalization", [x, this.weight(`${name}.weight`, [sizeAt(x, -1)])], x, {
-      attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
-    });
+    return this.#g.apply(
+      "SimplifiedLayerNormalization",
+      [x, this.weight(`${name}.weight`, [sizeAt(x, -1)])],
+      x,
+      {
+        attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
+      },
+    );
   }
 
   /** Outputs 1 and 2 of the operator are statistics that its CPU kernel leaves out. */
-  addThenRmsNorm(stream: Tensor, x: Tensor, name: string, epsilon: number): { stream: Tensor; normed: Tensor } {
+  addThenRmsNorm(
+    stream: Tensor,
+    x: Tensor,
+    name: string,
+    epsilon: number,
+  ): { stream: Tensor; normed: Tensor } {
     const statistic = { dtype: "float32", shape: x.shape.with(-1, 1) } as const;
     const weight = this.weight(`${name}.weight`, [sizeAt(x, -1)]);
-    const [normed, , , sum] = this.#g.node("SkipSimplifiedLayerNormalization", [x, stream, weight], [x, statistic, statistic, x], {
-      domain: CONTRIB,
-      attributes: { epsilon: { float: epsilon } },
-    });
+    const [normed, , , sum] = this.#g.node(
+      "SkipSimplifiedLayerNormalization",
+      [x, stream, weight],
+      [x, statistic, statistic, x],
+      {
+        domain: CONTRIB,
+        attributes: { epsilon: { float: epsilon } },
+      },
+    );
     if (!normed || !sum) throw new GraphError("SkipSimplifiedLayerNormalization has four outputs.");
     return { stream: sum, normed };
   }
 
   attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
-    return this.#g.apply("MultiHeadAttention", [q, k, v], q, { domain: CONTRIB, attributes: { num_heads: { int: heads } } });
+    return this.#g.apply("MultiHeadAttention", [q, k, v], q, {
+      domain: CONTRIB,
+      attributes: { num_heads: { int: heads } },
+    });
   }
 
-  causalAttention(q: Tensor, k: Tensor, v: Tensor, layer: number, { heads, kvHeads, headSize }: AttentionHeads): Tensor {
+  causalAttention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layer: number,
+    { heads, kvHeads, headSize }: AttentionHeads,
+  ): Tensor {
     const cache = this.#cache;
     const key = cache?.keys[layer];
     const value = cache?.values[layer];
-    if (!cache || !key || !value) throw new GraphError(`Layer ${layer} attends causally, but the graph has no KV cache for it.`);
+    if (!cache || !key || !value)
+      throw new GraphError(`Layer ${layer} attends causally, but the graph has no KV cache for it.`);
     const { cos, sin } = this.#rotaryTables(cache, headSize);
     const inputs = [q, k, v, key, value, cache.lastPositions, cache.totalLength, cos, sin];
     const [output, presentKey, presentValue] = this.#g.node("GroupQueryAttention", inputs, [q, key, value], {
       domain: CONTRIB,
       attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
     });
-    if (!output || !presentKey || !presentValue) throw new GraphError("GroupQueryAttention has three outputs.");
+    if (!output || !presentKey || !presentValue)
+      throw new GraphError("GroupQueryAttention has three outputs.");
     this.present.push({ key: presentKey, value: presentValue });
     return output;
   }
@@ -179,7 +225,8 @@ export class ServingOperations implements Operations {
     const none = g.constant("int64", [], BigInt64Array.of(0n));
     const isPicture = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
     const picked = gatherRows(g, features, max(g, featureRows, none));
-    if (dimAt(picked, -1) !== hidden) throw new GraphError(`${describe(features)} does not fit ${describe(embeddings)}.`);
+    if (dimAt(picked, -1) !== hidden)
+      throw new GraphError(`${describe(features)} does not fit ${describe(embeddings)}.`);
     return where(g, isPicture, picked, embeddings);
   }
 
@@ -187,7 +234,10 @@ export class ServingOperations implements Operations {
     if (this.#rotary) return this.#rotary;
     const { cos, sin } = rotaryTables(cache.contextLength, headSize, cache.ropeTheta);
     const shape = [cache.contextLength, headSize / 2];
-    this.#rotary = { cos: this.#g.constant("float32", shape, cos), sin: this.#g.constant("float32", shape, sin) };
+    this.#rotary = {
+      cos: this.#g.constant("float32", shape, cos),
+      sin: this.#g.constant("float32", shape, sin),
+    };
     return this.#rotary;
   }
 
@@ -198,7 +248,9 @@ export class ServingOperations implements Operations {
     const dtype = STORED_DTYPES[entry.dtype];
     if (!dtype) throw new GraphError(`${name} is stored as ${entry.dtype}; F32, F16 and BF16 can be served.`);
     if (entry.shape.join() !== shape.join()) {
-      throw new GraphError(`${name} is [${entry.shape.join(", ")}] in the checkpoint, but its config.json asks for [${shape.join(", ")}].`);
+      throw new GraphError(
+        `${name} is [${entry.shape.join(", ")}] in the checkpoint, but its config.json asks for [${shape.join(", ")}].`,
+      );
     }
     const { file, offset, length } = entry;
     const tensor = this.#g.external(name, dtype, shape, { location: file, offset, length });

@@ -61,12 +61,15 @@ export class TrainingOperations implements Operations {
       this.#parameters.set(name, input);
       return input;
     }
-    if (known.shape.join() !== shape.join()) throw new GraphError(`${name} is used as [${known.shape.join()}] and as [${shape.join()}].`);
+    if (known.shape.join() !== shape.join())
+      throw new GraphError(`${name} is used as [${known.shape.join()}] and as [${shape.join()}].`);
     return known;
   }
 
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
-    const product = matMul(this.#g, x, this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]), { transposeB: true });
+    const product = matMul(this.#g, x, this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]), {
+      transposeB: true,
+    });
     return bias ? add(this.#g, product, this.weight(`${name}.bias`, [outputSize])) : product;
   }
 
@@ -74,7 +77,11 @@ export class TrainingOperations implements Operations {
     return gatherRows(this.#g, this.weight(name, [rows, width]), ids);
   }
 
-  patches(pixels: Tensor, name: string, { size, patch, hidden }: { size: number; patch: number; hidden: number }): Tensor {
+  patches(
+    pixels: Tensor,
+    name: string,
+    { size, patch, hidden }: { size: number; patch: number; hidden: number },
+  ): Tensor {
     const g = this.#g;
     const grid = size / patch;
     const batch = sizeAt(pixels, 0);
@@ -115,14 +122,25 @@ export class TrainingOperations implements Operations {
 
   layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
     const size = sizeAt(x, -1);
-    return layerNorm(this.#g, x, this.weight(`${name}.weight`, [size]), this.weight(`${name}.bias`, [size]), epsilon);
+    return layerNorm(
+      this.#g,
+      x,
+      this.weight(`${name}.weight`, [size]),
+      this.weight(`${name}.bias`, [size]),
+      epsilon,
+    );
   }
 
   rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
     return rmsNorm(this.#g, x, this.weight(`${name}.weight`, [sizeAt(x, -1)]), epsilon);
   }
 
-  addThenRmsNorm(stream: Tensor, x: Tensor, name: string, epsilon: number): { stream: Tensor; normed: Tensor } {
+  addThenRmsNorm(
+    stream: Tensor,
+    x: Tensor,
+    name: string,
+    epsilon: number,
+  ): { stream: Tensor; normed: Tensor } {
     const sum = this.add(stream, x);
     return { stream: sum, normed: this.rmsNorm(sum, name, epsilon) };
   }
@@ -130,7 +148,12 @@ export class TrainingOperations implements Operations {
   attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
     const headSize = sizeAt(q, -1) / heads;
     const shape = { heads, kvHeads: heads, headSize };
-    return this.#attend(this.#heads(q, heads, headSize), this.#heads(k, heads, headSize), this.#heads(v, heads, headSize), shape);
+    return this.#attend(
+      this.#heads(q, heads, headSize),
+      this.#heads(k, heads, headSize),
+      this.#heads(v, heads, headSize),
+      shape,
+    );
   }
 
   causalAttention(q: Tensor, k: Tensor, v: Tensor, _layer: number, shape: AttentionHeads): Tensor {
@@ -142,14 +165,19 @@ export class TrainingOperations implements Operations {
   }
 
   pickRows(x: Tensor, indices: Tensor, width: number): Tensor {
-    const rows = staticShape(x).slice(0, -1).reduce((a, b) => a * b, 1);
+    const rows = staticShape(x)
+      .slice(0, -1)
+      .reduce((a, b) => a * b, 1);
     return gatherRows(this.#g, reshape(this.#g, x, [rows, width]), indices);
   }
 
   mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor, _hidden: number): Tensor {
     const g = this.#g;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
-    const isPicture = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [...featureRows.shape, 1]);
+    const isPicture = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [
+      ...featureRows.shape,
+      1,
+    ]);
     const isText = add(g, mul(g, isPicture, g.scalar(-1)), g.scalar(1));
     const picked = gatherRows(g, features, max(g, featureRows, none));
     return add(g, mul(g, embeddings, isText), mul(g, picked, isPicture));
@@ -198,7 +226,11 @@ export class TrainingOperations implements Operations {
       const table = g.constant("float32", [tokens, headSize / 2], half);
       return concat(g, [table, table], 1);
     };
-    const constants = { cos: whole(tables.cos), sin: whole(tables.sin), permutation: rotateHalf(g, headSize) };
+    const constants = {
+      cos: whole(tables.cos),
+      sin: whole(tables.sin),
+      permutation: rotateHalf(g, headSize),
+    };
     this.#rotary.set(key, constants);
     return constants;
   }

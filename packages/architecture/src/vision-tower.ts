@@ -33,19 +33,28 @@ function embeddings(ops: Operations, vision: Vision, pixels: Tensor): Tensor {
 
 function block(ops: Operations, vision: Vision, x: Tensor, name: string): Tensor {
   const { hiddenSize, heads, layerNormEps } = vision;
-  const project = (input: Tensor, part: string, size: number): Tensor => ops.linear(input, `${name}.${part}`, size, { bias: true });
+  const project = (input: Tensor, part: string, size: number): Tensor =>
+    ops.linear(input, `${name}.${part}`, size, { bias: true });
   const normed = ops.layerNorm(x, `${name}.layer_norm1`, layerNormEps);
   const q = project(normed, "self_attn.q_proj", hiddenSize);
   const k = project(normed, "self_attn.k_proj", hiddenSize);
   const v = project(normed, "self_attn.v_proj", hiddenSize);
   const attended = ops.add(x, project(ops.attention(q, k, v, heads), "self_attn.out_proj", hiddenSize));
-  const wide = project(ops.layerNorm(attended, `${name}.layer_norm2`, layerNormEps), "mlp.fc1", vision.intermediateSize);
+  const wide = project(
+    ops.layerNorm(attended, `${name}.layer_norm2`, layerNormEps),
+    "mlp.fc1",
+    vision.intermediateSize,
+  );
   const active = vision.activation === "quick_gelu" ? ops.swish(wide, QUICK_GELU_ALPHA) : ops.gelu(wide);
   return ops.add(attended, project(active, "mlp.fc2", hiddenSize));
 }
 
 /** mlp2x_gelu: features [batch, tokens, vision hidden] → [batch, tokens, language hidden]. */
-export function projector(ops: Operations, { outputSize, bias }: ModelDescription["projector"], features: Tensor): Tensor {
+export function projector(
+  ops: Operations,
+  { outputSize, bias }: ModelDescription["projector"],
+  features: Tensor,
+): Tensor {
   const hidden = ops.gelu(ops.linear(features, "multi_modal_projector.linear_1", outputSize, { bias }));
   return ops.linear(hidden, "multi_modal_projector.linear_2", outputSize, { bias });
 }

@@ -1,7 +1,17 @@
 /** Elementwise operators and their gradients. */
 import type { Graph } from "./graph.ts";
 import { sumTo } from "./reduction.ts";
-import { broadcast, DATA_TYPE, GraphError, requireDType, sameShape, staticShape, type DType, type Tensor } from "./tensor.ts";
+import {
+  broadcast,
+  DATA_TYPE,
+  formatShape,
+  GraphError,
+  requireDType,
+  sameShape,
+  staticShape,
+  type DType,
+  type Tensor,
+} from "./tensor.ts";
 
 function binary(g: Graph, op: string, a: Tensor, b: Tensor): Tensor {
   if (a.dtype !== b.dtype) throw new GraphError(`${op} of ${a.dtype} and ${b.dtype}: cast one of them.`);
@@ -14,7 +24,9 @@ function unary(g: Graph, op: string, x: Tensor): Tensor {
 
 export function add(g: Graph, a: Tensor, b: Tensor): Tensor {
   const y = binary(g, "Add", a, b);
-  g.record([a, b], [y], ([dy], needs) => dy ? [a, b].map((x) => (needs(x) ? sumTo(g, dy, x) : undefined)) : []);
+  g.record([a, b], [y], ([dy], needs) =>
+    dy ? [a, b].map((x) => (needs(x) ? sumTo(g, dy, x) : undefined)) : [],
+  );
   return y;
 }
 
@@ -42,7 +54,10 @@ export function div(g: Graph, a: Tensor, b: Tensor): Tensor {
   g.record([a, b], [y], ([dy], needs) => {
     if (!dy) return [];
     const scaled = div(g, dy, b);
-    return [needs(a) ? sumTo(g, scaled, a) : undefined, needs(b) ? sumTo(g, neg(g, mul(g, scaled, y)), b) : undefined];
+    return [
+      needs(a) ? sumTo(g, scaled, a) : undefined,
+      needs(b) ? sumTo(g, neg(g, mul(g, scaled, y)), b) : undefined,
+    ];
   });
   return y;
 }
@@ -89,7 +104,10 @@ export function greaterOrEqual(g: Graph, a: Tensor, b: Tensor): Tensor {
 /** condition ? a : b, with broadcasting of the condition over equal shapes of a and b. */
 export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor {
   requireDType(condition, "bool");
-  if (!sameShape(a.shape, b.shape)) throw new GraphError(`where() needs equal shapes, got ${a.shape} and ${b.shape}.`);
+  if (!sameShape(a.shape, b.shape))
+    throw new GraphError(
+      `where() needs equal shapes, got ${formatShape(a.shape)} and ${formatShape(b.shape)}.`,
+    );
   const y = g.apply("Where", [condition, a, b], a);
   g.record([a, b], [y], ([dy], needs) => {
     if (!dy) return [];

@@ -32,7 +32,10 @@ export function gradients(g: Graph, loss: Tensor, wrt: readonly Tensor[]): Tenso
 }
 
 /** Every tensor that depends on one of `roots`, roots included. */
-function dependents(tape: readonly { inputs: readonly Tensor[]; outputs: readonly Tensor[] }[], roots: readonly Tensor[]): Set<Tensor> {
+function dependents(
+  tape: readonly { inputs: readonly Tensor[]; outputs: readonly Tensor[] }[],
+  roots: readonly Tensor[],
+): Set<Tensor> {
   const reached = new Set(roots);
   for (const { inputs, outputs } of tape) {
     if (inputs.some((input) => reached.has(input))) for (const output of outputs) reached.add(output);

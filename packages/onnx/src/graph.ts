@@ -1,6 +1,14 @@
 /** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
 import { encodeModel } from "./model-proto.ts";
-import { describe, elementCount, GraphError, type DType, type Shape, type Tensor } from "./tensor.ts";
+import {
+  describe,
+  elementCount,
+  formatShape,
+  GraphError,
+  type DType,
+  type Shape,
+  type Tensor,
+} from "./tensor.ts";
 
 export type Attribute =
   | { readonly int: number }
@@ -19,6 +27,18 @@ export interface GraphNode {
 }
 
 export type ConstantData = Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
+
+/** The array that holds the elements of a constant; half-precision numbers are their 16 bits. */
+const ARRAY_OF = {
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+} as const satisfies Record<DType, unknown>;
 
 /** Bytes of an initializer that stay in a file: weights are served from the checkpoint itself. */
 export interface ExternalData {
@@ -83,8 +103,17 @@ export class Graph {
 
   /** Data baked into the model. Small constants with equal content are one initializer. */
   constant(dtype: DType, shape: readonly number[], data: ConstantData): Tensor {
+    const expected = ARRAY_OF[dtype];
+    if (!(data instanceof expected)) {
+      throw new GraphError(
+        `A constant of ${dtype} needs a ${expected.name}, got a ${data.constructor.name}.`,
+      );
+    }
     if (elementCount(shape) !== data.length) {
-      throw new GraphError(`A constant of shape [${shape.join(", ")}] needs ${elementCount(shape)} elements, got ${data.length}.`);
+      const count = elementCount(shape);
+      throw new GraphError(
+        `A constant of shape ${formatShape(shape)} needs ${count} elements, got ${data.length}.`,
+      );
     }
     const key = data.length <= 16 ? `${dtype}[${shape.join(",")}]${data.join(",")}` : undefined;
     const known = key === undefined ? undefined : this.#smallConstants.get(key);
@@ -120,11 +149,22 @@ export class Graph {
     options: { readonly domain?: string; readonly attributes?: Readonly<Record<string, Attribute>> } = {},
   ): Tensor[] {
     for (const input of inputs) {
-      if (input && !this.#names.has(input.name)) throw new GraphError(`${op} reads ${describe(input)}, which is not of graph ${this.name}.`);
+      if (input && !this.#names.has(input.name))
+        throw new GraphError(`${op} reads ${describe(input)}, which is not of graph ${this.name}.`);
     }
-    const outputs = specs.map((spec) => ({ name: this.#claim(this.#fresh(op)), dtype: spec.dtype, shape: [...spec.shape] }));
+    const outputs = specs.map((spec) => ({
+      name: this.#claim(this.#fresh(op)),
+      dtype: spec.dtype,
+      shape: [...spec.shape],
+    }));
     for (const output of outputs) this.#produced.add(output.name);
-    this.nodes.push({ op, domain: options.domain ?? "", inputs: [...inputs], outputs, attributes: options.attributes ?? {} });
+    this.nodes.push({
+      op,
+      domain: options.domain ?? "",
+      inputs: [...inputs],
+      outputs,
+      attributes: options.attributes ?? {},
+    });
     return outputs;
   }
 
@@ -147,9 +187,14 @@ export class Graph {
 
   /** Names a tensor as a result of the graph. */
   output(name: string, tensor: Tensor): void {
-    if (this.outputs.some((output) => output.name === name)) throw new GraphError(`Output ${name} is there twice.`);
-    const renameable = this.#produced.has(tensor.name) && !this.outputs.some((output) => output.tensor === tensor);
-    this.outputs.push({ name: this.#claim(name), tensor: renameable ? tensor : this.apply("Identity", [tensor], tensor) });
+    if (this.outputs.some((output) => output.name === name))
+      throw new GraphError(`Output ${name} is there twice.`);
+    const renameable =
+      this.#produced.has(tensor.name) && !this.outputs.some((output) => output.tensor === tensor);
+    this.outputs.push({
+      name: this.#claim(name),
+      tensor: renameable ? tensor : this.apply("Identity", [tensor], tensor),
+    });
   }
 
   /** The serialized ModelProto. */

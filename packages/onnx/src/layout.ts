@@ -40,8 +40,23 @@ export function reshape(g: Graph, x: Tensor, shape: Shape): Tensor {
 export function transpose(g: Graph, x: Tensor, permutation: readonly number[]): Tensor {
   requireRank(x, permutation.length);
   const shape = permutation.map((axis) => dimAt(x, axis));
-  const y = g.apply("Transpose", [x], { dtype: x.dtype, shape }, { attributes: { perm: { ints: permutation } } });
-  g.record([x], [y], ([dy]) => (dy ? [transpose(g, dy, permutation.map((_, axis) => permutation.indexOf(axis)))] : []));
+  const y = g.apply(
+    "Transpose",
+    [x],
+    { dtype: x.dtype, shape },
+    { attributes: { perm: { ints: permutation } } },
+  );
+  g.record([x], [y], ([dy]) =>
+    dy
+      ? [
+          transpose(
+            g,
+            dy,
+            permutation.map((_, axis) => permutation.indexOf(axis)),
+          ),
+        ]
+      : [],
+  );
   return y;
 }
 
@@ -51,12 +66,23 @@ export function concat(g: Graph, parts: readonly Tensor[], axis: number): Tensor
   if (!first) throw new GraphError("concat() of nothing.");
   const at = positiveAxis(first, axis);
   for (const part of parts) {
-    const fits = part.dtype === first.dtype && sameShape(withoutAxis(part.shape, at), withoutAxis(first.shape, at));
-    if (!fits) throw new GraphError(`concat() along axis ${at}: ${describe(part)} does not fit ${describe(first)}.`);
+    const fits =
+      part.dtype === first.dtype && sameShape(withoutAxis(part.shape, at), withoutAxis(first.shape, at));
+    if (!fits)
+      throw new GraphError(`concat() along axis ${at}: ${describe(part)} does not fit ${describe(first)}.`);
   }
   const shape = first.shape.with(at, joinedExtent(parts, at));
   const y = g.apply("Concat", parts, { dtype: first.dtype, shape }, { attributes: { axis: { int: at } } });
-  g.record(parts, [y], ([dy]) => (dy ? split(g, dy, parts.map((part) => sizeAt(part, at)), at) : []));
+  g.record(parts, [y], ([dy]) =>
+    dy
+      ? split(
+          g,
+          dy,
+          parts.map((part) => sizeAt(part, at)),
+          at,
+        )
+      : [],
+  );
   return y;
 }
 
@@ -77,10 +103,17 @@ function joinedExtent(parts: readonly Tensor[], axis: number): Dim {
 /** Cuts into pieces of the given sizes along `axis`; a piece that is not used costs zeros in the gradient. */
 export function split(g: Graph, x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
   const at = positiveAxis(x, axis);
-  if (sizes.reduce((a, b) => a + b, 0) !== sizeAt(x, at)) throw new GraphError(`${describe(x)} cannot be split into ${sizes.join("+")}.`);
+  if (sizes.reduce((a, b) => a + b, 0) !== sizeAt(x, at))
+    throw new GraphError(`${describe(x)} cannot be split into ${sizes.join("+")}.`);
   const specs = sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.with(at, size) }));
   const pieces = g.node("Split", [x, g.ints(sizes)], specs, { attributes: { axis: { int: at } } });
-  g.record([x], pieces, (upstream) => [concat(g, pieces.map((piece, i) => upstream[i] ?? zeros(g, staticShape(piece))), at)]);
+  g.record([x], pieces, (upstream) => [
+    concat(
+      g,
+      pieces.map((piece, i) => upstream[i] ?? zeros(g, staticShape(piece))),
+      at,
+    ),
+  ]);
   return pieces;
 }
 
@@ -102,7 +135,10 @@ export function pad(g: Graph, x: Tensor, before: number, after: number, axis: nu
   const at = positiveAxis(x, axis);
   const size = sizeAt(x, at);
   const amounts = (amount: number): number[] => x.shape.map((_, i) => (i === at ? amount : 0));
-  const y = g.apply("Pad", [x, g.ints([...amounts(before), ...amounts(after)])], { dtype: x.dtype, shape: x.shape.with(at, before + size + after) });
+  const y = g.apply("Pad", [x, g.ints([...amounts(before), ...amounts(after)])], {
+    dtype: x.dtype,
+    shape: x.shape.with(at, before + size + after),
+  });
   g.record([x], [y], ([dy]) => (dy ? [slice(g, dy, before, before + size, at)] : []));
   return y;
 }
@@ -130,13 +166,22 @@ export function gatherRows(g: Graph, table: Tensor, indices: Tensor): Tensor {
   requireRank(table, 2);
   requireDType(indices, "int64");
   const width = dimAt(table, 1);
-  const y = g.apply("Gather", [table, indices], { dtype: table.dtype, shape: [...indices.shape, width] }, { attributes: { axis: { int: 0 } } });
+  const y = g.apply(
+    "Gather",
+    [table, indices],
+    { dtype: table.dtype, shape: [...indices.shape, width] },
+    { attributes: { axis: { int: 0 } } },
+  );
   g.record([table], [y], ([dy]) => {
     if (!dy) return [];
     const count = elementCount(staticShape(indices));
     const rows = g.apply("Reshape", [indices, g.ints([count, 1])], { dtype: "int64", shape: [count, 1] });
     const updates = reshape(g, dy, [count, width]);
-    return [g.apply("ScatterND", [zeros(g, staticShape(table)), rows, updates], table, { attributes: { reduction: { string: "add" } } })];
+    return [
+      g.apply("ScatterND", [zeros(g, staticShape(table)), rows, updates], table, {
+        attributes: { reduction: { string: "add" } },
+      }),
+    ];
   });
   return y;
 }

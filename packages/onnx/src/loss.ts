@@ -16,15 +16,31 @@ export function crossEntropy(g: Graph, logits: Tensor, labels: Tensor, weights: 
   const rows = sizeAt(logits, 0);
   const logProbabilities = g.apply("LogSoftmax", [logits], logits, { attributes: { axis: { int: -1 } } });
   const labelColumn = g.apply("Reshape", [labels, g.ints([rows, 1])], { dtype: "int64", shape: [rows, 1] });
-  const picked = g.apply("GatherElements", [logProbabilities, labelColumn], { dtype: "float32", shape: [rows, 1] }, { attributes: { axis: { int: 1 } } });
+  const picked = g.apply(
+    "GatherElements",
+    [logProbabilities, labelColumn],
+    { dtype: "float32", shape: [rows, 1] },
+    { attributes: { axis: { int: 1 } } },
+  );
   const weightColumn = reshape(g, weights, [rows, 1]);
   const loss = neg(g, sumAll(g, mul(g, picked, weightColumn)));
   g.record([logits], [loss], ([dy]) => {
     if (!dy) return [];
     const weighted = mul(g, exp(g, logProbabilities), weightColumn);
-    const rowColumn = g.constant("int64", [rows, 1], BigInt64Array.from({ length: rows }, (_, row) => BigInt(row)));
-    const places = g.apply("Concat", [rowColumn, labelColumn], { dtype: "int64", shape: [rows, 2] }, { attributes: { axis: { int: 1 } } });
-    const difference = g.apply("ScatterND", [weighted, places, neg(g, weights)], weighted, { attributes: { reduction: { string: "add" } } });
+    const rowColumn = g.constant(
+      "int64",
+      [rows, 1],
+      BigInt64Array.from({ length: rows }, (_, row) => BigInt(row)),
+    );
+    const places = g.apply(
+      "Concat",
+      [rowColumn, labelColumn],
+      { dtype: "int64", shape: [rows, 2] },
+      { attributes: { axis: { int: 1 } } },
+    );
+    const difference = g.apply("ScatterND", [weighted, places, neg(g, weights)], weighted, {
+      attributes: { reduction: { string: "add" } },
+    });
     return [mul(g, difference, dy)];
   });
   return loss;

@@ -2,7 +2,16 @@
 import type { Graph } from "./graph.ts";
 import { reshape } from "./layout.ts";
 import { sumTo } from "./reduction.ts";
-import { broadcast, describe, dimAt, elementCount, GraphError, staticShape, type Shape, type Tensor } from "./tensor.ts";
+import {
+  broadcast,
+  describe,
+  dimAt,
+  elementCount,
+  GraphError,
+  staticShape,
+  type Shape,
+  type Tensor,
+} from "./tensor.ts";
 
 export interface MatMulOptions {
   /** Swap the last two axes of a before multiplying. */
@@ -20,19 +29,25 @@ export function matMul(g: Graph, a: Tensor, b: Tensor, options: MatMulOptions = 
   const { transposeA = false, transposeB = false, alpha = 1 } = options;
   const [m, k] = transposeA ? [dimAt(a, -1), dimAt(a, -2)] : [dimAt(a, -2), dimAt(a, -1)];
   const [k2, n] = transposeB ? [dimAt(b, -1), dimAt(b, -2)] : [dimAt(b, -2), dimAt(b, -1)];
-  if (k !== k2 || a.dtype !== b.dtype) throw new GraphError(`matMul: ${describe(a)} and ${describe(b)} do not fit.`);
+  if (k !== k2 || a.dtype !== b.dtype)
+    throw new GraphError(`matMul: ${describe(a)} and ${describe(b)} do not fit.`);
   const shape = [...leading(a, b), m, n];
   const isPlain = !transposeA && !transposeB && alpha === 1;
   const y = isPlain
     ? g.apply("MatMul", [a, b], { dtype: a.dtype, shape })
-    : g.apply("FusedMatMul", [a, b], { dtype: a.dtype, shape }, {
-        domain: "com.microsoft",
-        attributes: {
-          transA: { int: Number(transposeA) },
-          transB: { int: Number(transposeB) },
-          alpha: { float: alpha },
+    : g.apply(
+        "FusedMatMul",
+        [a, b],
+        { dtype: a.dtype, shape },
+        {
+          domain: "com.microsoft",
+          attributes: {
+            transA: { int: Number(transposeA) },
+            transB: { int: Number(transposeB) },
+            alpha: { float: alpha },
+          },
         },
-      });
+      );
   g.record([a, b], [y], ([dy], needs) =>
     dy
       ? [
@@ -49,7 +64,15 @@ function leading(a: Tensor, b: Tensor): Shape {
 }
 
 /** d/da: dy·bᵀ, transposed where a was. */
-function gradientOfA(g: Graph, a: Tensor, b: Tensor, dy: Tensor, transposeA: boolean, transposeB: boolean, alpha: number): Tensor {
+function gradientOfA(
+  g: Graph,
+  a: Tensor,
+  b: Tensor,
+  dy: Tensor,
+  transposeA: boolean,
+  transposeB: boolean,
+  alpha: number,
+): Tensor {
   const full = transposeA
     ? matMul(g, b, dy, { transposeA: transposeB, transposeB: true, alpha })
     : matMul(g, dy, b, { transposeB: !transposeB, alpha });
@@ -57,7 +80,15 @@ function gradientOfA(g: Graph, a: Tensor, b: Tensor, dy: Tensor, transposeA: boo
 }
 
 /** d/db: aᵀ·dy. A shared matrix (a linear layer's weight) is one product over all leading axes flattened. */
-function gradientOfB(g: Graph, a: Tensor, b: Tensor, dy: Tensor, transposeA: boolean, transposeB: boolean, alpha: number): Tensor {
+function gradientOfB(
+  g: Graph,
+  a: Tensor,
+  b: Tensor,
+  dy: Tensor,
+  transposeA: boolean,
+  transposeB: boolean,
+  alpha: number,
+): Tensor {
   const isShared = b.shape.length === 2 && !transposeA && a.shape.length > 2;
   const left = isShared ? flattenRows(g, a) : a;
   const right = isShared ? flattenRows(g, dy) : dy;

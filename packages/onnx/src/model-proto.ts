@@ -25,9 +25,11 @@ function writeGraph(message: ProtobufWriter, graph: Graph): void {
   const nameOf = (tensor: Tensor): string => renamed.get(tensor.name) ?? tensor.name;
   for (const node of graph.nodes) message.message(1, (inner) => writeNode(inner, node, nameOf));
   message.string(2, graph.name);
-  for (const initializer of graph.initializers) message.message(5, (inner) => writeInitializer(inner, initializer));
+  for (const initializer of graph.initializers)
+    message.message(5, (inner) => writeInitializer(inner, initializer));
   for (const input of graph.inputs) message.message(11, (inner) => writeValueInfo(inner, input.name, input));
-  for (const output of graph.outputs) message.message(12, (inner) => writeValueInfo(inner, output.name, output.tensor));
+  for (const output of graph.outputs)
+    message.message(12, (inner) => writeValueInfo(inner, output.name, output.tensor));
 }
 
 function writeNode(message: ProtobufWriter, node: GraphNode, nameOf: (tensor: Tensor) => string): void {
@@ -60,7 +62,8 @@ function writeInitializer(message: ProtobufWriter, { tensor, content }: Initiali
   }
   const { location, offset, length } = content.external;
   const entries = { location, offset: String(offset), length: String(length) };
-  for (const [key, value] of Object.entries(entries)) message.message(13, (inner) => inner.string(1, key).string(2, value));
+  for (const [key, value] of Object.entries(entries))
+    message.message(13, (inner) => inner.string(1, key).string(2, value));
   message.int(14, 1); // data_location = EXTERNAL
 }
 
@@ -74,7 +77,9 @@ function writeValueInfo(message: ProtobufWriter, name: string, { dtype, shape }:
     type.message(1, (tensorType) =>
       tensorType.int(1, DATA_TYPE[dtype]).message(2, (shapeProto) => {
         for (const dim of shape) {
-          shapeProto.message(1, (inner) => (typeof dim === "number" ? inner.int(1, dim) : inner.string(2, dim)));
+          shapeProto.message(1, (inner) =>
+            typeof dim === "number" ? inner.int(1, dim) : inner.string(2, dim),
+          );
         }
       }),
     ),

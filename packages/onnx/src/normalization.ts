@@ -36,9 +36,14 @@ export function layerNorm(g: Graph, x: Tensor, weight: Tensor, bias: Tensor, eps
  * operator set. With x̂ = x·invRms and ĝ = dy·weight: dx = invRms·(ĝ − x̂·mean(ĝ·x̂)).
  */
 export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): Tensor {
-  const [y, invRms] = g.node("SimplifiedLayerNormalization", [x, weight], [x, { dtype: x.dtype, shape: x.shape.with(-1, 1) }], {
-    attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
-  });
+  const [y, invRms] = g.node(
+    "SimplifiedLayerNormalization",
+    [x, weight],
+    [x, { dtype: x.dtype, shape: x.shape.with(-1, 1) }],
+    {
+      attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
+    },
+  );
   if (!y || !invRms) throw new Error("SimplifiedLayerNormalization has two outputs.");
   g.record([x, weight], [y], ([dy], needs) => {
     if (!dy) return [];
@@ -47,7 +52,10 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): T
       const scaled = mul(g, dy, weight);
       return mul(g, invRms, sub(g, scaled, mul(g, normalized, meanLast(g, mul(g, scaled, normalized)))));
     };
-    return [needs(x) ? inner() : undefined, needs(weight) ? sumTo(g, mul(g, dy, normalized), weight) : undefined];
+    return [
+      needs(x) ? inner() : undefined,
+      needs(weight) ? sumTo(g, mul(g, dy, normalized), weight) : undefined,
+    ];
   });
   return y;
 }

@@ -59,9 +59,17 @@ const CASES: Readonly<Record<string, Case>> = {
   matMul: binary(onnx.matMul, [3, 4], [4, 5]),
   "matMul, linear layer": binary((g, a, b) => onnx.matMul(g, a, b, { transposeB: true }), [2, 3, 4], [5, 4]),
   "matMul, shared right matrix": binary(onnx.matMul, [2, 3, 4], [4, 5]),
-  "matMul, attention scores": binary((g, a, b) => onnx.matMul(g, a, b, { transposeB: true, alpha: 0.5 }), [2, 2, 3, 4], [2, 2, 5, 4]),
+  "matMul, attention scores": binary(
+    (g, a, b) => onnx.matMul(g, a, b, { transposeB: true, alpha: 0.5 }),
+    [2, 2, 3, 4],
+    [2, 2, 5, 4],
+  ),
   "matMul, left transposed": binary((g, a, b) => onnx.matMul(g, a, b, { transposeA: true }), [4, 3], [4, 5]),
-  "matMul, both transposed": binary((g, a, b) => onnx.matMul(g, a, b, { transposeA: true, transposeB: true, alpha: 2 }), [2, 4, 3], [2, 5, 4]),
+  "matMul, both transposed": binary(
+    (g, a, b) => onnx.matMul(g, a, b, { transposeA: true, transposeB: true, alpha: 2 }),
+    [2, 4, 3],
+    [2, 5, 4],
+  ),
   reshape: unary((g, x) => onnx.reshape(g, x, [2, 6])),
   transpose: unary((g, x) => onnx.transpose(g, x, [1, 2, 0]), [2, 3, 4]),
   concat: binary((g, a, b) => onnx.concat(g, [a, b, a], 1), [2, 3], [2, 1]),
@@ -76,7 +84,10 @@ const CASES: Readonly<Record<string, Case>> = {
   slice: unary((g, x) => onnx.slice(g, x, 1, 3, 1)),
   pad: unary((g, x) => onnx.pad(g, x, 1, 2, 1), [2, 3, 4]),
   expand: unary((g, x) => onnx.expand(g, x, [2, 4, 3]), [2, 1, 3]),
-  "gatherRows, repeated rows": unary((g, x) => onnx.gatherRows(g, x, int64(g, [2, 3], [0, 4, 4, 1, 4, 0])), [5, 3]),
+  "gatherRows, repeated rows": unary(
+    (g, x) => onnx.gatherRows(g, x, int64(g, [2, 3], [0, 4, 4, 1, 4, 0])),
+    [5, 3],
+  ),
   reduceSum: unary((g, x) => onnx.reduceSum(g, x, [0, 2]), [2, 3, 4]),
   meanLast: unary(onnx.meanLast, [2, 3, 4]),
   sumAll: unary(onnx.sumAll),
@@ -90,7 +101,8 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   crossEntropy: {
     inputs: { x: [4, 5] },
-    build: (g, x) => onnx.crossEntropy(g, pick(x, "x"), int64(g, [4], [2, 0, 4, 1]), floats(g, [4], [0.5, 0, 0.3, 0.2])),
+    build: (g, x) =>
+      onnx.crossEntropy(g, pick(x, "x"), int64(g, [4], [2, 0, 4, 1]), floats(g, [4], [0.5, 0, 0.3, 0.2])),
   },
   "a value used twice": unary((g, x) => onnx.mul(g, x, onnx.add(g, x, onnx.exp(g, x)))),
 };
@@ -98,8 +110,20 @@ const CASES: Readonly<Record<string, Case>> = {
 /** Operators without a gradient: they steer the optimizer or pick indices. */
 const WITHOUT_GRADIENT = ["min", "max", "greaterOrEqual", "sumOfSquares", "zeros"];
 const NOT_OPERATORS = [
-  "broadcast", "describe", "dimAt", "elementCount", "formatShape", "gradients", "matrixFlops", "positiveAxis", "requireDType",
-  "requireRank", "sameShape", "sizeAt", "staticShape", "sumTo",
+  "broadcast",
+  "describe",
+  "dimAt",
+  "elementCount",
+  "formatShape",
+  "gradients",
+  "matrixFlops",
+  "positiveAxis",
+  "requireDType",
+  "requireRank",
+  "sameShape",
+  "sizeAt",
+  "staticShape",
+  "sumTo",
 ];
 
 function normal(count: number, seed: number): Float32Array {
@@ -108,7 +132,10 @@ function normal(count: number, seed: number): Float32Array {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return (state + 1) / 4294967297;
   };
-  return Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next()));
+  return Float32Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next()),
+  );
 }
 
 /** A scalar from any result: its product with fixed random numbers, summed. */
@@ -119,10 +146,16 @@ function functional(g: Graph, y: Tensor): Tensor {
 
 async function worstRelativeError({ inputs, build, prepare = (value) => value }: Case): Promise<number> {
   const g = new Graph("case");
-  const tensors = Object.fromEntries(Object.entries(inputs).map(([name, shape]) => [name, g.input(name, "float32", shape)]));
+  const tensors = Object.fromEntries(
+    Object.entries(inputs).map(([name, shape]) => [name, g.input(name, "float32", shape)]),
+  );
   const loss = functional(g, build(g, tensors));
   const names = Object.keys(inputs);
-  const found = gradients(g, loss, names.map((name) => pick(tensors, name)));
+  const found = gradients(
+    g,
+    loss,
+    names.map((name) => pick(tensors, name)),
+  );
   g.output("loss", loss);
   found.forEach((gradient, i) => g.output(`d_${names[i]}`, gradient));
   using session = await Session.load(g.toBytes());
@@ -130,9 +163,16 @@ async function worstRelativeError({ inputs, build, prepare = (value) => value }:
     Object.entries(inputs).map(([name, shape], i) => [name, normal(elementCount(shape), i + 1).map(prepare)]),
   );
   const run = async (fetches: readonly string[]): Promise<Record<string, Float32Array>> => {
-    const feeds = Object.fromEntries(names.map((name) => [name, Value.wrap("float32", values[name] ?? new Float32Array(), inputs[name] ?? [])]));
+    const feeds = Object.fromEntries(
+      names.map((name) => [
+        name,
+        Value.wrap("float32", values[name] ?? new Float32Array(), inputs[name] ?? []),
+      ]),
+    );
     const outputs = await session.run(feeds, fetches);
-    return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, Float32Array.from(value.data(), Number)]));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, value]) => [name, Float32Array.from(value.data(), Number)]),
+    );
   };
   const analytic = await run(names.map((name) => `d_${name}`));
   const step = 1e-2;
@@ -150,7 +190,8 @@ async function worstRelativeError({ inputs, build, prepare = (value) => value }:
       };
       // The fourth-order central difference: its own error is far below float32's rounding here.
       const numeric =
-        (8 * ((await lossAt(kept + step)) - (await lossAt(kept - step))) - ((await lossAt(kept + 2 * step)) - (await lossAt(kept - 2 * step)))) /
+        (8 * ((await lossAt(kept + step)) - (await lossAt(kept - step))) -
+          ((await lossAt(kept + 2 * step)) - (await lossAt(kept - 2 * step)))) /
         (12 * step);
       data[i] = kept;
       worst = Math.max(worst, Math.abs(numeric - (gradient[i] ?? 0)) / size);
@@ -166,7 +207,10 @@ describe("gradients against central differences", () => {
 
   it("covers every operator of the package", () => {
     const operators = Object.entries(onnx)
-      .filter(([name, value]) => typeof value === "function" && /^[a-z]/.test(name) && !NOT_OPERATORS.includes(name))
+      .filter(
+        ([name, value]) =>
+          typeof value === "function" && /^[a-z]/.test(name) && !NOT_OPERATORS.includes(name),
+      )
       .map(([name]) => name);
     const covered = new Set(Object.keys(CASES).map((name) => name.split(/[ ,]/)[0]));
     expect(operators.filter((name) => !covered.has(name) && !WITHOUT_GRADIENT.includes(name))).toEqual([]);

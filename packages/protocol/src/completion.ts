@@ -88,7 +88,7 @@ export function finishChunk(head: CompletionHead, reason: FinishReason): ChatChu
   return chatChunk(head, {}, reason);
 }
 
-export function chatChunk(
+function chatChunk(
   head: CompletionHead,
   delta: ChatChunkChoice["delta"],
   finishReason: FinishReason | null = null,

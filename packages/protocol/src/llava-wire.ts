@@ -157,7 +157,7 @@ export async function* readWireChunks(
   if (splitter.pending > 0) throw badFrame("ended in the middle of a frame");
 }
 
-export function parseWireChunk(frame: string): WireChunk {
+function parseWireChunk(frame: string): WireChunk {
   try {
     return chunk.parse(JSON.parse(frame));
   } catch (cause) {

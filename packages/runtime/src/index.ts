@@ -1,8 +1,7 @@
 // ONNX Runtime for the rest of the repository: the only package that touches its native code.
 export { Binding, type RunOptions } from "./binding.ts";
-export { type Device, deviceName, parseDevice } from "./device.ts";
+export { type Device, parseDevice } from "./device.ts";
 export { type ArrayOf, type DType, type TypedArray } from "./element.ts";
-export { defaultThreads } from "./environment.ts";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.ts";
 export { Session } from "./session.ts";
 export { type SessionOptions } from "./session-options.ts";

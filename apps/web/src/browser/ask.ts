@@ -3,7 +3,10 @@ import { LlavaError, parseErrorBody, readBody, readChatStream } from "@llava/pro
 import type { ChatEvent, ChatRequestBody } from "@llava/protocol";
 
 /** Words as they come, then exactly one `finished` or `error`; never throws. Aborting ends it with `cancelled`. */
-export async function* ask(request: ChatRequestBody, signal: AbortSignal): AsyncGenerator<ChatEvent, void, undefined> {
+export async function* ask(
+  request: ChatRequestBody,
+  signal: AbortSignal,
+): AsyncGenerator<ChatEvent, void, undefined> {
   try {
     const headers = { "content-type": "application/json", accept: "text/event-stream" };
     const body = JSON.stringify({ ...request, stream: true });

@@ -26,11 +26,7 @@ export function Composer({ state }: Props): JSX.Element {
         <Suggestions state={state} />
         <form class="card" onSubmit={submit}>
           <Attachment state={state} />
-          {draft.problem.value && (
-            <p class="draft-problem">
-              {draft.problem}
-            </p>
-          )}
+          {draft.problem.value && <p class="draft-problem">{draft.problem}</p>}
           <div class="card-row">
             <ChoosePicture state={state} />
             <QuestionField state={state} />
@@ -133,7 +129,12 @@ function Suggestions({ state }: Props): JSX.Element | null {
     <ul class="suggestions" aria-label="Suggested questions">
       {suggestions.map((question) => (
         <li key={question}>
-          <button type="button" class="chip" disabled={!state.canAsk.value} onClick={() => void state.ask(question)}>
+          <button
+            type="button"
+            class="chip"
+            disabled={!state.canAsk.value}
+            onClick={() => void state.ask(question)}
+          >
             {question}
           </button>
         </li>

@@ -68,7 +68,12 @@ export class Conversation {
   async retry(model: string, parameters: ParameterValues): Promise<void> {
     const last = this.turns.value.at(-1);
     if (!last || this.isAnswering.value) return;
-    const turn: Turn = { ...last, model, answer: signal(""), progress: signal<Progress>({ kind: "waiting" }) };
+    const turn: Turn = {
+      ...last,
+      model,
+      answer: signal(""),
+      progress: signal<Progress>({ kind: "waiting" }),
+    };
     this.turns.value = [...this.turns.value.slice(0, -1), turn];
     await this.#answer(turn, model, parameters);
   }

@@ -52,7 +52,9 @@ function ModelPicker({ models }: { readonly models: Models }): JSX.Element {
         disabled={list.length === 0}
         onChange={(event) => models.choose(event.currentTarget.value)}
       >
-        {list.length === 0 && <option value="">{models.list.value === null ? "Connecting…" : "No model yet"}</option>}
+        {list.length === 0 && (
+          <option value="">{models.list.value === null ? "Connecting…" : "No model yet"}</option>
+        )}
         {list.map(({ card, isReady }) => (
           <option key={card.id} value={card.id}>
             {isReady || card.id === selected?.card.id ? card.id : `${card.id} (no worker)`}

@@ -16,7 +16,9 @@ export const NewChatIcon = icon(<path d="M12 5v14M5 12h14" />);
 export const RetryIcon = icon(<path d="M19 12a7 7 0 1 1-2.2-5.1M19 4v4.5h-4.5" />);
 export const DownIcon = icon(<path d="M12 5v14M6 13l6 6 6-6" />);
 export const ChevronIcon = icon(<path d="M7 10l5 5 5-5" />);
-export const WarningIcon = icon(<path d="M12 8v5M12 16.5v.01M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17Z" />);
+export const WarningIcon = icon(
+  <path d="M12 8v5M12 16.5v.01M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17Z" />,
+);
 export const ParametersIcon = icon(<path d="M4 8h9M19 8h1M4 16h1M11 16h9M16 5.5v5M8 13.5v5" />);
 export const PictureIcon = icon(
   <>

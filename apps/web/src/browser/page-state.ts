@@ -20,13 +20,20 @@ export class PageState {
   readonly status: Signal<string> = signal("");
   readonly spokenAnswer: Signal<string> = signal("");
   readonly canAsk: ReadonlySignal<boolean> = computed(
-    () => this.models.selected.value !== null && !this.conversation.isAnswering.value && !this.draft.isReading.value,
+    () =>
+      this.models.selected.value !== null &&
+      !this.conversation.isAnswering.value &&
+      !this.draft.isReading.value,
   );
   /** Questions that go with the sample in play and were not asked yet. */
   readonly suggestions: ReadonlySignal<readonly string[]> = computed(() => {
     const turns = this.conversation.turns.value;
     const picture = this.draft.picture.value ?? turns.findLast(({ picture }) => picture !== null)?.picture;
-    const asked = new Set(turns.filter((turn) => turn.picture?.sample === picture?.sample || !turn.picture).map(({ question }) => question));
+    const asked = new Set(
+      turns
+        .filter((turn) => turn.picture?.sample === picture?.sample || !turn.picture)
+        .map(({ question }) => question),
+    );
     return (picture?.sample?.questions ?? []).filter((question) => !asked.has(question));
   });
 

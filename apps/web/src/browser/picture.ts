@@ -32,13 +32,18 @@ const JPEG_QUALITY = 0.9;
 /** Throws `PictureError`. */
 export async function readPicture(file: File): Promise<Picture> {
   if (file.size > MAX_FILE_BYTES) {
-    throw new PictureError(`"${file.name}" is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB. Choose a smaller picture.`);
+    throw new PictureError(
+      `"${file.name}" is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB. Choose a smaller picture.`,
+    );
   }
   const bitmap = await decode(file);
   try {
     const { width, height } = fitted(bitmap.width, bitmap.height);
     const isUntouched =
-      file.type === "image/png" && file.size <= MAX_UNTOUCHED_BYTES && width === bitmap.width && height === bitmap.height;
+      file.type === "image/png" &&
+      file.size <= MAX_UNTOUCHED_BYTES &&
+      width === bitmap.width &&
+      height === bitmap.height;
     const blob = isUntouched ? file : await redraw(bitmap, width, height);
     return { name: file.name, url: await dataUrl(blob), width, height };
   } finally {
@@ -72,21 +77,26 @@ async function decode(file: File): Promise<ImageBitmap> {
 async function redraw(bitmap: ImageBitmap, width: number, height: number): Promise<Blob> {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
-  if (!context) throw new PictureError("This browser has no memory left for the picture. Choose a smaller one.");
+  if (!context)
+    throw new PictureError("This browser has no memory left for the picture. Choose a smaller one.");
   context.imageSmoothingQuality = "high";
   // JPEG knows no transparency: what shows through is paper, not black.
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0, width, height);
   const isSmall = width * height <= MAX_PNG_PIXELS;
-  return canvas.convertToBlob(isSmall ? { type: "image/png" } : { type: "image/jpeg", quality: JPEG_QUALITY });
+  return canvas.convertToBlob(
+    isSmall ? { type: "image/png" } : { type: "image/jpeg", quality: JPEG_QUALITY },
+  );
 }
 
 async function dataUrl(blob: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.addEventListener("load", () => resolve(String(reader.result)));
-    reader.addEventListener("error", () => reject(new PictureError("The file could not be read. Choose it again.")));
+    reader.addEventListener("load", () => resolve(typeof reader.result === "string" ? reader.result : ""));
+    reader.addEventListener("error", () =>
+      reject(new PictureError("The file could not be read. Choose it again.")),
+    );
     reader.readAsDataURL(blob);
   });
 }

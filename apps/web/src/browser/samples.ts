@@ -45,5 +45,12 @@ function isSample(value: unknown): value is Sample {
   const { file, title, alt, badge, questions } = value as Partial<Record<keyof Sample, unknown>>;
   const isText = (text: unknown): boolean => typeof text === "string" && text !== "";
   const isBadge = badge === undefined || isText(badge);
-  return isText(file) && isText(title) && isText(alt) && isBadge && Array.isArray(questions) && questions.every(isText);
+  return (
+    isText(file) &&
+    isText(title) &&
+    isText(alt) &&
+    isBadge &&
+    Array.isArray(questions) &&
+    questions.every(isText)
+  );
 }

@@ -14,6 +14,7 @@ export function Transcript({ state }: { readonly state: PageState }): JSX.Elemen
   const turns = state.conversation.turns.value;
   const scroller = useRef<HTMLElement>(null);
   const content = useRef<HTMLDivElement>(null);
+  const lastTop = useRef(0);
   const isFollowing = useSignal(true);
 
   useEffect(() => {
@@ -37,7 +38,10 @@ export function Transcript({ state }: { readonly state: PageState }): JSX.Elemen
       class="scroll"
       ref={scroller}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        isFollowing.value = scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
+        // Only a move upwards is somebody's wish; the end may also run away by itself.
+        if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX) isFollowing.value = true;
+        else if (scrollTop < lastTop.current) isFollowing.value = false;
+        lastTop.current = scrollTop;
       }}
     >
       <div class="column turns" ref={content}>

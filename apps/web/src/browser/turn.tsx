@@ -37,7 +37,12 @@ export function TurnView({ turn, state, isLast }: Props): JSX.Element {
   );
 }
 
-function Ending({ turn, state, isLast, progress }: Props & { readonly progress: Progress }): JSX.Element | null {
+function Ending({
+  turn,
+  state,
+  isLast,
+  progress,
+}: Props & { readonly progress: Progress }): JSX.Element | null {
   switch (progress.kind) {
     case "waiting":
       return <Waiting hasPicture={turn.picture !== null} />;
@@ -46,11 +51,7 @@ function Ending({ turn, state, isLast, progress }: Props & { readonly progress: 
     case "finished":
       return <p class="timings">{timingsLine(progress)}</p>;
     case "stopped":
-      return (
-        <p class="stopped">
-          Stopped. {isLast && <RetryButton state={state} label="Ask again" />}
-        </p>
-      );
+      return <p class="stopped">Stopped. {isLast && <RetryButton state={state} label="Ask again" />}</p>;
     case "failed":
       return <Failure error={progress.error} state={state} isLast={isLast} />;
   }
@@ -92,7 +93,12 @@ function Failure({ error, state, isLast }: FailureProps): JSX.Element {
 
 function RetryButton({ state, label }: { readonly state: PageState; readonly label: string }): JSX.Element {
   return (
-    <button type="button" class="text-button" disabled={!state.canAsk.value} onClick={() => void state.retry()}>
+    <button
+      type="button"
+      class="text-button"
+      disabled={!state.canAsk.value}
+      onClick={() => void state.retry()}
+    >
       <RetryIcon /> {label}
     </button>
   );

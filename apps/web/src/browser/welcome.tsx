@@ -38,7 +38,12 @@ export function Welcome({ state }: Props): JSX.Element {
 function SampleButton({ sample, state }: Props & { readonly sample: Sample }): JSX.Element {
   const isChosen = state.draft.picture.value?.sample?.file === sample.file;
   return (
-    <button type="button" class="sample" aria-pressed={isChosen} onClick={() => void state.draft.takeSample(sample)}>
+    <button
+      type="button"
+      class="sample"
+      aria-pressed={isChosen}
+      onClick={() => void state.draft.takeSample(sample)}
+    >
       <img src={sampleUrl(sample)} alt={sample.alt} width="384" height="384" draggable={false} />
       <span class="sample-title">{sample.title}</span>
       {sample.badge && <span class="badge">{sample.badge}</span>}

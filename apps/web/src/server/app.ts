@@ -1,6 +1,6 @@
 /** Builds the web server and listens to nothing, so that tests can ask it without a port. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import fastifyStatic from "@fastify/static";
@@ -42,28 +42,43 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   addSecurityHeaders(app);
   addErrors(app);
   addForwarding(app, options.controllerUrl);
-  await addPage(app, options.pageFolder ?? BUILT_PAGE);
+  await addPage(app, resolve(options.pageFolder ?? BUILT_PAGE));
   app.get("/health", async () => ({ status: "ok" }));
   return app;
 }
 
 function addForwarding(app: FastifyInstance, controllerUrl: string): void {
   const forwarder = createForwarder(controllerUrl);
-  app.addHook("preClose", async () => forwarder.stop());
+  let isStopping = false;
+  app.addHook("preClose", async () => {
+    isStopping = true;
+    forwarder.stop();
+  });
+  app.addHook("onResponse", async (request) => {
+    // A connection that was busy when the server began to stop would be kept alive for a next request.
+    if (isStopping) request.raw.socket.end();
+  });
   app.addHook("onClose", async () => forwarder[Symbol.asyncDispose]());
   app.addHook("onSend", async (request, reply) => {
     reply.header(REQUEST_ID_HEADER, request.id);
   });
   // The body is the controller's to read; here only its size and type count.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (_request: unknown, body: Buffer) => body);
+  app.addContentTypeParser(
+    "application/json",
+    { parseAs: "buffer" },
+    async (_request: unknown, body: Buffer) => body,
+  );
   app.post("/v1/chat/completions", async (request, reply) => forwarder.forward(request, reply));
   app.get("/v1/models", async (request, reply) => forwarder.forward(request, reply));
 }
 
 async function addPage(app: FastifyInstance, folder: string): Promise<void> {
   if (!existsSync(join(folder, "index.html"))) {
-    throw new LlavaError("not_found", `The page is not built: ${folder} has no index.html. Run "npm run build" first.`);
+    throw new LlavaError(
+      "not_found",
+      `The page is not built: ${folder} has no index.html. Run "npm run build" first.`,
+    );
   }
   await app.register(fastifyStatic, {
     root: folder,

@@ -57,7 +57,11 @@ interface Way {
   readonly signal: AbortSignal;
 }
 
-async function ask(controllerUrl: string, request: FastifyRequest, way: Way): Promise<Dispatcher.ResponseData> {
+async function ask(
+  controllerUrl: string,
+  request: FastifyRequest,
+  way: Way,
+): Promise<Dispatcher.ResponseData> {
   const { accept, "content-type": contentType } = request.headers;
   const headers: Record<string, string> = { [REQUEST_ID_HEADER]: request.id };
   if (accept !== undefined) headers["accept"] = accept;
@@ -115,7 +119,9 @@ function unreachable(controllerUrl: string, cause: unknown): LlavaError {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
   if (code === "UND_ERR_HEADERS_TIMEOUT") {
     const minutes = ANSWER_TIMEOUT_MS / 60_000;
-    return new LlavaError("timeout", `The controller gave no answer within ${minutes} minutes. Try again.`, { cause });
+    return new LlavaError("timeout", `The controller gave no answer within ${minutes} minutes. Try again.`, {
+      cause,
+    });
   }
   const sentence = `The controller at ${controllerUrl} does not answer. Start it with "llava controller", then try again.`;
   return new LlavaError("no_worker", sentence, { cause });

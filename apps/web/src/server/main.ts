@@ -9,6 +9,7 @@ interface Flags {
   readonly host: string;
   readonly port: number;
   readonly controllerUrl: string;
+  readonly pageFolder?: string;
   readonly logLevel: string;
 }
 
@@ -20,7 +21,7 @@ await main().catch((thrown: unknown) => {
 async function main(): Promise<void> {
   const flags = readFlags();
   const logger = pino({ name: "web", level: flags.logLevel }, pino.destination(2));
-  const app = await createApp({ controllerUrl: flags.controllerUrl, logger });
+  const app = await createApp({ ...flags, logger });
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) process.exit(1);
@@ -40,7 +41,13 @@ function readFlags(): Flags {
     .description("Serves the page and hands its questions to the controller.")
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--port <number>", "port to listen on; 0 takes a free one", port, 7860)
-    .option("--controller, --controller-url <url>", "where the controller is", httpUrl, "http://127.0.0.1:10000")
+    .option(
+      "--controller, --controller-url <url>",
+      "where the controller is",
+      httpUrl,
+      "http://127.0.0.1:10000",
+    )
+    .option("--page-folder <folder>", "where the built page lies, if not beside this program")
     .option("--log-level <level>", "trace, debug, info, warn, error or silent", "warn");
   return command.parse().opts<Flags>();
 }

@@ -1,0 +1,245 @@
+import { LlavaError } from "@llava/protocol";
+import type { FastifyInstance } from "fastify";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { createApp } from "../src/server/app.ts";
+import { buildPage, openBrowser } from "./built-page.ts";
+import type { BuiltPage } from "./built-page.ts";
+import { ControllerStage, card } from "./controller-stage.ts";
+import { Visit } from "./visit.ts";
+
+let built: BuiltPage;
+let browser: Browser;
+let stage: ControllerStage;
+let app: FastifyInstance;
+let url: string;
+let visit: Visit;
+/** Complaints of the browser that a test expects: it reports every answer that is an error. */
+let expected: RegExp | null;
+
+beforeAll(async () => {
+  [built, browser] = await Promise.all([buildPage(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await built[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  expected = null;
+  stage = await new ControllerStage().open();
+  app = await createApp({ controllerUrl: stage.url, pageFolder: built.folder });
+  url = await app.listen({ host: "127.0.0.1", port: 0 });
+  visit = await Visit.open(browser, url);
+});
+afterEach(async () => {
+  await visit[Symbol.asyncDispose]();
+  await stage.close();
+  await app.close();
+  const unexpected = visit.complaints.filter((text) => !expected?.test(text));
+  expect(unexpected, "complaints of the browser").toEqual([]);
+});
+
+describe("an answer", () => {
+  test("a sample and its suggested question: the words appear as they come", async () => {
+    await visit.whenReady();
+    await visit.chooseSample("Shapes");
+    const asked = stage.next();
+    await visit.button("What color is the circle?").click();
+    const exchange = await asked;
+    await visit.answer("waiting").getByText("Reading the picture…").waitFor();
+    exchange.begin().say("The circle");
+    await visit.answer("streaming").waitFor();
+    expect(await visit.words.textContent()).toBe("The circle");
+    exchange.say(" is red.").finish();
+    await visit.answer("finished").waitFor();
+    expect(await visit.words.textContent()).toBe("The circle is red.");
+    const timings = await visit.page.locator(".timings").textContent();
+    expect(timings).toBe("first word after 0.31 s · 50 tokens/s · 9 tokens");
+    const [message] = exchange.request.messages;
+    expect(exchange.request).toMatchObject({
+      model: "llava-demo",
+      stream: true,
+      temperature: 0.2,
+      topP: 0.7,
+      maxTokens: 512,
+    });
+    expect(message?.content).toMatchObject([
+      { type: "image" },
+      { type: "text", text: "What color is the circle?" },
+    ]);
+  });
+
+  test("the conversation and its picture go along with the next question", async () => {
+    await visit.whenReady();
+    await visit.chooseSample("Shapes");
+    await visit.button("Describe the image.").click();
+    await visit.answer("finished").waitFor();
+    const asked = stage.next();
+    await visit.send("And the star?");
+    const exchange = await asked;
+    expect(exchange.request.messages.map(({ role }) => role)).toEqual(["user", "assistant", "user"]);
+    expect(exchange.request.messages[0]?.content[0]).toMatchObject({ type: "image", mediaType: "image/png" });
+    expect(exchange.request.messages[2]?.content).toEqual([{ type: "text", text: "And the star?" }]);
+    exchange.begin().finish();
+    await visit.button("New chat").click();
+    await visit.button("Shapes").waitFor();
+  });
+
+  test("stopping ends it at the controller; what was said stays and the next question can be asked", async () => {
+    await visit.whenReady();
+    const asked = stage.next();
+    await visit.send("Tell me everything.");
+    const exchange = await asked;
+    exchange.begin().say("Once upon");
+    await visit.answer("streaming").waitFor();
+    await visit.button("Stop").click();
+    await exchange.left;
+    await visit.answer("stopped").waitFor();
+    expect(await visit.words.textContent()).toBe("Once upon");
+    const again = stage.next();
+    await visit.send("Shorter.");
+    (await again).begin().say("No.").finish();
+    await visit.answer("finished").waitFor();
+    expect((await again).request.messages[1]?.content).toEqual([{ type: "text", text: "Once upon" }]);
+  });
+
+  test("Escape stops; leaving the page stops too", async () => {
+    await visit.whenReady();
+    const first = stage.next();
+    await visit.send("One?");
+    (await first).begin().say("1");
+    await visit.answer("streaming").waitFor();
+    await visit.question.press("Escape");
+    await (
+      await first
+    ).left;
+    await visit.answer("stopped").waitFor();
+    const second = stage.next();
+    await visit.send("Two?");
+    (await second).begin().say("2");
+    await visit.answer("streaming").waitFor();
+    await visit.page.goto("about:blank");
+    await (
+      await second
+    ).left;
+  });
+
+  test("markup in an answer is words like any others", async () => {
+    await visit.whenReady();
+    const markup = "<img src=x onerror=alert(1)>\n<b>bold</b> &amp; <script>alert(2)</script>";
+    const asked = stage.next();
+    await visit.send("Write HTML.");
+    (await asked).begin().say(markup).finish();
+    await visit.answer("finished").waitFor();
+    expect(await visit.words.textContent()).toBe(markup);
+    expect(await visit.words.locator("*").count()).toBe(0);
+  });
+
+  test("screen readers hear that it is coming, and then all of it once", async () => {
+    await visit.whenReady();
+    const asked = stage.next();
+    await visit.send("Hello?");
+    const exchange = await asked;
+    const status = visit.page.getByRole("status");
+    await status.getByText("The answer is on its way.").waitFor({ state: "attached" });
+    exchange.begin().say("Good ");
+    await visit.answer("streaming").waitFor();
+    expect(await visit.page.getByRole("log").textContent()).toBe("");
+    exchange.say("morning.").finish();
+    await visit.page.getByRole("log").getByText("Good morning.").waitFor({ state: "attached" });
+    expect(await status.textContent()).toBe("The answer is complete.");
+    expect(
+      await visit.page.locator("[aria-live] .words, [role=status] .words, [role=log] .words").count(),
+    ).toBe(0);
+  });
+});
+
+describe("when something fails", () => {
+  test("a refusal is a sentence on the turn; typed words stay; trying again works", async () => {
+    expected = /429/;
+    await visit.whenReady();
+    const asked = stage.next();
+    await visit.send("Hello?");
+    await visit.type("My next question");
+    (await asked).refuse(new LlavaError("overloaded", "All 4 places are taken. Try again in a moment."));
+    await visit.answer("failed").getByText("All 4 places are taken.").waitFor();
+    expect(await visit.question.inputValue()).toBe("My next question");
+    const again = stage.next();
+    await visit.button("Try again").click();
+    const exchange = await again;
+    expect(exchange.request.messages).toEqual([
+      { role: "user", content: [{ type: "text", text: "Hello?" }] },
+    ]);
+    exchange.begin().say("Hello!").finish();
+    await visit.answer("finished").waitFor();
+    expect(await visit.page.locator(".turn").count()).toBe(1);
+  });
+
+  test("a worker that dies in the middle: a sentence; with the next worker all goes on without a reload", async () => {
+    await visit.whenReady();
+    await visit.chooseSample("Counting");
+    const asked = stage.next();
+    await visit.button("How many stars are there?").click();
+    const exchange = await asked;
+    exchange.begin().say("There are");
+    await visit.answer("streaming").waitFor();
+    stage.models = [];
+    exchange.fail(
+      new LlavaError("worker_lost", "The worker stopped in the middle of the answer. Try again."),
+    );
+    await visit.answer("failed").getByText("The worker stopped in the middle").waitFor();
+    expect(await visit.words.textContent()).toBe("There are");
+    await visit.page.getByText("No worker serves llava-demo at the moment.").waitFor();
+    stage.models = [card("llava-demo")];
+    await visit.whenReady();
+    const again = stage.next();
+    await visit.button("Try again").click();
+    (await again).begin().say("There are three stars.").finish();
+    await visit.answer("finished").waitFor();
+    expect(await visit.words.textContent()).toBe("There are three stars.");
+    expect((await again).request.messages[0]?.content[0]).toMatchObject({ type: "image" });
+  });
+
+  test("a dead controller: a sentence, and recovery without a reload", async () => {
+    expected = /503/;
+    await visit.whenReady();
+    await stage.close();
+    await visit.send("Anybody?");
+    await visit.answer("failed").getByText("does not answer").waitFor();
+    await visit.page.locator('.model-picker[data-state="lost"]').waitFor();
+    await visit.page.locator(".notice").getByText("does not answer").waitFor();
+    await stage.open();
+    await visit.whenReady();
+    await visit.button("Try again").click();
+    await visit.answer("finished").waitFor();
+    expect(await visit.page.locator(".notice").count()).toBe(0);
+  });
+
+  test("a connection that breaks inside an event ends in a sentence too", async () => {
+    expected = /ERR_|net::/;
+    await visit.whenReady();
+    const asked = stage.next();
+    await visit.send("Hello?");
+    const exchange = await asked;
+    exchange.begin().say("He").write('data: {"cho');
+    await visit.answer("streaming").waitFor();
+    exchange.breakOff();
+    await visit.answer("failed").waitFor();
+    expect(await visit.page.locator(".failure").textContent()).toContain("broke off");
+  });
+
+  test("before any worker has come, the page says so and keeps what is typed", async () => {
+    stage.models = [];
+    await visit.page.reload();
+    await visit.page.getByText("No model is being served yet").waitFor();
+    await visit.send("Hello?");
+    expect(await visit.question.inputValue()).toBe("Hello?");
+    await visit.page.reload();
+    expect(await visit.question.inputValue()).toBe("Hello?");
+    stage.models = [card("llava-demo")];
+    await visit.whenReady();
+    await visit.question.press("Enter");
+    await visit.answer("finished").waitFor();
+  });
+});

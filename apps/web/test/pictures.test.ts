@@ -1,0 +1,181 @@
+import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+
+import type { FastifyInstance } from "fastify";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { createApp } from "../src/server/app.ts";
+import { buildPage, openBrowser } from "./built-page.ts";
+import type { BuiltPage } from "./built-page.ts";
+import { ControllerStage, card } from "./controller-stage.ts";
+import type { Exchange } from "./controller-stage.ts";
+import { Visit } from "./visit.ts";
+
+const SAMPLE = new URL("../src/browser/public/samples/counting.png", import.meta.url);
+
+let built: BuiltPage;
+let browser: Browser;
+let stage: ControllerStage;
+let app: FastifyInstance;
+let visit: Visit;
+
+beforeAll(async () => {
+  [built, browser] = await Promise.all([buildPage(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await built[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  stage = await new ControllerStage().open();
+  app = await createApp({ controllerUrl: stage.url, pageFolder: built.folder });
+  visit = await Visit.open(browser, await app.listen({ host: "127.0.0.1", port: 0 }));
+  await visit.whenReady();
+});
+afterEach(async () => {
+  await visit[Symbol.asyncDispose]();
+  await stage.close();
+  await app.close();
+  expect(visit.complaints).toEqual([]);
+});
+
+/** Asks about what is attached and gives the picture that arrived. */
+async function sentPicture(): Promise<{ mediaType: string; bytes: Buffer }> {
+  const asked: Promise<Exchange> = stage.next();
+  await visit.send("What is this?");
+  const exchange = await asked;
+  exchange.begin().say("A picture.").finish();
+  const part = exchange.request.messages.at(-1)?.content[0];
+  if (part?.type !== "image") throw new Error("No picture was sent.");
+  return { mediaType: part.mediaType, bytes: Buffer.from(part.bytes) };
+}
+
+/** Fires a paste or a drop with a file, as the browser does for a real one. */
+async function give(kind: "paste" | "drop", bytes: Buffer, name: string, type: string): Promise<void> {
+  await visit.page.evaluate(`{
+    const bytes = Uint8Array.from(atob("${bytes.toString("base64")}"), (c) => c.charCodeAt(0));
+    const data = new DataTransfer();
+    data.items.add(new File([bytes], "${name}", { type: "${type}" }));
+    const event = "${kind}" === "paste"
+      ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+      : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+    document.querySelector("main").dispatchEvent(event);
+  }`);
+}
+
+/** A JPEG of one colour above and another below, with the camera's note that it lies on its side. */
+async function sidewaysJpeg(width: number, height: number): Promise<Buffer> {
+  const base64: string = await visit.page.evaluate(`(async () => {
+    const canvas = new OffscreenCanvas(${width}, ${height});
+    const context = canvas.getContext("2d");
+    context.fillStyle = "red";
+    context.fillRect(0, 0, ${width}, ${height});
+    const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  })()`);
+  const jpeg = Buffer.from(base64, "base64");
+  // APP1: "Exif", big-endian TIFF, one entry: orientation (0x0112), short, 1 value, 6 = turn right by a quarter.
+  const exif = Buffer.from("ffe100224578696600004d4d002a00000008000101120003000000010006000000000000", "hex");
+  return Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)]);
+}
+
+/** Width and height from a JPEG's frame header. */
+function jpegSize(bytes: Buffer): { width: number; height: number } {
+  for (let at = 2; at < bytes.length; at += 2 + bytes.readUInt16BE(at + 2)) {
+    const marker = bytes.readUInt16BE(at);
+    if (marker === 0xffc0 || marker === 0xffc2) {
+      return { height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7) };
+    }
+  }
+  throw new Error("The JPEG has no frame.");
+}
+
+test("a small PNG that is pasted anywhere goes as it is, byte for byte", async () => {
+  const bytes = await readFile(SAMPLE);
+  await give("paste", bytes, "stars.png", "image/png");
+  await visit.attached.waitFor();
+  expect(await visit.page.getByText("stars.png").count()).toBe(1);
+  const sent = await sentPicture();
+  expect(sent.mediaType).toBe("image/png");
+  expect(sent.bytes.equals(bytes)).toBe(true);
+  expect(await visit.page.locator(".question img").count()).toBe(1);
+});
+
+test("a large photograph that is dropped is turned upright, shrunk and rid of the camera's notes", async () => {
+  await give("drop", await sidewaysJpeg(2688, 1000), "IMG_1.JPG", "image/jpeg");
+  await visit.attached.waitFor();
+  expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
+  await visit.page.locator(".attached-notes").getByText("never saw a photograph").waitFor();
+  const sent = await sentPicture();
+  expect(sent.mediaType).toBe("image/jpeg");
+  expect(jpegSize(sent.bytes)).toEqual({ width: 500, height: 1344 });
+  expect(sent.bytes.includes("Exif")).toBe(false);
+});
+
+test("a picture can be chosen as a file, removed, and chosen again", async () => {
+  const input = visit.page.locator("input[type=file]");
+  const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
+  await input.setInputFiles(file);
+  await visit.attached.waitFor();
+  await visit.button("Remove the picture").click();
+  await visit.attached.waitFor({ state: "detached" });
+  await input.setInputFiles(file);
+  await visit.attached.waitFor();
+});
+
+test("what is no picture is refused in a sentence, and typed words stay", async () => {
+  await visit.type("What is this?");
+  await give("drop", Buffer.from("words"), "notes.txt", "text/plain");
+  await visit.page.getByText('"notes.txt" is not a picture.').waitFor();
+  await give("paste", Buffer.from("not really"), "broken.png", "image/png");
+  await visit.page.getByText('This browser cannot read "broken.png" as a picture.').waitFor();
+  expect(await visit.question.inputValue()).toBe("What is this?");
+  expect(await visit.attached.count()).toBe(0);
+});
+
+test("the model can be chosen, says what it cannot do, and is what is asked", async () => {
+  stage.models = [card("llava-demo"), card("llava-v1.5-7b")];
+  await visit.page.locator(".model-note").getByText("never saw a photograph").waitFor();
+  const picker = visit.page.getByRole("combobox", { name: "Model" });
+  await picker.locator("option", { hasText: "llava-v1.5-7b" }).waitFor({ state: "attached" });
+  await picker.selectOption("llava-v1.5-7b");
+  await visit.button("Parameters").click();
+  await visit.page.getByRole("slider", { name: "Temperature" }).fill("0.9");
+  await visit.page.keyboard.press("Escape");
+  const asked = stage.next();
+  await visit.send("Who are you?");
+  const exchange = await asked;
+  expect(exchange.request).toMatchObject({ model: "llava-v1.5-7b", temperature: 0.9 });
+  exchange.begin().finish();
+});
+
+test("Enter sends, Shift and Enter break the line, an input method's Enter does neither", async () => {
+  await visit.type("One");
+  await visit.question.press("Shift+Enter");
+  await visit.question.pressSequentially("two");
+  expect(await visit.question.inputValue()).toBe("One\ntwo");
+  await visit.page.evaluate(`document.querySelector("#question").dispatchEvent(
+    new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, isComposing: true, bubbles: true }))`);
+  expect(await visit.page.locator(".turn").count()).toBe(0);
+  const asked = stage.next();
+  await visit.question.press("Enter");
+  const exchange = await asked;
+  exchange.begin().say("Yes.").finish();
+  expect(exchange.request.messages[0]?.content).toEqual([{ type: "text", text: "One\ntwo" }]);
+});
+
+test("nothing is wider than a telephone of 360 pixels", async () => {
+  await visit.page.setViewportSize({ width: 360, height: 640 });
+  const width = async (): Promise<unknown> =>
+    visit.page.evaluate(
+      "Math.max(...Array.from(document.querySelectorAll('.page, .header, main > .column, .card'), (e) => e.getBoundingClientRect().right))",
+    );
+  await visit.chooseSample("Shapes");
+  expect(await width()).toBeLessThanOrEqual(360);
+  const asked = stage.next();
+  await visit.button("What color is the circle?").click();
+  (await asked).begin().say("A".repeat(500)).finish();
+  await visit.answer("finished").waitFor();
+  expect(await width()).toBeLessThanOrEqual(360);
+});

@@ -1,0 +1,67 @@
+/** One look at the page for a test: a fresh window, and everything that the browser complained about. */
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+
+export class Visit implements AsyncDisposable {
+  readonly page: Page;
+  /** Errors and warnings of the console; refusals by the content policy are among them. */
+  readonly complaints: string[] = [];
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text());
+    });
+  }
+
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+    const context = await browser.newContext(options);
+    const visit = new Visit(await context.newPage());
+    await visit.page.goto(url);
+    return visit;
+  }
+
+  /** Waits until a model can be asked. */
+  async whenReady(): Promise<void> {
+    await this.page.locator('.model-picker[data-state="ready"]').waitFor();
+  }
+
+  async type(question: string): Promise<void> {
+    await this.question.fill(question);
+  }
+
+  async send(question: string): Promise<void> {
+    await this.type(question);
+    await this.question.press("Enter");
+  }
+
+  async chooseSample(title: string): Promise<void> {
+    await this.button(title).click();
+    await this.attached.waitFor();
+  }
+
+  button(name: string | RegExp): Locator {
+    return this.page.getByRole("button", { name });
+  }
+
+  get question(): Locator {
+    return this.page.getByRole("textbox", { name: "Your question" });
+  }
+
+  get attached(): Locator {
+    return this.page.locator(".attached img");
+  }
+
+  /** The last answer: its words, and where it stands. */
+  get words(): Locator {
+    return this.page.locator(".turn:last-child .words");
+  }
+
+  answer(progress: "waiting" | "streaming" | "finished" | "stopped" | "failed"): Locator {
+    return this.page.locator(`.turn:last-child .answer[data-progress="${progress}"]`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+  }
+}
