@@ -13,6 +13,8 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // On a busy machine every build would be told to be slow.
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   server: { proxy: { "/v1": CONTROLLER } },
 });

@@ -8,8 +8,7 @@ Run by hand, never in CI:
         --ask "What are you?"
 
 Each --ask takes any number of pictures and then one question; a question without <image> gets the pictures in front.
-Questions are put into the template of the folder ("USER: … ASSISTANT:" unless --template says otherwise); the answer
-is printed. OUT receives the pictures, golden.json and golden.safetensors in the form of golden.py's, with the prompts
+Questions are put into --template ("USER: … ASSISTANT:", the demo model's, unless given); the answers are printed. OUT receives the pictures, golden.json and golden.safetensors in the form of golden.py's, with the prompts
 named "0", "1", … and `answer` beside `greedy`; greedy tokens end with the end token or after --max-tokens.
 
 Pictures are prepared by the image processor that the folder names, in its Pillow form.
@@ -82,7 +81,8 @@ class Preparation:
         self.tokens_per_image = count_image_tokens(model.config)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.pixels = AutoImageProcessor.from_pretrained(folder, use_fast=False)
-        self.whole = AutoProcessor.from_pretrained(folder, use_fast=False) if (folder / "processor_config.json").exists() else None
+        has_whole = (folder / "processor_config.json").exists()
+        self.whole = AutoProcessor.from_pretrained(folder, use_fast=False) if has_whole else None
 
     def __call__(self, text: str, pictures: list[Image.Image]) -> dict[str, torch.Tensor]:
         if self.whole is not None:

@@ -5,3 +5,4 @@ export * from "./serving-graphs.ts";
 export type { StoredTensor, WeightSource } from "./serving-operations.ts";
 export * from "./training-operations.ts";
 export * from "./vision-tower.ts";
+export * from "./weight-error.ts";

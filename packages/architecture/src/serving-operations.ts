@@ -22,6 +22,7 @@ import {
 } from "@llava/onnx";
 import type { AttentionHeads, Operations } from "./operations.ts";
 import { rotaryTables } from "./rotary.ts";
+import { WeightError } from "./weight-error.ts";
 
 /** Where the bytes of a weight lie: what packages/checkpoint indexes. */
 export interface StoredTensor {
@@ -34,6 +35,7 @@ export interface StoredTensor {
 }
 
 export interface WeightSource {
+  /** Throws when there is no such tensor. */
   get(name: string): StoredTensor;
 }
 
@@ -242,19 +244,28 @@ export class ServingOperations implements Operations {
   }
 
   #stored(name: string, shape: readonly number[]): Tensor {
+    const { dtype, shape: stored, file, offset, length } = this.#weights.get(name);
+    if (stored.join() !== shape.join()) throw wrongShape(name, stored, shape);
     const known = this.#known.get(name);
     if (known) return known;
-    const entry = this.#weights.get(name);
-    const dtype = STORED_DTYPES[entry.dtype];
-    if (!dtype) throw new GraphError(`${name} is stored as ${entry.dtype}; F32, F16 and BF16 can be served.`);
-    if (entry.shape.join() !== shape.join()) {
-      throw new GraphError(
-        `${name} is [${entry.shape.join(", ")}] in the checkpoint, but its config.json asks for [${shape.join(", ")}].`,
-      );
-    }
-    const { file, offset, length } = entry;
-    const tensor = this.#g.external(name, dtype, shape, { location: file, offset, length });
+    const readable = STORED_DTYPES[dtype];
+    if (!readable) throw wrongDtype(name, dtype);
+    const tensor = this.#g.external(name, readable, shape, { location: file, offset, length });
     this.#known.set(name, tensor);
     return tensor;
   }
+}
+
+function wrongShape(name: string, stored: readonly number[], expected: readonly number[]): WeightError {
+  return new WeightError(
+    "shape",
+    `${name} is [${stored.join(", ")}] in the weights, but its config.json asks for [${expected.join(", ")}]. The files belong to different models; copy the whole folder again from where the model came from.`,
+  );
+}
+
+function wrongDtype(name: string, dtype: string): WeightError {
+  return new WeightError(
+    "dtype",
+    `${name} is stored as ${dtype}; F32, F16 and BF16 can be served. Take the float16 or bfloat16 version of the model.`,
+  );
 }

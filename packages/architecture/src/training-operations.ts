@@ -42,7 +42,7 @@ export class TrainingOperations implements Operations {
   readonly #ropeTheta: number;
   readonly #parameters = new Map<string, Tensor>();
   readonly #rotary = new Map<string, RotaryConstants>();
-  #mask: Tensor | undefined;
+  readonly #masks = new Map<number, Tensor>();
 
   constructor(graph: Graph, options: { readonly ropeTheta: number }) {
     this.#g = graph;
@@ -237,8 +237,11 @@ export class TrainingOperations implements Operations {
 
   /** [tokens, tokens]: 0 on and below the diagonal, MASKED above; one for all layers. */
   #causalMask(tokens: number): Tensor {
-    this.#mask ??= causalMask(this.#g, tokens);
-    return this.#mask;
+    const known = this.#masks.get(tokens);
+    if (known) return known;
+    const mask = causalMask(this.#g, tokens);
+    this.#masks.set(tokens, mask);
+    return mask;
   }
 }
 

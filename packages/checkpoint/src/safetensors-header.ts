@@ -1,7 +1,7 @@
 /** The header of a safetensors file, checked whole before anything believes it: no byte of data is read here. */
 import { z } from "zod";
 import { damaged, quoted } from "./damaged.ts";
-import { parseStrictJson } from "./strict-json.ts";
+import { isJsonObject, parseStrictJson } from "./strict-json.ts";
 import { BYTES_PER_ELEMENT, MAX_AXES, MAX_TENSORS, type StoredDType } from "./tensor-entry.ts";
 
 /** As the file has it: offsets are made absolute, the name is not yet canonical. */
@@ -46,9 +46,10 @@ function namedValues(path: string, text: string): [string, unknown][] {
   // The format forbids anything before the brace; trailing spaces align the data.
   if (!text.startsWith("{")) throw damaged(path, "its header does not begin with {");
   try {
-    return Object.entries(z.looseObject({}).parse(parseStrictJson(text, MAX_DEPTH)));
+    const header = parseStrictJson(text, MAX_DEPTH);
+    return isJsonObject(header) ? Object.entries(header) : [];
   } catch (cause) {
-    const reason = cause instanceof SyntaxError ? cause.message.slice(0, 200) : "it is no object";
+    const reason = cause instanceof SyntaxError ? cause.message.slice(0, 200) : "it cannot be parsed";
     throw damaged(path, `its header is not the JSON it should be: ${reason}`, cause);
   }
 }

@@ -9,6 +9,11 @@ export function parseStrictJson(text: string, maxDepth: number): unknown {
   return JSON.parse(text);
 }
 
+/** True for `{…}`. Its own names are as the text has them, `__proto__` included, which copies of it would lose. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * Looks only at brackets, colons and strings, and is right for every valid JSON text; `JSON.parse` refuses the others
  * afterwards. A string is a name when a colon follows it.

@@ -20,7 +20,7 @@ export interface Chunk {
 export class Decoder implements Disposable {
   readonly cache: KvCache;
   readonly #session: Session;
-  readonly #binding: Binding;
+  #binding: Binding;
   readonly #vocabulary: number;
   /** Stands for features where there is no picture. */
   readonly #noFeatures: Value;
@@ -37,9 +37,13 @@ export class Decoder implements Disposable {
     return new Decoder(await Session.load(decoderGraph(model, weights), options), model, slots);
   }
 
-  /** Room for a sequence of `positions`; loses what the cache holds when it has to grow. */
+  /** Room for a sequence of `positions`; loses what the cache holds when it has to grow. Throws `out_of_memory`. */
   reserve(positions: number): void {
-    if (!this.cache.reserve(positions)) return;
+    if (positions <= this.cache.capacity) return;
+    // A binding keeps what is in it alive: without it the old buffers are gone before the new ones are made.
+    this.#binding[Symbol.dispose]();
+    this.#binding = this.#session.bind();
+    this.cache.reserve(positions);
     this.cache.layers.forEach(({ key, value }, layer) => {
       this.#binding.input(DECODER_IO.pastKey(layer), key).output(DECODER_IO.presentKey(layer), key);
       this.#binding.input(DECODER_IO.pastValue(layer), value).output(DECODER_IO.presentValue(layer), value);

@@ -50,32 +50,39 @@ export class KvCache implements Disposable {
   }
 
   release(slot: number): void {
-    if (this.#free.includes(slot)) throw new Error(`Slot ${slot} was released twice.`);
+    const isTaken = Number.isInteger(slot) && slot >= 0 && slot < this.slots && !this.#free.includes(slot);
+    if (!isTaken) throw new Error(`Slot ${slot} was released, but nobody holds it.`);
     this.#free.push(slot);
   }
 
-  /** Room for `positions` in every slot. What the slots hold is lost when it has to grow; true if it did. */
+  /**
+   * Room for `positions` in every slot. What the slots hold is lost when it has to grow; true if it did. Throws
+   * `out_of_memory`, and is empty then.
+   */
   reserve(positions: number): boolean {
     if (positions <= this.#capacity) return false;
     const { layers, kvHeads, headSize, contextLength } = this.#text;
+    if (positions > contextLength) throw new RangeError(`${positions} positions are more than the context of ${contextLength}.`);
     const capacity = Math.min(contextLength, Math.ceil(positions / GROWTH) * GROWTH);
-    this.#disposeLayers();
-    const allocate = (): Value => this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]);
+    this.#clear();
+    using made = new DisposableStack();
+    const allocate = (): Value => made.use(this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]));
     this.#layers = Array.from({ length: layers }, () => ({ key: allocate(), value: allocate() }));
     this.#capacity = capacity;
+    made.move();
     return true;
   }
 
   [Symbol.dispose](): void {
-    this.#disposeLayers();
-    this.#capacity = 0;
+    this.#clear();
   }
 
-  #disposeLayers(): void {
+  #clear(): void {
     for (const { key, value } of this.#layers) {
       key[Symbol.dispose]();
       value[Symbol.dispose]();
     }
     this.#layers = [];
+    this.#capacity = 0;
   }
 }

@@ -1,6 +1,7 @@
 /** A request as the engine's loop takes it: token ids, pixels, limits checked with the true number of picture tokens. */
 import { randomInt } from "node:crypto";
 import {
+  type ConversationTemplate,
   decodePicture,
   findConversation,
   IMAGE_TOKEN,
@@ -12,29 +13,83 @@ import {
 } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { Detokenizer } from "./detokenizer.ts";
+import type { Gate } from "./gate.ts";
 import type { GenerateRequest } from "./request.ts";
 import type { SamplingSettings } from "./sampler.ts";
-import { type Prompt, Sequence } from "./sequence.ts";
+import { type Prompt, type PromptPicture, Sequence } from "./sequence.ts";
 
-export async function prepare(model: ModelFolder, request: GenerateRequest, arrivedAt: number, signal: AbortSignal): Promise<Sequence> {
+export interface Admission {
+  /** Milliseconds of the process clock. */
+  readonly arrivedAt: number;
+  readonly signal: AbortSignal;
+  /** Through which pictures go to be decoded. */
+  readonly pictures: Gate;
+}
+
+/** Most stop strings of a request, and characters of one: each is looked for after every token. */
+const MAX_STOPS = 16;
+const MAX_STOP_LENGTH = 256;
+
+/** Throws LlavaErrors: `invalid_request`, `image_count_mismatch`, `context_length_exceeded`, `invalid_image`, `cancelled`. */
+export async function prepare(model: ModelFolder, request: GenerateRequest, admission: Admission): Promise<Sequence> {
   const { description, tokenizer } = model;
   const sampling = samplingOf(request);
   const template = findConversation(description.conversation);
-  const text = typeof request.prompt === "string" ? request.prompt : renderPrompt(template, request.prompt);
+  const stops = [...stopsOf(request), stopString(template) ?? ""];
+  const text = promptText(template, request.prompt);
+  requireShort(text, description.text.contextLength);
   const compact = tokenizer.encodePrompt(text);
   requirePictures(compact, request.images.length);
   const maxTokens = answerLimit(model, compact, request.maxTokens);
-  const prompt = await expand(model, compact, request.images, signal);
-  const stops = [...(request.stop ?? []), stopString(template) ?? ""];
+  const pixels = await decodeAll(model, request.images, admission);
   return new Sequence({
-    prompt,
+    prompt: expand(model, compact, pixels),
     sampling,
     maxTokens,
     endTokens: new Set(description.text.eosTokenIds),
     detokenizer: new Detokenizer(tokenizer, stops),
-    arrivedAt,
-    signal,
+    arrivedAt: admission.arrivedAt,
+    signal: admission.signal,
   });
+}
+
+function promptText(template: ConversationTemplate, prompt: GenerateRequest["prompt"]): string {
+  if (typeof prompt === "string") return requireWords(prompt, "The prompt");
+  const last = prompt.at(-1);
+  if (last?.role === "user") requireWords(last.text, "The last message");
+  if (last && last.role !== "user") {
+    throw new LlavaError(
+      "invalid_request",
+      `The last message of the conversation is from "${last.role}"; the model answers a user's. Add the question.`,
+    );
+  }
+  return renderPrompt(template, prompt);
+}
+
+function requireWords(text: string, what: string): string {
+  if (text.trim() !== "") return text;
+  throw new LlavaError("invalid_request", `${what} is empty; write at least one word.`);
+}
+
+/** Longest text that one token of any LLaVA stands for, characters, and some more: a run of 16 spaces in Llama's. */
+const MAX_TOKEN_LENGTH = 32;
+
+/** What cannot fit by far is refused before it is tokenized, which takes time and memory. */
+function requireShort(text: string, contextLength: number): void {
+  if (text.length <= contextLength * MAX_TOKEN_LENGTH) return;
+  throw new LlavaError(
+    "context_length_exceeded",
+    `The prompt has ${text.length} characters, but the model's context holds ${contextLength} tokens; shorten it or start a new conversation.`,
+  );
+}
+
+function stopsOf({ stop = [] }: GenerateRequest): readonly string[] {
+  const longest = Math.max(0, ...stop.map((text) => text.length));
+  if (stop.length <= MAX_STOPS && longest <= MAX_STOP_LENGTH) return stop;
+  throw new LlavaError(
+    "invalid_request",
+    `There are ${stop.length} stop strings of up to ${longest} characters; at most ${MAX_STOPS} of ${MAX_STOP_LENGTH} are taken.`,
+  );
 }
 
 function samplingOf({ temperature = 1, topP = 1, topK = 0, seed = randomInt(2 ** 31) }: GenerateRequest): SamplingSettings {
@@ -50,7 +105,6 @@ function requireRange(name: string, value: number, isValid: boolean, range: stri
 }
 
 function requirePictures(compact: readonly number[], pictures: number): void {
-  if (compact.length === 0) throw new LlavaError("invalid_request", "The prompt is empty; send at least one word.");
   const places = compact.filter((id) => id === IMAGE_TOKEN).length;
   if (places === pictures) return;
   throw new LlavaError(
@@ -73,23 +127,34 @@ function answerLimit({ description }: ModelFolder, compact: readonly number[], a
   );
 }
 
+/** [3, size, size] of each picture. */
+async function decodeAll(
+  { description }: ModelFolder,
+  images: readonly Uint8Array[],
+  { pictures, signal }: Admission,
+): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (const bytes of images) {
+    const decode = async (): Promise<Float32Array> =>
+      await pixelValues(await decodePicture(bytes, PICTURE_LIMITS, signal), description.pixels, signal);
+    all.push(await pictures.pass(decode, signal));
+  }
+  return all;
+}
+
 /** Each picture's mark becomes as many positions as the picture has tokens. */
-async function expand(model: ModelFolder, compact: readonly number[], images: readonly Uint8Array[], signal: AbortSignal): Promise<Prompt> {
-  const { vision, pixels: geometry, imageTokenId, text } = model.description;
+function expand({ description }: ModelFolder, compact: readonly number[], pixels: readonly Float32Array[]): Prompt {
+  const { vision, imageTokenId, text } = description;
   const placeholder = imageTokenId < text.vocabSize ? imageTokenId : 0;
   const ids: number[] = [];
-  const pictures = [];
-  let next = 0;
+  const pictures: PromptPicture[] = [];
   for (const id of compact) {
-    if (id !== IMAGE_TOKEN) {
+    const picture = id === IMAGE_TOKEN ? pixels[pictures.length] : undefined;
+    if (!picture) {
       ids.push(id);
       continue;
     }
-    const bytes = images[next++];
-    if (!bytes) break;
-    const picture = await decodePicture(bytes, PICTURE_LIMITS, signal);
-    const pixels = await pixelValues(picture, geometry, signal);
-    pictures.push({ pixels, start: ids.length, tokens: vision.tokensPerImage });
+    pictures.push({ pixels: picture, start: ids.length, tokens: vision.tokensPerImage });
     for (let i = 0; i < vision.tokensPerImage; i++) ids.push(placeholder);
   }
   return { ids, pictures };

@@ -22,6 +22,7 @@ export interface GenerateRequest {
   readonly seed?: number;
   /** Default: what the context holds. */
   readonly maxTokens?: number;
+  /** The answer ends before the first of these; at most 16 of 256 characters. */
   readonly stop?: readonly string[];
 }
 

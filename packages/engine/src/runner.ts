@@ -55,7 +55,7 @@ export class Runner implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const sequence of [...this.#slots.keys()]) this.release(sequence);
+    for (const sequence of this.#slots.keys()) this.release(sequence);
     this.#decoder[Symbol.dispose]();
     this.#encoder[Symbol.dispose]();
   }

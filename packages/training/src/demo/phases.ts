@@ -57,7 +57,7 @@ export function demoPhases(): Phase[] {
     answerPhase({
       name: "instruction",
       title: "Instruction tuning",
-      steps: 2900,
+      steps: 3200,
       samples: BATCH,
       peakLearningRate: 1e-3,
       seed: SEED,
