@@ -29,11 +29,19 @@ export class Decoder implements Disposable {
     this.#session = session;
     this.#binding = session.bind();
     this.#vocabulary = model.text.vocabSize;
-    this.#noFeatures = Value.wrap("float32", new Float32Array(model.text.hiddenSize), [1, model.text.hiddenSize]);
+    this.#noFeatures = Value.wrap("float32", new Float32Array(model.text.hiddenSize), [
+      1,
+      model.text.hiddenSize,
+    ]);
     this.cache = new KvCache(session, model.text, slots);
   }
 
-  static async load(model: ModelDescription, weights: WeightSource, slots: number, options: SessionOptions): Promise<Decoder> {
+  static async load(
+    model: ModelDescription,
+    weights: WeightSource,
+    slots: number,
+    options: SessionOptions,
+  ): Promise<Decoder> {
     return new Decoder(await Session.load(decoderGraph(model, weights), options), model, slots);
   }
 
@@ -55,7 +63,8 @@ export class Decoder implements Disposable {
     const tokens = chunk.ids.length;
     const total = chunk.past + tokens;
     // ONNX Runtime would silently move to a larger buffer of its own, or fail with a shape error.
-    if (total > this.cache.capacity) throw new Error(`${total} positions do not fit a cache of ${this.cache.capacity}.`);
+    if (total > this.cache.capacity)
+      throw new Error(`${total} positions do not fit a cache of ${this.cache.capacity}.`);
     const logits = new Float32Array(chunk.logitRows.length * this.#vocabulary);
     using scope = new DisposableStack();
     const wrap = (value: Value): Value => scope.use(value);
@@ -66,7 +75,10 @@ export class Decoder implements Disposable {
       .input(DECODER_IO.logitRows, wrap(int64(chunk.logitRows, [chunk.logitRows.length])))
       .input(DECODER_IO.lastPositions, wrap(Value.wrap("int32", Int32Array.of(total - 1), [1])))
       .input(DECODER_IO.totalLength, wrap(Value.wrap("int32", Int32Array.of(total), [])))
-      .output(DECODER_IO.logits, wrap(Value.wrap("float32", logits, [chunk.logitRows.length, this.#vocabulary])));
+      .output(
+        DECODER_IO.logits,
+        wrap(Value.wrap("float32", logits, [chunk.logitRows.length, this.#vocabulary])),
+      );
     await this.#binding.run({ signal });
     return logits;
   }

@@ -16,14 +16,22 @@ export class Encoder implements Disposable {
     this.#hidden = model.projector.outputSize;
   }
 
-  static async load(model: ModelDescription, weights: WeightSource, options: SessionOptions): Promise<Encoder> {
+  static async load(
+    model: ModelDescription,
+    weights: WeightSource,
+    options: SessionOptions,
+  ): Promise<Encoder> {
     return new Encoder(await Session.load(encoderGraph(model, weights), options), model);
   }
 
   /** pixels [3, size, size] → features [tokens, hidden], on the host; the caller disposes them. */
   async encode(pixels: Float32Array, signal: AbortSignal): Promise<Value> {
     using input = Value.wrap("float32", pixels, [1, 3, this.#size, this.#size]);
-    const { [ENCODER_IO.features]: features } = await this.#session.run({ pixels: input }, [ENCODER_IO.features], { signal });
+    const { [ENCODER_IO.features]: features } = await this.#session.run(
+      { pixels: input },
+      [ENCODER_IO.features],
+      { signal },
+    );
     if (!features) throw new Error("The encoder gave no features.");
     using owned = features;
     return owned.view(0, [this.#tokens, this.#hidden]);

@@ -38,8 +38,12 @@ export function loadError(error: unknown, folder: string): LlavaError {
   return new LlavaError(loadErrorCode(error), sentence, { cause: error });
 }
 
-function loadErrorCode(error: unknown): "unsupported_model" | "invalid_checkpoint" | "out_of_memory" | "runtime_failure" {
-  if (error instanceof WeightError) return error.kind === "dtype" ? "unsupported_model" : "invalid_checkpoint";
-  if (error instanceof RuntimeError) return error.code === "out_of_memory" ? "out_of_memory" : "runtime_failure";
+function loadErrorCode(
+  error: unknown,
+): "unsupported_model" | "invalid_checkpoint" | "out_of_memory" | "runtime_failure" {
+  if (error instanceof WeightError)
+    return error.kind === "dtype" ? "unsupported_model" : "invalid_checkpoint";
+  if (error instanceof RuntimeError)
+    return error.code === "out_of_memory" ? "out_of_memory" : "runtime_failure";
   return "invalid_checkpoint";
 }

@@ -2,10 +2,12 @@
 import { Checkpoint } from "@llava/checkpoint";
 import { type ModelFolder, openModelFolder } from "@llava/model";
 import { LlavaError, toLlavaError } from "@llava/protocol";
-import { parseDevice, RuntimeError, type SessionOptions } from "@llava/runtime";
+import { parseDevice, type SessionOptions } from "@llava/runtime";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
-import { prepare } from "./prepare.ts";
+import { cancelled, loadError, requestError, shuttingDown } from "./engine-error.ts";
+import { Gate } from "./gate.ts";
+import { longestPrompt, prepare } from "./prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./request.ts";
 import { type Results, Runner } from "./runner.ts";
 import { sampleToken } from "./sampler.ts";
@@ -23,7 +25,7 @@ export interface EngineOptions {
   readonly device?: string;
   /** Threads of one operator on the CPU; default: the physical cores. */
   readonly threads?: number;
-  /** Requests that may wait; one more is refused with `overloaded`. Default 64. */
+  /** Requests that may wait behind those that run; one more is refused with `overloaded`. Default 64. */
   readonly maxWaiting?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
@@ -50,25 +52,35 @@ const SLOTS = 1;
 /** Positions of one prompt chunk: long enough for the matrix kernels, short enough to stop soon. */
 const CHUNK_TOKENS = 256;
 const DEFAULT_MAX_WAITING = 64;
+/** Pictures that are decoded at once: each may take 300 MB and a thread of libuv's four, which runs need as well. */
+const PICTURES_AT_ONCE = 2;
+/** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
+const MAX_CONTEXT_LENGTH = 131_072;
 
 export class Engine implements AsyncDisposable {
   readonly info: EngineInfo;
   readonly #model: ModelFolder;
   readonly #runner: Runner;
   readonly #maxWaiting: number;
+  readonly #maxCharacters: number;
+  readonly #pictures = new Gate(PICTURES_AT_ONCE);
+  /** One for each generate() under way: aborting it ends the request, whoever wants that and why. */
+  readonly #requests = new Set<AbortController>();
+  /** Requests that are tokenized and whose pictures are decoded. */
+  #preparing = 0;
+  /** By arrival. */
   readonly #waiting: Sequence[] = [];
   readonly #running: Sequence[] = [];
-  /** Requests whose pictures are being decoded. */
-  #preparing = 0;
   #loop: Promise<void> | undefined;
   #isLooping = false;
-  #isDisposed = false;
+  #disposal: Promise<void> | undefined;
 
-  private constructor(model: ModelFolder, runner: Runner, options: EngineOptions) {
+  private constructor(model: ModelFolder, runner: Runner, maxWaiting = DEFAULT_MAX_WAITING) {
     const { description } = model;
     this.#model = model;
     this.#runner = runner;
-    this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
+    this.#maxWaiting = maxWaiting;
+    this.#maxCharacters = longestPrompt(model);
     this.info = {
       name: description.name,
       contextLength: description.text.contextLength,
@@ -79,25 +91,30 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Loads a model folder (config.json, *.safetensors, tokenizer.json, preprocessor_config.json). Errors are LlavaErrors
-   * `invalid_checkpoint`, `unsupported_model`, `not_found`, `runtime_failure`.
+   * Loads a model folder (config.json, *.safetensors, tokenizer.json, preprocessor_config.json). Throws LlavaErrors:
+   * `invalid_request` for an option, `model_not_found`, `invalid_checkpoint`, `unsupported_model`, `out_of_memory`,
+   * `runtime_failure` (also for a device that cannot be had: the sentence says how to get it).
    */
   static async load(folder: string, options: EngineOptions = {}): Promise<Engine> {
     const report = (phase: string, done: number): void => options.onProgress?.({ phase, done, total: 4 });
-    report("configuration", 0);
-    const model = await openModelFolder(folder, options.conversation === undefined ? {} : { conversation: options.conversation });
-    report("weights", 1);
-    const weights = await Checkpoint.open(folder);
+    const session = sessionOptions(folder, options);
     try {
-      const session = sessionOptions(folder, options);
+      report("configuration", 0);
+      const { conversation } = options;
+      const model = within(await openModelFolder(folder, conversation === undefined ? {} : { conversation }));
+      report("weights", 1);
+      const weights = await Checkpoint.open(folder);
+      using loaded = new DisposableStack();
       report("vision encoder", 2);
-      const encoder = await Encoder.load(model.description, weights, session);
+      const encoder = loaded.use(await Encoder.load(model.description, weights, session));
       report("language model", 3);
-      const decoder = await Decoder.load(model.description, weights, SLOTS, session);
+      const decoder = loaded.use(await Decoder.load(model.description, weights, SLOTS, session));
       report("ready", 4);
-      return new Engine(model, new Runner(encoder, decoder), options);
+      const engine = new Engine(model, new Runner(encoder, decoder), options.maxWaiting);
+      loaded.move();
+      return engine;
     } catch (error) {
-      throw loadFailure(error, folder);
+      throw loadError(error, folder);
     }
   }
 
@@ -107,63 +124,102 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Answers a request as events; the last one says how it ended, and nothing is thrown. When the signal aborts or the
-   * reader stops, the engine stops before its next step and the slot is free.
+   * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model
+   * holds up nobody: its events wait, at most one for each token of the answer.
    */
-  async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncGenerator<EngineEvent, void, void> {
-    const reader = new AbortController();
-    const whole = signal ? AbortSignal.any([signal, reader.signal]) : reader.signal;
-    try {
-      const sequence = await this.#admit(request, whole);
-      yield* sequence.events;
-    } catch (error) {
-      yield { type: "error", error: asError(error, whole) };
-    } finally {
-      reader.abort();
-    }
+  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterableIterator<EngineEvent, void, void> {
+    const stop = new AbortController();
+    const events = this.#answer(request, stop, signal);
+    return {
+      next: async () => await events.next(),
+      // By itself a generator returns only after the event that its reader waits for; the engine shall stop now.
+      return: async () => {
+        stop.abort(cancelled());
+        return await events.return();
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   /** Fails what is running and waiting, then frees the model. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    const error = new LlavaError("shutting_down", "The engine is shutting down; ask again in a moment.");
-    for (const sequence of [...this.#running, ...this.#waiting]) sequence.fail(error);
+    this.#disposal ??= this.#dispose();
+    await this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    for (const request of this.#requests) request.abort(shuttingDown());
     await this.#loop;
     this.#runner[Symbol.dispose]();
   }
 
+  async *#answer(
+    request: GenerateRequest,
+    stop: AbortController,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<EngineEvent, void, void> {
+    const abort = (): void => stop.abort(cancelled());
+    if (signal?.aborted) abort();
+    // Not AbortSignal.any: the caller's signal may live as long as the process, and this listener must not.
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#requests.add(stop);
+    try {
+      const sequence = await this.#admit(request, stop.signal);
+      yield* sequence.events;
+    } catch (error) {
+      yield { type: "error", error: requestError(error, stop.signal) };
+    } finally {
+      abort();
+      signal?.removeEventListener("abort", abort);
+      this.#requests.delete(stop);
+    }
+  }
+
   async #admit(request: GenerateRequest, signal: AbortSignal): Promise<Sequence> {
     const arrivedAt = performance.now();
-    if (this.#isDisposed) throw new LlavaError("shutting_down", "The engine is shutting down; ask again in a moment.");
-    if (this.occupancy.waiting >= this.#maxWaiting) {
-      throw new LlavaError("overloaded", `${this.#maxWaiting} requests are waiting already; try again in a moment.`);
-    }
-    this.#preparing += 1;
+    signal.throwIfAborted();
+    if (this.#disposal) throw shuttingDown();
+    const { running, waiting } = this.occupancy;
+    if (running + waiting >= SLOTS + this.#maxWaiting) throw overloaded(waiting);
+    const admission = { arrivedAt, signal, pictures: this.#pictures, maxCharacters: this.#maxCharacters };
     let sequence: Sequence;
+    this.#preparing += 1;
     try {
-      sequence = await prepare(this.#model, request, arrivedAt, signal);
+      sequence = await prepare(this.#model, request, admission);
     } finally {
       this.#preparing -= 1;
     }
     signal.throwIfAborted();
-    const cancel = (): void => sequence.fail(new LlavaError("cancelled", "The request was cancelled."));
-    signal.addEventListener("abort", cancel, { once: true });
+    signal.addEventListener("abort", () => this.#cancel(sequence), { once: true });
     this.#waiting.push(sequence);
+    // One with pictures may be ready after a later one without.
+    this.#waiting.sort((a, b) => a.arrivedAt - b.arrivedAt);
     if (!this.#isLooping) this.#loop = this.#run();
     return sequence;
   }
 
+  /** A sequence that runs gives its slot back when its step ends, which its signal hastens. */
+  #cancel(sequence: Sequence): void {
+    sequence.fail(requestError(undefined, sequence.signal));
+    remove(this.#waiting, sequence);
+  }
+
+  /** Between the last plan and the end of the loop nothing is awaited: no request can arrive there unseen. */
   async #run(): Promise<void> {
     this.#isLooping = true;
     try {
       for (let plan = this.#plan(); plan; plan = this.#plan()) await this.#step(plan);
+    } catch (error) {
+      for (const sequence of [...this.#running, ...this.#waiting.splice(0)])
+        sequence.fail(toLlavaError(error));
     } finally {
       this.#isLooping = false;
     }
   }
 
   #plan(): Plan | undefined {
-    this.#retire();
     this.#fill();
     return schedule(this.#running, { chunkTokens: CHUNK_TOKENS });
   }
@@ -173,18 +229,9 @@ export class Engine implements AsyncDisposable {
     try {
       commit(plan, sample(await this.#runner.run(plan)));
     } catch (error) {
-      for (const sequence of sequencesOf(plan)) sequence.fail(asError(error, sequence.signal));
+      for (const sequence of sequencesOf(plan)) sequence.fail(requestError(error, sequence.signal));
     }
-  }
-
-  /** Sequences that ended give back their slots. */
-  #retire(): void {
-    for (const queue of [this.#running, this.#waiting]) {
-      for (const sequence of queue.filter(({ isDone }) => isDone)) {
-        queue.splice(queue.indexOf(sequence), 1);
-        this.#runner.release(sequence);
-      }
-    }
+    this.#retire();
   }
 
   /** First come, first served, as long as there are slots. */
@@ -198,20 +245,70 @@ export class Engine implements AsyncDisposable {
         this.#running.push(sequence);
       } catch (error) {
         this.#runner.release(sequence);
-        sequence.fail(asError(error, sequence.signal));
+        sequence.fail(requestError(error, sequence.signal));
       }
+    }
+  }
+
+  /** Sequences that ended give back their slots. */
+  #retire(): void {
+    for (const sequence of this.#running.filter(({ isDone }) => isDone)) {
+      remove(this.#running, sequence);
+      this.#runner.release(sequence);
     }
   }
 }
 
-function sessionOptions(folder: string, { device = "cpu", threads }: EngineOptions): SessionOptions {
-  return { device: parseDevice(device), externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
+function remove(queue: Sequence[], sequence: Sequence): void {
+  const index = queue.indexOf(sequence);
+  if (index !== -1) queue.splice(index, 1);
+}
+
+function overloaded(waiting: number): LlavaError {
+  return new LlavaError("overloaded", `${waiting} requests are waiting already; try again in a moment.`);
+}
+
+/** A made-up context length in config.json must not make us allocate. */
+function within(model: ModelFolder): ModelFolder {
+  const { description } = model;
+  const contextLength = Math.min(description.text.contextLength, MAX_CONTEXT_LENGTH);
+  return { ...model, description: { ...description, text: { ...description.text, contextLength } } };
+}
+
+/** Checked before anything is read: a wrong flag must not wait for a model. */
+function sessionOptions(
+  folder: string,
+  { device = "cpu", threads, maxWaiting = 0 }: EngineOptions,
+): SessionOptions {
+  requireWhole("threads", threads ?? 1, 1, 1024);
+  requireWhole("maxWaiting", maxWaiting, 0, 10_000);
+  const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
+  try {
+    return { ...common, device: parseDevice(device) };
+  } catch (cause) {
+    throw new LlavaError("invalid_request", cause instanceof Error ? cause.message : String(cause), {
+      cause,
+    });
+  }
+}
+
+function requireWhole(name: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new LlavaError(
+    "invalid_request",
+    `${name} is ${value}, but it must be a whole number from ${least} to ${most}.`,
+  );
 }
 
 type Tokens = ReadonlyMap<Sequence, number>;
 
 function sample(results: Results): Tokens {
-  return new Map([...results].map(([sequence, logits]) => [sequence, sampleToken(logits, sequence.sampling, sequence.generatedTokens)]));
+  return new Map(
+    [...results].map(([sequence, logits]) => [
+      sequence,
+      sampleToken(logits, sequence.sampling, sequence.generatedTokens),
+    ]),
+  );
 }
 
 /** Writes what a run did into its sequences; those that were cancelled meanwhile take nothing. */
@@ -228,21 +325,4 @@ function commit(plan: Plan, tokens: Tokens): void {
 
 function sequencesOf(plan: Plan): readonly Sequence[] {
   return plan.kind === "decode" ? plan.sequences : [plan.sequence];
-}
-
-function asError(error: unknown, signal: AbortSignal): LlavaError {
-  if (error instanceof LlavaError) return error;
-  if (signal.aborted) return new LlavaError("cancelled", "The request was cancelled.", { cause: error });
-  if (error instanceof RuntimeError) {
-    const code = error.code === "out_of_memory" ? "out_of_memory" : "runtime_failure";
-    return new LlavaError(code, `ONNX Runtime failed on this request: ${error.message}`, { cause: error });
-  }
-  return toLlavaError(error);
-}
-
-function loadFailure(error: unknown, folder: string): LlavaError {
-  if (error instanceof LlavaError) return error;
-  if (error instanceof RuntimeError) return new LlavaError("runtime_failure", error.message, { cause: error });
-  const reason = error instanceof Error ? error.message : String(error);
-  return new LlavaError("invalid_checkpoint", `The model in ${folder} cannot be served: ${reason}`, { cause: error });
 }

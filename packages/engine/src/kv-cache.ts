@@ -62,11 +62,13 @@ export class KvCache implements Disposable {
   reserve(positions: number): boolean {
     if (positions <= this.#capacity) return false;
     const { layers, kvHeads, headSize, contextLength } = this.#text;
-    if (positions > contextLength) throw new RangeError(`${positions} positions are more than the context of ${contextLength}.`);
+    if (positions > contextLength)
+      throw new RangeError(`${positions} positions are more than the context of ${contextLength}.`);
     const capacity = Math.min(contextLength, Math.ceil(positions / GROWTH) * GROWTH);
     this.#clear();
     using made = new DisposableStack();
-    const allocate = (): Value => made.use(this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]));
+    const allocate = (): Value =>
+      made.use(this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]));
     this.#layers = Array.from({ length: layers }, () => ({ key: allocate(), value: allocate() }));
     this.#capacity = capacity;
     made.move();

@@ -24,6 +24,8 @@ export interface Admission {
   readonly signal: AbortSignal;
   /** Through which pictures go to be decoded. */
   readonly pictures: Gate;
+  /** Of `longestPrompt`. */
+  readonly maxCharacters: number;
 }
 
 /** Most stop strings of a request, and characters of one: each is looked for after every token. */
@@ -31,14 +33,19 @@ const MAX_STOPS = 16;
 const MAX_STOP_LENGTH = 256;
 
 /** Throws LlavaErrors: `invalid_request`, `image_count_mismatch`, `context_length_exceeded`, `invalid_image`, `cancelled`. */
-export async function prepare(model: ModelFolder, request: GenerateRequest, admission: Admission): Promise<Sequence> {
+export async function prepare(
+  model: ModelFolder,
+  request: GenerateRequest,
+  admission: Admission,
+): Promise<Sequence> {
   const { description, tokenizer } = model;
   const sampling = samplingOf(request);
   const template = findConversation(description.conversation);
   const stops = [...stopsOf(request), stopString(template) ?? ""];
   const text = promptText(template, request.prompt);
-  requireShort(text, description.text.contextLength);
+  requireShort(text, admission.maxCharacters, description.text.contextLength);
   const compact = tokenizer.encodePrompt(text);
+  if (compact.length === 0) throw emptyPrompt("The prompt");
   requirePictures(compact, request.images.length);
   const maxTokens = answerLimit(model, compact, request.maxTokens);
   const pixels = await decodeAll(model, request.images, admission);
@@ -68,15 +75,24 @@ function promptText(template: ConversationTemplate, prompt: GenerateRequest["pro
 
 function requireWords(text: string, what: string): string {
   if (text.trim() !== "") return text;
-  throw new LlavaError("invalid_request", `${what} is empty; write at least one word.`);
+  throw emptyPrompt(what);
 }
 
-/** Longest text that one token of any LLaVA stands for, characters, and some more: a run of 16 spaces in Llama's. */
-const MAX_TOKEN_LENGTH = 32;
+function emptyPrompt(what: string): LlavaError {
+  return new LlavaError("invalid_request", `${what} is empty; write at least one word.`);
+}
 
-/** What cannot fit by far is refused before it is tokenized, which takes time and memory. */
-function requireShort(text: string, contextLength: number): void {
-  if (text.length <= contextLength * MAX_TOKEN_LENGTH) return;
+/** Characters that the model's context holds when every token is its tokenizer's longest: no more can ever fit. */
+export function longestPrompt({ description, tokenizer }: ModelFolder): number {
+  let longest = 1;
+  for (let id = 0; id < tokenizer.vocabularySize; id++)
+    longest = Math.max(longest, tokenizer.tokenBytes(id).length);
+  return longest * description.text.contextLength;
+}
+
+/** What cannot fit is refused before it is tokenized, which takes time and memory. */
+function requireShort(text: string, maxCharacters: number, contextLength: number): void {
+  if (text.length <= maxCharacters) return;
   throw new LlavaError(
     "context_length_exceeded",
     `The prompt has ${text.length} characters, but the model's context holds ${contextLength} tokens; shorten it or start a new conversation.`,
@@ -92,7 +108,12 @@ function stopsOf({ stop = [] }: GenerateRequest): readonly string[] {
   );
 }
 
-function samplingOf({ temperature = 1, topP = 1, topK = 0, seed = randomInt(2 ** 31) }: GenerateRequest): SamplingSettings {
+function samplingOf({
+  temperature = 1,
+  topP = 1,
+  topK = 0,
+  seed = randomInt(2 ** 31),
+}: GenerateRequest): SamplingSettings {
   requireRange("temperature", temperature, temperature >= 0 && temperature <= 100, "from 0 to 100");
   requireRange("top_p", topP, topP >= 0 && topP <= 1, "from 0 to 1");
   requireRange("top_k", topK, Number.isInteger(topK) && topK >= 0, "a whole number, 0 or more");
@@ -114,8 +135,13 @@ function requirePictures(compact: readonly number[], pictures: number): void {
 }
 
 /** Most tokens of the answer: what was asked for, as far as the context holds it. */
-function answerLimit({ description }: ModelFolder, compact: readonly number[], asked: number | undefined): number {
-  if (asked !== undefined) requireRange("max_tokens", asked, Number.isInteger(asked) && asked >= 1, "a whole number, 1 or more");
+function answerLimit(
+  { description }: ModelFolder,
+  compact: readonly number[],
+  asked: number | undefined,
+): number {
+  if (asked !== undefined)
+    requireRange("max_tokens", asked, Number.isInteger(asked) && asked >= 1, "a whole number, 1 or more");
   const { contextLength } = description.text;
   const imageTokens = compact.filter((id) => id === IMAGE_TOKEN).length * description.vision.tokensPerImage;
   const textTokens = compact.filter((id) => id !== IMAGE_TOKEN).length;
@@ -143,7 +169,11 @@ async function decodeAll(
 }
 
 /** Each picture's mark becomes as many positions as the picture has tokens. */
-function expand({ description }: ModelFolder, compact: readonly number[], pixels: readonly Float32Array[]): Prompt {
+function expand(
+  { description }: ModelFolder,
+  compact: readonly number[],
+  pixels: readonly Float32Array[],
+): Prompt {
   const { vision, imageTokenId, text } = description;
   const placeholder = imageTokenId < text.vocabSize ? imageTokenId : 0;
   const ids: number[] = [];

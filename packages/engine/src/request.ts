@@ -49,5 +49,10 @@ export type FinishReason = "stop" | "length";
 /** Any number of deltas, then exactly one of the other two. */
 export type EngineEvent =
   | { readonly type: "text-delta"; readonly text: string; readonly tokenIds: readonly number[] }
-  | { readonly type: "finished"; readonly reason: FinishReason; readonly usage: Usage; readonly timings: Timings }
+  | {
+      readonly type: "finished";
+      readonly reason: FinishReason;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    }
   | { readonly type: "error"; readonly error: LlavaError };

@@ -93,7 +93,13 @@ export class Runner implements Disposable {
   async #decode(sequences: readonly Sequence[]): Promise<Results> {
     const results = new Map<Sequence, Float32Array>();
     for (const sequence of sequences) {
-      const chunk = { ids: [sequence.lastToken], featureRows: [-1], features: undefined, past: sequence.cachedTokens, logitRows: [0] };
+      const chunk = {
+        ids: [sequence.lastToken],
+        featureRows: [-1],
+        features: undefined,
+        past: sequence.cachedTokens,
+        logitRows: [0],
+      };
       results.set(sequence, await this.#decoder.run(chunk, sequence.signal));
     }
     return results;

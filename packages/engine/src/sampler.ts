@@ -55,7 +55,8 @@ export function mostLikely(logits: Float32Array): number {
 function relativeWeights(logits: Float32Array, best: number, temperature: number): Float64Array {
   const largest = logits[best] ?? 0;
   const weights = new Float64Array(logits.length);
-  for (let id = 0; id < logits.length; id++) weights[id] = Math.exp(((logits[id] ?? 0) - largest) / temperature);
+  for (let id = 0; id < logits.length; id++)
+    weights[id] = Math.exp(((logits[id] ?? 0) - largest) / temperature);
   return weights;
 }
 
@@ -65,7 +66,11 @@ interface Candidates {
   readonly total: number;
 }
 
-function keepLikely(logits: Float32Array, weights: Float64Array, { topP, topK }: SamplingSettings): Candidates {
+function keepLikely(
+  logits: Float32Array,
+  weights: Float64Array,
+  { topP, topK }: SamplingSettings,
+): Candidates {
   const all = idsOfAtLeast(0, weights);
   const isTopK = topK > 0 && topK < logits.length;
   if (!isTopK && topP >= 1) return all;

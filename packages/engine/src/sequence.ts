@@ -42,6 +42,8 @@ export class Sequence {
   readonly maxTokens: number;
   readonly events = new EventQueue<EngineEvent>();
   readonly signal: AbortSignal;
+  /** Milliseconds of the process clock. */
+  readonly arrivedAt: number;
   readonly #options: SequenceOptions;
   readonly #marks: Marks = {};
   readonly #generated: number[] = [];
@@ -55,6 +57,7 @@ export class Sequence {
     this.sampling = options.sampling;
     this.maxTokens = options.maxTokens;
     this.signal = options.signal;
+    this.arrivedAt = options.arrivedAt;
     this.#options = options;
   }
 
@@ -128,7 +131,7 @@ export class Sequence {
 
   #close(reason: FinishReason, now: number): void {
     const { started = now, encoded, firstToken = now } = this.#marks;
-    const { arrivedAt } = this.#options;
+    const { arrivedAt } = this;
     const imageTokens = this.prompt.pictures.reduce((sum, picture) => sum + picture.tokens, 0);
     this.events.push({
       type: "finished",

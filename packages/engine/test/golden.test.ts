@@ -1,5 +1,5 @@
 /** Encoder and decoder against Hugging Face transformers (scripts/reference/golden.py made the files). */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Checkpoint } from "@llava/checkpoint";
 import { decodePicture, IMAGE_TOKEN, type ModelFolder, openModelFolder, pixelValues } from "@llava/model";
@@ -10,7 +10,12 @@ import { Encoder } from "../src/encoder.ts";
 import { mostLikely } from "../src/sampler.ts";
 
 const GOLDEN = path.join(import.meta.dirname, "golden");
-const CASES = readdirSync(GOLDEN, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+const SHIPPED = path.join(import.meta.dirname, "../../../apps/cli/models/llava-demo");
+
+/** Tiny random checkpoints that lie beside their goldens, and the shipped demo model. */
+const CASES = readdirSync(GOLDEN, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => ({ name, golden: path.join(GOLDEN, name), folder: name === "demo" ? SHIPPED : path.join(GOLDEN, name) }));
 
 const promptSchema = z.object({
   text: z.string(),
@@ -101,6 +106,12 @@ class Reference implements Disposable {
   }
 }
 
+/** The tiny checkpoints share their pictures; the demo has its own. */
+function pictureFile(goldenFolder: string, file: string): string {
+  const own = path.join(goldenFolder, file);
+  return existsSync(own) ? own : path.join(GOLDEN, file);
+}
+
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length);
   let largest = 0;
@@ -108,18 +119,17 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return largest;
 }
 
-describe.each(CASES.map(({ name }) => name))("golden %s", (name) => {
-  const folder = path.join(GOLDEN, name);
-  const { prompts } = goldenSchema.parse(JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8")));
+describe.each(CASES)("golden $name", ({ golden: goldenFolder, folder }) => {
+  const { prompts } = goldenSchema.parse(JSON.parse(readFileSync(path.join(goldenFolder, "golden.json"), "utf8")));
 
   it.each(Object.entries(prompts))("%s: ids, pixels, features, logits and greedy tokens", async (key, prompt) => {
     using reference = await Reference.load(folder);
-    const golden = await Checkpoint.open(folder, { file: "golden.safetensors" });
+    const golden = await Checkpoint.open(goldenFolder, { file: "golden.safetensors" });
     expect(reference.model.tokenizer.encodePrompt(prompt.text)).toEqual(prompt.compactIds);
 
     const pixels = await Promise.all(
       prompt.pictures.map(async (file) => {
-        const picture = await decodePicture(readFileSync(path.join(GOLDEN, file)));
+        const picture = await decodePicture(readFileSync(pictureFile(goldenFolder, file)));
         return await pixelValues(picture, reference.model.description.pixels);
       }),
     );
