@@ -18,10 +18,15 @@ class NpmStart {
   constructor() {
     const ports = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
     const flags = [...ports, "--heartbeat-interval", "0.5", "--verbose"];
-    this.child = spawn("npm", ["start", "--", ...flags], { cwd: ROOT, shell: process.platform === "win32" });
+    // A process group of its own, so that Ctrl-C can be sent as a terminal sends it: to all of them.
+    this.child = spawn("npm", ["start", "--", ...flags], { cwd: ROOT, detached: true });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.out += text));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.err += text));
     this.ended = new Promise((resolve) => this.child.once("exit", resolve));
+  }
+
+  pressCtrlC(): void {
+    if (this.child.pid !== undefined) process.kill(-this.child.pid, "SIGINT");
   }
 
   get page(): string {
@@ -50,7 +55,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  service.child.kill("SIGINT");
+  service.pressCtrlC();
   await service.ended;
 });
 

@@ -17,19 +17,25 @@ export interface Delta {
   readonly isStopped: boolean;
 }
 
+const ONE_SPACE = /^ /;
+const WHITE_SPACE = /^\s+/;
+
 export class Detokenizer {
   readonly #tokens: TokenText;
   readonly #stops: readonly string[];
   /** Keeps the bytes of half a character until the rest comes. */
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  #isAtStart: boolean;
+  /** What goes from the front of the answer: one space of the tokenizer's, all white space, or nothing any more. */
+  #leading: RegExp | undefined;
   /** Decoded, not yet shown: the longest tail that could still grow into a stop string. */
   #held = "";
 
-  constructor(tokens: TokenText, stops: readonly string[]) {
+  /** An answer in a conversation is `isMessage`: it starts with its first word, whatever the template has before it. */
+  constructor(tokens: TokenText, stops: readonly string[], isMessage = false) {
     this.#tokens = tokens;
     this.#stops = stops.filter((stop) => stop !== "");
-    this.#isAtStart = tokens.stripsLeadingSpace;
+    if (isMessage) this.#leading = WHITE_SPACE;
+    else if (tokens.stripsLeadingSpace) this.#leading = ONE_SPACE;
   }
 
   push(id: number): Delta {
@@ -47,9 +53,14 @@ export class Detokenizer {
 
   #decode(bytes: Uint8Array): string {
     const text = this.#decoder.decode(bytes, { stream: true });
-    if (!this.#isAtStart || text === "") return text;
-    this.#isAtStart = false;
-    return text.startsWith(" ") ? text.slice(1) : text;
+    return this.#leading === undefined ? text : this.#trimmed(text, this.#leading);
+  }
+
+  /** White space at the front may come in several pieces; the first other character ends it. */
+  #trimmed(text: string, leading: RegExp): string {
+    const rest = text.replace(leading, "");
+    if (rest !== "" || (leading === ONE_SPACE && text !== "")) this.#leading = undefined;
+    return rest;
   }
 
   #release(text: string): Delta {

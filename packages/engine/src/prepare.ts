@@ -54,7 +54,7 @@ export async function prepare(
     sampling,
     maxTokens,
     endTokens: new Set(description.text.eosTokenIds),
-    detokenizer: new Detokenizer(tokenizer, stops),
+    detokenizer: new Detokenizer(tokenizer, stops, typeof request.prompt !== "string"),
     arrivedAt: admission.arrivedAt,
     signal: admission.signal,
   });
