@@ -153,7 +153,7 @@ describe("a malformed file is refused with a sentence that names it", () => {
     [
       "over 100,000 tensors",
       rawFile(
-        `{${Array.from({ length: 100_001 }, (_, i) => `"${i}":${tensorJson("U8", [0], 0, 0)}`).join()}}`,
+        `{${Array.from({ length: 100_002 }, (_, i) => `"${i}":${tensorJson("U8", [0], 0, 0)}`).join()}}`,
         0,
       ),
       "more than 100000 tensors",

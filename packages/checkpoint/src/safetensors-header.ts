@@ -28,13 +28,14 @@ const METADATA = "__metadata__";
  * fill `data` without a gap or an overlap, and each is as long as its shape and dtype say.
  */
 export function parseHeader(path: string, text: string, data: DataRange): HeaderTensor[] {
+  const values = namedValues(path, text);
+  // One more for the metadata.
+  if (values.length > MAX_TENSORS + 1)
+    throw damaged(path, `its header lists more than ${MAX_TENSORS} tensors`);
   const tensors: HeaderTensor[] = [];
-  for (const [name, value] of namedValues(path, text)) {
+  for (const [name, value] of values) {
     if (name === METADATA) requireMetadata(path, value);
     else tensors.push(parseTensor(path, name, value, data));
-    if (tensors.length > MAX_TENSORS) {
-      throw damaged(path, `its header lists more than ${MAX_TENSORS} tensors`);
-    }
   }
   // An empty tensor shares its offset with the next one and comes before it.
   tensors.sort((a, b) => a.offset - b.offset || a.length - b.length);

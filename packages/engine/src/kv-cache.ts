@@ -19,13 +19,13 @@ export interface LayerCache {
  */
 export class KvCache implements Disposable {
   readonly slots: number;
-  readonly #session: Session;
+  readonly #session: Pick<Session, "allocate">;
   readonly #text: Text;
   readonly #free: number[];
   #layers: readonly LayerCache[] = [];
   #capacity = 0;
 
-  constructor(session: Session, text: Text, slots: number) {
+  constructor(session: Pick<Session, "allocate">, text: Text, slots: number) {
     this.#session = session;
     this.#text = text;
     this.slots = slots;

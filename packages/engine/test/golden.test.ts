@@ -15,7 +15,11 @@ const SHIPPED = path.join(import.meta.dirname, "../../../apps/cli/models/llava-d
 /** Tiny random checkpoints that lie beside their goldens, and the shipped demo model. */
 const CASES = readdirSync(GOLDEN, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map(({ name }) => ({ name, golden: path.join(GOLDEN, name), folder: name === "demo" ? SHIPPED : path.join(GOLDEN, name) }));
+  .map(({ name }) => ({
+    name,
+    golden: path.join(GOLDEN, name),
+    folder: name === "demo" ? SHIPPED : path.join(GOLDEN, name),
+  }));
 
 const promptSchema = z.object({
   text: z.string(),
@@ -50,11 +54,15 @@ class Reference implements Disposable {
   }
 
   /** Logits [tokens, vocabulary] of the whole prompt, and the greedy continuation. Prefill in chunks of `chunk`. */
-  async answer(prompt: GoldenPrompt, pixels: readonly Float32Array[], chunk: number): Promise<{ logits: Float32Array; greedy: number[] }> {
+  async answer(
+    prompt: GoldenPrompt,
+    pixels: readonly Float32Array[],
+    chunk: number,
+  ): Promise<{ logits: Float32Array; greedy: number[] }> {
     const { vocabSize } = this.model.description.text;
     const { ids, pictures } = this.#expand(prompt);
     const logits = new Float32Array(ids.length * vocabSize);
-    for (let from = 0; from < ids.length; ) {
+    for (let from = 0; from < ids.length;) {
       const touched = pictures.findIndex(({ start, tokens }) => start + tokens > from);
       const picture = pictures[touched];
       const next = touched < 0 ? undefined : pictures[touched + 1];
@@ -65,11 +73,17 @@ class Reference implements Disposable {
       });
       using features = pixels[touched] && (await this.#encoder.encode(pixels[touched], signal));
       const logitRows = rows.map((_, i) => i);
-      const part = await this.#decoder.run({ ids: ids.slice(from, to), featureRows: rows, features, past: from, logitRows }, signal);
+      const part = await this.#decoder.run(
+        { ids: ids.slice(from, to), featureRows: rows, features, past: from, logitRows },
+        signal,
+      );
       logits.set(part, from * vocabSize);
       from = to;
     }
-    return { logits, greedy: await this.#continue(ids.length, logits.subarray(-vocabSize), prompt.greedy.length) };
+    return {
+      logits,
+      greedy: await this.#continue(ids.length, logits.subarray(-vocabSize), prompt.greedy.length),
+    };
   }
 
   async features(pixels: Float32Array): Promise<Float32Array> {
@@ -80,7 +94,13 @@ class Reference implements Disposable {
   async #continue(start: number, first: Float32Array, count: number): Promise<number[]> {
     const tokens = [mostLikely(first)];
     while (tokens.length < count) {
-      const chunk = { ids: [tokens.at(-1) ?? 0], featureRows: [-1], features: undefined, past: start + tokens.length - 1, logitRows: [0] };
+      const chunk = {
+        ids: [tokens.at(-1) ?? 0],
+        featureRows: [-1],
+        features: undefined,
+        past: start + tokens.length - 1,
+        logitRows: [0],
+      };
       tokens.push(mostLikely(await this.#decoder.run(chunk, signal)));
     }
     return tokens;
@@ -120,32 +140,37 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 describe.each(CASES)("golden $name", ({ golden: goldenFolder, folder }) => {
-  const { prompts } = goldenSchema.parse(JSON.parse(readFileSync(path.join(goldenFolder, "golden.json"), "utf8")));
+  const { prompts } = goldenSchema.parse(
+    JSON.parse(readFileSync(path.join(goldenFolder, "golden.json"), "utf8")),
+  );
 
-  it.each(Object.entries(prompts))("%s: ids, pixels, features, logits and greedy tokens", async (key, prompt) => {
-    using reference = await Reference.load(folder);
-    const golden = await Checkpoint.open(goldenFolder, { file: "golden.safetensors" });
-    expect(reference.model.tokenizer.encodePrompt(prompt.text)).toEqual(prompt.compactIds);
+  it.each(Object.entries(prompts))(
+    "%s: ids, pixels, features, logits and greedy tokens",
+    async (key, prompt) => {
+      using reference = await Reference.load(folder);
+      const golden = await Checkpoint.open(goldenFolder, { file: "golden.safetensors" });
+      expect(reference.model.tokenizer.encodePrompt(prompt.text)).toEqual(prompt.compactIds);
 
-    const pixels = await Promise.all(
-      prompt.pictures.map(async (file) => {
-        const picture = await decodePicture(readFileSync(pictureFile(goldenFolder, file)));
-        return await pixelValues(picture, reference.model.description.pixels);
-      }),
-    );
-    if (pixels.length > 0) {
-      const all = Float32Array.from(pixels.flatMap((values) => [...values]));
-      expect(largestDifference(all, await golden.read(`${key}.pixel_values`))).toBeLessThan(1e-5);
-      const features = await Promise.all(pixels.map((values) => reference.features(values)));
-      const together = Float32Array.from(features.flatMap((values) => [...values]));
-      expect(largestDifference(together, await golden.read(`${key}.features`))).toBeLessThan(1e-3);
-    }
+      const pixels = await Promise.all(
+        prompt.pictures.map(async (file) => {
+          const picture = await decodePicture(readFileSync(pictureFile(goldenFolder, file)));
+          return await pixelValues(picture, reference.model.description.pixels);
+        }),
+      );
+      if (pixels.length > 0) {
+        const all = Float32Array.from(pixels.flatMap((values) => [...values]));
+        expect(largestDifference(all, await golden.read(`${key}.pixel_values`))).toBeLessThan(1e-5);
+        const features = await Promise.all(pixels.map((values) => reference.features(values)));
+        const together = Float32Array.from(features.flatMap((values) => [...values]));
+        expect(largestDifference(together, await golden.read(`${key}.features`))).toBeLessThan(1e-3);
+      }
 
-    const expected = await golden.read(`${key}.logits`);
-    for (const chunk of [1024, 7]) {
-      const { logits, greedy } = await reference.answer(prompt, pixels, chunk);
-      expect(largestDifference(logits, expected)).toBeLessThan(1e-3);
-      expect(greedy).toEqual(prompt.greedy);
-    }
-  });
+      const expected = await golden.read(`${key}.logits`);
+      for (const chunk of [1024, 7]) {
+        const { logits, greedy } = await reference.answer(prompt, pixels, chunk);
+        expect(largestDifference(logits, expected)).toBeLessThan(1e-3);
+        expect(greedy).toEqual(prompt.greedy);
+      }
+    },
+  );
 });
