@@ -33,7 +33,7 @@ export class Decoder implements Disposable {
       1,
       model.text.hiddenSize,
     ]);
-    this.cache = new KvCache(session, model.text, slots);
+    this.cache = new KvCache((shape) => session.allocate("float32", shape), model.text, slots);
   }
 
   static async load(

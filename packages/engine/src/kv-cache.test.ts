@@ -9,12 +9,13 @@ class Memory {
   readonly values: Value[] = [];
   failAt = Infinity;
 
-  allocate<D extends Value["dtype"]>(dtype: D, shape: readonly number[]): Value<D> {
+  readonly allocate = (shape: readonly number[]): Value => {
     if (this.values.length >= this.failAt) throw new Error("no memory");
-    const value = Value.wrap("float32", new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+    const size = shape.reduce((a, b) => a * b, 1);
+    const value = Value.wrap("float32", new Float32Array(size), shape);
     this.values.push(value);
-    return value as Value<Value["dtype"]> as Value<D>;
-  }
+    return value;
+  };
 
   /** Values that nobody disposed. */
   get alive(): readonly Value[] {
@@ -32,7 +33,7 @@ function isAlive(value: Value): boolean {
 }
 
 test("slots are taken once each and come back", () => {
-  const cache = new KvCache(new Memory(), TEXT, 2);
+  const cache = new KvCache(new Memory().allocate, TEXT, 2);
   const slots = [cache.take(), cache.take()];
   expect(new Set(slots)).toEqual(new Set([0, 1]));
   expect([cache.freeSlots, cache.take()]).toEqual([0, undefined]);
@@ -41,7 +42,7 @@ test("slots are taken once each and come back", () => {
 });
 
 test("a slot that nobody holds cannot come back", () => {
-  const cache = new KvCache(new Memory(), TEXT, 2);
+  const cache = new KvCache(new Memory().allocate, TEXT, 2);
   const slot = cache.take() ?? -1;
   cache.release(slot);
   for (const wrong of [slot, 1, 2, -1, 0.5]) expect(() => cache.release(wrong)).toThrow("nobody holds it");
@@ -50,7 +51,7 @@ test("a slot that nobody holds cannot come back", () => {
 
 test("the buffers grow in steps up to the context, and never shrink", () => {
   const memory = new Memory();
-  const cache = new KvCache(memory, TEXT, 2);
+  const cache = new KvCache(memory.allocate, TEXT, 2);
   expect([cache.capacity, cache.layers.length]).toEqual([0, 0]);
   const grown = [1, 200, 256, 257, 100, 600].map((positions) => [cache.reserve(positions), cache.capacity]);
   expect(grown).toEqual([
@@ -74,7 +75,7 @@ test("the buffers grow in steps up to the context, and never shrink", () => {
 
 test("without memory for more it is empty, keeps nothing, and can be asked again", () => {
   const memory = new Memory();
-  const cache = new KvCache(memory, TEXT, 1);
+  const cache = new KvCache(memory.allocate, TEXT, 1);
   cache.reserve(10);
   memory.failAt = memory.values.length + 3;
   expect(() => cache.reserve(300)).toThrow("no memory");

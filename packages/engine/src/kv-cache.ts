@@ -1,6 +1,6 @@
 /** Where keys and values live: one pair of buffers a layer, written in place, grown in steps. */
 import type { ModelDescription } from "@llava/model";
-import type { Session, Value } from "@llava/runtime";
+import type { Value } from "@llava/runtime";
 
 type Text = Pick<ModelDescription["text"], "layers" | "kvHeads" | "headSize" | "contextLength">;
 
@@ -19,14 +19,15 @@ export interface LayerCache {
  */
 export class KvCache implements Disposable {
   readonly slots: number;
-  readonly #session: Pick<Session, "allocate">;
+  readonly #allocate: (shape: readonly number[]) => Value;
   readonly #text: Text;
   readonly #free: number[];
   #layers: readonly LayerCache[] = [];
   #capacity = 0;
 
-  constructor(session: Pick<Session, "allocate">, text: Text, slots: number) {
-    this.#session = session;
+  /** `allocate` makes a float32 value on the device where the model runs. */
+  constructor(allocate: (shape: readonly number[]) => Value, text: Text, slots: number) {
+    this.#allocate = allocate;
     this.#text = text;
     this.slots = slots;
     this.#free = Array.from({ length: slots }, (_, slot) => slot);
@@ -67,9 +68,8 @@ export class KvCache implements Disposable {
     const capacity = Math.min(contextLength, Math.ceil(positions / GROWTH) * GROWTH);
     this.#clear();
     using made = new DisposableStack();
-    const allocate = (): Value =>
-      made.use(this.#session.allocate("float32", [this.slots, kvHeads, capacity, headSize]));
-    this.#layers = Array.from({ length: layers }, () => ({ key: allocate(), value: allocate() }));
+    const buffer = (): Value => made.use(this.#allocate([this.slots, kvHeads, capacity, headSize]));
+    this.#layers = Array.from({ length: layers }, () => ({ key: buffer(), value: buffer() }));
     this.#capacity = capacity;
     made.move();
     return true;

@@ -1,7 +1,7 @@
 /** Whole answers through the engine's front door, on a tiny true model. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { Engine, type GenerateRequest } from "@llava/engine";
+import { Engine, type GenerateRequest } from "../src/index.ts";
 import { findConversation, openModelFolder, renderPrompt } from "@llava/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";

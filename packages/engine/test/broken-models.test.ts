@@ -1,7 +1,7 @@
 /** Model folders that cannot be served: loading says why in a sentence, holds nothing back, and never crashes. */
 import { rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { Engine, type EngineOptions } from "@llava/engine";
+import { Engine, type EngineOptions } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
 import { RuntimeError, Session } from "@llava/runtime";
 import { expect, it, vi } from "vitest";

@@ -2,7 +2,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { EngineEvent } from "@llava/engine";
+import type { EngineEvent } from "../src/index.ts";
 import type { LlavaError } from "@llava/protocol";
 import { Binding } from "@llava/runtime";
 import { vi } from "vitest";
@@ -48,6 +48,7 @@ export async function readError(events: AsyncIterable<EngineEvent>): Promise<Lla
 export function watchRuns(
   onRun: (count: number) => void = () => {},
 ): { readonly count: number } & Disposable {
+  // oxlint-disable-next-line typescript/unbound-method -- called on its binding below
   const run = Binding.prototype.run;
   let count = 0;
   const spy = vi.spyOn(Binding.prototype, "run").mockImplementation(function watched(this: Binding, options) {

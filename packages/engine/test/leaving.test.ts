@@ -1,7 +1,8 @@
 /** Whoever leaves, and whenever: the engine stops within one step, the slot is free, and the next request is answered. */
 import { getEventListeners } from "node:events";
-import { Engine, type EngineEvent, type GenerateRequest } from "@llava/engine";
+import { Engine, type EngineEvent, type GenerateRequest } from "../src/index.ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { uniformAt } from "../src/sampler.ts";
 import { MODEL, one, read, readError, watchRuns } from "./front-door.ts";
 
 const LONG: GenerateRequest = { prompt: "USER: Name a color. ASSISTANT:", images: [], temperature: 0 };
@@ -160,6 +161,29 @@ it("no request leaves a listener on its caller's signal", async () => {
   for await (const _ of engine.generate(LONG, client.signal)) break;
   const listeners = getEventListeners(client.signal, "abort");
   expect(listeners).toEqual([]);
+});
+
+it("many that leave at any time leave nothing behind, and those that stay get their answers", async () => {
+  await using busy = await Engine.load(MODEL, { threads: 1 });
+  const alone = await read(busy.generate({ ...LONG, maxTokens: 12 }));
+  const clients = Array.from({ length: 24 }, async (_, i) => {
+    const request = i % 2 === 0 ? { ...PICTURE, maxTokens: 12 } : { ...LONG, maxTokens: 12 };
+    const client = new AbortController();
+    const events = busy.generate(request, client.signal);
+    // A third aborts after some milliseconds, a third breaks off after some events, a third stays.
+    if (i % 3 === 2) return await read(events);
+    if (i % 3 === 1) setTimeout(() => client.abort(), uniformAt(1, i) * 60);
+    const most = i % 3 === 1 ? Infinity : uniformAt(2, i) * 12;
+    let seen = 0;
+    for await (const _event of events) if (++seen > most) break;
+    return undefined;
+  });
+  const answers = await Promise.all(clients);
+  expect(busy.occupancy).toMatchObject({ waiting: 0 });
+  await vi.waitFor(() => expect(busy.occupancy).toEqual(FREE));
+  for (const answer of answers) if (answer) expect(answer.end).toMatchObject({ type: "finished" });
+  expect(answers[5]?.tokenIds).toEqual(alone.tokenIds);
+  expect((await read(busy.generate({ ...LONG, maxTokens: 12 }))).tokenIds).toEqual(alone.tokenIds);
 });
 
 describe("a full queue", () => {

@@ -1,6 +1,6 @@
 /** Requests that cannot be answered: each is told why in a sentence, and the engine goes on. */
 import { crc32, deflateSync } from "node:zlib";
-import { Engine, type GenerateRequest } from "@llava/engine";
+import { Engine, type GenerateRequest } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { MODEL, one, read, readError, two } from "./front-door.ts";

@@ -6,10 +6,12 @@ export interface Schedule {
   readonly warmup: number;
   /** Share of the peak that is left at the end. */
   readonly floor: number;
+  /** Steps from the start to the floor; a phase may end before. */
+  readonly steps: number;
 }
 
 /** Linear warm-up, then half a cosine down to floor·peak. `step` counts from 0. */
-export function learningRateAt(step: number, steps: number, { peak, warmup, floor }: Schedule): number {
+export function learningRateAt(step: number, { peak, warmup, floor, steps }: Schedule): number {
   const warmupSteps = Math.max(1, Math.round(steps * warmup));
   if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
   const progress = (step - warmupSteps) / Math.max(1, steps - warmupSteps);

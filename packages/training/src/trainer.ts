@@ -92,7 +92,7 @@ async function runSteps(
   const first = state.position?.step ?? 0;
   if (first < phase.steps) phase.fill(first, current.arrays);
   for (let index = first; index < phase.steps; index++) {
-    const learningRate = learningRateAt(index, phase.steps, phase.schedule);
+    const learningRate = learningRateAt(index, phase.schedule);
     const running = step.run(current.feeds, learningRate, index + 1);
     if (index + 1 < phase.steps) phase.fill(index + 1, next.arrays);
     const { loss, gradientNorm } = await running;

@@ -21,7 +21,11 @@ export interface AnswerPhaseOptions {
   /** Samples of a batch. */
   readonly samples: number;
   readonly peakLearningRate: number;
+  /** Steps over which the learning rate falls, when the phase ends before it is all the way down. */
+  readonly scheduleSteps?: number;
   readonly seed: number;
+  /** Number of the first training scene, so that a later phase sees new ones. */
+  readonly firstScene: number;
   /** Positions of a row. */
   readonly positions: number;
   /** Supervised tokens that a batch has room for, per sample. */
@@ -43,7 +47,7 @@ export function answerPhase(options: AnswerPhaseOptions): Phase {
     title,
     steps,
     samplesPerStep: samples,
-    schedule: { peak: peakLearningRate, warmup: 0.03, floor: 0.02 },
+    schedule: { peak: peakLearningRate, warmup: 0.03, floor: 0.02, steps: options.scheduleSteps ?? steps },
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1 },
     build: () => build(options),
     trains,
@@ -92,7 +96,7 @@ function build(options: AnswerPhaseOptions): Objective {
 function fill(options: AnswerPhaseOptions, batch: Batch, split: Split, step: number): { samples: Sample[]; pooled: Supervised[] } {
   const { samples: count, seed, name, positions } = options;
   const encoder = options.encoder();
-  const indices = Array.from({ length: count }, (_, i) => step * count + i);
+  const indices = Array.from({ length: count }, (_, i) => options.firstScene + step * count + i);
   const scenes = indices.map((index) => sceneOf(split, index));
   const samples = scenes.map((scene, i) => options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split));
   if (options.hasPictures) writePictures(scenes, batch);

@@ -1,7 +1,7 @@
 // Dialogues as rows of a batch: where the picture's features go, and which positions are answers to learn.
 import type { BytePairEncoder } from "../bpe.ts";
 import type { Batch } from "../trainer.ts";
-import { dialogue, type Turn } from "./dialogue.ts";
+import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
 import { PATCHES } from "./labels.ts";
 import { questionFor } from "./questions.ts";
 import type { Random } from "./random.ts";
@@ -48,8 +48,13 @@ export function captionTurns(scene: Scene, random: Random): Turn[] {
   return question ? [{ kind, question: question.text, short: question.short, answer: question.sentence }] : [];
 }
 
-export function questionTurns(scene: Scene, random: Random, split: Split): Turn[] {
-  return dialogue(scene, random, { split, maxTurns: 14 });
+export function questionTurns(
+  scene: Scene,
+  random: Random,
+  split: Split,
+  emphasis: NonNullable<DialogueOptions["emphasis"]> = {},
+): Turn[] {
+  return dialogue(scene, random, { split, maxTurns: 14, emphasis });
 }
 
 export function toldTurns(scene: Scene, random: Random): Turn[] {

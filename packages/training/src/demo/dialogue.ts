@@ -24,6 +24,8 @@ export interface DialogueOptions extends Partial<QuestionOptions> {
   readonly style?: Style;
   /** Most turns, 10 unless told otherwise: more than a budget of 112 tokens holds. */
   readonly maxTurns?: number;
+  /** Factors on how often kinds are asked. */
+  readonly emphasis?: Partial<Readonly<Record<Kind, number>>>;
 }
 
 /** How often each kind is asked; what is hard to learn, or seldom possible, is asked more. */
@@ -78,7 +80,7 @@ export function dialogue(scene: Scene, random: Random, options: DialogueOptions 
   const turns: Turn[] = [];
   let previous: Previous | null = null;
   for (let tries = 0; turns.length === 0 || (turns.length < maxTurns && tries < 4 * maxTurns); tries++) {
-    const question: Question | null = nextQuestion(scene, random, style, previous, all);
+    const question: Question | null = nextQuestion(scene, random, style, previous, all, options.emphasis);
     if (!question || asked.has(question.key)) continue;
     asked.add(question.key);
     turns.push(turnOf(question, style, turns.length === 0, random));
@@ -102,11 +104,12 @@ function nextQuestion(
   style: Style,
   previous: Previous | null,
   options: QuestionOptions,
+  emphasis: NonNullable<DialogueOptions["emphasis"]> = {},
 ): Question | null {
   if (previous && random.chance(SAME_SHARE)) return sameQuestion(scene, random, previous, options);
   if (previous && random.chance(IT_SHARE)) return questionAboutIt(random, previous, options);
   const weights = KIND_WEIGHTS[style];
-  const kind = KIND_LIST[random.weighted(KIND_LIST.map((name) => weights[name]))] ?? "exist";
+  const kind = KIND_LIST[random.weighted(KIND_LIST.map((name) => weights[name] * (emphasis[name] ?? 1)))] ?? "exist";
   return questionFor(scene, kind, random, options);
 }
 

@@ -27,7 +27,7 @@ export function towerPhase({ steps, pictures, peakLearningRate, seed }: TowerPha
     title: "Vision tower",
     steps,
     samplesPerStep: pictures,
-    schedule: { peak: peakLearningRate, warmup: 0.03, floor: 0.02 },
+    schedule: { peak: peakLearningRate, warmup: 0.03, floor: 0.02, steps },
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1 },
     build: () => build(pictures),
     trains: () => true,
