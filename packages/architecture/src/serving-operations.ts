@@ -22,7 +22,7 @@ import {
 } from "@llava/onnx";
 import type { AttentionHeads, Operations } from "./operations.ts";
 import { rotaryTables } from "./rotary.ts";
-import { WeightError } from "./weight-error.ts";
+import { ServingError } from "./serving-error.ts";
 
 /** Where the bytes of a weight lie: what packages/checkpoint indexes. */
 export interface StoredTensor {
@@ -206,6 +206,7 @@ export class ServingOperations implements Operations {
     const value = cache?.values[layer];
     if (!cache || !key || !value)
       throw new GraphError(`Layer ${layer} attends causally, but the graph has no KV cache for it.`);
+    requireHeadSize(headSize);
     const { cos, sin } = this.#rotaryTables(cache, headSize);
     const inputs = [q, k, v, key, value, cache.lastPositions, cache.totalLength, cos, sin];
     const [output, presentKey, presentValue] = this.#g.node("GroupQueryAttention", inputs, [q, key, value], {
@@ -256,16 +257,27 @@ export class ServingOperations implements Operations {
   }
 }
 
-function wrongShape(name: string, stored: readonly number[], expected: readonly number[]): WeightError {
-  return new WeightError(
-    "shape",
+/** What GroupQueryAttention's rotation takes; the kernel itself would say so only when it runs. */
+const HEAD_SIZE_STEP = 16;
+
+function requireHeadSize(headSize: number): void {
+  if (headSize % HEAD_SIZE_STEP === 0) return;
+  throw new ServingError(
+    "unsupported",
+    `its attention heads have ${headSize} numbers each; multiples of ${HEAD_SIZE_STEP} can be served. Take another model.`,
+  );
+}
+
+function wrongShape(name: string, stored: readonly number[], expected: readonly number[]): ServingError {
+  return new ServingError(
+    "mismatch",
     `${name} is [${stored.join(", ")}] in the weights, but its config.json asks for [${expected.join(", ")}]. The files belong to different models; copy the whole folder again from where the model came from.`,
   );
 }
 
-function wrongDtype(name: string, dtype: string): WeightError {
-  return new WeightError(
-    "dtype",
+function wrongDtype(name: string, dtype: string): ServingError {
+  return new ServingError(
+    "unsupported",
     `${name} is stored as ${dtype}; F32, F16 and BF16 can be served. Take the float16 or bfloat16 version of the model.`,
   );
 }

@@ -30,7 +30,7 @@ interface Shape {
   readonly bias: boolean;
 }
 
-const CASES: readonly [string, Shape][] = [
+const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
   [
     "all heads, untied",
     { kvHeads: 4, tied: false, layersToRun: 3, keepsClassToken: false, activation: "quick_gelu", bias: true },
@@ -70,14 +70,14 @@ function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias
       keepsClassToken,
       tokensPerImage: keepsClassToken ? 10 : 9,
     },
-    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 32 },
+    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 40 },
     text: {
-      hiddenSize: 32,
+      hiddenSize: 40,
       intermediateSize: 48,
       layers: 2,
       heads: 4,
       kvHeads,
-      headSize: 8,
+      headSize: 16,
       ropeTheta: 10_000,
       rmsNormEps: 1e-5,
       vocabSize: 40,
@@ -277,6 +277,21 @@ describe("training and serving", () => {
       expect(Math.max(...trained.logits) - Math.min(...trained.logits)).toBeGreaterThan(1);
       expect(largestDifference(trained.features, served.features)).toBeLessThanOrEqual(1e-4);
       expect(largestDifference(trained.logits, served.logits)).toBeLessThanOrEqual(1e-4);
+    });
+  });
+
+  it("differ in the sizes of heads that they can take: serving says so before it runs", async () => {
+    const parts = partsOf(CASES[0][1]);
+    const odd = { ...parts, text: { ...parts.text, headSize: 24 } };
+    await withWeights(odd, async (folder) => {
+      const weights = await Checkpoint.open(folder);
+      expect(() => decoderGraph(odd, weights)).toThrow(
+        expect.objectContaining({
+          name: "ServingError",
+          kind: "unsupported",
+          message: expect.stringContaining("24"),
+        }),
+      );
     });
   });
 

@@ -1,5 +1,5 @@
 /** Whatever is thrown below the engine as the one error that its callers know; apart because loading and answering share it. */
-import { WeightError } from "@llava/architecture";
+import { ServingError } from "@llava/architecture";
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import { RuntimeError } from "@llava/runtime";
 
@@ -41,8 +41,8 @@ export function loadError(error: unknown, folder: string): LlavaError {
 function loadErrorCode(
   error: unknown,
 ): "unsupported_model" | "invalid_checkpoint" | "out_of_memory" | "runtime_failure" {
-  if (error instanceof WeightError)
-    return error.kind === "dtype" ? "unsupported_model" : "invalid_checkpoint";
+  if (error instanceof ServingError)
+    return error.kind === "unsupported" ? "unsupported_model" : "invalid_checkpoint";
   if (error instanceof RuntimeError)
     return error.code === "out_of_memory" ? "out_of_memory" : "runtime_failure";
   return "invalid_checkpoint";

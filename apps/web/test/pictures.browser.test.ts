@@ -6,7 +6,8 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
-import { buildPage, openBrowser } from "./built-page.ts";
+import { openBrowser } from "./browser.ts";
+import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage, card } from "./controller-stage.ts";
 import type { Exchange } from "./controller-stage.ts";

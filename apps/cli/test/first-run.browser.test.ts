@@ -1,11 +1,11 @@
 /** What a person does first: `npm start`, the page, the sample picture, the question, the answer. Nothing is stood in for. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { openBrowser } from "../../web/test/browser.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const CHROMIUM = process.env["LLAVA_CHROMIUM"] ?? "/usr/bin/chromium";
 const SOON = { timeout: 60_000, interval: 50 };
 
 /** `npm start` on free ports; what it has said so far is in `out` and `err`. */
@@ -42,23 +42,6 @@ let service: NpmStart;
 let browser: Browser;
 let page: Page;
 
-beforeAll(async () => {
-  service = new NpmStart();
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-  await vi.waitFor(() => expect(service.page).toMatch(/^http/), SOON);
-  page = await browser.newPage();
-  await page.goto(service.page);
-}, 120_000);
-
-afterAll(async () => {
-  await browser?.close();
-  service.pressCtrlC();
-  await service.ended;
-});
-
 /** Asks on the page; milliseconds to the first word and the whole answer. */
 async function ask(question: string): Promise<{ firstWordMs: number; answer: string }> {
   await page.getByLabel("Your question").fill(question);
@@ -73,6 +56,20 @@ async function ask(question: string): Promise<{ firstWordMs: number; answer: str
 }
 
 describe("the first run", () => {
+  beforeAll(async () => {
+    service = new NpmStart();
+    browser = await openBrowser();
+    await vi.waitFor(() => expect(service.page).toMatch(/^http/), SOON);
+    page = await browser.newPage();
+    await page.goto(service.page);
+  }, 120_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    service.pressCtrlC();
+    await service.ended;
+  });
+
   test("the sample picture and its question get a true answer", async () => {
     await page.getByRole("button", { name: "Shapes" }).click();
     await page.getByLabel("Your question").focus();
