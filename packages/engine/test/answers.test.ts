@@ -120,7 +120,7 @@ describe("an answer", () => {
 
   it("ends with any of the model's end tokens, which are no text but are counted", async () => {
     await using copy = await ModelCopy.make();
-    const { greedy } = prompts["text"] ?? { greedy: [] };
+    const greedy = prompts["text"]?.greedy ?? [];
     const end = greedy[9] ?? -1;
     const length = greedy.indexOf(end);
     await copy.editJson("generation_config.json", (settings) => (settings["eos_token_id"] = [2, end]));

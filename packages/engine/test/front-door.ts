@@ -21,9 +21,15 @@ export interface Answer {
   readonly end: Exclude<EngineEvent, { type: "text-delta" }>;
 }
 
+export async function readAll(events: AsyncIterable<EngineEvent>): Promise<EngineEvent[]> {
+  const all: EngineEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
 /** Reads to the end, and sees that there is exactly one. */
 export async function read(events: AsyncIterable<EngineEvent>): Promise<Answer> {
-  const all = await Array.fromAsync(events);
+  const all = await readAll(events);
   const end = all.at(-1);
   if (!end || end.type === "text-delta") throw new Error("The stream has no terminal event.");
   const deltas = all.slice(0, -1).map((event) => {

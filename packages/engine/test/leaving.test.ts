@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { Engine, type EngineEvent, type GenerateRequest } from "../src/index.ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { uniformAt } from "../src/sampler.ts";
-import { MODEL, one, read, readError, watchRuns } from "./front-door.ts";
+import { MODEL, one, read, readAll, readError, watchRuns } from "./front-door.ts";
 
 const LONG: GenerateRequest = { prompt: "USER: Name a color. ASSISTANT:", images: [], temperature: 0 };
 const PICTURE: GenerateRequest = {
@@ -40,7 +40,7 @@ describe("a client that aborts", () => {
     await readSome(events, 3);
     client.abort();
     const atAbort = runs.count;
-    const rest = await Array.fromAsync({ [Symbol.asyncIterator]: () => events });
+    const rest = await readAll({ [Symbol.asyncIterator]: () => events });
     expect(rest.at(-1)).toMatchObject({ type: "error", error: { code: "cancelled" } });
     expect(rest.filter(({ type }) => type !== "text-delta")).toHaveLength(1);
     await vi.waitFor(() => expect(engine.occupancy).toEqual(FREE));
@@ -143,7 +143,7 @@ describe("a reader that stops", () => {
     const silent = engine.generate({ ...LONG, maxTokens: 5 })[Symbol.asyncIterator]();
     await readSome(silent, 1);
     await expectServing();
-    const rest = await Array.fromAsync({ [Symbol.asyncIterator]: () => silent });
+    const rest = await readAll({ [Symbol.asyncIterator]: () => silent });
     expect(rest.map(({ type }) => type)).toEqual([
       "text-delta",
       "text-delta",
@@ -217,7 +217,7 @@ describe("an engine that shuts down", () => {
     const waiting = readError(engine.generate(LONG));
     const preparing = readError(engine.generate(PICTURE));
     await Promise.all([engine[Symbol.asyncDispose](), engine[Symbol.asyncDispose]()]);
-    const rest = await Array.fromAsync({ [Symbol.asyncIterator]: () => running });
+    const rest = await readAll({ [Symbol.asyncIterator]: () => running });
     expect(rest.at(-1)).toMatchObject({ type: "error", error: { code: "shutting_down" } });
     expect(await waiting).toMatchObject({ code: "shutting_down" });
     expect(await preparing).toMatchObject({ code: "shutting_down" });

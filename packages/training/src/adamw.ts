@@ -1,11 +1,23 @@
 /** AdamW inside the training graph: gradients in, new parameters and moments out. */
-import { add, div, type Graph, gradients, min, mul, scale, sqrt, sub, sumOfSquares, type Tensor } from "@llava/onnx";
+import {
+  add,
+  div,
+  type Graph,
+  gradients,
+  min,
+  mul,
+  scale,
+  sqrt,
+  sub,
+  sumOfSquares,
+  type Tensor,
+} from "@llava/onnx";
 
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled decay, on parameters with two or more axes that `decays` does not spare. */
+  /** Decoupled decay, on parameters with two or more axes: biases and norms have one. */
   readonly weightDecay: number;
   /** Largest global norm of the gradient. */
   readonly clipNorm: number;
@@ -31,11 +43,19 @@ export const OPTIMIZER_IO = {
  * next:variance:p, which may be the very same memory: the global norm needs every gradient, so no parameter is
  * overwritten while the backward pass still reads it.
  */
-export function appendAdamW(g: Graph, loss: Tensor, parameters: readonly Tensor[], options: AdamWOptions): void {
+export function appendAdamW(
+  g: Graph,
+  loss: Tensor,
+  parameters: readonly Tensor[],
+  options: AdamWOptions,
+): void {
   const { beta1, beta2, epsilon, weightDecay, clipNorm } = options;
   const gradientOf = gradients(g, loss, parameters);
   const squares = gradientOf.map((gradient) => sumOfSquares(g, gradient));
-  const norm = sqrt(g, squares.reduce((sum, square) => add(g, sum, square)));
+  const norm = sqrt(
+    g,
+    squares.reduce((sum, square) => add(g, sum, square)),
+  );
   const clip = min(g, div(g, g.scalar(clipNorm), add(g, norm, g.scalar(1e-6))), g.scalar(1));
   const learningRate = g.input(OPTIMIZER_IO.learningRate, "float32", []);
   const meanCorrection = g.input(OPTIMIZER_IO.meanCorrection, "float32", []);

@@ -6,7 +6,12 @@ import { Random } from "./demo/random.ts";
  * the usual 0.02 leaves attention almost uniform and costs a third more steps. Layers that write to the residual
  * stream are divided by √(2·layers), as in GPT-2; tables of embeddings and positions get a small constant std.
  */
-export function initialValues(name: string, shape: readonly number[], random: Random, layers: number): Float32Array {
+export function initialValues(
+  name: string,
+  shape: readonly number[],
+  random: Random,
+  layers: number,
+): Float32Array {
   const size = shape.reduce((a, b) => a * b, 1);
   if (/norm\d?\.weight$/.test(name)) return new Float32Array(size).fill(1);
   if (name.endsWith(".bias")) return new Float32Array(size);

@@ -10,24 +10,28 @@ export interface ProgressReport {
   readonly learningRate: number;
 }
 
+/** What is needed of a stream: standard error, or a test's. */
+export type ProgressStream = Pick<NodeJS.WriteStream, "isTTY" | "write">;
+
 const BAR_WIDTH = 24;
 /** How often a log line is written where there is no terminal. */
 const LOG_INTERVAL_MS = 30_000;
 
 export class Progress {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: ProgressStream;
   readonly #startedAt = performance.now();
   #firstStep: number | undefined;
   #smoothedLoss: number | undefined;
   #loggedAt = 0;
 
-  constructor(stream: NodeJS.WriteStream = process.stderr) {
+  constructor(stream: ProgressStream = process.stderr) {
     this.#stream = stream;
   }
 
   update(report: ProgressReport): void {
     this.#firstStep ??= report.step - 1;
-    this.#smoothedLoss = this.#smoothedLoss === undefined ? report.loss : 0.95 * this.#smoothedLoss + 0.05 * report.loss;
+    this.#smoothedLoss =
+      this.#smoothedLoss === undefined ? report.loss : 0.95 * this.#smoothedLoss + 0.05 * report.loss;
     const isLast = report.step === report.steps;
     if (this.#stream.isTTY) {
       this.#stream.write(`\r\u001B[2K${this.#line(report)}${isLast ? "\n" : ""}`);

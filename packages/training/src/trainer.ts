@@ -3,7 +3,7 @@ import type { Graph, Tensor } from "@llava/onnx";
 import { staticShape } from "@llava/onnx";
 import { Value } from "@llava/runtime";
 import type { AdamWOptions } from "./adamw.ts";
-import { Progress } from "./progress.ts";
+import { Progress, type ProgressStream } from "./progress.ts";
 import { learningRateAt, type Schedule } from "./schedule.ts";
 import { type Feeds, TrainingStep } from "./training-step.ts";
 import type { TrainingState } from "./training-state.ts";
@@ -43,14 +43,27 @@ export interface TrainerOptions {
   readonly saveEvery: number;
   readonly probeEvery: number;
   readonly signal?: AbortSignal;
-  readonly onStep?: (record: { phase: string; step: number; loss: number; gradientNorm: number; learningRate: number }) => void;
+  readonly onStep?: (record: {
+    phase: string;
+    step: number;
+    loss: number;
+    gradientNorm: number;
+    learningRate: number;
+  }) => void;
   readonly log?: (line: string) => void;
+  /** Where the progress is drawn; default standard error. */
+  readonly progress?: ProgressStream;
 }
 
-/** Trains until every phase is finished or the signal aborts; either way the state is saved. */
-export async function train(phases: readonly Phase[], state: TrainingState, options: TrainerOptions): Promise<void> {
+/** Trains until every phase is finished or the signal aborts; either way the state is saved after the last step. */
+export async function train(
+  phases: readonly Phase[],
+  state: TrainingState,
+  options: TrainerOptions,
+): Promise<void> {
   for (const phase of phases) {
     if (state.finished.has(phase.name)) continue;
+    if (options.signal?.aborted) return;
     state.enter(phase.name);
     await trainPhase(phase, state, options);
     if (options.signal?.aborted) return;
@@ -68,6 +81,7 @@ async function trainPhase(phase: Phase, state: TrainingState, options: TrainerOp
   }
   const all = [...parameters.values()];
   const trained = all.filter((parameter) => phase.trains(parameter.name));
+  if (trained.length === 0) throw new Error(`The phase ${phase.name} trains none of its parameters.`);
   using step = await TrainingStep.compile(graph, loss, all, trained, state, {
     ...phase.optimizer,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -87,7 +101,7 @@ async function runSteps(
   buffers: readonly [BatchBuffer, BatchBuffer],
   options: TrainerOptions,
 ): Promise<void> {
-  const progress = new Progress();
+  const progress = new Progress(options.progress);
   let [current, next] = buffers;
   const first = state.position?.step ?? 0;
   if (first < phase.steps) phase.fill(first, current.arrays);
@@ -96,16 +110,33 @@ async function runSteps(
     const running = step.run(current.feeds, learningRate, index + 1);
     if (index + 1 < phase.steps) phase.fill(index + 1, next.arrays);
     const { loss, gradientNorm } = await running;
-    if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss} at step ${index} of ${phase.name}; the last saved state is whole.`);
+    requireFinite(loss, gradientNorm, `step ${index} of ${phase.name}`);
     [current, next] = [next, current];
     const done = index + 1;
     state.position = { phase: phase.name, step: done };
     options.onStep?.({ phase: phase.name, step: done, loss, gradientNorm, learningRate });
-    progress.update({ title: phase.title, step: done, steps: phase.steps, samplesPerStep: phase.samplesPerStep, flopsPerStep: step.flops, loss, learningRate });
+    progress.update({
+      title: phase.title,
+      step: done,
+      steps: phase.steps,
+      samplesPerStep: phase.samplesPerStep,
+      flopsPerStep: step.flops,
+      loss,
+      learningRate,
+    });
     if (options.signal?.aborted || done % options.saveEvery === 0) await state.save(options.folder);
     if (options.signal?.aborted) return;
-    if (phase.probe && done % options.probeEvery === 0 && done < phase.steps) options.log?.(`  ${phase.title}, step ${done}: ${await phase.probe(state)}`);
+    if (phase.probe && done % options.probeEvery === 0 && done < phase.steps)
+      options.log?.(`  ${phase.title}, step ${done}: ${await phase.probe(state)}`);
   }
+}
+
+/** With such a gradient the parameters are lost already: what is saved must be from before. */
+function requireFinite(loss: number, gradientNorm: number, where: string): void {
+  if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
+  throw new Error(
+    `The loss is ${loss} and the gradient's norm ${gradientNorm} at ${where}. The last saved state is whole: start again from it, with a lower learning rate if this comes back.`,
+  );
 }
 
 /** The arrays of one batch and the runtime's values over them. */

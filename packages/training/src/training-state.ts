@@ -1,5 +1,5 @@
 /** Everything that a training run is at one moment; written and read whole, so that resuming equals not stopping. */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
 import { LlavaError } from "@llava/protocol";
@@ -21,34 +21,47 @@ export class TrainingState {
   readonly moments = new Map<string, Parameter>();
   readonly finished = new Set<string>();
   position: Position | undefined;
-  /** The folder that holds the last saved weights; the next save takes the other one. */
-  #weights: string | undefined;
 
+  /** Throws `invalid_checkpoint` when there is no whole state in the folder. */
   static async load(folder: string): Promise<TrainingState> {
     const state = new TrainingState();
-    const meta: unknown = JSON.parse(await readFile(path.join(folder, "state.json"), "utf8"));
-    if (!isMeta(meta)) throw new LlavaError("invalid_checkpoint", `${folder}/state.json is not a training state; start with --fresh.`);
+    const meta = await readMeta(folder);
+    if (!meta) {
+      throw new LlavaError(
+        "invalid_checkpoint",
+        `${path.join(folder, META_FILE)} is missing or is not a training state; start with --fresh.`,
+      );
+    }
     for (const phase of meta.finished) state.finished.add(phase);
-    state.position = meta.position;
-    state.#weights = meta.weights;
+    state.position = meta.position ?? undefined;
     const checkpoint = await Checkpoint.open(path.join(folder, meta.weights));
     for (const name of checkpoint.names()) {
       const parameter = { shape: checkpoint.get(name).shape, data: await checkpoint.read(name) };
-      (name.startsWith("mean:") || name.startsWith("variance:") ? state.moments : state.parameters).set(name, parameter);
+      const isMoment = name.startsWith("mean:") || name.startsWith("variance:");
+      (isMoment ? state.moments : state.parameters).set(name, parameter);
     }
     return state;
   }
 
-  /** Writes the weights first, then the small file that names them: a crash in between leaves the old state whole. */
+  /**
+   * Writes the weights first, beside those of the last save, then the small file that names them: whenever this is
+   * interrupted, the folder holds the old state whole or the new one.
+   */
   async save(folder: string): Promise<void> {
-    const weights = this.#weights === "weights-a" ? "weights-b" : "weights-a";
-    await mkdir(path.join(folder, weights), { recursive: true });
-    const tensors = [...this.parameters, ...this.moments].map(([name, { shape, data }]) => ({ name, dtype: "F32" as const, shape, data }));
-    await writeSafetensors(path.join(folder, weights, "model.safetensors"), tensors);
-    const meta = JSON.stringify({ weights, position: this.position ?? null, finished: [...this.finished] });
-    await writeFile(path.join(folder, "state.json.new"), meta);
-    await rename(path.join(folder, "state.json.new"), path.join(folder, "state.json"));
-    this.#weights = weights;
+    const old = await readMeta(folder);
+    const weights = old?.weights === "weights-a" ? "weights-b" : "weights-a";
+    const target = path.join(folder, weights);
+    // Nothing names it: the state before the last, or what an interrupted save left.
+    await rm(target, { recursive: true, force: true });
+    await mkdir(target, { recursive: true });
+    const tensors = [...this.parameters, ...this.moments].map(([name, { shape, data }]) => ({
+      name,
+      dtype: "F32" as const,
+      shape,
+      data,
+    }));
+    await writeSafetensors(path.join(target, "model.safetensors"), tensors);
+    await writeMeta(folder, { weights, position: this.position ?? null, finished: [...this.finished] });
   }
 
   /** Begins `phase` unless the run is already in it. The optimizer starts anew with every phase. */
@@ -68,24 +81,67 @@ export class TrainingState {
   }
 }
 
-function ensure(map: Map<string, Parameter>, name: string, shape: readonly number[], make: () => Float32Array): Parameter {
+function ensure(
+  map: Map<string, Parameter>,
+  name: string,
+  shape: readonly number[],
+  make: () => Float32Array,
+): Parameter {
   const known = map.get(name);
   if (known) {
     if (known.shape.join() === shape.join()) return known;
-    throw new LlavaError("invalid_checkpoint", `${name} is [${known.shape.join()}] in the saved state, but the recipe wants [${shape.join()}]; start with --fresh.`);
+    throw new LlavaError(
+      "invalid_checkpoint",
+      `${name} is [${known.shape.join()}] in the saved state, but the recipe wants [${shape.join()}]; start with --fresh.`,
+    );
   }
   const made = { shape: [...shape], data: make() };
   map.set(name, made);
   return made;
 }
 
+const META_FILE = "state.json";
+
 interface Meta {
-  readonly weights: string;
-  readonly position: Position;
+  readonly weights: "weights-a" | "weights-b";
+  readonly position: Position | null;
   readonly finished: readonly string[];
 }
 
-function isMeta(value: unknown): value is Meta {
-  if (typeof value !== "object" || value === null) return false;
-  return "weights" in value && typeof value.weights === "string" && "finished" in value && Array.isArray(value.finished);
+/** What the folder's small file says, or undefined when it says nothing that we wrote. */
+async function readMeta(folder: string): Promise<Meta | undefined> {
+  try {
+    return parseMeta(JSON.parse(await readFile(path.join(folder, META_FILE), "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** On the disk before it gets its name: a power cut must not leave an empty file. */
+async function writeMeta(folder: string, meta: Meta): Promise<void> {
+  const temporary = path.join(folder, `${META_FILE}.new`);
+  {
+    await using file = await open(temporary, "w");
+    await file.writeFile(JSON.stringify(meta));
+    await file.sync();
+  }
+  await rename(temporary, path.join(folder, META_FILE));
+}
+
+function parseMeta(value: unknown): Meta | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (!("weights" in value && "position" in value && "finished" in value)) return undefined;
+  const { weights, position, finished } = value;
+  const isWhole =
+    (weights === "weights-a" || weights === "weights-b") &&
+    (position === null || isPosition(position)) &&
+    Array.isArray(finished) &&
+    finished.every((phase) => typeof phase === "string");
+  return isWhole ? { weights, position, finished } : undefined;
+}
+
+function isPosition(value: unknown): value is Position {
+  if (typeof value !== "object" || value === null || !("phase" in value && "step" in value)) return false;
+  const { phase, step } = value;
+  return typeof phase === "string" && typeof step === "number" && Number.isSafeInteger(step) && step >= 0;
 }

@@ -73,7 +73,10 @@ export class TrainingStep implements Disposable {
     this.#scalars.varianceCorrection[0] = 1 / Math.sqrt(1 - beta2 ** count);
     for (const [name, value] of Object.entries(feeds)) this.#binding.input(name, value);
     await this.#binding.run();
-    return { loss: this.#scalars.loss[0] ?? Number.NaN, gradientNorm: this.#scalars.gradientNorm[0] ?? Number.NaN };
+    return {
+      loss: this.#scalars.loss[0] ?? Number.NaN,
+      gradientNorm: this.#scalars.gradientNorm[0] ?? Number.NaN,
+    };
   }
 
   [Symbol.dispose](): void {
