@@ -45,10 +45,15 @@ console.log(
 console.log(`protobufjs writes ${same ? "the same bytes" : "OTHER BYTES"}. Medians of ${ROUNDS} rounds:`);
 console.table({
   "graph and our writer": { ms: medianMs(() => decoderGraph({ text: TEXT } as Parts, weights())) },
-  "our writer": { ms: medianMs(() => graph.toBytes()), "installed KiB": installed("packages/onnx/src", "protobuf.ts") },
+  "our writer": {
+    ms: medianMs(() => graph.toBytes()),
+    "installed KiB": installed("packages/onnx/src", "protobuf.ts"),
+  },
   "protobufjs, from its own messages": {
     ms: medianMs(() => ModelProto.encode(message).finish()),
     "installed KiB": installed("node_modules/protobufjs", "**/*"),
   },
-  "protobufjs, from plain objects": { ms: medianMs(() => ModelProto.encode(ModelProto.fromObject(ready)).finish()) },
+  "protobufjs, from plain objects": {
+    ms: medianMs(() => ModelProto.encode(ModelProto.fromObject(ready)).finish()),
+  },
 });

@@ -1,14 +1,16 @@
 /** Takes the README's picture of the page answering: `node scripts/screenshot.ts`. Starts the whole service for it. */
 import { spawn } from "node:child_process";
 import path from "node:path";
-import { openBrowser } from "../apps/web/test/browser.ts";
+import { openBrowser } from "./browser.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const TARGET = path.join(ROOT, "apps/web/screenshot.png");
 const QUESTIONS = ["What color is the circle?", "Describe the image."];
 
 const ports = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
-const service = spawn(process.execPath, [path.join(ROOT, "apps/cli/src/main.ts"), "serve", ...ports], { stdio: ["ignore", "pipe", "inherit"] });
+const service = spawn(process.execPath, [path.join(ROOT, "apps/cli/src/main.ts"), "serve", ...ports], {
+  stdio: ["ignore", "pipe", "inherit"],
+});
 const url = await new Promise<string>((resolve, reject) => {
   let said = "";
   service.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { CHROMIUM } from "../apps/web/test/browser.ts";
+import { CHROMIUM } from "./browser.ts";
 
 // Where LLAVA_REQUIRE_BROWSER is set, the browser's tests run in any case, and fail without one.
 const hasBrowser = existsSync(CHROMIUM) || process.env["LLAVA_REQUIRE_BROWSER"] !== undefined;
-if (!hasBrowser) console.warn(`There is no browser at ${CHROMIUM}: the tests of the page (*.browser.test.ts) are left out.`);
+if (!hasBrowser)
+  console.warn(`There is no browser at ${CHROMIUM}: the tests of the page (*.browser.test.ts) are left out.`);
 
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),

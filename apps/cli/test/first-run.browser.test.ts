@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { openBrowser } from "../../web/test/browser.ts";
+import { openBrowser } from "../../../scripts/browser.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const SOON = { timeout: 60_000, interval: 50 };
@@ -49,7 +49,10 @@ async function ask(question: string): Promise<{ firstWordMs: number; answer: str
   const askedAt = performance.now();
   await page.keyboard.press("Enter");
   const turn = page.locator(".turn").nth(turns);
-  await vi.waitFor(async () => expect(await turn.locator(".words").textContent()).not.toBe(""), { ...SOON, interval: 5 });
+  await vi.waitFor(async () => expect(await turn.locator(".words").textContent()).not.toBe(""), {
+    ...SOON,
+    interval: 5,
+  });
   const firstWordMs = performance.now() - askedAt;
   await turn.locator('.answer[data-progress="finished"]').waitFor();
   return { firstWordMs, answer: (await turn.locator(".words").textContent()) ?? "" };
@@ -85,7 +88,9 @@ describe("the first run", () => {
   test("when the worker is killed the page says so, and goes on by itself when there is a new one", async () => {
     process.kill(service.workerPid, "SIGKILL");
     await page.locator(".notice").waitFor();
-    expect(await page.locator(".notice").textContent()).toMatch(/No worker serves llava-demo|No model is being served/);
+    expect(await page.locator(".notice").textContent()).toMatch(
+      /No worker serves llava-demo|No model is being served/,
+    );
     await page.locator(".notice").waitFor({ state: "detached", timeout: 60_000 });
     expect((await ask("Is the square large or small?")).answer).toBe("The square is small.");
   }, 120_000);

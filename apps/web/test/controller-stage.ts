@@ -24,7 +24,7 @@ import {
 } from "@llava/protocol";
 import type { ChatRequest, LlavaError, ModelCard } from "@llava/protocol";
 
-export const CARD = `---
+const CARD = `---
 license: apache-2.0
 ---
 # LLaVA demo

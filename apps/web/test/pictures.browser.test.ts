@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
-import { openBrowser } from "./browser.ts";
+import { openBrowser } from "../../../scripts/browser.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage, card } from "./controller-stage.ts";

@@ -22,7 +22,7 @@ export function tinyPhase(name: string, steps: number, change: Partial<Phase> = 
     title: name,
     steps,
     samplesPerStep: ROWS,
-    schedule: { peak: 0.02, warmup: 0.2, floor: 0.1 },
+    schedule: { peak: 0.02, warmup: 0.2, floor: 0.1, steps },
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 0.5 },
     build() {
       const graph = new Graph(name);

@@ -28,7 +28,7 @@ const recipe = (): Phase[] => [
   tinyPhase("one", 7),
   tinyPhase("two", 9, {
     trains: (name) => name.startsWith("first."),
-    schedule: { peak: 0.05, warmup: 0.1, floor: 0 },
+    schedule: { peak: 0.05, warmup: 0.1, floor: 0, steps: 12 },
   }),
 ];
 

@@ -36,7 +36,7 @@ export function sampleUrl(sample: Sample): string {
 }
 
 /** Our own file: what has not the right shape is left out. */
-export function parseSamples(body: unknown): readonly Sample[] {
+function parseSamples(body: unknown): readonly Sample[] {
   return Array.isArray(body) ? body.filter(isSample) : [];
 }
 

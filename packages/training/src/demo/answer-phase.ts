@@ -51,7 +51,8 @@ export function answerPhase(options: AnswerPhaseOptions): Phase {
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1 },
     build: () => build(options),
     trains,
-    initialize: (parameter, shape) => initialValues(parameter, shape, Random.of(seed, parameter), DEMO_MODEL.text.layers),
+    initialize: (parameter, shape) =>
+      initialValues(parameter, shape, Random.of(seed, parameter), DEMO_MODEL.text.layers),
     fill: (step, batch) => void fill(options, batch, "train", step),
     probe: (state) => exactAnswers(options, state),
   };
@@ -65,14 +66,27 @@ interface Forward {
   readonly features: Tensor | undefined;
 }
 
-function forward({ name, samples, positions, supervisedPerSample, hasPictures }: AnswerPhaseOptions): Forward {
+function forward({
+  name,
+  samples,
+  positions,
+  supervisedPerSample,
+  hasPictures,
+}: AnswerPhaseOptions): Forward {
   const graph = new Graph(name);
   const ops = new TrainingOperations(graph, { ropeTheta: DEMO_MODEL.text.ropeTheta });
   const features = hasPictures
-    ? visionTower(ops, DEMO_MODEL.vision, graph.input("pixels", "float32", [samples, 3, SCENE_SIZE, SCENE_SIZE]))
+    ? visionTower(
+        ops,
+        DEMO_MODEL.vision,
+        graph.input("pixels", "float32", [samples, 3, SCENE_SIZE, SCENE_SIZE]),
+      )
     : undefined;
   const picture = features && {
-    features: reshape(graph, projector(ops, DEMO_MODEL.projector, features), [samples * PATCHES, DEMO_MODEL.text.hiddenSize]),
+    features: reshape(graph, projector(ops, DEMO_MODEL.projector, features), [
+      samples * PATCHES,
+      DEMO_MODEL.text.hiddenSize,
+    ]),
     featureRows: graph.input("feature_rows", "int64", [samples, positions]),
   };
   const logits = languageModel(ops, DEMO_MODEL.text, {
@@ -93,12 +107,19 @@ function build(options: AnswerPhaseOptions): Objective {
   return { graph, loss: add(graph, answers, patches), parameters: ops.parameters };
 }
 
-function fill(options: AnswerPhaseOptions, batch: Batch, split: Split, step: number): { samples: Sample[]; pooled: Supervised[] } {
+function fill(
+  options: AnswerPhaseOptions,
+  batch: Batch,
+  split: Split,
+  step: number,
+): { samples: Sample[]; pooled: Supervised[] } {
   const { samples: count, seed, name, positions } = options;
   const encoder = options.encoder();
   const indices = Array.from({ length: count }, (_, i) => options.firstScene + step * count + i);
   const scenes = indices.map((index) => sceneOf(split, index));
-  const samples = scenes.map((scene, i) => options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split));
+  const samples = scenes.map((scene, i) =>
+    options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split),
+  );
   if (options.hasPictures) writePictures(scenes, batch);
   return { samples, pooled: writeSamples(samples, positions, batch) };
 }
@@ -107,14 +128,26 @@ function fill(options: AnswerPhaseOptions, batch: Batch, split: Split, step: num
 async function exactAnswers(options: AnswerPhaseOptions, state: TrainingState): Promise<string> {
   const { graph, ops, logits } = forward(options);
   const shape = [options.samples * options.supervisedPerSample];
-  graph.output("likeliest", graph.apply("ArgMax", [logits], { dtype: "int64", shape }, { attributes: { axis: { int: -1 }, keepdims: { int: 0 } } }));
+  graph.output(
+    "likeliest",
+    graph.apply(
+      "ArgMax",
+      [logits],
+      { dtype: "int64", shape },
+      { attributes: { axis: { int: -1 }, keepdims: { int: 0 } } },
+    ),
+  );
   using probe = await Probe.compile(graph, ops.parameters, state);
   const labels = { labels: new BigInt64Array(shape[0] ?? 0), weights: new Float32Array(shape[0] ?? 0) };
   const tally = new Map<string, { right: number; all: number }>();
   for (let step = 0; step * options.samples < PROBE_SAMPLES; step++) {
     const { samples, pooled } = fill(options, { ...probe.batch, ...labels }, "test", step);
     const { likeliest = new Float32Array() } = await probe.run();
-    const isWrong = new Set(pooled.filter((_, i) => likeliest[i] !== Number(labels.labels[i])).map(({ sample, label }) => `${sample}:${label}`));
+    const isWrong = new Set(
+      pooled
+        .filter((_, i) => likeliest[i] !== Number(labels.labels[i]))
+        .map(({ sample, label }) => `${sample}:${label}`),
+    );
     const last = pooled.at(-1);
     samples.forEach(({ turns, encoded }, sample) =>
       encoded.answers.forEach(({ from, to }, turn) => {
@@ -122,12 +155,19 @@ async function exactAnswers(options: AnswerPhaseOptions, state: TrainingState): 
         if (!isPooled) return;
         const kind = turns[turn]?.kind ?? "";
         const count = tally.get(kind) ?? { right: 0, all: 0 };
-        const isRight = Array.from({ length: to - from }, (_, i) => `${sample}:${from + i}`).every((key) => !isWrong.has(key));
+        const isRight = Array.from({ length: to - from }, (_, i) => `${sample}:${from + i}`).every(
+          (key) => !isWrong.has(key),
+        );
         tally.set(kind, { right: count.right + Number(isRight), all: count.all + 1 });
       }),
     );
   }
-  const all = [...tally.values()].reduce((sum, { right, all: n }) => ({ right: sum.right + right, all: sum.all + n }), { right: 0, all: 0 });
-  const kinds = [...tally].sort(([a], [b]) => a.localeCompare(b)).map(([kind, { right, all: n }]) => `${kind} ${((100 * right) / n).toFixed(0)}`);
+  const all = [...tally.values()].reduce(
+    (sum, { right, all: n }) => ({ right: sum.right + right, all: sum.all + n }),
+    { right: 0, all: 0 },
+  );
+  const kinds = [...tally]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([kind, { right, all: n }]) => `${kind} ${((100 * right) / n).toFixed(0)}`);
   return `all ${((100 * all.right) / all.all).toFixed(1)} of ${all.all}  ${kinds.join("  ")}`;
 }

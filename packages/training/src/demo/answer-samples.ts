@@ -12,7 +12,7 @@ import { BOS, IMAGE } from "./tokenizer.ts";
 import type { Split } from "./vocabulary.ts";
 
 /** Ids of a dialogue after its picture. */
-export const TEXT_BUDGET = 112;
+const TEXT_BUDGET = 112;
 /** <s>, USER: and a space stand before the picture. */
 const PREFIX = 3;
 /** Positions of a row that shows a picture. */
@@ -32,7 +32,13 @@ export interface Sample {
 export function pictureSample(encoder: BytePairEncoder, turns: readonly Turn[]): Sample {
   const encoded = encodeDialogue(encoder, turns, TEXT_BUDGET);
   const picture = Array.from({ length: PATCHES }, () => encoder.special(IMAGE));
-  return { turns, encoded, ids: [...prefixIds(encoder), ...picture, ...encoded.inputIds], offset: PREFIX + PATCHES, hasPicture: true };
+  return {
+    turns,
+    encoded,
+    ids: [...prefixIds(encoder), ...picture, ...encoded.inputIds],
+    offset: PREFIX + PATCHES,
+    hasPicture: true,
+  };
 }
 
 /** [<s> dialogue], `positions` in all. */
@@ -45,7 +51,9 @@ export function textSample(encoder: BytePairEncoder, turns: readonly Turn[], pos
 export function captionTurns(scene: Scene, random: Random): Turn[] {
   const kind = scene.objects.length === 0 ? "nothing" : "describe";
   const question = questionFor(scene, kind, random);
-  return question ? [{ kind, question: question.text, short: question.short, answer: question.sentence }] : [];
+  return question
+    ? [{ kind, question: question.text, short: question.short, answer: question.sentence }]
+    : [];
 }
 
 export function questionTurns(
@@ -85,7 +93,8 @@ export function writeSamples(samples: readonly Sample[], positions: number, batc
 function writeFeatureRows(rows: BigInt64Array, sample: Sample, index: number, positions: number): void {
   rows.fill(-1n, index * positions, (index + 1) * positions);
   if (!sample.hasPicture) return;
-  for (let patch = 0; patch < PATCHES; patch++) rows[index * positions + PREFIX + patch] = BigInt(index * PATCHES + patch);
+  for (let patch = 0; patch < PATCHES; patch++)
+    rows[index * positions + PREFIX + patch] = BigInt(index * PATCHES + patch);
 }
 
 function poolSupervised(samples: readonly Sample[], positions: number, batch: Batch): Supervised[] {
@@ -94,7 +103,9 @@ function poolSupervised(samples: readonly Sample[], positions: number, batch: Ba
   const weights = batch["weights"];
   if (!(weights instanceof Float32Array)) throw new Error("The batch has no float32 input weights.");
   const pooled = samples
-    .flatMap(({ encoded }, sample) => Array.from(encoded.weights, (weight, label) => ({ weight, sample, label })))
+    .flatMap(({ encoded }, sample) =>
+      Array.from(encoded.weights, (weight, label) => ({ weight, sample, label })),
+    )
     .filter(({ weight }) => weight > 0)
     .slice(0, weights.length);
   logitRows.fill(0n);
@@ -109,7 +120,7 @@ function poolSupervised(samples: readonly Sample[], positions: number, batch: Ba
   return pooled;
 }
 
-export function longs(batch: Batch, name: string): BigInt64Array {
+function longs(batch: Batch, name: string): BigInt64Array {
   const array = batch[name];
   if (array instanceof BigInt64Array) return array;
   throw new Error(`The batch has no int64 input ${name}.`);

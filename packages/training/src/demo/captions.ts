@@ -14,7 +14,7 @@ export function shortCaption(scene: Scene): string {
 }
 
 /** Top to bottom and left to right by the cells of the 3×3 grid; within a cell top to bottom. */
-export function inReadingOrder(scene: Scene): SceneObject[] {
+function inReadingOrder(scene: Scene): SceneObject[] {
   return scene.objects.toSorted((a, b) => cellOf(a) - cellOf(b) || a.y - b.y);
 }
 

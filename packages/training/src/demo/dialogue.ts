@@ -109,7 +109,8 @@ function nextQuestion(
   if (previous && random.chance(SAME_SHARE)) return sameQuestion(scene, random, previous, options);
   if (previous && random.chance(IT_SHARE)) return questionAboutIt(random, previous, options);
   const weights = KIND_WEIGHTS[style];
-  const kind = KIND_LIST[random.weighted(KIND_LIST.map((name) => weights[name] * (emphasis[name] ?? 1)))] ?? "exist";
+  const kind =
+    KIND_LIST[random.weighted(KIND_LIST.map((name) => weights[name] * (emphasis[name] ?? 1)))] ?? "exist";
   return questionFor(scene, kind, random, options);
 }
 

@@ -51,10 +51,16 @@ export async function exportDemo(state: TrainingState, folder: string): Promise<
   const tensors = [...state.parameters]
     .filter(([name]) => !name.startsWith(HEADS))
     .map(([name, { shape, data }]) => ({ name, dtype: "F16" as const, shape, data }));
-  if (tensors.length === 0) throw new LlavaError("invalid_checkpoint", "The training state is empty; train first.");
+  if (tensors.length === 0)
+    throw new LlavaError("invalid_checkpoint", "The training state is empty; train first.");
   const width = DEMO_CONFIG.vision_config.hidden_size;
   const postNorm = [
-    { name: `${POST_NORM}.weight`, dtype: "F16" as const, shape: [width], data: new Float32Array(width).fill(1) },
+    {
+      name: `${POST_NORM}.weight`,
+      dtype: "F16" as const,
+      shape: [width],
+      data: new Float32Array(width).fill(1),
+    },
     { name: `${POST_NORM}.bias`, dtype: "F16" as const, shape: [width], data: new Float32Array(width) },
   ];
   await mkdir(folder, { recursive: true });

@@ -7,7 +7,7 @@ import { writePixels } from "./pixels.ts";
 import { rasterize, render } from "./render.ts";
 import { SCENE_SIZE, type Scene } from "./scene.ts";
 
-export const PIXELS_PER_PICTURE = 3 * SCENE_SIZE * SCENE_SIZE;
+const PIXELS_PER_PICTURE = 3 * SCENE_SIZE * SCENE_SIZE;
 const CLASSES = PATCH_HEADS.map((head) => head.classes);
 const ALL_CLASSES = CLASSES.reduce((a, b) => a + b, 0);
 
@@ -46,14 +46,15 @@ function writeLabels(all: readonly PatchLabels[], weights: Float32Array, batch: 
     weights.set(labelWeights(labels), i * PATCHES);
     for (const { name } of PATCH_HEADS) {
       const target = batch[`patch_labels.${name}`];
-      if (target instanceof BigInt64Array) labels[name].forEach((label, patch) => (target[i * PATCHES + patch] = BigInt(label)));
+      if (target instanceof BigInt64Array)
+        labels[name].forEach((label, patch) => (target[i * PATCHES + patch] = BigInt(label)));
     }
   });
   const total = weights.reduce((a, b) => a + b, 0);
   for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] ?? 0) / total;
 }
 
-export function floats(batch: Batch, name: string): Float32Array {
+function floats(batch: Batch, name: string): Float32Array {
   const array = batch[name];
   if (array instanceof Float32Array) return array;
   throw new Error(`The batch has no float32 input ${name}.`);

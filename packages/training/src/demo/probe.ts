@@ -11,7 +11,12 @@ export class Probe implements Disposable {
   readonly #feeds: Readonly<Record<string, Value>>;
   readonly #outputs: readonly string[];
 
-  private constructor(session: Session, batch: Batch, feeds: Readonly<Record<string, Value>>, outputs: readonly string[]) {
+  private constructor(
+    session: Session,
+    batch: Batch,
+    feeds: Readonly<Record<string, Value>>,
+    outputs: readonly string[],
+  ) {
     this.#session = session;
     this.batch = batch;
     this.#feeds = feeds;
@@ -19,12 +24,25 @@ export class Probe implements Disposable {
   }
 
   /** Compiles `graph`; its parameters read the state's own arrays, its other inputs the arrays of `batch`. */
-  static async compile(graph: Graph, parameters: ReadonlyMap<string, Tensor>, state: TrainingState): Promise<Probe> {
+  static async compile(
+    graph: Graph,
+    parameters: ReadonlyMap<string, Tensor>,
+    state: TrainingState,
+  ): Promise<Probe> {
     const session = await Session.load(graph.toBytes());
     const arrays = graph.inputs.map((input) => [input, arrayFor(input, parameters, state)] as const);
-    const feeds = Object.fromEntries(arrays.map(([input, array]) => [input.name, Value.wrap(input.dtype, array, staticShape(input))]));
-    const batch = Object.fromEntries(arrays.filter(([input]) => !parameters.has(input.name)).map(([input, array]) => [input.name, array]));
-    return new Probe(session, batch, feeds, graph.outputs.map((output) => output.name));
+    const feeds = Object.fromEntries(
+      arrays.map(([input, array]) => [input.name, Value.wrap(input.dtype, array, staticShape(input))]),
+    );
+    const batch = Object.fromEntries(
+      arrays.filter(([input]) => !parameters.has(input.name)).map(([input, array]) => [input.name, array]),
+    );
+    return new Probe(
+      session,
+      batch,
+      feeds,
+      graph.outputs.map((output) => output.name),
+    );
   }
 
   /** Runs on what `batch` holds now; copies of the outputs. */
@@ -44,7 +62,11 @@ export class Probe implements Disposable {
   }
 }
 
-function arrayFor(input: Tensor, parameters: ReadonlyMap<string, Tensor>, state: TrainingState): Float32Array | BigInt64Array {
+function arrayFor(
+  input: Tensor,
+  parameters: ReadonlyMap<string, Tensor>,
+  state: TrainingState,
+): Float32Array | BigInt64Array {
   const size = staticShape(input).reduce((a, b) => a * b, 1);
   if (input.dtype === "int64") return new BigInt64Array(size);
   if (!parameters.has(input.name)) return new Float32Array(size);

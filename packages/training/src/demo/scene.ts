@@ -64,7 +64,7 @@ export function sceneOf(split: Split, index: number): Scene {
 const EMPTY_SHARE = 0.03;
 
 /** A random scene: nothing, or 1 to 5 objects that keep clear of each other. */
-export function sampleScene(random: Random, split: Split): Scene {
+function sampleScene(random: Random, split: Split): Scene {
   if (split !== "held-out" && random.chance(EMPTY_SHARE))
     return { objects: [], background: emptyBackground(random) };
   const count = 1 + random.int(5);
@@ -140,7 +140,7 @@ function pair(
 }
 
 /** Distance of a centre from the borders of the thirds that makes its cell beyond doubt. */
-export const CLEAR_MARGIN = 4;
+const CLEAR_MARGIN = 4;
 const THIRD = SCENE_SIZE / 3;
 
 /** A free centre: four times in five well inside a random cell of the 3×3 grid, else anywhere. */

@@ -44,7 +44,10 @@ export function kindsIn(split: Split): readonly Kind[] {
 /** All kinds together. */
 export function total(scores: Scores): Tally {
   const all = KINDS.map((kind) => scores.get(kind) ?? { right: 0, asked: 0 });
-  return { right: all.reduce((sum, { right }) => sum + right, 0), asked: all.reduce((sum, { asked }) => sum + asked, 0) };
+  return {
+    right: all.reduce((sum, { right }) => sum + right, 0),
+    asked: all.reduce((sum, { asked }) => sum + asked, 0),
+  };
 }
 
 /** Lower case, without the final period: nothing else is forgiven. */

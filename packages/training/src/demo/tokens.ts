@@ -52,7 +52,7 @@ export function encodeDialogue(
 }
 
 /** A question up to and with ASSISTANT:; the first one follows the picture, later ones the </s> of an answer. */
-export function askedIds(encoder: BytePairEncoder, question: string, isFirst: boolean): number[] {
+function askedIds(encoder: BytePairEncoder, question: string, isFirst: boolean): number[] {
   const opening = isFirst
     ? encoder.encode(`\n${question}`)
     : [encoder.special(USER), ...encoder.encode(` ${question}`)];

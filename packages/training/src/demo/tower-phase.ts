@@ -32,7 +32,11 @@ export function towerPhase({ steps, pictures, peakLearningRate, seed }: TowerPha
     build: () => build(pictures),
     trains: () => true,
     initialize: (name, shape) => initialValues(name, shape, Random.of(seed, name), DEMO_MODEL.vision.layers),
-    fill: (step, batch) => void writePictures(Array.from({ length: pictures }, (_, i) => sceneOf("train", step * pictures + i)), batch),
+    fill: (step, batch) =>
+      void writePictures(
+        Array.from({ length: pictures }, (_, i) => sceneOf("train", step * pictures + i)),
+        batch,
+      ),
     probe: (state) => accuracy(state, pictures),
   };
 }
@@ -57,17 +61,28 @@ async function accuracy(state: TrainingState, pictures: number): Promise<string>
   const right = new Float64Array(PATCH_HEADS.length);
   let seen = 0;
   for (let first = 0; first < PROBE_PICTURES; first += pictures) {
-    const labels = writePictures(Array.from({ length: pictures }, (_, i) => sceneOf("test", first + i)), probe.batch);
+    const labels = writePictures(
+      Array.from({ length: pictures }, (_, i) => sceneOf("test", first + i)),
+      probe.batch,
+    );
     const outputs = await probe.run();
     seen += labels.reduce((sum, { kind }) => sum + kind.filter((id) => id > 0).length, 0);
     PATCH_HEADS.forEach(({ name, classes }, head) => {
-      right[head] = (right[head] ?? 0) + countRight(outputs[name] ?? new Float32Array(), labels, name, classes);
+      right[head] =
+        (right[head] ?? 0) + countRight(outputs[name] ?? new Float32Array(), labels, name, classes);
     });
   }
-  return PATCH_HEADS.map(({ name }, head) => `${name} ${((100 * (right[head] ?? 0)) / seen).toFixed(1)}`).join("  ");
+  return PATCH_HEADS.map(
+    ({ name }, head) => `${name} ${((100 * (right[head] ?? 0)) / seen).toFixed(1)}`,
+  ).join("  ");
 }
 
-function countRight(logits: Float32Array, labels: readonly PatchLabels[], head: keyof PatchLabels, classes: number): number {
+function countRight(
+  logits: Float32Array,
+  labels: readonly PatchLabels[],
+  head: keyof PatchLabels,
+  classes: number,
+): number {
   let count = 0;
   labels.forEach((of, picture) =>
     of.kind.forEach((kind, patch) => {
