@@ -1,4 +1,8 @@
-/** Writes protobuf's wire format (varints, length-delimited fields), only what ModelProto needs. */
+/**
+ * Writes protobuf's wire format (varints, length-delimited fields), only what ModelProto needs. Our own, because on a
+ * decoder of 32 layers protobufjs writes the same bytes in about the same time (some 10 ms; scripts/bench-graph.ts),
+ * and would be 3.6 MB more to install.
+ */
 
 const encoder = new TextEncoder();
 

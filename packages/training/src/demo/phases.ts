@@ -100,7 +100,7 @@ const PRACTICE: AnswerPhaseOptions = {
   ...PICTURES,
   name: "practice",
   title: "Practice",
-  steps: 1300,
+  steps: 1120,
   peakLearningRate: 6e-4,
   firstScene: 200_000,
   sample: (encoder, scene, random, split) =>
