@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Engine, type GenerateRequest } from "../src/index.ts";
-import { findConversation, openModelFolder, renderPrompt } from "@llava/model";
+import { decodePicture, findConversation, openModelFolder, pixelValues, renderPrompt } from "@llava/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { type Answer, MODEL, ModelCopy, one, read, two } from "./front-door.ts";
+import { type Answer, MODEL, ModelCopy, one, read, two, watchRuns } from "./front-door.ts";
 
 const goldenSchema = z.object({
   prompts: z.record(
@@ -164,6 +164,23 @@ describe("requests", () => {
     expect(order.filter((i) => requests[i]?.images.length === 0)).toEqual([1, 3]);
     expect(order.filter((i) => requests[i]?.images.length === 1)).toEqual([0, 2, 4]);
     expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
+  });
+
+  it("are served in the order in which they came, though one's picture takes time to decode", async () => {
+    const bothAreReady = Promise.withResolvers<void>();
+    using _runs = watchRuns((count) => (count === 1 ? bothAreReady.promise : undefined));
+    const order: string[] = [];
+    const noted = async (name: string, request: GenerateRequest): Promise<void> => {
+      await ask({ ...request, maxTokens: 2 });
+      order.push(name);
+    };
+    const answers = [noted("running", TEXT), noted("picture", PICTURE), noted("text", TEXT)];
+    await pixelValues(await decodePicture(one), (await openModelFolder(MODEL)).description.pixels);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(engine.occupancy).toEqual({ running: 1, waiting: 2, slots: 1 });
+    bothAreReady.resolve();
+    await Promise.all(answers);
+    expect(order).toEqual(["running", "picture", "text"]);
   });
 
   it("that need a larger cache than those before do not disturb later ones", async () => {

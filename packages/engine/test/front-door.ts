@@ -60,8 +60,8 @@ export function watchRuns(
   const spy = vi.spyOn(Binding.prototype, "run").mockImplementation(function watched(this: Binding, options) {
     const running = run.call(this, options);
     count += 1;
-    onRun(count);
-    return running;
+    const held = onRun(count);
+    return held ? Promise.all([held, running]).then(() => {}) : running;
   });
   return {
     get count() {

@@ -34,12 +34,13 @@ const recipe = (): Phase[] => [
 
 /** Everything that a state is, bit by bit. */
 function bits(state: TrainingState): object {
-  const arrays = [...state.parameters, ...state.moments].map(([name, { shape, data }]) => [
-    name,
-    shape,
-    Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex"),
-  ]);
-  return { arrays: arrays.sort(), position: state.position, finished: [...state.finished] };
+  const arrays = Object.fromEntries(
+    [...state.parameters, ...state.moments].map(([name, { shape, data }]) => [
+      name,
+      { shape, bits: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex") },
+    ]),
+  );
+  return { arrays, position: state.position, finished: [...state.finished] };
 }
 
 /** Trains until `step` steps of all phases together are done, then aborts. */
@@ -110,8 +111,8 @@ describe("a phase", () => {
   it("learns its batch by heart", async () => {
     const state = new TrainingState();
     const losses: number[] = [];
-    const { fill } = tinyPhase("batch", 1);
-    const phase = tinyPhase("batch", 300, { fill: (_, batch) => fill(0, batch) });
+    const batches = tinyPhase("batch", 1);
+    const phase = tinyPhase("batch", 300, { fill: (_, batch) => batches.fill(0, batch) });
     await train([phase], state, options({ saveEvery: 1000, onStep: ({ loss }) => losses.push(loss) }));
     expect(losses[0]).toBeGreaterThan(0.8);
     expect(losses.at(-1)).toBeLessThan(0.01);
@@ -155,10 +156,10 @@ describe("a phase", () => {
   });
 
   it("whose loss is no number ends the run, and what was saved stays good", async () => {
-    const { fill } = tinyPhase("one", 7);
+    const sound = tinyPhase("one", 7);
     const broken = tinyPhase("one", 7, {
       fill: (step, batch) => {
-        fill(step, batch);
+        sound.fill(step, batch);
         if (step === 5) batch["points"]?.fill(Number.NaN as never);
       },
     });
@@ -170,10 +171,10 @@ describe("a phase", () => {
   });
 
   it("whose gradient is no number is not saved, though its loss still is one", async () => {
-    const { fill } = tinyPhase("one", 7);
+    const sound = tinyPhase("one", 7);
     const broken = tinyPhase("one", 7, {
       fill: (step, batch) => {
-        fill(step, batch);
+        sound.fill(step, batch);
         // So large that only the squares of the gradient are too large for float32.
         if (step === 3) batch["weights"]?.fill(1e25 as never);
       },
