@@ -87,11 +87,16 @@ describe("the first run", () => {
 
   test("when the worker is killed the page says so, and goes on by itself when there is a new one", async () => {
     process.kill(service.workerPid, "SIGKILL");
-    await page.locator(".notice").waitFor();
-    expect(await page.locator(".notice").textContent()).toMatch(
-      /No worker serves llava-demo|No model is being served/,
-    );
-    await page.locator(".notice").waitFor({ state: "detached", timeout: 60_000 });
+    await page.getByLabel("Your question").fill("Is there a yellow star?");
+    await page.keyboard.press("Enter");
+    const failure = page.locator(".turn:last-child .failure p");
+    await failure.waitFor();
+    expect(await failure.textContent()).toMatch(/worker/i);
+    await vi.waitFor(() => expect(service.err).toContain("is back on"), SOON);
+    await page.locator('.model-picker[data-state="ready"]').waitFor();
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator('.turn:last-child .answer[data-progress="finished"]').waitFor();
+    expect(await page.locator(".turn:last-child .words").textContent()).toBe("Yes, there is a yellow star.");
     expect((await ask("Is the square large or small?")).answer).toBe("The square is small.");
   }, 120_000);
 });

@@ -202,7 +202,7 @@ export class TrainingOperations implements Operations {
   #repeat(x: Tensor, { heads, kvHeads }: AttentionHeads): Tensor {
     if (heads === kvHeads) return x;
     const [batch = 1, , tokens = 1, headSize = 1] = staticShape(x);
-    const apart = reshape(this.#g, x, [batch, 1, kvHeads, tokens, headSize]);
+    const apart = reshape(this.#g, x, [batch, kvHeads, 1, tokens, headSize]);
     const repeated = expand(this.#g, apart, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
     return reshape(this.#g, repeated, [batch, heads, tokens, headSize]);
   }
