@@ -2,9 +2,9 @@
 import { Checkpoint } from "@llava/checkpoint";
 import { type ModelFolder, openModelFolder } from "@llava/model";
 import { LlavaError, toLlavaError } from "@llava/protocol";
-import { parseDevice, type SessionOptions } from "@llava/runtime";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
+import { type EngineOptions, sessionOptions } from "./engine-options.ts";
 import { cancelled, loadError, requestError, shuttingDown } from "./engine-error.ts";
 import { Gate } from "./gate.ts";
 import { longestPrompt, prepare } from "./prepare.ts";
@@ -13,24 +13,6 @@ import { type Results, Runner } from "./runner.ts";
 import { sampleToken } from "./sampler.ts";
 import { type Plan, schedule } from "./scheduler.ts";
 import type { Sequence } from "./sequence.ts";
-
-export interface LoadProgress {
-  readonly phase: string;
-  readonly done: number;
-  readonly total: number;
-}
-
-export interface EngineOptions {
-  /** "cpu" (default), "cuda", "cuda:1", "webgpu". */
-  readonly device?: string;
-  /** Threads of one operator on the CPU; default: the physical cores. */
-  readonly threads?: number;
-  /** Requests that may wait behind those that run; one more is refused with `overloaded`. Default 64. */
-  readonly maxWaiting?: number;
-  /** A template of the conversation table, instead of the model's own. */
-  readonly conversation?: string;
-  readonly onProgress?: (progress: LoadProgress) => void;
-}
 
 export interface EngineInfo {
   readonly name: string;
@@ -273,31 +255,6 @@ function within(model: ModelFolder): ModelFolder {
   const { description } = model;
   const contextLength = Math.min(description.text.contextLength, MAX_CONTEXT_LENGTH);
   return { ...model, description: { ...description, text: { ...description.text, contextLength } } };
-}
-
-/** Checked before anything is read: a wrong flag must not wait for a model. */
-function sessionOptions(
-  folder: string,
-  { device = "cpu", threads, maxWaiting = 0 }: EngineOptions,
-): SessionOptions {
-  requireWhole("threads", threads ?? 1, 1, 1024);
-  requireWhole("maxWaiting", maxWaiting, 0, 10_000);
-  const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
-  try {
-    return { ...common, device: parseDevice(device) };
-  } catch (cause) {
-    throw new LlavaError("invalid_request", cause instanceof Error ? cause.message : String(cause), {
-      cause,
-    });
-  }
-}
-
-function requireWhole(name: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new LlavaError(
-    "invalid_request",
-    `${name} is ${value}, but it must be a whole number from ${least} to ${most}.`,
-  );
 }
 
 type Tokens = ReadonlyMap<Sequence, number>;

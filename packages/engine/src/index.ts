@@ -1,2 +1,3 @@
-export { Engine, type EngineInfo, type EngineOptions, type LoadProgress, type Occupancy } from "./engine.ts";
+export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
+export type { EngineOptions, LoadProgress } from "./engine-options.ts";
 export type { EngineEvent, FinishReason, GenerateRequest, Message, Timings, Usage } from "./request.ts";

@@ -50,18 +50,25 @@ export async function readError(events: AsyncIterable<EngineEvent>): Promise<Lla
   return end.error;
 }
 
-/** Calls `onRun` with the count of runs of the encoder and the decoder, from 1, each time that one is under way. */
+/**
+ * Calls `onRun` with the count of runs of the encoder and the decoder, from 1, each time that one is under way; the run
+ * does not end before the promise that it may return.
+ */
 export function watchRuns(
-  onRun: (count: number) => void = () => {},
+  onRun: (count: number) => Promise<void> | undefined = () => undefined,
 ): { readonly count: number } & Disposable {
   // oxlint-disable-next-line typescript/unbound-method -- called on its binding below
   const run = Binding.prototype.run;
   let count = 0;
-  const spy = vi.spyOn(Binding.prototype, "run").mockImplementation(function watched(this: Binding, options) {
+  const spy = vi.spyOn(Binding.prototype, "run").mockImplementation(async function watched(
+    this: Binding,
+    options,
+  ) {
     const running = run.call(this, options);
     count += 1;
     const held = onRun(count);
-    return held ? Promise.all([held, running]).then(() => {}) : running;
+    await running;
+    await held;
   });
   return {
     get count() {
