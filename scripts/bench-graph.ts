@@ -10,10 +10,8 @@ import { Graph } from "@llava/onnx";
 import { encodeModel } from "../packages/onnx/src/model-proto.ts";
 import { ModelProto } from "../packages/onnx/test/schema.ts";
 
-type Parts = Parameters<typeof decoderGraph>[0];
-
 /** Llama 2 7B with LLaVA 1.5's vocabulary, of llava-hf/llava-1.5-7b-hf's config.json. */
-const TEXT: Parts["text"] = {
+const TEXT: Parameters<typeof decoderGraph>[0]["text"] = {
   hiddenSize: 4096,
   intermediateSize: 11_008,
   layers: 32,
@@ -45,7 +43,7 @@ console.log(
 );
 console.log(`protobufjs writes ${same ? "the same bytes" : "OTHER BYTES"}. Medians of ${ROUNDS} rounds:`);
 console.table({
-  "graph and our writer": { ms: medianMs(() => decoderGraph({ text: TEXT } as Parts, weights())) },
+  "graph and our writer": { ms: medianMs(() => decoderGraph({ text: TEXT }, weights())) },
   "our writer": {
     ms: medianMs(() => graph.toBytes()),
     "installed KiB": installed("packages/onnx/src", "protobuf.ts"),
@@ -67,7 +65,7 @@ function captured(): { graph: Graph; bytes: Uint8Array } {
     seen.push(this);
     return encodeModel(this);
   };
-  const bytes = decoderGraph({ text: TEXT } as Parts, weights());
+  const bytes = decoderGraph({ text: TEXT }, weights());
   if (write) Object.defineProperty(Graph.prototype, "toBytes", write);
   const [graph] = seen;
   if (!graph) throw new Error("decoderGraph wrote no graph.");

@@ -1,7 +1,14 @@
 /** How much of the machine the trainer gets: its whole step beside one large matrix product, taken in turns. */
-import { Graph, matMul, staticShape } from "@llava/onnx";
+import { Graph, matMul } from "@llava/onnx";
 import { type Binding, Session, Value } from "@llava/runtime";
-import { type BatchArray, demoPhases, type Phase, TrainingState, TrainingStep } from "@llava/training";
+import {
+  BatchBuffer,
+  compilePhase,
+  demoPhases,
+  type Phase,
+  TrainingState,
+  type TrainingStep,
+} from "@llava/training";
 import { median, type Row, timed } from "./bench-row.ts";
 
 export interface TrainingBenchOptions {
@@ -72,50 +79,26 @@ class Trainer implements Disposable {
   readonly batchMs: number;
   readonly compileMs: number;
   readonly #step: TrainingStep;
-  readonly #feeds: Readonly<Record<string, Value>>;
+  readonly #batch: BatchBuffer;
   #count = 0;
 
-  private constructor(
-    step: TrainingStep,
-    feeds: Readonly<Record<string, Value>>,
-    batchMs: number,
-    compileMs: number,
-  ) {
+  private constructor(step: TrainingStep, batch: BatchBuffer, batchMs: number, compileMs: number) {
     this.#step = step;
-    this.#feeds = feeds;
+    this.#batch = batch;
     this.batchMs = batchMs;
     this.compileMs = compileMs;
   }
 
   static async prepare(phase: Phase, threads: number | undefined): Promise<Trainer> {
     const start = performance.now();
-    const { graph, loss, parameters } = phase.build();
-    const inputs = graph.inputs.filter(({ name }) => !parameters.has(name));
-    const state = new TrainingState();
-    for (const [name, tensor] of parameters) {
-      const shape = staticShape(tensor);
-      state.parameter(name, shape, () => phase.initialize(name, shape));
-    }
-    const all = [...parameters.values()];
-    const trained = all.filter(({ name }) => phase.trains(name));
-    const options = { ...phase.optimizer, ...(threads === undefined ? {} : { threads }) };
-    const step = await TrainingStep.compile(graph, loss, all, trained, state, options);
+    const { step, dataInputs } = await compilePhase(phase, new TrainingState(), threads);
     const compileMs = performance.now() - start;
-    const arrays = inputs.map((input): [string, BatchArray] => {
-      const size = staticShape(input).reduce((a, b) => a * b, 1);
-      return [input.name, input.dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size)];
-    });
-    const batch = Object.fromEntries(arrays);
+    const batch = new BatchBuffer(dataInputs);
     // The first one also trains the tokenizer.
-    phase.fill(0, batch);
+    phase.fill(0, batch.arrays);
     const batchStart = performance.now();
-    phase.fill(1, batch);
-    const batchMs = performance.now() - batchStart;
-    const feeds = inputs.map((input, i) => [
-      input.name,
-      Value.wrap(input.dtype, arrays[i]?.[1] ?? new Float32Array(), staticShape(input)),
-    ]);
-    return new Trainer(step, Object.fromEntries(feeds), batchMs, compileMs);
+    phase.fill(1, batch.arrays);
+    return new Trainer(step, batch, performance.now() - batchStart, compileMs);
   }
 
   get flops(): number {
@@ -124,13 +107,13 @@ class Trainer implements Disposable {
 
   async run(): Promise<void> {
     this.#count += 1;
-    const { loss } = await this.#step.run(this.#feeds, 1e-4, this.#count);
+    const { loss } = await this.#step.run(this.#batch.feeds, 1e-4, this.#count);
     if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);
   }
 
   [Symbol.dispose](): void {
     this.#step[Symbol.dispose]();
-    for (const value of Object.values(this.#feeds)) value[Symbol.dispose]();
+    this.#batch[Symbol.dispose]();
   }
 }
 

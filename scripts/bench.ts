@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { type Row, table } from "./bench-row.ts";
 import { benchServing } from "./bench-serving.ts";
 import { benchTraining } from "./bench-training.ts";
+import { refuse, wholeNumber } from "./flags.ts";
 
 const RESULTS = path.join(import.meta.dirname, "bench-results.json");
 const MODEL = path.join(import.meta.dirname, "../apps/cli/models/llava-demo");
@@ -40,10 +41,10 @@ if (flags.help) {
   process.exit(0);
 }
 
-const repeat = wholeNumber("--repeat", flags.repeat);
-const threads = flags.threads === undefined ? undefined : wholeNumber("--threads", flags.threads);
+const repeat = wholeNumber("--repeat", flags.repeat, [1, 1000]);
+const threads = flags.threads === undefined ? undefined : wholeNumber("--threads", flags.threads, [1, 1024]);
 if (flags.only !== undefined && flags.only !== "training" && flags.only !== "serving") {
-  fail(`--only is "${flags.only}"; it may be "training" or "serving".`);
+  refuse(`--only is "${flags.only}"; it may be "training" or "serving".`);
 }
 
 const rows: Row[] = [];
@@ -66,15 +67,4 @@ console.log(table(rows));
 if (flags.write) {
   await writeFile(RESULTS, `${JSON.stringify({ ...machine, repeat, rows }, null, 2)}\n`);
   console.log(`\nWritten to ${path.relative(process.cwd(), RESULTS)}.`);
-}
-
-function wholeNumber(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
-  return fail(`${flag} is "${text}"; it must be a whole number from 1 to 1000.`);
-}
-
-function fail(sentence: string): never {
-  console.error(`${sentence} See npm run bench -- --help.`);
-  process.exit(2);
 }

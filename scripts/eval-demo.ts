@@ -5,10 +5,16 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { Checkpoint } from "@llava/checkpoint";
 import { Engine } from "@llava/engine";
-import { type Ask, kindsIn, render, SCENE_SIZE, survey } from "@llava/training";
+import { openModelFolder } from "@llava/model";
+import { type Ask, kindsIn, render, SCENE_SIZE, type Scores, survey } from "@llava/training";
 import sharp from "sharp";
-import { modelCard } from "./model-card.ts";
+import { wholeNumber } from "./flags.ts";
+import { type Dimensions, modelCard } from "./model-card.ts";
+
+/** Far more than change a table; the numbers of questions go up to 2^20. */
+const MAX_PER_KIND = 100_000;
 
 const { values: flags } = parseArgs({
   options: {
@@ -30,9 +36,7 @@ if (flags.help) {
   process.exit(0);
 }
 
-const perKind = Number(flags["per-kind"]);
-if (!Number.isInteger(perKind) || perKind < 2)
-  throw new Error(`--per-kind is ${flags["per-kind"]}; it must be a whole number, 2 or more.`);
+const perKind = wholeNumber("--per-kind", flags["per-kind"], [2, MAX_PER_KIND]);
 const half = Math.ceil(perKind / 2);
 
 await using engine = await Engine.load(flags.model);
@@ -62,14 +66,14 @@ const seeing: Ask = async ({ scene, question }) => {
 };
 const blind: Ask = async ({ question }) => await generate(question, grey);
 
-const columns = [
-  { key: "seen", ask: seeing, split: "test", wording: "trained", perKind },
-  { key: "heldOut", ask: seeing, split: "held-out", wording: "trained", perKind: half },
-  { key: "unseenWording", ask: seeing, split: "test", wording: "unseen", perKind: half },
-  { key: "blind", ask: blind, split: "test", wording: "trained", perKind: half },
-] as const;
+const COLUMNS = {
+  seen: { ask: seeing, split: "test", wording: "trained", perKind },
+  heldOut: { ask: seeing, split: "held-out", wording: "trained", perKind: half },
+  unseenWording: { ask: seeing, split: "test", wording: "unseen", perKind: half },
+  blind: { ask: blind, split: "test", wording: "trained", perKind: half },
+} as const;
 
-const questions = columns.reduce((sum, { split, perKind }) => sum + perKind * kindsIn(split).length, 0);
+const questions = Object.values(COLUMNS).reduce((sum, of) => sum + of.perKind * kindsIn(of.split).length, 0);
 let asked = 0;
 const onAsked = (): void => {
   asked += 1;
@@ -78,13 +82,27 @@ const onAsked = (): void => {
   else if (asked % 500 === 0) process.stderr.write(`${asked}/${questions} questions\n`);
 };
 
-const [seen, heldOut, unseenWording, blindScores] = [
-  await survey(columns[0].ask, { ...columns[0], onAsked }),
-  await survey(columns[1].ask, { ...columns[1], onAsked }),
-  await survey(columns[2].ask, { ...columns[2], onAsked }),
-  await survey(columns[3].ask, { ...columns[3], onAsked }),
-];
-
-const card = modelCard({ seen, heldOut, unseenWording, blind: blindScores });
+const scores = async ({ ask, ...column }: (typeof COLUMNS)[keyof typeof COLUMNS]): Promise<Scores> =>
+  await survey(ask, { ...column, onAsked });
+const evaluation = {
+  seen: await scores(COLUMNS.seen),
+  heldOut: await scores(COLUMNS.heldOut),
+  unseenWording: await scores(COLUMNS.unseenWording),
+  blind: await scores(COLUMNS.blind),
+};
+const card = modelCard(evaluation, await dimensionsOf(flags.model));
 console.log(card.slice(card.indexOf("| question")));
 if (flags.write) await writeFile(path.join(flags.model, "README.md"), card);
+
+async function dimensionsOf(folder: string): Promise<Dimensions> {
+  const { vision, text } = (await openModelFolder(folder)).description;
+  const checkpoint = await Checkpoint.open(folder);
+  const sizes = checkpoint.names().map((name) => checkpoint.get(name).shape.reduce((a, b) => a * b, 1));
+  return {
+    parameters: sizes.reduce((a, b) => a + b, 0),
+    visionLayers: vision.layers,
+    visionSize: vision.hiddenSize,
+    textLayers: text.layers,
+    textSize: text.hiddenSize,
+  };
+}

@@ -8,7 +8,17 @@ export interface Evaluation {
   readonly blind: Scores;
 }
 
-export function modelCard(evaluation: Evaluation): string {
+/** As the model's own files have it. */
+export interface Dimensions {
+  readonly parameters: number;
+  readonly visionLayers: number;
+  readonly visionSize: number;
+  readonly textLayers: number;
+  readonly textSize: number;
+}
+
+export function modelCard(evaluation: Evaluation, dimensions: Dimensions): string {
+  const { parameters, visionLayers, visionSize, textLayers, textSize } = dimensions;
   return `---
 license: apache-2.0
 language: en
@@ -20,9 +30,9 @@ library_name: transformers
 
 A small LLaVA that answers questions about drawings of shapes and characters.
 
-It is a real one, small enough to ship with the project: a CLIP vision tower (4 layers of 192), a two-layer projector
-and a Llama (4 layers of 192), 3.9 million parameters in all, trained from nothing by the project's own trainer. It loads
-in Hugging Face transformers unchanged.
+It is a real one, small enough to ship with the project: a CLIP vision tower (${visionLayers} layers of ${visionSize}), a two-layer
+projector and a Llama (${textLayers} layers of ${textSize}), ${(parameters / 1e6).toFixed(1)} million parameters in all, trained from nothing by the project's own
+trainer. It loads in Hugging Face transformers unchanged.
 
 ## Limits
 
@@ -45,7 +55,9 @@ ${table(evaluation)}
 
 - **drawings**: new drawings with what training knows, in percent, with the 95 % interval of Wilson.
 - **held-out pairs**: six pairs of color and shape (red triangle, green star, blue diamond, yellow cross, purple circle, orange
-  square) were never drawn and never mentioned in training; here every question is about one of them.
+  square) were never drawn in training and named only in scenes that are told in words; here every question is about a
+  picture of one. In the last phases the loss does not count such a pair as wrong where only its absence from the pictures
+  could exclude it: nothing purple is learned *not* to be a circle.
 - **new wording**: the same drawings, asked in a wording that training never used.
 - **blind**: the same questions about a grey picture: what guessing gives.
 
@@ -53,7 +65,7 @@ ${table(evaluation)}
 
 \`npm run train:demo\` makes it again: the tower learns what every patch of a picture shows, the language model learns to
 look things up in scenes told in words, the projector is aligned on descriptions, and all parts are tuned on dialogues of
-several turns. Pictures, questions and the tokenizer are made by the project itself; there is no third-party data.
+several turns, in the end also about objects whose color has no name and about several looks of an object at once. Pictures, questions and the tokenizer are made by the project itself; there is no third-party data.
 `;
 }
 

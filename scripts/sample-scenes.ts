@@ -1,12 +1,7 @@
 /** What the page's sample pictures show, apart from how they are drawn and written. */
 import type { Kind } from "../packages/training/src/demo/phrases.ts";
-import type {
-  Background,
-  CharacterObject,
-  Rgb,
-  Scene,
-  ShapeObject,
-} from "../packages/training/src/demo/scene.ts";
+import type { Background, CharacterObject, Scene, ShapeObject } from "../packages/training/src/demo/scene.ts";
+import type { Rgb } from "../packages/training/src/demo/shades.ts";
 import type { Color, Shape, Size, Texture } from "../packages/training/src/demo/vocabulary.ts";
 
 export interface SampleScene {

@@ -31,7 +31,7 @@ export function languageModel(
 ): Tensor {
   const { hiddenSize: hidden, vocabSize, rmsNormEps } = text;
   const words = ops.embed(ids, `${EMBEDDING}.weight`, vocabSize, hidden);
-  let stream = picture ? ops.mergeFeatures(words, picture.features, picture.featureRows, hidden) : words;
+  let stream = picture ? ops.mergeFeatures(words, picture.features, picture.featureRows) : words;
   let normed = ops.rmsNorm(stream, `${MODEL}.layers.0.input_layernorm`, rmsNormEps);
   for (let layer = 0; layer < text.layers; layer++) {
     const name = `${MODEL}.layers.${layer}`;
@@ -51,7 +51,7 @@ export function languageModel(
     );
     ({ stream, normed } = fed);
   }
-  const picked = ops.pickRows(normed, logitRows, hidden);
+  const picked = ops.pickRows(normed, logitRows);
   return ops.linear(picked, text.tiedEmbeddings ? EMBEDDING : HEAD, vocabSize, { bias: false });
 }
 

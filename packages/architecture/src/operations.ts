@@ -52,7 +52,7 @@ export interface Operations {
    */
   causalAttention(q: Tensor, k: Tensor, v: Tensor, layer: number, heads: AttentionHeads): Tensor;
   /** Rows of a flattened [rows, width]: x [..., width], indices [n] int64 → [n, width]. */
-  pickRows(x: Tensor, indices: Tensor, width: number): Tensor;
+  pickRows(x: Tensor, indices: Tensor): Tensor;
   /** embeddings [batch, tokens, hidden], with row featureRows[b, t] of features [n, hidden] where that is ≥ 0. */
-  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor, hidden: number): Tensor;
+  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor;
 }

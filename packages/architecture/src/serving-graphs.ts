@@ -5,8 +5,6 @@ import { languageModel } from "./language-model.ts";
 import { type CacheInputs, ServingOperations, type WeightSource } from "./serving-operations.ts";
 import { projector, visionTower } from "./vision-tower.ts";
 
-type Parts = Pick<ModelDescription, "vision" | "projector" | "text">;
-
 /** pixels [batch, 3, size, size] float32 → features [batch, tokens, hidden] float32. */
 export const ENCODER_IO = { pixels: "pixels", features: "features" } as const;
 
@@ -30,7 +28,10 @@ export const DECODER_IO = {
 } as const;
 
 /** Vision tower and projector in one graph: what a picture costs once. */
-export function encoderGraph(model: Parts, weights: WeightSource): Uint8Array {
+export function encoderGraph(
+  model: Pick<ModelDescription, "vision" | "projector">,
+  weights: WeightSource,
+): Uint8Array {
   const { imageSize } = model.vision;
   const graph = new Graph("vision-encoder");
   const ops = new ServingOperations(graph, weights);
@@ -40,7 +41,7 @@ export function encoderGraph(model: Parts, weights: WeightSource): Uint8Array {
 }
 
 /** The language model over a KV cache: the same graph for prompt chunks (batch 1) and for decoding (one token a row). */
-export function decoderGraph({ text }: Parts, weights: WeightSource): Uint8Array {
+export function decoderGraph({ text }: Pick<ModelDescription, "text">, weights: WeightSource): Uint8Array {
   const graph = new Graph("decoder");
   const ids = graph.input(DECODER_IO.ids, "int64", ["batch", "tokens"]);
   const features = graph.input(DECODER_IO.features, "float32", ["features", text.hiddenSize]);

@@ -2,20 +2,15 @@
 import {
   add,
   cast,
-  describe,
   dimAt,
   type DType,
   gatherRows,
-  gelu,
   type Graph,
   GraphError,
   greaterOrEqual,
   max,
-  mul,
-  pad,
   reshape,
   sizeAt,
-  slice,
   type Tensor,
   transpose,
   where,
@@ -23,6 +18,7 @@ import {
 import type { AttentionHeads, Operations } from "./operations.ts";
 import { rotaryTables } from "./rotary.ts";
 import { ServingError } from "./serving-error.ts";
+import { SharedOperations } from "./shared-operations.ts";
 
 /** Where the bytes of a weight lie: what packages/checkpoint indexes. */
 export interface StoredTensor {
@@ -53,10 +49,13 @@ export interface CacheInputs {
 }
 
 const CONTRIB = "com.microsoft";
-const STORED_DTYPES: Readonly<Record<string, DType>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+const STORED_DTYPES: ReadonlyMap<string, DType> = new Map([
+  ["F32", "float32"],
+  ["F16", "float16"],
+  ["BF16", "bfloat16"],
+]);
 
-export class ServingOperations implements Operations {
-  readonly #g: Graph;
+export class ServingOperations extends SharedOperations implements Operations {
   readonly #weights: WeightSource;
   readonly #cache: CacheInputs | undefined;
   readonly #known = new Map<string, Tensor>();
@@ -65,18 +64,18 @@ export class ServingOperations implements Operations {
   #rotary: { cos: Tensor; sin: Tensor } | undefined;
 
   constructor(graph: Graph, weights: WeightSource, cache?: CacheInputs) {
-    this.#g = graph;
+    super(graph);
     this.#weights = weights;
     this.#cache = cache;
   }
 
   /** float32, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
   weight(name: string, shape: readonly number[]): Tensor {
-    return cast(this.#g, this.#stored(name, shape), "float32");
+    return cast(this.graph, this.#stored(name, shape), "float32");
   }
 
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
-    const g = this.#g;
+    const g = this.graph;
     const weight = this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]);
     const product = g.apply(
       "FusedMatMul",
@@ -91,7 +90,7 @@ export class ServingOperations implements Operations {
   }
 
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
-    return cast(this.#g, gatherRows(this.#g, this.#stored(name, [rows, width]), ids), "float32");
+    return cast(this.graph, gatherRows(this.graph, this.#stored(name, [rows, width]), ids), "float32");
   }
 
   patches(
@@ -99,7 +98,7 @@ export class ServingOperations implements Operations {
     name: string,
     { size, patch, hidden }: { size: number; patch: number; hidden: number },
   ): Tensor {
-    const g = this.#g;
+    const g = this.graph;
     const grid = size / patch;
     const batch = dimAt(pixels, 0);
     const kernel = this.weight(name, [hidden, 3, patch, patch]);
@@ -114,48 +113,23 @@ export class ServingOperations implements Operations {
     return transpose(g, reshape(g, map, [batch, hidden, grid * grid]), [0, 2, 1]);
   }
 
-  prependZeroRow(x: Tensor): Tensor {
-    return pad(this.#g, x, 1, 0, 1);
-  }
-
-  withFirstRow(table: Tensor, row: Tensor): Tensor {
-    return add(
-      this.#g,
-      table,
-      pad(this.#g, reshape(this.#g, row, [1, sizeAt(row, 0)]), 0, sizeAt(table, 0) - 1, 0),
-    );
-  }
-
-  dropRows(x: Tensor, start: number): Tensor {
-    return slice(this.#g, x, start, sizeAt(x, 1), 1);
-  }
-
-  add(a: Tensor, b: Tensor): Tensor {
-    return add(this.#g, a, b);
-  }
-
-  mul(a: Tensor, b: Tensor): Tensor {
-    return mul(this.#g, a, b);
-  }
-
-  gelu(x: Tensor): Tensor {
-    return gelu(this.#g, x);
-  }
-
   swish(x: Tensor, alpha: number): Tensor {
-    return this.#g.apply("QuickGelu", [x], x, { domain: CONTRIB, attributes: { alpha: { float: alpha } } });
+    return this.graph.apply("QuickGelu", [x], x, {
+      domain: CONTRIB,
+      attributes: { alpha: { float: alpha } },
+    });
   }
 
   layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
     const size = sizeAt(x, -1);
     const inputs = [x, this.weight(`${name}.weight`, [size]), this.weight(`${name}.bias`, [size])];
-    return this.#g.apply("LayerNormalization", inputs, x, {
+    return this.graph.apply("LayerNormalization", inputs, x, {
       attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
     });
   }
 
   rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
-    return this.#g.apply(
+    return this.graph.apply(
       "SimplifiedLayerNormalization",
       [x, this.weight(`${name}.weight`, [sizeAt(x, -1)])],
       x,
@@ -174,7 +148,7 @@ export class ServingOperations implements Operations {
   ): { stream: Tensor; normed: Tensor } {
     const statistic = { dtype: "float32", shape: x.shape.with(-1, 1) } as const;
     const weight = this.weight(`${name}.weight`, [sizeAt(x, -1)]);
-    const [normed, , , sum] = this.#g.node(
+    const [normed, , , sum] = this.graph.node(
       "SkipSimplifiedLayerNormalization",
       [x, stream, weight],
       [x, statistic, statistic, x],
@@ -188,7 +162,7 @@ export class ServingOperations implements Operations {
   }
 
   attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
-    return this.#g.apply("MultiHeadAttention", [q, k, v], q, {
+    return this.graph.apply("MultiHeadAttention", [q, k, v], q, {
       domain: CONTRIB,
       attributes: { num_heads: { int: heads } },
     });
@@ -209,27 +183,30 @@ export class ServingOperations implements Operations {
     requireHeadSize(headSize);
     const { cos, sin } = this.#rotaryTables(cache, headSize);
     const inputs = [q, k, v, key, value, cache.lastPositions, cache.totalLength, cos, sin];
-    const [output, presentKey, presentValue] = this.#g.node("GroupQueryAttention", inputs, [q, key, value], {
-      domain: CONTRIB,
-      attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
-    });
+    const [output, presentKey, presentValue] = this.graph.node(
+      "GroupQueryAttention",
+      inputs,
+      [q, key, value],
+      {
+        domain: CONTRIB,
+        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+      },
+    );
     if (!output || !presentKey || !presentValue)
       throw new GraphError("GroupQueryAttention has three outputs.");
     this.present.push({ key: presentKey, value: presentValue });
     return output;
   }
 
-  pickRows(x: Tensor, indices: Tensor, width: number): Tensor {
-    return gatherRows(this.#g, reshape(this.#g, x, ["rows", width]), indices);
+  pickRows(x: Tensor, indices: Tensor): Tensor {
+    return gatherRows(this.graph, reshape(this.graph, x, ["rows", sizeAt(x, -1)]), indices);
   }
 
-  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor, hidden: number): Tensor {
-    const g = this.#g;
+  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
+    const g = this.graph;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
     const isPicture = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
     const picked = gatherRows(g, features, max(g, featureRows, none));
-    if (dimAt(picked, -1) !== hidden)
-      throw new GraphError(`${describe(features)} does not fit ${describe(embeddings)}.`);
     return where(g, isPicture, picked, embeddings);
   }
 
@@ -238,8 +215,8 @@ export class ServingOperations implements Operations {
     const { cos, sin } = rotaryTables(cache.contextLength, headSize, cache.ropeTheta);
     const shape = [cache.contextLength, headSize / 2];
     this.#rotary = {
-      cos: this.#g.constant("float32", shape, cos),
-      sin: this.#g.constant("float32", shape, sin),
+      cos: this.graph.constant("float32", shape, cos),
+      sin: this.graph.constant("float32", shape, sin),
     };
     return this.#rotary;
   }
@@ -249,9 +226,9 @@ export class ServingOperations implements Operations {
     if (stored.join() !== shape.join()) throw wrongShape(name, stored, shape);
     const known = this.#known.get(name);
     if (known) return known;
-    const readable = STORED_DTYPES[dtype];
+    const readable = STORED_DTYPES.get(dtype);
     if (!readable) throw wrongDtype(name, dtype);
-    const tensor = this.#g.external(name, readable, shape, { location: file, offset, length });
+    const tensor = this.graph.external(name, readable, shape, { location: file, offset, length });
     this.#known.set(name, tensor);
     return tensor;
   }

@@ -1,31 +1,30 @@
 /** Lowers a model definition to plain operators with gradients, over static shapes. */
 import {
   add,
+  cast,
   concat,
+  elementCount,
+  expand,
   gatherRows,
-  gelu,
   type Graph,
+  GraphError,
   greaterOrEqual,
   layerNorm,
   matMul,
   max,
   mul,
-  pad,
   reshape,
   rmsNorm,
   sizeAt,
-  slice,
   softmax,
   staticShape,
   swish,
-  transpose,
-  cast,
-  expand,
-  GraphError,
   type Tensor,
+  transpose,
 } from "@llava/onnx";
 import type { AttentionHeads, Operations } from "./operations.ts";
 import { rotaryTables } from "./rotary.ts";
+import { SharedOperations } from "./shared-operations.ts";
 
 /** Added to the score of a position that may not be seen; e^−1e4 is 0 in float32. */
 const MASKED = -1e4;
@@ -37,15 +36,14 @@ interface RotaryConstants {
   readonly permutation: Tensor;
 }
 
-export class TrainingOperations implements Operations {
-  readonly #g: Graph;
+export class TrainingOperations extends SharedOperations implements Operations {
   readonly #ropeTheta: number;
   readonly #parameters = new Map<string, Tensor>();
   readonly #rotary = new Map<string, RotaryConstants>();
   readonly #masks = new Map<number, Tensor>();
 
   constructor(graph: Graph, options: { readonly ropeTheta: number }) {
-    this.#g = graph;
+    super(graph);
     this.#ropeTheta = options.ropeTheta;
   }
 
@@ -57,7 +55,7 @@ export class TrainingOperations implements Operations {
   weight(name: string, shape: readonly number[]): Tensor {
     const known = this.#parameters.get(name);
     if (!known) {
-      const input = this.#g.input(name, "float32", shape);
+      const input = this.graph.input(name, "float32", shape);
       this.#parameters.set(name, input);
       return input;
     }
@@ -67,14 +65,14 @@ export class TrainingOperations implements Operations {
   }
 
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
-    const product = matMul(this.#g, x, this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]), {
+    const product = matMul(this.graph, x, this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]), {
       transposeB: true,
     });
-    return bias ? add(this.#g, product, this.weight(`${name}.bias`, [outputSize])) : product;
+    return bias ? add(this.graph, product, this.weight(`${name}.bias`, [outputSize])) : product;
   }
 
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
-    return gatherRows(this.#g, this.weight(name, [rows, width]), ids);
+    return gatherRows(this.graph, this.weight(name, [rows, width]), ids);
   }
 
   patches(
@@ -82,7 +80,7 @@ export class TrainingOperations implements Operations {
     name: string,
     { size, patch, hidden }: { size: number; patch: number; hidden: number },
   ): Tensor {
-    const g = this.#g;
+    const g = this.graph;
     const grid = size / patch;
     const batch = sizeAt(pixels, 0);
     const tiles = transpose(g, reshape(g, pixels, [batch, 3, grid, patch, grid, patch]), [0, 2, 4, 1, 3, 5]);
@@ -91,39 +89,14 @@ export class TrainingOperations implements Operations {
     return matMul(g, rows, kernel, { transposeB: true });
   }
 
-  prependZeroRow(x: Tensor): Tensor {
-    return pad(this.#g, x, 1, 0, 1);
-  }
-
-  withFirstRow(table: Tensor, row: Tensor): Tensor {
-    const [rows = 1, width = 1] = staticShape(table);
-    return add(this.#g, table, pad(this.#g, reshape(this.#g, row, [1, width]), 0, rows - 1, 0));
-  }
-
-  dropRows(x: Tensor, start: number): Tensor {
-    return slice(this.#g, x, start, sizeAt(x, 1), 1);
-  }
-
-  add(a: Tensor, b: Tensor): Tensor {
-    return add(this.#g, a, b);
-  }
-
-  mul(a: Tensor, b: Tensor): Tensor {
-    return mul(this.#g, a, b);
-  }
-
-  gelu(x: Tensor): Tensor {
-    return gelu(this.#g, x);
-  }
-
   swish(x: Tensor, alpha: number): Tensor {
-    return swish(this.#g, x, alpha);
+    return swish(this.graph, x, alpha);
   }
 
   layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
     const size = sizeAt(x, -1);
     return layerNorm(
-      this.#g,
+      this.graph,
       x,
       this.weight(`${name}.weight`, [size]),
       this.weight(`${name}.bias`, [size]),
@@ -132,7 +105,7 @@ export class TrainingOperations implements Operations {
   }
 
   rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
-    return rmsNorm(this.#g, x, this.weight(`${name}.weight`, [sizeAt(x, -1)]), epsilon);
+    return rmsNorm(this.graph, x, this.weight(`${name}.weight`, [sizeAt(x, -1)]), epsilon);
   }
 
   addThenRmsNorm(
@@ -164,15 +137,13 @@ export class TrainingOperations implements Operations {
     return this.#attend(rotatedQ, rotatedK, repeatedV, shape, this.#causalMask(sizeAt(q, 1)));
   }
 
-  pickRows(x: Tensor, indices: Tensor, width: number): Tensor {
-    const rows = staticShape(x)
-      .slice(0, -1)
-      .reduce((a, b) => a * b, 1);
-    return gatherRows(this.#g, reshape(this.#g, x, [rows, width]), indices);
+  pickRows(x: Tensor, indices: Tensor): Tensor {
+    const rows = elementCount(staticShape(x).slice(0, -1));
+    return gatherRows(this.graph, reshape(this.graph, x, [rows, sizeAt(x, -1)]), indices);
   }
 
-  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor, _hidden: number): Tensor {
-    const g = this.#g;
+  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
+    const g = this.graph;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
     const isPicture = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [
       ...featureRows.shape,
@@ -186,12 +157,12 @@ export class TrainingOperations implements Operations {
   /** [batch, tokens, heads·headSize] → [batch, heads, tokens, headSize] */
   #heads(x: Tensor, heads: number, headSize: number): Tensor {
     const [batch = 1, tokens = 1] = staticShape(x);
-    return transpose(this.#g, reshape(this.#g, x, [batch, tokens, heads, headSize]), [0, 2, 1, 3]);
+    return transpose(this.graph, reshape(this.graph, x, [batch, tokens, heads, headSize]), [0, 2, 1, 3]);
   }
 
   /** Softmax(q·kᵀ/√headSize + mask)·v: [batch, heads, tokens, headSize] → [batch, tokens, heads·headSize]. */
   #attend(q: Tensor, k: Tensor, v: Tensor, { heads, headSize }: AttentionHeads, mask?: Tensor): Tensor {
-    const g = this.#g;
+    const g = this.graph;
     const [batch = 1, , tokens = 1] = staticShape(q);
     const scores = matMul(g, q, k, { transposeB: true, alpha: 1 / Math.sqrt(headSize) });
     const weights = softmax(g, mask ? add(g, scores, mask) : scores);
@@ -202,14 +173,14 @@ export class TrainingOperations implements Operations {
   #repeat(x: Tensor, { heads, kvHeads }: AttentionHeads): Tensor {
     if (heads === kvHeads) return x;
     const [batch = 1, , tokens = 1, headSize = 1] = staticShape(x);
-    const apart = reshape(this.#g, x, [batch, kvHeads, 1, tokens, headSize]);
-    const repeated = expand(this.#g, apart, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
-    return reshape(this.#g, repeated, [batch, heads, tokens, headSize]);
+    const apart = reshape(this.graph, x, [batch, kvHeads, 1, tokens, headSize]);
+    const repeated = expand(this.graph, apart, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
+    return reshape(this.graph, repeated, [batch, heads, tokens, headSize]);
   }
 
   /** x·cos + rotateHalf(x)·sin, where rotateHalf is a product with a signed permutation: one small MatMul that differentiates by itself. */
   #rotate(x: Tensor, headSize: number): Tensor {
-    const g = this.#g;
+    const g = this.graph;
     const tokens = sizeAt(x, 2);
     const { cos, sin, permutation } = this.#rotaryConstants(tokens, headSize);
     return add(g, mul(g, x, cos), mul(g, matMul(g, x, permutation), sin));
@@ -220,7 +191,7 @@ export class TrainingOperations implements Operations {
     const key = `${tokens}x${headSize}`;
     const known = this.#rotary.get(key);
     if (known) return known;
-    const g = this.#g;
+    const g = this.graph;
     const tables = rotaryTables(tokens, headSize, this.#ropeTheta);
     const whole = (half: Float32Array): Tensor => {
       const table = g.constant("float32", [tokens, headSize / 2], half);
@@ -239,7 +210,7 @@ export class TrainingOperations implements Operations {
   #causalMask(tokens: number): Tensor {
     const known = this.#masks.get(tokens);
     if (known) return known;
-    const mask = causalMask(this.#g, tokens);
+    const mask = causalMask(this.graph, tokens);
     this.#masks.set(tokens, mask);
     return mask;
   }

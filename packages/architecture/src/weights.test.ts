@@ -28,6 +28,11 @@ describe("a stored weight", () => {
     expect(() => ops.weight("layer.w", [4, 2])).toThrow(error);
   });
 
+  it("of a type called like a property of every object is no exception", () => {
+    const ops = new ServingOperations(new Graph("test"), { get: () => stored("constructor", [4, 2]) });
+    expect(() => ops.weight("w", [4, 2])).toThrow("w is stored as constructor;");
+  });
+
   it("of another shape is refused with both shapes, also when it is used a second time", () => {
     const ops = new ServingOperations(new Graph("test"), { get: () => stored("F32", [4, 2]) });
     const wrong = (): unknown => ops.weight("w", [2, 4]);

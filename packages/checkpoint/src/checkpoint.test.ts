@@ -1,53 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { link, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { link, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { LlavaError } from "@llava/protocol";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { makeFolder, ONE, rawFile, refusal, SINGLE, tensorJson } from "../test/raw-file.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { writeSafetensors } from "./safetensors-writer.ts";
 
-let root: string;
-beforeAll(async () => {
-  root = await mkdtemp(path.join(tmpdir(), "llava-checkpoint-"));
-});
-afterAll(async () => {
-  await rm(root, { recursive: true });
-});
-
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
-
-/** A folder with the given files in it. */
-async function makeFolder(files: Record<string, string | Uint8Array> = {}): Promise<string> {
-  const folder = await mkdtemp(path.join(root, "case-"));
-  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
-  return folder;
-}
-
-/** A safetensors file with this header, right or wrong, and `dataLength` bytes of data. */
-function rawFile(header: string | Uint8Array, dataLength: number, claimedLength?: bigint): Uint8Array {
-  const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
-  const bytes = new Uint8Array(8 + text.length + dataLength);
-  new DataView(bytes.buffer).setBigUint64(0, claimedLength ?? BigInt(text.length), true);
-  bytes.set(text, 8);
-  return bytes;
-}
-
-function tensorJson(dtype: string, shape: readonly unknown[], begin: unknown, end: unknown): string {
-  return `{"dtype":"${dtype}","shape":${JSON.stringify(shape)},"data_offsets":[${String(begin)},${String(end)}]}`;
-}
-
-async function refusal(folder: string): Promise<LlavaError> {
-  const error: unknown = await Checkpoint.open(folder).then(
-    () => new Error("it was opened"),
-    (reason: unknown) => reason,
-  );
-  if (error instanceof LlavaError) return error;
-  throw error;
-}
-
-const ONE = tensorJson("F32", [1], 0, 4);
 const HUGE = 2 ** 32;
 
 describe("a malformed file is refused with a sentence that names it", () => {
@@ -77,6 +35,9 @@ describe("a malformed file is refused with a sentence that names it", () => {
     ["no shape", rawFile('{"a":{"dtype":"F32","data_offsets":[0,4]}}', 4), "shape missing"],
     ["no offsets", rawFile('{"a":{"dtype":"F32","shape":[1]}}', 4), "data_offsets missing"],
     ["an unknown key", rawFile(`{"a":{"x":1,${ONE.slice(1)}}`, 4), 'tensor "a" has a description'],
+    ["an endless key", rawFile(`{"a":{"${"x".repeat(1e6)}":1,${ONE.slice(1)}}`, 4), "has a description"],
+    ["an endless word", rawFile(`{"a":${"x".repeat(1e6)}}`, 4), "not the JSON it should be"],
+    ["a key that steers the terminal", rawFile(`{"a":{"\\u001b[2J":1,${ONE.slice(1)}}`, 4), " [2J"],
     ["a negative axis", rawFile(`{"a":${tensorJson("F32", [-1], 0, 4)}}`, 4), "shape.0 -1"],
     ["half an axis", rawFile(`{"a":${tensorJson("F32", [0.5], 0, 4)}}`, 4), "shape.0 0.5"],
     ["an axis as text", rawFile(`{"a":${tensorJson("F32", ["1"], 0, 4)}}`, 4), 'shape.0 "1"'],
@@ -165,6 +126,7 @@ describe("a malformed file is refused with a sentence that names it", () => {
     expect(error.message).toContain(path.join(folder, SINGLE));
     expect(error.message).toContain(sentence);
     expect(error.message.length).toBeLessThan(600);
+    expect(error.message).not.toMatch(/\p{Cc}/u);
   });
 
   test("cut off at any byte", async () => {
@@ -210,7 +172,7 @@ describe("a file that is not what it seems is refused", () => {
       await rm(path.join(folder, SINGLE));
       await symlink("real.safetensors", path.join(folder, SINGLE));
       expect((await Checkpoint.open(folder)).names()).toEqual(["a"]);
-      const linked = path.join(root, "linked");
+      const linked = path.join(outside, "linked");
       await symlink(folder, linked);
       expect((await Checkpoint.open(linked)).has("a")).toBe(true);
       await rm(path.join(folder, SINGLE));
@@ -227,69 +189,6 @@ describe("a file that is not what it seems is refused", () => {
       code: "invalid_checkpoint",
       message: expect.stringContaining("since the model was opened"),
     });
-  });
-});
-
-describe("a sharded checkpoint", () => {
-  const shardA = rawFile(`{"model.language_model.norm.weight":${ONE}}`, 4);
-  const shardB = rawFile(`{"b":${tensorJson("F32", [], 0, 4)},"extra":${tensorJson("U8", [2], 4, 6)}}`, 6);
-  const A = "model-00001-of-00002.safetensors";
-  const B = "model-00002-of-00002.safetensors";
-  const indexOf = (map: Record<string, unknown>): string => JSON.stringify({ metadata: {}, weight_map: map });
-
-  test("is one index over all its files, of what the index lists", async () => {
-    const index = indexOf({ "model.language_model.norm.weight": A, b: B });
-    const folder = await makeFolder({ [A]: shardA, [B]: shardB, [INDEX]: index });
-    const checkpoint = await Checkpoint.open(folder);
-    expect(checkpoint.names()).toEqual(["language_model.model.norm.weight", "b"]);
-    expect(checkpoint.get("language_model.model.norm.weight")).toMatchObject({
-      file: A,
-      shape: [1],
-      length: 4,
-    });
-    expect(checkpoint.get("b")).toMatchObject({ file: B, shape: [], offset: shardB.length - 6 });
-    expect([...(await checkpoint.read("b"))]).toEqual([0]);
-  });
-
-  test.each<[what: string, index: string, sentence: string]>([
-    ["no JSON", "{", "not the JSON it should be"],
-    ["no weight_map", "{}", "no object weight_map"],
-    ["an array as weight_map", '{"weight_map":[]}', "no object weight_map"],
-    ["an empty weight_map", '{"weight_map":{}}', "is empty"],
-    ["a name twice", `{"weight_map":{"b":"${A}","b":"${B}"}}`, 'the name "b" appears twice'],
-    ["a tensor called __proto__", '{"weight_map":{"__proto__":7}}', '"__proto__" into no text'],
-    ["a number as file", indexOf({ b: 7 }), 'tensor "b" into no text'],
-    ["a path upwards", indexOf({ b: "../x.safetensors" }), '"../x.safetensors", which is not the name'],
-    ["an absolute path", indexOf({ b: "/etc/x.safetensors" }), "which is not the name"],
-    ["a path downwards", indexOf({ b: "x/y.safetensors" }), "which is not the name"],
-    ["a backslash", indexOf({ b: "..\\x.safetensors" }), "which is not the name"],
-    ["a zero byte", indexOf({ b: "x\0.safetensors" }), "which is not the name"],
-    ["a line break at the end", indexOf({ b: `${B}\n` }), "which is not the name"],
-    ["another kind of file", indexOf({ b: "config.json" }), "which is not the name"],
-    ["a missing file", indexOf({ b: "none.safetensors" }), "none.safetensors cannot be opened"],
-    ["a tensor that its file lacks", indexOf({ b: A }), `tensor "b" into ${A}, which does not hold it`],
-    [
-      "one tensor under two names",
-      indexOf({ "lm_head.weight": A, "language_model.lm_head.weight": B }),
-      "hold",
-    ],
-    [
-      "over 1000 files",
-      indexOf(Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`t${i}`, `${i}.safetensors`]))),
-      "1001 files",
-    ],
-    ["more than 25 MB", " ".repeat(25_000_001), "25000001 bytes long"],
-  ])("is refused with %s", async (_what, index, sentence) => {
-    const folder = await makeFolder({ [A]: shardA, [B]: shardB, [INDEX]: index });
-    const error = await refusal(folder);
-    expect(error.code).toBe("invalid_checkpoint");
-    expect(error.message).toContain(sentence);
-  });
-
-  test("a damaged shard is named", async () => {
-    const index = indexOf({ b: B });
-    const folder = await makeFolder({ [B]: shardB.subarray(0, -1), [INDEX]: index });
-    expect((await refusal(folder)).message).toContain(path.join(folder, B));
   });
 });
 

@@ -126,20 +126,25 @@ async function indexShards(folder: string): Promise<FolderIndex> {
   const { path, shards } = await readShardIndex(folder);
   const entries = new Map<string, TensorEntry>();
   const versions = new Map<string, string>();
+  const found = new Set<string>();
   for (const file of [...new Set(shards.values())].sort()) {
     const header = await readHeader(folder, file);
     versions.set(file, header.version);
     // What the index does not give to this file is no part of the model.
     const own = header.tensors.filter(({ name }) => shards.get(name) === file);
-    for (const tensor of own) addEntry(header.path, entries, file, tensor);
+    for (const tensor of own) {
+      addEntry(header.path, entries, file, tensor);
+      found.add(tensor.name);
+    }
   }
-  requireAll(path, shards, entries);
+  requireAll(path, shards, found);
   return { entries, versions };
 }
 
-function requireAll(path: string, shards: ShardIndex, entries: ReadonlyMap<string, TensorEntry>): void {
+/** By stored names: two of them may be one canonical name, and then one tensor would hide that the other is missing. */
+function requireAll(path: string, shards: ShardIndex, found: ReadonlySet<string>): void {
   for (const [name, file] of shards) {
-    if (entries.has(canonicalTensorName(name))) continue;
+    if (found.has(name)) continue;
     throw damaged(path, `it puts tensor ${quoted(name)} into ${file}, which does not hold it`);
   }
 }
@@ -189,7 +194,7 @@ async function readText(file: WeightFile, position: number, length: number): Pro
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw damaged(file.path, "its header is not UTF-8 text", cause);
+    throw damaged(file.path, "its text is not UTF-8", cause);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The header of a safetensors file, checked whole before anything believes it: no byte of data is read here. */
 import { z } from "zod";
 import { damaged, quoted } from "./damaged.ts";
-import { isJsonObject, parseStrictJson } from "./strict-json.ts";
+import { isJsonObject, parseFileJson } from "./strict-json.ts";
 import { BYTES_PER_ELEMENT, MAX_AXES, MAX_TENSORS, type StoredDType } from "./tensor-entry.ts";
 
 /** As the file has it: offsets are made absolute, the name is not yet canonical. */
@@ -19,8 +19,6 @@ export interface DataRange {
   readonly end: number;
 }
 
-/** { name: { dtype, shape: [ ] } }: three levels; one more is harmless. */
-const MAX_DEPTH = 4;
 const METADATA = "__metadata__";
 
 /**
@@ -46,13 +44,8 @@ export function parseHeader(path: string, text: string, data: DataRange): Header
 function namedValues(path: string, text: string): [string, unknown][] {
   // The format forbids anything before the brace; trailing spaces align the data.
   if (!text.startsWith("{")) throw damaged(path, "its header does not begin with {");
-  try {
-    const header = parseStrictJson(text, MAX_DEPTH);
-    return isJsonObject(header) ? Object.entries(header) : [];
-  } catch (cause) {
-    const reason = cause instanceof SyntaxError ? cause.message.slice(0, 200) : "it cannot be parsed";
-    throw damaged(path, `its header is not the JSON it should be: ${reason}`, cause);
-  }
+  const header = parseFileJson(path, "its header", text);
+  return isJsonObject(header) ? Object.entries(header) : [];
 }
 
 function requireMetadata(path: string, value: unknown): void {

@@ -1,16 +1,15 @@
 /** model.safetensors.index.json: which file of a sharded checkpoint holds which tensor. */
 import { damaged, quoted } from "./damaged.ts";
-import { isJsonObject, parseStrictJson } from "./strict-json.ts";
+import { isJsonObject, parseFileJson } from "./strict-json.ts";
 import { MAX_TENSORS } from "./tensor-entry.ts";
 
 /** Stored tensor name to bare file name. */
 export type ShardIndex = ReadonlyMap<string, string>;
 
-const MAX_DEPTH = 4;
 /** The largest published checkpoints have a few hundred. */
 const MAX_SHARDS = 1000;
 /** No separator, no leading dot: such a name cannot leave the folder. */
-const BARE_FILE_NAME = /^[\w][\w.-]{0,200}\.safetensors$/;
+const BARE_FILE_NAME = /^\w[\w.-]{0,200}\.safetensors$/;
 
 /** `path` is for sentences only. Throws `invalid_checkpoint`. */
 export function parseShardIndex(path: string, text: string): ShardIndex {
@@ -33,16 +32,7 @@ export function parseShardIndex(path: string, text: string): ShardIndex {
 }
 
 function weightMap(path: string, text: string): Readonly<Record<string, unknown>> {
-  const index = parseIndex(path, text);
+  const index = parseFileJson(path, "it", text);
   if (isJsonObject(index) && isJsonObject(index["weight_map"])) return index["weight_map"];
   throw damaged(path, "it has no object weight_map");
-}
-
-function parseIndex(path: string, text: string): unknown {
-  try {
-    return parseStrictJson(text, MAX_DEPTH);
-  } catch (cause) {
-    const reason = cause instanceof SyntaxError ? cause.message.slice(0, 200) : "it cannot be parsed";
-    throw damaged(path, `it is not the JSON it should be: ${reason}`, cause);
-  }
 }

@@ -2,6 +2,20 @@
  * JSON from untrusted files, apart because `JSON.parse` alone keeps the last of two equal names and says nothing:
  * two readers of one file could then see different weights.
  */
+import { damaged } from "./damaged.ts";
+
+/** Both a header and an index of shards have three levels of names; one more is harmless. */
+const MAX_DEPTH = 4;
+
+/** `subject` begins the sentence of the `invalid_checkpoint` that is thrown for what `parseStrictJson` refuses. */
+export function parseFileJson(path: string, subject: string, text: string): unknown {
+  try {
+    return parseStrictJson(text, MAX_DEPTH);
+  } catch (cause) {
+    const reason = cause instanceof SyntaxError ? cause.message : "it cannot be parsed";
+    throw damaged(path, `${subject} is not the JSON it should be: ${reason}`, cause);
+  }
+}
 
 /** Throws SyntaxError for what is no JSON, nests deeper than `maxDepth`, or gives one object the same name twice. */
 export function parseStrictJson(text: string, maxDepth: number): unknown {

@@ -1,6 +1,6 @@
 /**
- * Opening a file of a model folder safely, apart because each check must hold for the very descriptor that is read:
- * inside the folder, no link that leads out of it, a regular file.
+ * Opening a file of a model folder safely: no link that leads out of the folder, and, checked on the very descriptor
+ * that is read, a regular file. Apart because nothing else of a folder that somebody downloaded may be opened.
  */
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open, realpath } from "node:fs/promises";

@@ -13,8 +13,12 @@ import {
   type Tensor,
 } from "./tensor.ts";
 
-function binary(g: Graph, op: string, a: Tensor, b: Tensor): Tensor {
+function requireSameDType(op: string, a: Tensor, b: Tensor): void {
   if (a.dtype !== b.dtype) throw new GraphError(`${op} of ${a.dtype} and ${b.dtype}: cast one of them.`);
+}
+
+function binary(g: Graph, op: string, a: Tensor, b: Tensor): Tensor {
+  requireSameDType(op, a, b);
   return g.apply(op, [a, b], { dtype: a.dtype, shape: broadcast(a, b) });
 }
 
@@ -86,27 +90,29 @@ export function sqrt(g: Graph, x: Tensor): Tensor {
   return y;
 }
 
-/** Elementwise minimum; used on scalars of the optimizer, where no gradient flows. */
+/** Smaller of a and b; no gradient (it clips a scalar of the optimizer). */
 export function min(g: Graph, a: Tensor, b: Tensor): Tensor {
   return binary(g, "Min", a, b);
 }
 
-/** Largest of a and b; no gradient (it clamps indices and scalars). */
+/** Larger of a and b; no gradient (it clamps indices). */
 export function max(g: Graph, a: Tensor, b: Tensor): Tensor {
   return binary(g, "Max", a, b);
 }
 
 /** a ≥ b as bool; no gradient. */
 export function greaterOrEqual(g: Graph, a: Tensor, b: Tensor): Tensor {
+  requireSameDType("GreaterOrEqual", a, b);
   return g.apply("GreaterOrEqual", [a, b], { dtype: "bool", shape: broadcast(a, b) });
 }
 
 /** condition ? a : b, with broadcasting of the condition over equal shapes of a and b. */
 export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor {
   requireDType(condition, "bool");
-  if (!sameShape(a.shape, b.shape))
+  requireSameDType("Where", a, b);
+  if (!sameShape(a.shape, b.shape) || !sameShape(broadcast(condition, a), a.shape))
     throw new GraphError(
-      `where() needs equal shapes, got ${formatShape(a.shape)} and ${formatShape(b.shape)}.`,
+      `where() needs equal shapes, got ${formatShape(a.shape)} and ${formatShape(b.shape)} under a condition ${formatShape(condition.shape)}.`,
     );
   const y = g.apply("Where", [condition, a, b], a);
   g.record([a, b], [y], ([dy], needs) => {
@@ -116,13 +122,6 @@ export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor
       needs(x) ? g.apply("Where", [condition, first, second], x) : undefined;
     return [keep(a, dy, zero), keep(b, zero, dy)];
   });
-  return y;
-}
-
-/** σ(x) = 1 / (1 + e^−x). */
-export function sigmoid(g: Graph, x: Tensor): Tensor {
-  const y = unary(g, "Sigmoid", x);
-  g.record([x], [y], ([dy]) => (dy ? [mul(g, dy, mul(g, y, sub(g, g.scalar(1), y)))] : []));
   return y;
 }
 

@@ -4,6 +4,11 @@ import { Graph, GraphError } from "./index.ts";
 
 const graph = (): Graph => new Graph("test");
 
+function valuesOf(g: Graph, constant: onnx.Tensor | undefined): number[] {
+  const content = g.initializers.find(({ tensor }) => tensor === constant)?.content;
+  return content && "data" in content ? Array.from(content.data, Number) : [];
+}
+
 describe("names", () => {
   it("are taken once", () => {
     const g = graph();
@@ -24,9 +29,11 @@ describe("names", () => {
 
   it("of inputs must be of the same graph", () => {
     const stranger = new Graph("other").input("stranger", "float32", [2]);
-    expect(() => onnx.exp(graph(), stranger)).toThrow(
-      "Exp reads stranger: float32[2], which is not of graph test.",
-    );
+    const refusal = "Exp reads stranger: float32[2], which is not of graph test.";
+    expect(() => onnx.exp(graph(), stranger)).toThrow(refusal);
+    const g = graph();
+    g.input("stranger", "float32", [2]);
+    expect(() => onnx.exp(g, stranger)).toThrow(refusal);
   });
 });
 
@@ -73,9 +80,11 @@ describe("constants", () => {
       g.constant("float32", [1, 2], Float32Array.of(1, 2)),
     );
     expect(g.constant("int32", [1], Int32Array.of(1))).not.toBe(g.ints([1]));
+    expect(Object.is(valuesOf(g, g.scalar(0))[0], 0)).toBe(true);
+    expect(Object.is(valuesOf(g, g.scalar(-0))[0], -0)).toBe(true);
     const zeros = new Float32Array(17);
     expect(g.constant("float32", [17], zeros)).not.toBe(g.constant("float32", [17], zeros));
-    expect(g.initializers).toHaveLength(10);
+    expect(g.initializers).toHaveLength(12);
   });
 
   it("must have as many elements as their shape, in the array of their type", () => {
@@ -108,6 +117,12 @@ describe("element types", () => {
     const x = g.input("x", "float32", [2, 2]);
     expect(() => onnx.where(g, x, x, x)).toThrow("x: float32[2, 2] must be bool here.");
     expect(() => onnx.gatherRows(g, x, x)).toThrow("x: float32[2, 2] must be int64 here.");
+    const half = g.input("half", "float16", [2, 2]);
+    expect(() => onnx.greaterOrEqual(g, x, half)).toThrow("GreaterOrEqual of float32 and float16");
+    const yes = onnx.greaterOrEqual(g, x, x);
+    expect(() => onnx.where(g, yes, x, half)).toThrow("Where of float32 and float16: cast one of them.");
+    const labels = g.input("labels", "int64", [2]);
+    expect(() => onnx.crossEntropy(g, half, labels, x)).toThrow("half: float16[2, 2] must be float32 here.");
   });
 });
 
@@ -117,6 +132,9 @@ describe("shapes", () => {
   const batch = g.input("b", "float32", ["batch", 3, 4]);
   const wider = g.input("wider", "float32", [2, 2, 4]);
   const yes = g.input("yes", "bool", [1]);
+  const four = g.input("four", "bool", [4, 1, 1, 1]);
+  const logits = g.input("logits", "float32", [3, 4]);
+  const weights = g.input("weights", "float32", [3]);
 
   it("broadcast like NumPy's", () => {
     expect(onnx.add(g, x, g.input("row", "float32", [4])).shape).toEqual([2, 3, 4]);
@@ -131,19 +149,58 @@ describe("shapes", () => {
 
   it.each([
     ["reshape", () => onnx.reshape(g, x, [5, 5]), "x: float32[2, 3, 4] cannot be reshaped to [5, 5]."],
+    [
+      "reshape",
+      () => onnx.reshape(g, batch, [3, 5, "batch"]),
+      "batch, 3, 4] cannot be reshaped to [3, 5, batch].",
+    ],
     ["transpose", () => onnx.transpose(g, x, [1, 0]), "x: float32[2, 3, 4] must have 2 axes here."],
+    [
+      "transpose",
+      () => onnx.transpose(g, x, [1, 0, 1]),
+      "[1, 0, 1] is no order of the axes of x: float32[2, 3, 4].",
+    ],
+    ["expand", () => onnx.expand(g, x, [2, 6, 4]), "x: float32[2, 3, 4] cannot be expanded to [2, 6, 4]."],
+    ["expand", () => onnx.expand(g, x, [5, 2, 3, 4]), "x: float32[2, 3, 4] must have 4 axes here."],
+    [
+      "crossEntropy",
+      () => onnx.crossEntropy(g, logits, g.ints([0, 1]), weights),
+      "int64[2] cannot be reshaped to [3, 1].",
+    ],
+    [
+      "an extent",
+      () => g.input("half", "float32", [2.5]),
+      "half cannot have the shape [2.5]: 2.5 is no extent.",
+    ],
+    ["an extent", () => onnx.split(g, x, [-1, 4], 1), "cannot have the shape [2, -1, 4]: -1 is no extent."],
     ["concat", () => onnx.concat(g, [x, wider], 2), "does not fit x: float32[2, 3, 4]"],
     ["concat of nothing", () => onnx.concat(g, [], 0), "concat() of nothing."],
     ["split", () => onnx.split(g, x, [2, 2], 1), "x: float32[2, 3, 4] cannot be split into 2+2."],
     ["slice", () => onnx.slice(g, x, 1, 5, 1), "x: float32[2, 3, 4] has no elements 1 … 5 along axis 1."],
     ["axis", () => onnx.reduceSum(g, x, [3]), "x: float32[2, 3, 4] has no axis 3."],
-    ["where", () => onnx.where(g, yes, x, batch), "got [2, 3, 4] and [batch, 3, 4]."],
+    ["where", () => onnx.where(g, yes, x, batch), "got [2, 3, 4] and [batch, 3, 4] under a condition [1]."],
+    ["where", () => onnx.where(g, four, x, x), "under a condition [4, 1, 1, 1]."],
     ["matMul", () => onnx.matMul(g, x, x), "matMul: x: float32[2, 3, 4] and x: float32[2, 3, 4] do not fit."],
     ["gatherRows", () => onnx.gatherRows(g, x, g.ints([0])), "x: float32[2, 3, 4] must have 2 axes here."],
     ["pad", () => onnx.pad(g, batch, 1, 0, 0), "b: float32[batch, 3, 4] needs a static extent at axis 0."],
+    ["pad", () => onnx.pad(g, x, 0, -1, 0), "x: float32[2, 3, 4] cannot be padded by 0 and -1 along axis 0."],
   ])("%s is refused with a sentence", (_name, build, sentence) => {
     expect(build).toThrow(GraphError);
     expect(build).toThrow(sentence);
+  });
+});
+
+describe("nothing to do is no operator", () => {
+  it.each<[string, (g: Graph, x: onnx.Tensor) => onnx.Tensor]>([
+    ["reshape", (g, x) => onnx.reshape(g, x, [2, 3])],
+    ["expand", (g, x) => onnx.expand(g, x, [2, 3])],
+    ["reduceSum over no axes", (g, x) => onnx.reduceSum(g, x, [])],
+    ["cast", (g, x) => onnx.cast(g, x, "float32")],
+  ])("%s", (_name, build) => {
+    const g = graph();
+    const x = g.input("x", "float32", [2, 3]);
+    expect(build(g, x)).toBe(x);
+    expect(g.nodes).toEqual([]);
   });
 });
 
@@ -166,8 +223,7 @@ describe("symbolic extents", () => {
     const x = g.input("x", "float32", ["batch", 6, "tokens"]);
     const target = (shape: onnx.Shape): readonly number[] => {
       onnx.reshape(g, x, shape);
-      const { content } = g.initializers.at(-1) ?? {};
-      return content && "data" in content ? Array.from(content.data, Number) : [];
+      return valuesOf(g, g.initializers.at(-1)?.tensor);
     };
     expect(target(["batch", 2, 3, "tokens"])).toEqual([0, 2, 3, -1]);
     expect(target(["batch", 6, 1, "tokens"])).toEqual([0, 6, 1, -1]);

@@ -1,5 +1,5 @@
 /** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
-import { encodeModel } from "./model-proto.ts";
+import { bytesOf, encodeModel } from "./model-proto.ts";
 import {
   describe,
   elementCount,
@@ -78,6 +78,12 @@ export interface Spec {
   readonly shape: Shape;
 }
 
+export interface NodeOptions {
+  /** Default: ONNX's own operator set. */
+  readonly domain?: string;
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+}
+
 export class Graph {
   readonly name: string;
   readonly inputs: Tensor[] = [];
@@ -86,7 +92,9 @@ export class Graph {
   readonly outputs: GraphOutput[] = [];
   readonly tape: TapeEntry[] = [];
   readonly #names = new Set<string>();
-  readonly #produced = new Set<string>();
+  /** Every tensor of this graph, by identity: one of another graph may have the same name. */
+  readonly #tensors = new Set<Tensor>();
+  readonly #produced = new Set<Tensor>();
   readonly #smallConstants = new Map<string, Tensor>();
   #counter = 0;
 
@@ -96,7 +104,7 @@ export class Graph {
 
   /** A value fed at every run. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
-    const tensor = { name: this.#claim(name), dtype, shape: [...shape] };
+    const tensor = this.#tensor(name, dtype, shape);
     this.inputs.push(tensor);
     return tensor;
   }
@@ -115,10 +123,10 @@ export class Graph {
         `A constant of shape ${formatShape(shape)} needs ${count} elements, got ${data.length}.`,
       );
     }
-    const key = data.length <= 16 ? `${dtype}[${shape.join(",")}]${data.join(",")}` : undefined;
+    const key = data.length <= 16 ? `${dtype}[${shape.join()}]${bytesOf(data).join()}` : undefined;
     const known = key === undefined ? undefined : this.#smallConstants.get(key);
     if (known) return known;
-    const tensor = { name: this.#claim(this.#fresh("const")), dtype, shape: [...shape] };
+    const tensor = this.#tensor(this.#fresh("const"), dtype, shape);
     this.initializers.push({ tensor, content: { data } });
     if (key !== undefined) this.#smallConstants.set(key, tensor);
     return tensor;
@@ -136,7 +144,7 @@ export class Graph {
 
   /** A weight whose bytes stay in a file beside the model. */
   external(name: string, dtype: DType, shape: readonly number[], external: ExternalData): Tensor {
-    const tensor = { name: this.#claim(name), dtype, shape: [...shape] };
+    const tensor = this.#tensor(name, dtype, shape);
     this.initializers.push({ tensor, content: { external } });
     return tensor;
   }
@@ -146,18 +154,14 @@ export class Graph {
     op: string,
     inputs: readonly (Tensor | null)[],
     specs: readonly Spec[],
-    options: { readonly domain?: string; readonly attributes?: Readonly<Record<string, Attribute>> } = {},
+    options: NodeOptions = {},
   ): Tensor[] {
     for (const input of inputs) {
-      if (input && !this.#names.has(input.name))
+      if (input && !this.#tensors.has(input))
         throw new GraphError(`${op} reads ${describe(input)}, which is not of graph ${this.name}.`);
     }
-    const outputs = specs.map((spec) => ({
-      name: this.#claim(this.#fresh(op)),
-      dtype: spec.dtype,
-      shape: [...spec.shape],
-    }));
-    for (const output of outputs) this.#produced.add(output.name);
+    const outputs = specs.map(({ dtype, shape }) => this.#tensor(this.#fresh(op), dtype, shape));
+    for (const output of outputs) this.#produced.add(output);
     this.nodes.push({
       op,
       domain: options.domain ?? "",
@@ -169,12 +173,7 @@ export class Graph {
   }
 
   /** Appends an operator with one output. */
-  apply(
-    op: string,
-    inputs: readonly (Tensor | null)[],
-    spec: Spec,
-    options: { readonly domain?: string; readonly attributes?: Readonly<Record<string, Attribute>> } = {},
-  ): Tensor {
+  apply(op: string, inputs: readonly (Tensor | null)[], spec: Spec, options: NodeOptions = {}): Tensor {
     const [output] = this.node(op, inputs, [spec], options);
     if (!output) throw new GraphError(`${op} made no output.`);
     return output;
@@ -189,8 +188,7 @@ export class Graph {
   output(name: string, tensor: Tensor): void {
     if (this.outputs.some((output) => output.name === name))
       throw new GraphError(`Output ${name} is there twice.`);
-    const renameable =
-      this.#produced.has(tensor.name) && !this.outputs.some((output) => output.tensor === tensor);
+    const renameable = this.#produced.has(tensor) && !this.outputs.some((output) => output.tensor === tensor);
     this.outputs.push({
       name: this.#claim(name),
       tensor: renameable ? tensor : this.apply("Identity", [tensor], tensor),
@@ -200,6 +198,13 @@ export class Graph {
   /** The serialized ModelProto. */
   toBytes(): Uint8Array {
     return encodeModel(this);
+  }
+
+  #tensor(name: string, dtype: DType, shape: Shape): Tensor {
+    requireExtents(name, shape);
+    const tensor = { name: this.#claim(name), dtype, shape: [...shape] };
+    this.#tensors.add(tensor);
+    return tensor;
   }
 
   #fresh(prefix: string): string {
@@ -212,4 +217,10 @@ export class Graph {
     this.#names.add(name);
     return name;
   }
+}
+
+function requireExtents(name: string, shape: Shape): void {
+  const wrong = shape.find((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
+  if (wrong === undefined) return;
+  throw new GraphError(`${name} cannot have the shape ${formatShape(shape)}: ${wrong} is no extent.`);
 }

@@ -23,8 +23,7 @@ import {
  */
 export function reshape(g: Graph, x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
-  const known = (dims: Shape): dims is readonly number[] => dims.every((dim) => typeof dim === "number");
-  if (known(x.shape) && known(shape) && elementCount(x.shape) !== elementCount(shape)) {
+  if (symbolsOf(x.shape) === symbolsOf(shape) && knownCount(x.shape) !== knownCount(shape)) {
     throw new GraphError(`${describe(x)} cannot be reshaped to ${formatShape(shape)}.`);
   }
   const target = shape.map((dim, axis) => (typeof dim === "number" ? dim : x.shape[axis] === dim ? 0 : -1));
@@ -36,9 +35,23 @@ export function reshape(g: Graph, x: Tensor, shape: Shape): Tensor {
   return y;
 }
 
+/** The names in a shape, in an order of their own: equal texts leave the same factor open. */
+function symbolsOf(shape: Shape): string {
+  return shape
+    .filter((dim) => typeof dim === "string")
+    .toSorted()
+    .join();
+}
+
+function knownCount(shape: Shape): number {
+  return elementCount(shape.filter((dim) => typeof dim === "number"));
+}
+
 /** Axes of `x` in the order `permutation`. */
 export function transpose(g: Graph, x: Tensor, permutation: readonly number[]): Tensor {
   requireRank(x, permutation.length);
+  if (!x.shape.every((_, axis) => permutation.includes(axis)))
+    throw new GraphError(`[${permutation.join(", ")}] is no order of the axes of ${describe(x)}.`);
   const shape = permutation.map((axis) => dimAt(x, axis));
   const y = g.apply(
     "Transpose",
@@ -134,6 +147,8 @@ export function slice(g: Graph, x: Tensor, start: number, end: number, axis: num
 export function pad(g: Graph, x: Tensor, before: number, after: number, axis: number): Tensor {
   const at = positiveAxis(x, axis);
   const size = sizeAt(x, at);
+  if (before < 0 || after < 0)
+    throw new GraphError(`${describe(x)} cannot be padded by ${before} and ${after} along axis ${at}.`);
   const amounts = (amount: number): number[] => x.shape.map((_, i) => (i === at ? amount : 0));
   const y = g.apply("Pad", [x, g.ints([...amounts(before), ...amounts(after)])], {
     dtype: x.dtype,
@@ -145,6 +160,10 @@ export function pad(g: Graph, x: Tensor, before: number, after: number, axis: nu
 
 /** Repeats extents of 1 up to `shape`. */
 export function expand(g: Graph, x: Tensor, shape: readonly number[]): Tensor {
+  requireRank(x, shape.length);
+  if (sameShape(x.shape, shape)) return x;
+  if (!x.shape.every((dim, axis) => dim === 1 || dim === shape[axis]))
+    throw new GraphError(`${describe(x)} cannot be expanded to ${formatShape(shape)}.`);
   const y = g.apply("Expand", [x, g.ints(shape)], { dtype: x.dtype, shape });
   g.record([x], [y], ([dy]) => {
     if (!dy) return [];
@@ -175,7 +194,7 @@ export function gatherRows(g: Graph, table: Tensor, indices: Tensor): Tensor {
   g.record([table], [y], ([dy]) => {
     if (!dy) return [];
     const count = elementCount(staticShape(indices));
-    const rows = g.apply("Reshape", [indices, g.ints([count, 1])], { dtype: "int64", shape: [count, 1] });
+    const rows = reshape(g, indices, [count, 1]);
     const updates = reshape(g, dy, [count, width]);
     return [
       g.apply("ScatterND", [zeros(g, staticShape(table)), rows, updates], table, {

@@ -12,10 +12,11 @@ import { requireDType, requireRank, sizeAt, type Tensor } from "./tensor.ts";
  */
 export function crossEntropy(g: Graph, logits: Tensor, labels: Tensor, weights: Tensor): Tensor {
   requireRank(logits, 2);
+  requireDType(logits, "float32");
   requireDType(labels, "int64");
   const rows = sizeAt(logits, 0);
   const logProbabilities = g.apply("LogSoftmax", [logits], logits, { attributes: { axis: { int: -1 } } });
-  const labelColumn = g.apply("Reshape", [labels, g.ints([rows, 1])], { dtype: "int64", shape: [rows, 1] });
+  const labelColumn = reshape(g, labels, [rows, 1]);
   const picked = g.apply(
     "GatherElements",
     [logProbabilities, labelColumn],

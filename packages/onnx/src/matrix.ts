@@ -26,7 +26,8 @@ export interface MatMulOptions {
  * a [..., M, K], b [..., K, N] → [..., M, N].
  */
 export function matMul(g: Graph, a: Tensor, b: Tensor, options: MatMulOptions = {}): Tensor {
-  const { transposeA = false, transposeB = false, alpha = 1 } = options;
+  const all = { transposeA: false, transposeB: false, alpha: 1, ...options };
+  const { transposeA, transposeB, alpha } = all;
   const [m, k] = transposeA ? [dimAt(a, -1), dimAt(a, -2)] : [dimAt(a, -2), dimAt(a, -1)];
   const [k2, n] = transposeB ? [dimAt(b, -1), dimAt(b, -2)] : [dimAt(b, -2), dimAt(b, -1)];
   if (k !== k2 || a.dtype !== b.dtype)
@@ -51,8 +52,8 @@ export function matMul(g: Graph, a: Tensor, b: Tensor, options: MatMulOptions = 
   g.record([a, b], [y], ([dy], needs) =>
     dy
       ? [
-          needs(a) ? gradientOfA(g, a, b, dy, transposeA, transposeB, alpha) : undefined,
-          needs(b) ? gradientOfB(g, a, b, dy, transposeA, transposeB, alpha) : undefined,
+          needs(a) ? gradientOfA(g, a, b, dy, all) : undefined,
+          needs(b) ? gradientOfB(g, a, b, dy, all) : undefined,
         ]
       : [],
   );
@@ -69,9 +70,7 @@ function gradientOfA(
   a: Tensor,
   b: Tensor,
   dy: Tensor,
-  transposeA: boolean,
-  transposeB: boolean,
-  alpha: number,
+  { transposeA, transposeB, alpha }: Required<MatMulOptions>,
 ): Tensor {
   const full = transposeA
     ? matMul(g, b, dy, { transposeA: transposeB, transposeB: true, alpha })
@@ -85,9 +84,7 @@ function gradientOfB(
   a: Tensor,
   b: Tensor,
   dy: Tensor,
-  transposeA: boolean,
-  transposeB: boolean,
-  alpha: number,
+  { transposeA, transposeB, alpha }: Required<MatMulOptions>,
 ): Tensor {
   const isShared = b.shape.length === 2 && !transposeA && a.shape.length > 2;
   const left = isShared ? flattenRows(g, a) : a;

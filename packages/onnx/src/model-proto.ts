@@ -57,7 +57,7 @@ function writeInitializer(message: ProtobufWriter, { tensor, content }: Initiali
   for (const dim of tensor.shape) message.int(1, Number(dim));
   message.int(2, DATA_TYPE[tensor.dtype]).string(8, tensor.name);
   if ("data" in content) {
-    message.bytes(9, littleEndianBytes(content.data));
+    message.bytes(9, bytesOf(content.data));
     return;
   }
   const { location, offset, length } = content.external;
@@ -67,8 +67,8 @@ function writeInitializer(message: ProtobufWriter, { tensor, content }: Initiali
   message.int(14, 1); // data_location = EXTERNAL
 }
 
-/** raw_data is little-endian; so is every platform that ONNX Runtime's packages support. */
-function littleEndianBytes(data: ConstantData): Uint8Array {
+/** As raw_data has them, little-endian; so is every platform that ONNX Runtime's packages support. */
+export function bytesOf(data: ConstantData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

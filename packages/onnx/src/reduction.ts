@@ -6,6 +6,8 @@ import { elementCount, positiveAxis, sameShape, staticShape, type Tensor } from 
 
 /** Sum over `axes`, which stay with extent 1. */
 export function reduceSum(g: Graph, x: Tensor, axes: readonly number[]): Tensor {
+  // ONNX's own ReduceSum takes no axes to mean all of them.
+  if (axes.length === 0) return x;
   const positive = axes.map((axis) => positiveAxis(x, axis));
   const shape = x.shape.map((dim, axis) => (positive.includes(axis) ? 1 : dim));
   const y = g.apply(
@@ -59,8 +61,7 @@ export function sumTo(g: Graph, x: Tensor, target: Tensor): Tensor {
   const axes = from.flatMap((dim, axis) =>
     dim !== 1 && (axis < missing || to[axis - missing] === 1) ? [axis] : [],
   );
-  const summed =
-    sumLeading(g, x, from, axes, elementCount(to)) ?? (axes.length > 0 ? reduceSum(g, x, axes) : x);
+  const summed = sumLeading(g, x, from, axes, elementCount(to)) ?? reduceSum(g, x, axes);
   return sameShape(summed.shape, to) ? summed : reshape(g, summed, to);
 }
 

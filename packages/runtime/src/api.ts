@@ -1,4 +1,4 @@
-// The function table of ONNX Runtime's C API: which index is which function, with which parameters.
+/** The function table of ONNX Runtime's C API: which index is which function, with which parameters. */
 import koffi, { type LibraryHandle, type TypeObject } from "koffi";
 import { loadLibrary } from "./library.ts";
 import { RuntimeError } from "./runtime-error.ts";

@@ -1,4 +1,4 @@
-// Inputs and outputs bound to a session once and run many times: the fast path.
+/** Inputs and outputs bound to a session once and run many times: the fast path. */
 import { api, type Out, type Pointer, readPointer } from "./api.ts";
 import { call, callAsync, create } from "./call.ts";
 import { CPU, type Device, memoryInfo } from "./device.ts";

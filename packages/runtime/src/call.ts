@@ -1,7 +1,8 @@
-// Calls into the function table: every OrtStatus becomes a RuntimeError here and nowhere else.
+/** Calls into the function table: every OrtStatus becomes a RuntimeError here and nowhere else. */
 import koffi from "koffi";
 import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./api.ts";
-import { runtimeErrorFromStatus } from "./runtime-error.ts";
+import { MAX_ASYNC_CALLS } from "./library.ts";
+import { RuntimeError, runtimeErrorFromStatus } from "./runtime-error.ts";
 
 /** Calls and throws what the status says. */
 export function call(native: StatusFunction, ...args: readonly Argument[]): void {
@@ -27,6 +28,12 @@ const inFlight = new Set<readonly Argument[]>();
 
 /** As `call`, on a thread of libuv's pool. Views among the arguments stay alive until it settles. */
 export async function callAsync(native: StatusFunction, ...args: readonly Argument[]): Promise<void> {
+  if (inFlight.size >= MAX_ASYNC_CALLS) {
+    throw new RuntimeError(
+      "failed",
+      `${MAX_ASYNC_CALLS} calls of ONNX Runtime wait or run already: let some end before starting more.`,
+    );
+  }
   const { promise, resolve, reject } = Promise.withResolvers<Pointer | null>();
   inFlight.add(args);
   try {

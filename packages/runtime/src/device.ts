@@ -1,4 +1,4 @@
-// The devices a session can run on: their names, their execution providers, their memory.
+/** The devices a session can run on: their names, their execution providers, their memory. */
 import { api, type Pointer } from "./api.ts";
 import { call, create } from "./call.ts";
 import { libraryPath } from "./library.ts";

@@ -1,4 +1,4 @@
-// Element types of tensors: ONNX's numbers for them and the typed arrays that carry them.
+/** Element types of tensors: ONNX's numbers for them and the typed arrays that carry them. */
 import { RuntimeError } from "./runtime-error.ts";
 
 export type DType = "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int8" | "uint8" | "bool";

@@ -1,4 +1,4 @@
-// The one OrtEnv of the process and the number of threads that a session takes when nobody says.
+/** The one OrtEnv of the process and the number of threads that a session takes when nobody says. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { api, type Pointer } from "./api.ts";

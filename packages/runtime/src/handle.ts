@@ -1,4 +1,4 @@
-// Lifetime of one native object: who holds it, when it is freed, and what using it too late says.
+/** Lifetime of one native object: who holds it, when it is freed, and what using it too late says. */
 import type { Pointer } from "./api.ts";
 import { RuntimeError } from "./runtime-error.ts";
 

@@ -1,4 +1,4 @@
-// The smallest ONNX model, one Identity: the way from any device to the host that every provider has.
+/** The smallest ONNX model, one Identity: the way from any device to the host that every provider has. */
 import { type DType, ELEMENTS } from "./element.ts";
 
 /**

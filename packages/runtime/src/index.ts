@@ -1,4 +1,4 @@
-// ONNX Runtime for the rest of the repository: the only package that touches its native code.
+/** ONNX Runtime for the rest of the repository: the only package that touches its native code. */
 export { Binding, type RunOptions } from "./binding.ts";
 export { type Device, parseDevice } from "./device.ts";
 export { type ArrayOf, type DType, type TypedArray } from "./element.ts";

@@ -1,4 +1,4 @@
-// Finds and loads the ONNX Runtime library that onnxruntime-node ships; the only place that knows its layout.
+/** Finds and loads the ONNX Runtime library that onnxruntime-node ships; the only place that knows its layout. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -21,7 +21,7 @@ const SYNC_STACK_BYTES = 16 * 1024 * 1024;
 const ASYNC_STACK_BYTES = 8 * 1024 * 1024;
 
 /** Calls that may wait or run at once; more is a mistake of the caller, and each holds a stack. */
-const MAX_ASYNC_CALLS = 256;
+export const MAX_ASYNC_CALLS = 256;
 
 /** Absolute path of the library for a platform and architecture in Node's words; throws `not_found`. */
 export function libraryPath(platform: string = process.platform, arch: string = process.arch): string {

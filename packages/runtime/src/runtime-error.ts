@@ -1,4 +1,4 @@
-// The error of this package, apart because every file throws it and callers match on its code.
+/** The error of this package, apart because every file throws it and callers match on its code. */
 
 /**
  * - `not_found`: a file (model, external data, the ONNX Runtime library) is not there

@@ -1,4 +1,4 @@
-// Options of a session and their native form.
+/** Options of a session and their native form. */
 import { api, type Pointer } from "./api.ts";
 import { call, create } from "./call.ts";
 import { appendProvider, CPU, type Device } from "./device.ts";

@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Session } from "./session.ts";
-import { binaryModel, buildModel } from "./test-model.ts";
+import { binaryModel, buildModel } from "../test/test-model.ts";
 import { Value } from "./value.ts";
 
 function vector(...numbers: number[]): Value<"float32"> {
@@ -137,6 +137,28 @@ describe("running", () => {
     expect(ticks).toBeGreaterThan(0);
   });
 
+  test("more runs at once than are allowed are refused; the others end well", async () => {
+    using session = await Session.load(binaryModel("Add", ["n"]), { threads: 1 });
+    using one = vector(1);
+    const runs = Array.from({ length: 300 }, () => session.run({ a: one, b: one }, ["y"]));
+    const settled = await Promise.allSettled(runs);
+    const refused = settled.filter((run) => run.status === "rejected").map((run): unknown => run.reason);
+    expect(refused).toHaveLength(300 - 256);
+    expect(refused[0]).toMatchObject({ name: "RuntimeError", message: expect.stringMatching(/^256 calls/) });
+    const { y } = await session.run({ a: one, b: one }, ["y"]);
+    expect(y?.data()).toEqual(Float32Array.of(2));
+  });
+
+  test("a result of a type that is not read here is an error, also beside others", async () => {
+    using session = await Session.load(castModel(DOUBLE));
+    await expect(session.run({ x: vector(1, 2) }, ["x2", "y"])).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringMatching(/element type 11 cannot be read: supported are float32, /),
+    });
+    const { x2 } = await session.run({ x: vector(1, 2) }, ["x2", "x2"]);
+    expect(x2?.data()).toEqual(Float32Array.of(2, 4));
+  });
+
   test("wrong names, missing feeds, wrong shapes and types", async () => {
     using session = await Session.load(binaryModel("Add", [2]));
     const a = vector(1, 2);
@@ -216,6 +238,22 @@ function invalid(message: RegExp): unknown {
     name: "RuntimeError",
     code: "invalid_argument",
     message: expect.stringMatching(message),
+  });
+}
+
+/** TensorProto.DataType of float64, which no graph of ours uses. */
+const DOUBLE = 11;
+
+/** x2 = x + x, y = x as another element type. */
+function castModel(to: number): Uint8Array {
+  const floats = (name: string) => ({ name, dtype: "float32", shape: ["n"] }) as const;
+  return buildModel({
+    inputs: [floats("x")],
+    outputs: [floats("x2"), { name: "y", dtype: null, shape: ["n"] }],
+    nodes: [
+      { op: "Add", inputs: ["x", "x"], outputs: ["x2"] },
+      { op: "Cast", inputs: ["x"], outputs: ["y"], attributes: { to } },
+    ],
   });
 }
 

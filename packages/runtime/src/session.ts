@@ -1,4 +1,4 @@
-// A loaded model on a device.
+/** A loaded model on a device. */
 import { api, type Pointer, type StatusFunction } from "./api.ts";
 import { Binding, type BoundSession, type RunOptions } from "./binding.ts";
 import { call, create, createAsync, readNumber, readString } from "./call.ts";
@@ -93,7 +93,11 @@ export class Session implements Disposable {
     for (const [name, value] of Object.entries(feeds)) binding.input(name, value);
     for (const name of fetches) binding.outputToCpu(name);
     await binding.run(options);
-    return Object.fromEntries(fetches.map((name) => [name, binding.result(name)]));
+    // Where one result cannot be had, those before it are given back.
+    using results = new DisposableStack();
+    const entries = [...new Set(fetches)].map((name) => [name, results.use(binding.result(name))] as const);
+    results.move();
+    return Object.fromEntries(entries);
   }
 
   [Symbol.dispose](): void {
@@ -117,10 +121,12 @@ export class Session implements Disposable {
 
   #copier(dtype: DType): Promise<Session> {
     const { device } = this;
-    const copier =
-      this.#copiers.get(dtype) ??
-      Session.load(identityModel(dtype), { device, threads: 1, optimization: "none" });
+    const known = this.#copiers.get(dtype);
+    if (known !== undefined) return known;
+    const copier = Session.load(identityModel(dtype), { device, threads: 1, optimization: "none" });
     this.#copiers.set(dtype, copier);
+    // A failure, say for want of memory, may not come again.
+    copier.catch(() => this.#copiers.delete(dtype));
     return copier;
   }
 }

@@ -1,4 +1,4 @@
-// A tensor and where its elements lie: in a typed array, in memory of ONNX Runtime, or on a device.
+/** A tensor and where its elements lie: in a typed array, in memory of ONNX Runtime, or on a device. */
 import { api, type Pointer } from "./api.ts";
 import { call, create, readNumber, viewMemory } from "./call.ts";
 import { CPU, type Device, deviceName, memoryInfo } from "./device.ts";
@@ -130,8 +130,17 @@ function wrapArray<D extends DType>(
 /** An address for tensors without elements: ONNX Runtime refuses a null one. */
 const NOTHING = new Uint8Array(8);
 
-/** Takes over an OrtValue that ONNX Runtime allocated on the host. */
+/** Takes over an OrtValue that ONNX Runtime allocated on the host; releases it when it cannot be shown. */
 export function valueOfNative(pointer: Pointer): Value {
+  try {
+    return viewNative(pointer);
+  } catch (error) {
+    api().ReleaseValue(pointer);
+    throw error;
+  }
+}
+
+function viewNative(pointer: Pointer): Value {
   const { dtype, shape } = describe(pointer);
   const array = ELEMENTS[dtype].array;
   const count = elementCount(shape);

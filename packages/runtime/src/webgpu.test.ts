@@ -1,8 +1,8 @@
-// Device memory for real, wherever the machine has a graphics driver; skipped where it has none.
+/** Device memory for real, wherever the machine has a graphics driver; skipped where it has none. */
 import { describe, expect, test, type TestContext } from "vitest";
 import { RuntimeError } from "./runtime-error.ts";
 import { Session } from "./session.ts";
-import { binaryModel } from "./test-model.ts";
+import { binaryModel } from "../test/test-model.ts";
 import { Value } from "./value.ts";
 
 async function loadOnGpu(context: TestContext): Promise<Session> {

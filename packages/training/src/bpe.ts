@@ -1,4 +1,4 @@
-// Byte-level byte pair encoding: training, encoding and decoding, without any knowledge of what the text is about.
+/** Byte-level byte pair encoding: training, encoding and decoding, without any knowledge of what the text is about. */
 
 /** Special tokens come first, then the 256 bytes, then one token for each merge; ids are positions in that order. */
 export interface Vocabulary {

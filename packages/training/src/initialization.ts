@@ -1,5 +1,6 @@
 /** Starting values of parameters that no checkpoint gives. */
-import { Random } from "./demo/random.ts";
+import { elementCount } from "@llava/onnx";
+import { Random } from "./random.ts";
 
 /**
  * Norm weights 1, biases 0, everything else normal. Linear layers [out, in] get std 1/√in: at widths of a few hundred
@@ -12,7 +13,7 @@ export function initialValues(
   random: Random,
   layers: number,
 ): Float32Array {
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = elementCount(shape);
   if (/norm\d?\.weight$/.test(name)) return new Float32Array(size).fill(1);
   if (name.endsWith(".bias")) return new Float32Array(size);
   return normal(size, standardDeviation(name, shape, layers), random);
@@ -21,7 +22,7 @@ export function initialValues(
 function standardDeviation(name: string, shape: readonly number[], layers: number): number {
   if (name.endsWith("embed_tokens.weight")) return 0.02;
   if (/position_embedding|class_embedding/.test(name)) return 0.2;
-  const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
+  const fanIn = elementCount(shape.slice(1));
   const writesToStream = /(o_proj|down_proj|out_proj|fc2)\.weight$/.test(name);
   return (1 / Math.sqrt(fanIn)) * (writesToStream ? 1 / Math.sqrt(2 * layers) : 1);
 }

@@ -22,7 +22,7 @@ export class Progress {
   readonly #startedAt = performance.now();
   #firstStep: number | undefined;
   #smoothedLoss: number | undefined;
-  #loggedAt = 0;
+  #loggedAt = -Infinity;
 
   constructor(stream: ProgressStream = process.stderr) {
     this.#stream = stream;

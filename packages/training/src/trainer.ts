@@ -1,16 +1,13 @@
 /** The training loop: phases one after another, each a compiled step over batches that are functions of the step number. */
-import type { Graph, Tensor } from "@llava/onnx";
-import { staticShape } from "@llava/onnx";
-import { Value } from "@llava/runtime";
+import { type Graph, staticShape, type Tensor } from "@llava/onnx";
 import type { AdamWOptions } from "./adamw.ts";
+import { type Batch, BatchBuffer } from "./batch-buffer.ts";
 import { Progress, type ProgressStream } from "./progress.ts";
 import { learningRateAt, type Schedule } from "./schedule.ts";
-import { type Feeds, TrainingStep } from "./training-step.ts";
+import { TrainingStep } from "./training-step.ts";
 import type { TrainingState } from "./training-state.ts";
 
-export type BatchArray = Float32Array | BigInt64Array;
-/** One array for each data input of the phase's graph. */
-export type Batch = Readonly<Record<string, BatchArray>>;
+export type { Batch, BatchArray } from "./batch-buffer.ts";
 
 export interface Objective {
   readonly graph: Graph;
@@ -55,7 +52,10 @@ export interface TrainerOptions {
   readonly progress?: ProgressStream;
 }
 
-/** Trains until every phase is finished or the signal aborts; either way the state is saved after the last step. */
+/**
+ * Trains until every phase is finished or the signal aborts; either way the state is saved after the last step. Rejects
+ * when a phase fails; the folder then holds the last state that was saved.
+ */
 export async function train(
   phases: readonly Phase[],
   state: TrainingState,
@@ -66,13 +66,34 @@ export async function train(
     if (options.signal?.aborted) return;
     state.enter(phase.name);
     await trainPhase(phase, state, options);
-    if (options.signal?.aborted) return;
+    if ((state.position?.step ?? 0) < phase.steps) return;
     state.finished.add(phase.name);
     await state.save(options.folder);
   }
 }
 
 async function trainPhase(phase: Phase, state: TrainingState, options: TrainerOptions): Promise<void> {
+  const { step: compiled, dataInputs } = await compilePhase(phase, state, options.threads);
+  using step = compiled;
+  using first = new BatchBuffer(dataInputs);
+  using second = new BatchBuffer(dataInputs);
+  await runSteps(phase, state, step, [first, second], options);
+  if (options.signal?.aborted) return;
+  options.log?.(`${phase.title}: ${(await phase.probe?.(state)) ?? "done"}`);
+}
+
+export interface CompiledPhase {
+  readonly step: TrainingStep;
+  /** What a batch holds: the inputs of the phase's graph that are no parameters. */
+  readonly dataInputs: readonly Tensor[];
+}
+
+/** The phase's step over the state's parameters, which are made where the run has not met them yet. */
+export async function compilePhase(
+  phase: Phase,
+  state: TrainingState,
+  threads: number | undefined,
+): Promise<CompiledPhase> {
   const { graph, loss, parameters } = phase.build();
   const dataInputs = graph.inputs.filter((input) => !parameters.has(input.name));
   for (const [name, tensor] of parameters) {
@@ -82,15 +103,8 @@ async function trainPhase(phase: Phase, state: TrainingState, options: TrainerOp
   const all = [...parameters.values()];
   const trained = all.filter((parameter) => phase.trains(parameter.name));
   if (trained.length === 0) throw new Error(`The phase ${phase.name} trains none of its parameters.`);
-  using step = await TrainingStep.compile(graph, loss, all, trained, state, {
-    ...phase.optimizer,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-  });
-  const buffers = [new BatchBuffer(dataInputs), new BatchBuffer(dataInputs)] as const;
-  using _first = buffers[0];
-  using _second = buffers[1];
-  await runSteps(phase, state, step, buffers, options);
-  options.log?.(`${phase.title}: ${(await phase.probe?.(state)) ?? "done"}`);
+  const options = { ...phase.optimizer, ...(threads === undefined ? {} : { threads }) };
+  return { step: await TrainingStep.compile(graph, loss, all, trained, state, options), dataInputs };
 }
 
 /** While one batch runs on the runtime's threads, the next one is made here. */
@@ -107,9 +121,9 @@ async function runSteps(
   if (first < phase.steps) phase.fill(first, current.arrays);
   for (let index = first; index < phase.steps; index++) {
     const learningRate = learningRateAt(index, phase.schedule);
-    const running = step.run(current.feeds, learningRate, index + 1);
-    if (index + 1 < phase.steps) phase.fill(index + 1, next.arrays);
-    const { loss, gradientNorm } = await running;
+    const { loss, gradientNorm } = await meanwhile(step.run(current.feeds, learningRate, index + 1), () => {
+      if (index + 1 < phase.steps) phase.fill(index + 1, next.arrays);
+    });
     requireFinite(loss, gradientNorm, `step ${index} of ${phase.name}`);
     [current, next] = [next, current];
     const done = index + 1;
@@ -131,31 +145,21 @@ async function runSteps(
   }
 }
 
+/** What `running` gives, after `work` was done beside it. Also when `work` fails nothing is left running. */
+async function meanwhile<T>(running: Promise<T>, work: () => void): Promise<T> {
+  let result: T;
+  try {
+    work();
+  } finally {
+    result = await running;
+  }
+  return result;
+}
+
 /** With such a gradient the parameters are lost already: what is saved must be from before. */
 function requireFinite(loss: number, gradientNorm: number, where: string): void {
   if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
   throw new Error(
     `The loss is ${loss} and the gradient's norm ${gradientNorm} at ${where}. The last saved state is whole: start again from it, with a lower learning rate if this comes back.`,
   );
-}
-
-/** The arrays of one batch and the runtime's values over them. */
-class BatchBuffer implements Disposable {
-  readonly arrays: Batch;
-  readonly feeds: Feeds;
-
-  constructor(inputs: readonly Tensor[]) {
-    const entries = inputs.map((input) => {
-      const shape = staticShape(input);
-      const size = shape.reduce((a, b) => a * b, 1);
-      const array = input.dtype === "int64" ? new BigInt64Array(size) : new Float32Array(size);
-      return { name: input.name, array, value: Value.wrap(input.dtype, array, shape) };
-    });
-    this.arrays = Object.fromEntries(entries.map(({ name, array }) => [name, array]));
-    this.feeds = Object.fromEntries(entries.map(({ name, value }) => [name, value]));
-  }
-
-  [Symbol.dispose](): void {
-    for (const value of Object.values(this.feeds)) value[Symbol.dispose]();
-  }
 }

@@ -2,6 +2,7 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
+import { elementCount, sameShape } from "@llava/onnx";
 import { LlavaError } from "@llava/protocol";
 
 export interface Parameter {
@@ -49,7 +50,7 @@ export class TrainingState {
    */
   async save(folder: string): Promise<void> {
     const old = await readMeta(folder);
-    const weights = old?.weights === "weights-a" ? "weights-b" : "weights-a";
+    const weights = old?.weights === WEIGHTS[0] ? WEIGHTS[1] : WEIGHTS[0];
     const target = path.join(folder, weights);
     // Nothing names it: the state before the last, or what an interrupted save left.
     await rm(target, { recursive: true, force: true });
@@ -62,6 +63,13 @@ export class TrainingState {
     }));
     await writeSafetensors(path.join(target, "model.safetensors"), tensors);
     await writeMeta(folder, { weights, position: this.position ?? null, finished: [...this.finished] });
+  }
+
+  /** Deletes what `save` wrote into the folder, and nothing else. */
+  static async remove(folder: string): Promise<void> {
+    // The small file first: without it the weights belong to nobody.
+    for (const name of [META_FILE, NEW_META_FILE, ...WEIGHTS])
+      await rm(path.join(folder, name), { recursive: true, force: true });
   }
 
   /** Begins `phase` unless the run is already in it. The optimizer starts anew with every phase. */
@@ -77,7 +85,7 @@ export class TrainingState {
   }
 
   moment(name: string, shape: readonly number[]): Parameter {
-    return ensure(this.moments, name, shape, () => new Float32Array(shape.reduce((a, b) => a * b, 1)));
+    return ensure(this.moments, name, shape, () => new Float32Array(elementCount(shape)));
   }
 }
 
@@ -89,7 +97,7 @@ function ensure(
 ): Parameter {
   const known = map.get(name);
   if (known) {
-    if (known.shape.join() === shape.join()) return known;
+    if (sameShape(known.shape, shape)) return known;
     throw new LlavaError(
       "invalid_checkpoint",
       `${name} is [${known.shape.join()}] in the saved state, but the recipe wants [${shape.join()}]; start with --fresh.`,
@@ -101,17 +109,30 @@ function ensure(
 }
 
 const META_FILE = "state.json";
+const NEW_META_FILE = `${META_FILE}.new`;
+/** Folders that take turns: one holds the last save, the other is free for the next. */
+const WEIGHTS = ["weights-a", "weights-b"] as const;
 
 interface Meta {
-  readonly weights: "weights-a" | "weights-b";
+  readonly weights: (typeof WEIGHTS)[number];
   readonly position: Position | null;
   readonly finished: readonly string[];
 }
 
-/** What the folder's small file says, or undefined when it says nothing that we wrote. */
+/**
+ * What the folder's small file says, or undefined when there is none or it says nothing that we wrote. One that is there
+ * and cannot be read is an error: a save that went on would delete the weights that it names.
+ */
 async function readMeta(folder: string): Promise<Meta | undefined> {
+  let text: string;
   try {
-    return parseMeta(JSON.parse(await readFile(path.join(folder, META_FILE), "utf8")));
+    text = await readFile(path.join(folder, META_FILE), "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    return parseMeta(JSON.parse(text));
   } catch {
     return undefined;
   }
@@ -119,7 +140,7 @@ async function readMeta(folder: string): Promise<Meta | undefined> {
 
 /** On the disk before it gets its name: a power cut must not leave an empty file. */
 async function writeMeta(folder: string, meta: Meta): Promise<void> {
-  const temporary = path.join(folder, `${META_FILE}.new`);
+  const temporary = path.join(folder, NEW_META_FILE);
   {
     await using file = await open(temporary, "w");
     await file.writeFile(JSON.stringify(meta));
@@ -131,9 +152,10 @@ async function writeMeta(folder: string, meta: Meta): Promise<void> {
 function parseMeta(value: unknown): Meta | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if (!("weights" in value && "position" in value && "finished" in value)) return undefined;
-  const { weights, position, finished } = value;
+  const { position, finished } = value;
+  const weights = WEIGHTS.find((name) => name === value.weights);
   const isWhole =
-    (weights === "weights-a" || weights === "weights-b") &&
+    weights !== undefined &&
     (position === null || isPosition(position)) &&
     Array.isArray(finished) &&
     finished.every((phase) => typeof phase === "string");

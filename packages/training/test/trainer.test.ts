@@ -1,63 +1,11 @@
-/** The training loop on a phase that takes milliseconds: stopping and going on, freezing, saving, failing. */
-import { copyFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+/** The training loop on a phase that takes milliseconds: stopping and going on, freezing, aborting, failing. */
+import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Phase, train, type TrainerOptions } from "../src/trainer.ts";
+import { describe, expect, it } from "vitest";
+import { train } from "../src/trainer.ts";
 import { TrainingState } from "../src/training-state.ts";
 import { tinyPhase } from "./tiny-phase.ts";
-
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "llava-training-"));
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
-});
-
-const silent = { isTTY: false, write: () => true };
-const options = (change: Partial<TrainerOptions> = {}): TrainerOptions => ({
-  folder,
-  threads: 1,
-  saveEvery: 4,
-  probeEvery: 1000,
-  progress: silent,
-  ...change,
-});
-const recipe = (): Phase[] => [
-  tinyPhase("one", 7),
-  tinyPhase("two", 9, {
-    trains: (name) => name.startsWith("first."),
-    schedule: { peak: 0.05, warmup: 0.1, floor: 0, steps: 12 },
-  }),
-];
-
-/** Everything that a state is, bit by bit. */
-function bits(state: TrainingState): object {
-  const arrays = Object.fromEntries(
-    [...state.parameters, ...state.moments].map(([name, { shape, data }]) => [
-      name,
-      { shape, bits: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex") },
-    ]),
-  );
-  return { arrays, position: state.position, finished: [...state.finished] };
-}
-
-/** Trains until `step` steps of all phases together are done, then aborts. */
-async function trainUntil(
-  step: number,
-  state: TrainingState,
-  change: Partial<TrainerOptions> = {},
-): Promise<number> {
-  const stop = new AbortController();
-  let done = 0;
-  const onStep = (): void => {
-    done += 1;
-    if (done === step) stop.abort();
-  };
-  await train(recipe(), state, options({ signal: stop.signal, onStep, ...change }));
-  return done;
-}
+import { bits, folder, options, recipe, trainUntil } from "./tiny-run.ts";
 
 describe("stopping and going on", () => {
   // Within a phase, at a save, at a phase's last step, in the second phase, at the very end.
@@ -104,6 +52,36 @@ describe("stopping and going on", () => {
     const before = bits(state);
     expect(await trainUntil(1, state)).toBe(0);
     expect(bits(state)).toEqual(before);
+  });
+});
+
+describe("an abort", () => {
+  it("while a finished phase is judged loses none of its steps", async () => {
+    const stop = new AbortController();
+    const probe = async (): Promise<string> => {
+      stop.abort();
+      return await Promise.resolve("judged");
+    };
+    const state = new TrainingState();
+    const phases = [tinyPhase("one", 7, { probe }), tinyPhase("two", 3)];
+    await train(phases, state, options({ signal: stop.signal, log: () => {} }));
+    expect([...state.finished]).toEqual(["one"]);
+    expect(bits(await TrainingState.load(folder))).toEqual(bits(state));
+  });
+
+  it("does not wait for the phase to be judged", async () => {
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const phase = tinyPhase("one", 7, { probe: async () => await Promise.resolve("judged") });
+    const onStep = ({ step }: { readonly step: number }): void => {
+      if (step === 3) stop.abort();
+    };
+    await train(
+      [phase],
+      new TrainingState(),
+      options({ signal: stop.signal, onStep, log: (l) => lines.push(l) }),
+    );
+    expect(lines).toEqual([]);
   });
 });
 
@@ -155,6 +133,24 @@ describe("a phase", () => {
     ]);
   });
 
+  it("whose data fails ends the run after the step that is under way", async () => {
+    const sound = tinyPhase("one", 7);
+    const broken = tinyPhase("one", 7, {
+      fill: (step, batch) => {
+        if (step === 3) throw new Error("the data is gone");
+        sound.fill(step, batch);
+      },
+    });
+    const parameters = ({ parameters: all }: TrainingState): unknown =>
+      [...all].map(([name, { data }]) => [name, data.slice()]);
+    const state = new TrainingState();
+    await expect(train([broken], state, options())).rejects.toThrow("the data is gone");
+    const atOnce = parameters(state);
+    const stopped = new TrainingState();
+    await trainUntil(3, stopped);
+    expect(atOnce).toEqual(parameters(stopped));
+  });
+
   it("whose loss is no number ends the run, and what was saved stays good", async () => {
     const sound = tinyPhase("one", 7);
     const broken = tinyPhase("one", 7, {
@@ -184,86 +180,5 @@ describe("a phase", () => {
     const saved = await TrainingState.load(folder);
     expect(saved.position).toEqual({ phase: "one", step: 3 });
     for (const { data } of saved.parameters.values()) expect(data.every(Number.isFinite)).toBe(true);
-  });
-});
-
-describe("a save", () => {
-  const file = (name: string): string => path.join(folder, name);
-  const weights = (of: string): string => path.join(folder, of, "model.safetensors");
-
-  it("comes back as it was, also without a position or a parameter", async () => {
-    const empty = new TrainingState();
-    await empty.save(folder);
-    expect(bits(await TrainingState.load(folder))).toEqual(bits(empty));
-    await trainUntil(3, empty);
-    expect(bits(await TrainingState.load(folder))).toEqual(bits(empty));
-  });
-
-  it("that is interrupted at any point leaves the state before it", async () => {
-    const state = new TrainingState();
-    await trainUntil(4, state);
-    const before = bits(state);
-    await copyFile(file("state.json"), file("copy.json"));
-    const named = JSON.parse(await readFile(file("state.json"), "utf8")) as { weights: string };
-    const other = named.weights === "weights-a" ? "weights-b" : "weights-a";
-    await trainUntil(2, state);
-    // The new weights are there, but not yet the file that names them.
-    await copyFile(file("copy.json"), file("state.json"));
-    expect(bits(await TrainingState.load(folder))).toEqual(before);
-    // The new weights are half there, under their own or a temporary name.
-    await copyFile(weights(other), path.join(folder, other, "model.safetensors.0a1b.tmp"));
-    await truncate(weights(other), 100);
-    expect(bits(await TrainingState.load(folder))).toEqual(before);
-    await rm(path.join(folder, other), { recursive: true });
-    expect(bits(await TrainingState.load(folder))).toEqual(before);
-    // The small file is half there.
-    await writeFile(file("state.json.new"), '{"weights":"wei');
-    expect(bits(await TrainingState.load(folder))).toEqual(before);
-  });
-
-  it("clears away what an interrupted one left", async () => {
-    const state = new TrainingState();
-    for (let i = 0; i < 3; i++) await state.save(folder);
-    for (const of of ["weights-a", "weights-b"])
-      await writeFile(path.join(folder, of, "model.safetensors.0a1b.tmp"), "half");
-    await state.save(folder);
-    await state.save(folder);
-    expect((await readdir(folder)).sort()).toEqual(["state.json", "weights-a", "weights-b"]);
-    for (const of of ["weights-a", "weights-b"])
-      expect(await readdir(path.join(folder, of))).toEqual(["model.safetensors"]);
-  });
-
-  it("of a run that began anew in a used folder does not write over the old weights first", async () => {
-    await trainUntil(2, new TrainingState());
-    await copyFile(file("state.json"), file("copy.json"));
-    const old = bits(await TrainingState.load(folder));
-    await new TrainingState().save(folder);
-    await copyFile(file("copy.json"), file("state.json"));
-    expect(bits(await TrainingState.load(folder))).toEqual(old);
-  });
-
-  it.each([
-    "",
-    "{}",
-    "null",
-    '{"weights":"../../etc","position":null,"finished":[]}',
-    '{"weights":"weights-a","position":{"phase":"one","step":-1},"finished":[]}',
-  ])("that is none is refused in a sentence: %s", async (content) => {
-    await trainUntil(1, new TrainingState());
-    await writeFile(file("state.json"), content);
-    await expect(TrainingState.load(folder)).rejects.toMatchObject({
-      code: "invalid_checkpoint",
-      message: /--fresh\.$/,
-    });
-  });
-
-  it("of another recipe is refused by name", async () => {
-    const state = new TrainingState();
-    state.parameter("first.weight", [5, 5], () => new Float32Array(25));
-    const error = {
-      code: "invalid_checkpoint",
-      message: expect.stringMatching(/first\.weight is \[5,5\] .* wants \[12,6\]; .*--fresh/),
-    };
-    await expect(train(recipe(), state, options())).rejects.toMatchObject(error);
   });
 });

@@ -10,7 +10,7 @@ import { DEMO_MODEL } from "./demo-model.ts";
 import { PATCHES } from "./labels.ts";
 import { patchLoss, writePictures } from "./patch-objective.ts";
 import { Probe } from "./probe.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { SCENE_SIZE, type Scene, sceneOf } from "./scene.ts";
 import type { Split } from "./vocabulary.ts";
 
@@ -26,6 +26,10 @@ export interface AnswerPhaseOptions {
   readonly seed: number;
   /** Number of the first training scene, so that a later phase sees new ones. */
   readonly firstScene: number;
+  /** Share of objects in training scenes whose color has no name. */
+  readonly namelessShare?: number;
+  /** Which losses leave out what would make a held-out pair: that of the answers, or the tower's own too. */
+  readonly sparesHeldOut?: "answers" | "answers and patches";
   /** Positions of a row. */
   readonly positions: number;
   /** Supervised tokens that a batch has room for, per sample. */
@@ -101,10 +105,15 @@ function build(options: AnswerPhaseOptions): Objective {
   const { graph, ops, logits, features } = forward(options);
   const pool = options.samples * options.supervisedPerSample;
   const labels = graph.input("labels", "int64", [pool]);
-  const answers = crossEntropy(graph, logits, labels, graph.input("weights", "float32", [pool]));
+  const spared = options.sparesHeldOut
+    ? add(graph, logits, graph.input("spared", "float32", [pool, DEMO_MODEL.text.vocabSize]))
+    : logits;
+  const answers = crossEntropy(graph, spared, labels, graph.input("weights", "float32", [pool]));
   if (!features || options.patchLossWeight === 0) return { graph, loss: answers, parameters: ops.parameters };
-  const patches = scale(graph, patchLoss(graph, ops, features, options.samples), options.patchLossWeight);
-  return { graph, loss: add(graph, answers, patches), parameters: ops.parameters };
+  const sparesHeldOut = options.sparesHeldOut === "answers and patches";
+  const patches = patchLoss(graph, ops, features, { pictures: options.samples, sparesHeldOut });
+  const loss = add(graph, answers, scale(graph, patches, options.patchLossWeight));
+  return { graph, loss, parameters: ops.parameters };
 }
 
 function fill(
@@ -116,7 +125,8 @@ function fill(
   const { samples: count, seed, name, positions } = options;
   const encoder = options.encoder();
   const indices = Array.from({ length: count }, (_, i) => options.firstScene + step * count + i);
-  const scenes = indices.map((index) => sceneOf(split, index));
+  const namelessShare = split === "train" ? options.namelessShare : 0;
+  const scenes = indices.map((index) => sceneOf(split, index, namelessShare));
   const samples = scenes.map((scene, i) =>
     options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split),
   );

@@ -3,8 +3,9 @@ import type { BytePairEncoder } from "../bpe.ts";
 import type { Batch } from "../trainer.ts";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
 import { PATCHES } from "./labels.ts";
+import { SPARED } from "./patch-objective.ts";
 import { questionFor } from "./questions.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import type { Scene } from "./scene.ts";
 import { symbolicDialogue } from "./symbolic.ts";
 import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
@@ -52,7 +53,7 @@ export function captionTurns(scene: Scene, random: Random): Turn[] {
   const kind = scene.objects.length === 0 ? "nothing" : "describe";
   const question = questionFor(scene, kind, random);
   return question
-    ? [{ kind, question: question.text, short: question.short, answer: question.sentence }]
+    ? [{ kind, question: question.text, short: question.short, answer: question.sentence, spared: [] }]
     : [];
 }
 
@@ -60,13 +61,13 @@ export function questionTurns(
   scene: Scene,
   random: Random,
   split: Split,
-  emphasis: NonNullable<DialogueOptions["emphasis"]> = {},
+  options: DialogueOptions = {},
 ): Turn[] {
-  return dialogue(scene, random, { split, maxTurns: 14, emphasis });
+  return dialogue(scene, random, { maxTurns: 14, ...options, split });
 }
 
-export function toldTurns(scene: Scene, random: Random): Turn[] {
-  return symbolicDialogue(scene, random, { maxTurns: 14 });
+export function toldTurns(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
+  return symbolicDialogue(scene, random, { maxTurns: 14, ...options });
 }
 
 /** The place of one supervised label: which sample, and which of its labels. */
@@ -117,7 +118,21 @@ function poolSupervised(samples: readonly Sample[], positions: number, batch: Ba
     labels[i] = BigInt(encoded?.labels[label] ?? 0);
     weights[i] = 1 / pooled.length;
   });
+  writeSpared(samples, pooled, batch);
   return pooled;
+}
+
+/** Where the batch asks for it, spared [pool, vocabulary]: SPARED at the words that a label must not be learned against. */
+function writeSpared(samples: readonly Sample[], pooled: readonly Supervised[], batch: Batch): void {
+  const spared = batch["spared"];
+  const labels = longs(batch, "labels");
+  if (!(spared instanceof Float32Array)) return;
+  const vocabulary = spared.length / labels.length;
+  spared.fill(0);
+  pooled.forEach(({ sample, label }, i) => {
+    const answer = samples[sample]?.encoded.answers.find(({ from, to }) => from <= label && label < to);
+    for (const id of answer?.spared ?? []) if (BigInt(id) !== labels[i]) spared[i * vocabulary + id] = SPARED;
+  });
 }
 
 function longs(batch: Batch, name: string): BigInt64Array {

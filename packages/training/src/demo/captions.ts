@@ -1,7 +1,7 @@
 // A scene in words, as an answer; the order is that of reading, so that there is one right sentence.
 import { cellOf, placeOf } from "./scene.ts";
 import type { Scene, SceneObject } from "./scene.ts";
-import { atPlace, listed, nounOf, withArticle } from "./words.ts";
+import { atPlace, colored, listed, nounOf, withArticle } from "./words.ts";
 
 /** "There is a large red circle at the top left and the letter K in blue in the center." */
 export function caption(scene: Scene): string {
@@ -20,13 +20,11 @@ function inReadingOrder(scene: Scene): SceneObject[] {
 
 /** "a small striped red circle", "the letter K in blue" */
 export function fullName(object: SceneObject): string {
-  if (object.kind === "character") return `the ${nounOf(object)} in ${object.color}`;
-  const texture = object.texture === "striped" ? "striped " : "";
-  return `a ${object.size} ${texture}${object.color} ${object.shape}`;
+  if (object.kind === "character") return `the ${nounOf(object)}${object.color ? ` in ${object.color}` : ""}`;
+  const looks = object.texture === "striped" ? `${object.size} striped` : object.size;
+  return `a ${looks} ${colored(object, object.shape)}`;
 }
 
 function shortName(object: SceneObject): string {
-  return object.kind === "character"
-    ? `the ${nounOf(object)}`
-    : withArticle(`${object.color} ${object.shape}`);
+  return object.kind === "character" ? `the ${nounOf(object)}` : withArticle(colored(object, object.shape));
 }

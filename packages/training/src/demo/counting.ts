@@ -1,11 +1,12 @@
-// Questions about how many: existence, counts and their comparison, with answers kept in balance.
+// Questions about how many: counts and their comparison, with answers kept in balance.
+import { askExistence } from "./existence.ts";
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import type { Scene, SceneObject } from "./scene.ts";
-import { COLORS, SHAPES, isHeldOut } from "./vocabulary.ts";
-import type { Color, Shape } from "./vocabulary.ts";
-import { characterClass, numberWord, plural, withArticle } from "./words.ts";
+import { COLORS, SHAPES } from "./vocabulary.ts";
+import type { Shape } from "./vocabulary.ts";
+import { numberWord, plural } from "./words.ts";
 
 type NumberKind = "exist" | "count_all" | "count_color" | "count_shape" | "compare";
 
@@ -94,60 +95,6 @@ function countQuestion(
 function countSentence(count: number, noun: string): string {
   if (count === 0) return `There are no ${plural(noun)}.`;
   return count === 1 ? `There is one ${noun}.` : `There are ${numberWord(count)} ${plural(noun)}.`;
-}
-
-function askExistence(scene: Scene, random: Random, options: QuestionOptions): Question | null {
-  const isThere = random.chance(0.5);
-  const noun = isThere ? presentThing(scene, random) : absentThing(scene, random, options);
-  if (noun === null) return null;
-  const thing = withArticle(noun);
-  return {
-    kind: "exist",
-    key: `exist ${noun}`,
-    text: worded("exist", random, options, thing),
-    short: isThere ? "yes" : "no",
-    sentence: isThere ? `Yes, there is ${thing}.` : `No, there is no ${noun}.`,
-    topic: thing,
-    about: scene.objects.filter((object) => namesOf(object).includes(noun)),
-  };
-}
-
-/** The names under which existence is asked: color and kind, kind, color. */
-function namesOf(object: SceneObject): [both: string, kind: string, color: string] {
-  const kind = object.kind === "shape" ? object.shape : characterClass(object);
-  return [`${object.color} ${kind}`, kind, `${object.color} object`];
-}
-
-/** How often existence is asked by color and kind, by kind alone, by color alone. */
-const NAME_WEIGHTS = [0.7, 0.18, 0.12] as const;
-
-function presentThing(scene: Scene, random: Random): string | null {
-  if (scene.objects.length === 0) return null;
-  return namesOf(random.pick(scene.objects))[random.weighted(NAME_WEIGHTS)] ?? null;
-}
-
-/** Something that is not there, most often one whose color or shape, or each on different objects, is. */
-function absentThing(scene: Scene, random: Random, options: QuestionOptions): string | null {
-  const present = new Set(scene.objects.flatMap(namesOf));
-  const level = random.weighted(NAME_WEIGHTS);
-  for (let tries = 0; tries < 12; tries++) {
-    const { color, kind } = likelyPair(scene, random);
-    const noun = [`${color} ${kind}`, kind, `${color} object`][level] ?? kind;
-    const isSecret = level === 0 && kind !== "letter" && kind !== "digit" && isHeldOut(color, kind);
-    if (!present.has(noun) && (!isSecret || options.split === "held-out")) return noun;
-  }
-  return null;
-}
-
-function likelyPair(scene: Scene, random: Random): { color: Color; kind: Shape | "letter" | "digit" } {
-  const choice = scene.objects.length === 0 ? 3 : random.weighted([0.5, 0.22, 0.22, 0.06]);
-  const hasColor = choice === 0 || choice === 1;
-  const hasKind = choice === 0 || choice === 2;
-  const anyKind = random.chance(0.1) ? random.pick(["letter", "digit"] as const) : random.pick(SHAPES);
-  const color = hasColor ? random.pick(scene.objects).color : random.pick(COLORS);
-  if (!hasKind) return { color, kind: anyKind };
-  const model = random.pick(scene.objects);
-  return { color, kind: model.kind === "shape" ? model.shape : characterClass(model) };
 }
 
 function askComparison(scene: Scene, random: Random, options: QuestionOptions): Question | null {

@@ -4,7 +4,7 @@ import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { mentionsHeldOut } from "./evaluation.ts";
 import { IDENTITY, KINDS, SHORT_ANSWER_SUFFIX, WORDINGS } from "./phrases.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { sceneOf } from "./scene.ts";
 import { symbolicDialogue } from "./symbolic.ts";
 
@@ -22,6 +22,32 @@ test("held-out pairs are never mentioned in a long training stream", () => {
     const text = turns.map(({ question, answer }) => `${question} ${answer}`).join(" ");
     if (mentionsHeldOut(text.toLowerCase())) expect.fail(text);
   }
+});
+
+test("held-out pairs are not mentioned in detailed questions either", () => {
+  for (let i = 0; i < 3_000; i++) {
+    const options = { detailShare: 1, emphasis: { exist: 30 } };
+    const turns = dialogue(sceneOf("train", i, 0.3), Random.of(i, "stream"), options);
+    const text = turns.map(({ question, answer }) => `${question} ${answer}`).join(" ");
+    if (mentionsHeldOut(text.toLowerCase())) expect.fail(text);
+  }
+});
+
+test("an answer spares what would make a held-out pair of what it is about", () => {
+  const turns = Array.from({ length: 3_000 }, (_, i) => dialogue(sceneOf("train", i), Random.of(i))).flat();
+  const spares = (kind: string, short: string): string[] => [
+    ...new Set(turns.filter((t) => t.kind === kind && t.short === short).flatMap(({ spared }) => spared)),
+  ];
+  expect(spares("color", "yellow")).not.toContain("yellow");
+  expect(spares("color", "red").toSorted()).toEqual(["blue", "green", "orange", "purple", "yellow"]);
+  expect(spares("shape", "circle").toSorted()).toEqual(["cross", "diamond", "square", "star", "triangle"]);
+  const about = turns.filter(
+    ({ kind, question }) => kind === "shape" && question.includes("the purple object"),
+  );
+  expect(about.length).toBeGreaterThan(10);
+  for (const { spared, short } of about) expect([spared, short === "circle"]).toEqual([["circle"], false]);
+  for (const { kind, spared } of turns)
+    if (!["color", "shape", "describe"].includes(kind)) expect(spared).toEqual([]);
 });
 
 test("wordings that are held back never come up", () => {

@@ -4,8 +4,9 @@ import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
 import { aboutObject, questionFor } from "./questions.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import type { Scene, SceneObject } from "./scene.ts";
+import { COLORS, SHAPES, isHeldOut } from "./vocabulary.ts";
 
 export interface Turn {
   readonly kind: Kind;
@@ -15,6 +16,8 @@ export interface Turn {
   readonly short: string;
   /** What the assistant says in this dialogue: `short` or a full sentence. */
   readonly answer: string;
+  /** Words that would be right of held-out pairs: that they never are must not be learned from their absence. */
+  readonly spared: readonly string[];
 }
 
 export type Style = "short" | "sentence";
@@ -161,7 +164,19 @@ function turnOf(question: Question, style: Style, isFirst: boolean, random: Rand
     question: isFirst && style === "short" ? text + SHORT_ANSWER_SUFFIX : text,
     short: question.short,
     answer: style === "short" ? question.short : question.sentence,
+    spared: sparedWords(question),
   };
+}
+
+/** What the objects' colors and shapes would be called if each were one half of a held-out pair. */
+function sparedWords({ kind, about }: Question): string[] {
+  const shapes = about.filter((object) => object.kind === "shape");
+  const asksShape = kind === "shape" || kind === "describe";
+  const asksColor = kind === "color" || kind === "describe";
+  return [
+    ...(asksShape ? SHAPES.filter((shape) => shapes.some(({ color }) => isHeldOut(color, shape))) : []),
+    ...(asksColor ? COLORS.filter((color) => shapes.some(({ shape }) => isHeldOut(color, shape))) : []),
+  ];
 }
 
 function hasty(text: string): string {

@@ -3,7 +3,7 @@ import { KINDS, SHORT_ANSWER_SUFFIX } from "./phrases.ts";
 import type { Kind, Wordings } from "./phrases.ts";
 import type { Question } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { sceneOf } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { COLORS, SHAPES, isHeldOut } from "./vocabulary.ts";
@@ -23,6 +23,7 @@ const EVERY_KIND: readonly Kind[] = KINDS;
 export const EVALUATION_KINDS: Readonly<Record<Split, readonly Kind[]>> = {
   train: EVERY_KIND,
   test: EVERY_KIND,
+  told: EVERY_KIND,
   "held-out": EVERY_KIND.filter((kind) => !["count_all", "read", "identity", "nothing"].includes(kind)),
 };
 

@@ -9,7 +9,7 @@ export const PATCH_SIZE = 12;
 export const GRID_SIZE = SCENE_SIZE / PATCH_SIZE;
 export const PATCHES = GRID_SIZE * GRID_SIZE;
 
-/** What is asked of every patch; class 0 is always "background" (or "no" for center). */
+/** What is asked of every patch; class 0 is always "background" ("no" for center, "no name" for color). */
 export const PATCH_HEADS = [
   { name: "color", classes: 1 + COLORS.length },
   { name: "kind", classes: 1 + SHAPES.length + CHARACTERS.length },
@@ -47,7 +47,7 @@ export function patchLabels(scene: Scene, coverages: readonly Coverage[] = raste
   owners.forEach((owner, patch) => {
     const object = scene.objects[owner];
     if (!object) return;
-    labels.color[patch] = 1 + COLORS.indexOf(object.color);
+    labels.color[patch] = object.color ? 1 + COLORS.indexOf(object.color) : 0;
     labels.kind[patch] = kindOf(object);
     labels.size[patch] = 1 + SIZES.indexOf(object.size);
     labels.texture[patch] = 1 + TEXTURES.indexOf(object.kind === "shape" ? object.texture : "solid");

@@ -1,5 +1,6 @@
-// The recipe of the demo model, a miniature of LLaVA's: tower, language, alignment, instruction tuning, practice.
+// The recipe of the demo model, a miniature of LLaVA's: tower, language, alignment, instruction tuning, and practice.
 import type { BytePairEncoder } from "../bpe.ts";
+import type { Random } from "../random.ts";
 import type { Phase } from "../trainer.ts";
 import { answerPhase, type AnswerPhaseOptions } from "./answer-phase.ts";
 import {
@@ -10,6 +11,9 @@ import {
   textSample,
   toldTurns,
 } from "./answer-samples.ts";
+import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
+import { KINDS } from "./phrases.ts";
+import { type Scene, sceneOf } from "./scene.ts";
 import { trainTokenizer } from "./tokenizer.ts";
 import { towerPhase } from "./tower-phase.ts";
 
@@ -17,7 +21,8 @@ const SEED = 1;
 const BATCH = 32;
 /** Positions of a row without a picture. */
 const TEXT_ROW = 176;
-/** Share of instruction dialogues about a scene that is told instead of shown, as LLaVA mixes in text-only chats. */
+
+/** Share of instruction dialogues about a scene that is told instead of shown. */
 const TOLD_SHARE = 0.06;
 
 /** What is still weak after instruction tuning is asked more often in the end, what is strong less. */
@@ -31,6 +36,35 @@ const HARD = {
   where: 0.6,
   read: 0.6,
   relation_y: 0.6,
+};
+
+/** Questions whose answers must not lean on which colors went with which shapes. */
+const ABOUT_SHAPES = {
+  shape: 3,
+  count_shape: 3,
+  count_color: 2,
+  exist: 1.5,
+  compare: 2,
+  describe: 2,
+  size: 1.2,
+  relation_x: 1.3,
+  relation_y: 0.4,
+  read: 0.5,
+  where: 0.5,
+};
+
+/** The same, and conjunctions above all. */
+const COMPOSED = { ...ABOUT_SHAPES, exist: 5, count_color: 3, shape: 4, color: 1.5 };
+
+/** In the end also what the phases before have let slip. */
+const REFINED = {
+  ...COMPOSED,
+  read: 0.9,
+  relation_x: 1.6,
+  relation_y: 0.5,
+  where: 0.6,
+  describe: 3,
+  count_shape: 3.5,
 };
 
 let shared: BytePairEncoder | undefined;
@@ -90,10 +124,7 @@ const INSTRUCTION: AnswerPhaseOptions = {
   steps: 1734,
   scheduleSteps: 3000,
   peakLearningRate: 1e-3,
-  sample: (encoder, scene, random, split) =>
-    random.chance(TOLD_SHARE)
-      ? textSample(encoder, toldTurns(scene, random), PICTURE_ROW)
-      : pictureSample(encoder, questionTurns(scene, random, split)),
+  sample: dialogues({}, TOLD_SHARE),
 };
 
 const PRACTICE: AnswerPhaseOptions = {
@@ -103,11 +134,102 @@ const PRACTICE: AnswerPhaseOptions = {
   steps: 1120,
   peakLearningRate: 6e-4,
   firstScene: 200_000,
-  sample: (encoder, scene, random, split) =>
-    pictureSample(encoder, questionTurns(scene, random, split, HARD)),
+  sample: dialogues({ emphasis: HARD }),
+};
+
+/** Objects without a nameable color: what is a circle in grey and in lime is one in colors it was never seen in. */
+const OTHER_COLORS: AnswerPhaseOptions = {
+  ...PICTURES,
+  name: "other_colors",
+  title: "Other colors",
+  steps: 500,
+  peakLearningRate: 6e-4,
+  firstScene: 300_000,
+  namelessShare: 0.4,
+  patchLossWeight: 0.4,
+  sample: dialogues({ emphasis: ABOUT_SHAPES }, TOLD_SHARE),
+};
+
+/** Conjunctions of looks, and a loss that does not teach that a pair which was never drawn cannot be. */
+const COMPOSITION: AnswerPhaseOptions = {
+  ...OTHER_COLORS,
+  name: "composition",
+  title: "Composition",
+  steps: 600,
+  scheduleSteps: 1000,
+  peakLearningRate: 7e-4,
+  firstScene: 400_000,
+  namelessShare: 0.3,
+  sparesHeldOut: "answers",
+  sample: dialogues({ emphasis: COMPOSED, detailShare: 0.6 }, 0.2, anyToldTurns),
+};
+
+/** Everything once more, with what is weak asked most, while the learning rate falls to nothing. */
+const REFINEMENT: AnswerPhaseOptions = {
+  ...COMPOSITION,
+  name: "refinement",
+  title: "Refinement",
+  steps: 750,
+  scheduleSteps: 750,
+  peakLearningRate: 6e-4,
+  firstScene: 500_000,
+  patchLossWeight: 0.6,
+  sparesHeldOut: "answers and patches",
+  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.12, anyToldTurns),
+};
+
+/** Who it is, also when there is neither a picture nor a told scene. */
+const MANNERS: AnswerPhaseOptions = {
+  ...REFINEMENT,
+  name: "manners",
+  title: "Manners",
+  steps: 120,
+  scheduleSteps: 120,
+  peakLearningRate: 2e-4,
+  firstScene: 600_000,
+  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.2, selfTurns),
 };
 
 export function demoPhases(): Phase[] {
   const tower = towerPhase({ steps: 4200, pictures: BATCH, peakLearningRate: 1e-3, seed: SEED });
-  return [tower, ...[LANGUAGE, ALIGNMENT, INSTRUCTION, PRACTICE].map(answerPhase)];
+  const answers = [
+    LANGUAGE,
+    ALIGNMENT,
+    INSTRUCTION,
+    PRACTICE,
+    OTHER_COLORS,
+    COMPOSITION,
+    REFINEMENT,
+    MANNERS,
+  ];
+  return [tower, ...answers.map(answerPhase)];
+}
+
+/** Dialogues about pictures, and a share of them about scenes that are told instead, as LLaVA mixes in text-only chats. */
+function dialogues(
+  options: DialogueOptions,
+  toldShare = 0,
+  told: (scene: Scene, random: Random) => Turn[] = toldTurns,
+): AnswerPhaseOptions["sample"] {
+  return (encoder, scene, random, split) =>
+    toldShare > 0 && random.chance(toldShare)
+      ? textSample(encoder, told(scene, random), PICTURE_ROW)
+      : pictureSample(encoder, questionTurns(scene, random, split, options));
+}
+
+/** About scenes with any pairs: words alone say that a circle may be purple. */
+function anyToldTurns(_: Scene, random: Random): Turn[] {
+  const emphasis = { exist: 4, shape: 2, color: 2, describe: 2 };
+  return toldTurns(sceneOf("told", random.int(2 ** 30)), random, {
+    split: "told",
+    emphasis,
+    detailShare: 0.3,
+  });
+}
+
+/** Questions about itself and nothing else; half of the time about a told scene instead. */
+function selfTurns(scene: Scene, random: Random): Turn[] {
+  if (random.chance(0.5)) return anyToldTurns(scene, random);
+  const others = KINDS.filter((kind) => kind !== "identity").map((kind) => [kind, 0]);
+  return dialogue(scene, random, { style: "sentence", maxTurns: 5, emphasis: Object.fromEntries(others) });
 }

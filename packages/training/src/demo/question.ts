@@ -1,7 +1,7 @@
 // What a question is and how it is put into words, apart from the builders of each kind.
 import { WORDINGS } from "./phrases.ts";
 import type { Kind, Wordings } from "./phrases.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { isClearlyPlaced } from "./scene.ts";
 import type { SceneObject } from "./scene.ts";
 import type { Split } from "./vocabulary.ts";
@@ -25,6 +25,8 @@ export interface QuestionOptions {
   /** Held-out pairs are mentioned only in the split "held-out". */
   readonly split: Split;
   readonly wording: keyof Wordings;
+  /** Share of questions of existence that name any of size, texture, color and shape together. */
+  readonly detailShare: number;
   /** Whether the object's place in the 3×3 grid may be asked. */
   readonly isPlaced: (object: SceneObject) => boolean;
   /** Whether the order of two objects along an axis may be asked. */
@@ -37,6 +39,7 @@ const RELATION_GAP = 10;
 export const DEFAULT_OPTIONS: QuestionOptions = {
   split: "train",
   wording: "trained",
+  detailShare: 0,
   isPlaced: isClearlyPlaced,
   isApart: (a, b, axis) => Math.abs(a[axis] - b[axis]) >= RELATION_GAP,
 };

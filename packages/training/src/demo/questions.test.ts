@@ -6,24 +6,37 @@ import { KINDS } from "./phrases.ts";
 import type { Kind } from "./phrases.ts";
 import type { Question } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { sceneOf } from "./scene.ts";
 import type { Scene, SceneObject } from "./scene.ts";
 import { COLORS, SHAPES } from "./vocabulary.ts";
 
 const NOUNS = ["object", "character", "letter", "digit", ...SHAPES];
 const WORDS = ["zero", "one", "two", "three", "four", "five"];
-const THING = new RegExp(`(?:(${COLORS.join("|")}) )?(${NOUNS.join("|")})(e?s)?\\b`, "g");
+const THING = new RegExp(
+  `(?:(small|large) )?(?:(solid|striped) )?(?:(${COLORS.join("|")}) )?(${NOUNS.join("|")})(?:e?s)?\\b(?: ([A-Z0-9])\\b)?`,
+  "g",
+);
 
-/** Everything of the scene that the words "red circles" can mean. */
-function meant(scene: Scene, color: string | undefined, noun: string): SceneObject[] {
+/** Everything of the scene that the words "red circles" or "small striped objects" can mean. */
+function meant(
+  scene: Scene,
+  [size, texture, color, noun = "", character]: readonly (string | undefined)[],
+): SceneObject[] {
   const isNoun = (object: SceneObject): boolean => {
     if (noun === "object") return true;
     if (object.kind === "shape") return object.shape === noun;
     const isDigit = "0123456789".includes(object.character);
     return noun === "character" || noun === (isDigit ? "digit" : "letter");
   };
-  return scene.objects.filter((object) => isNoun(object) && (color === undefined || object.color === color));
+  return scene.objects.filter(
+    (object) =>
+      isNoun(object) &&
+      (character === undefined || (object.kind === "character" && object.character === character)) &&
+      (color ?? object.color) === object.color &&
+      (size ?? object.size) === object.size &&
+      (texture === undefined || (object.kind === "shape" && object.texture === texture)),
+  );
 }
 
 function side(value: number, names: readonly string[]): string {
@@ -32,7 +45,7 @@ function side(value: number, names: readonly string[]): string {
 
 /** The answer worked out from nothing but the words of the question and the scene; throws where they are ambiguous. */
 function solve(scene: Scene, kind: Kind, text: string): string {
-  const things = [...text.matchAll(THING)].map(([, color, noun = ""]) => meant(scene, color, noun));
+  const things = [...text.matchAll(THING)].map(([, ...words]) => meant(scene, words));
   const only = (index: number): SceneObject => {
     const found = things[index] ?? [];
     if (found.length !== 1) throw new Error(`"${text}" means ${found.length} objects.`);
@@ -49,7 +62,7 @@ function solve(scene: Scene, kind: Kind, text: string): string {
     case "compare":
       return things[0]!.length > things[1]!.length ? "yes" : "no";
     case "color":
-      return only(0).color;
+      return only(0).color ?? "?";
     case "shape":
     case "size":
     case "texture": {
@@ -85,9 +98,11 @@ const SOLVED = KINDS.filter((kind) => kind !== "describe" && kind !== "identity"
 
 function* asked(kind: Kind, count: number): Generator<{ scene: Scene; question: Question }> {
   for (let i = 0; i < count; i++) {
-    const scene = sceneOf(i % 2 === 0 ? "train" : "test", i);
+    const isMixed = i % 3 === 0;
+    const scene = sceneOf(i % 2 === 0 ? "train" : "test", i, isMixed ? 0.4 : 0);
     const wording = i % 5 === 0 ? "unseen" : "trained";
-    const question = questionFor(scene, kind, Random.of(i, kind), { wording });
+    const options = { wording, detailShare: isMixed ? 0.7 : 0 } as const;
+    const question = questionFor(scene, kind, Random.of(i, kind), options);
     if (question) yield { scene, question };
   }
 }

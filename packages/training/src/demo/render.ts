@@ -1,7 +1,8 @@
 // Scenes to pixels: a small software rasterizer with 2×2 samples per pixel, at any size.
 import { GLYPH_COLUMNS, GLYPH_ROWS, glyphOutline } from "./glyphs.ts";
 import { SCENE_SIZE } from "./scene.ts";
-import type { Background, Rgb, Scene, SceneObject, ShapeObject } from "./scene.ts";
+import type { Background, Scene, SceneObject, ShapeObject } from "./scene.ts";
+import type { Rgb } from "./shades.ts";
 import type { Shape } from "./vocabulary.ts";
 
 /** The pixels an object covers: ink and stripe are 0 to 4 samples of each pixel of its box, row by row. */

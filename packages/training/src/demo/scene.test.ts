@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 
 import { cellOf, isClearlyPlaced, sceneOf } from "./scene.ts";
-import type { Scene } from "./scene.ts";
+import type { Scene, SceneObject } from "./scene.ts";
+import type { Rgb } from "./shades.ts";
 import { COLORS, PLACES, SHAPES, isHeldOut } from "./vocabulary.ts";
 import type { Split } from "./vocabulary.ts";
 
@@ -37,6 +38,40 @@ test("held-out pairs are in every held-out scene and in no other", () => {
   expect(scenes("train", 20_000).some(hasHeldOut)).toBe(false);
   expect(scenes("test", 5_000).some(hasHeldOut)).toBe(false);
   expect(scenes("held-out", 2_000).every(hasHeldOut)).toBe(true);
+});
+
+test("objects whose color has no name are of their share, and else as they were", () => {
+  const named = scenes("train", 2_000).flatMap(({ objects }) => objects);
+  const mixed = Array.from({ length: 2_000 }, (_, i) => sceneOf("train", i, 0.4)).flatMap(
+    ({ objects }) => objects,
+  );
+  expect(named.every(({ color }) => color !== null)).toBe(true);
+  expect(mixed.filter(({ color }) => color === null).length / mixed.length).toBeCloseTo(0.4, 1);
+  const places = (objects: readonly SceneObject[]): Set<string> =>
+    new Set(objects.map(({ x, y }) => `${x},${y}`));
+  expect(places(mixed)).toEqual(places(named));
+});
+
+test("no color without a name comes near a named one", () => {
+  const objects = Array.from({ length: 1_200 }, (_, i) => sceneOf("train", i, 0.5)).flatMap(
+    (scene) => scene.objects,
+  );
+  const rgbs = (isNamed: boolean): Rgb[] =>
+    objects.filter(({ color }) => (color !== null) === isNamed).map(({ rgb }) => rgb);
+  const named = rgbs(true);
+  for (const [red, green, blue] of rgbs(false)) {
+    const nearest = Math.min(...named.map(([r, g, b]) => Math.hypot(r - red, g - green, b - blue)));
+    expect(nearest, `${red} ${green} ${blue}`).toBeGreaterThan(20);
+  }
+});
+
+test("told scenes have any pairs, held-out ones among them", () => {
+  const told = scenes("told", 2_000);
+  const pairs = new Set(
+    told.flatMap(({ objects }) => objects).map((o) => (o.kind === "shape" ? `${o.color} ${o.shape}` : "")),
+  );
+  expect(pairs.size).toBe(COLORS.length * SHAPES.length + 1);
+  expect(told.every(hasHeldOut)).toBe(false);
 });
 
 test("no scene of a split is a scene of another", () => {

@@ -1,15 +1,15 @@
 // What is in a picture, as data: apart from drawing, so that questions and labels never look at pixels.
-import { Random } from "./random.ts";
-import { CHARACTERS, COLORS, PLACES, SHAPES, isHeldOut } from "./vocabulary.ts";
+import { Random } from "../random.ts";
+import { namelessShade, type Rgb, shade } from "./shades.ts";
+import { CHARACTERS, COLORS, PLACES, SHAPES, isHeldOut, mayMentionHeldOut } from "./vocabulary.ts";
 import type { Color, Place, Shape, Size, Split, Texture } from "./vocabulary.ts";
 
 /** Edge of the scene in its own units; one unit is one pixel of the picture that the model sees. */
 export const SCENE_SIZE = 96;
 
-export type Rgb = readonly [number, number, number];
-
 interface Placed {
-  readonly color: Color;
+  /** null: a color that has no name in the demo's language. */
+  readonly color: Color | null;
   readonly rgb: Rgb;
   readonly size: Size;
   /** Centre and half height, in scene units. */
@@ -51,26 +51,31 @@ export interface Scene {
 }
 
 /** First seed of each split; each range holds 2^30 scenes, so no two splits share a seed. */
-const FIRST_SEED = { train: 0, test: 2 ** 30, "held-out": 2 ** 31 } as const;
+const FIRST_SEED = { train: 0, test: 2 ** 30, "held-out": 2 ** 31, told: 3 * 2 ** 30 } as const;
 
-/** The index-th scene of a split; index in [0, 2^30). */
-export function sceneOf(split: Split, index: number): Scene {
+/**
+ * The index-th scene of a split; index in [0, 2^30).
+ * @param namelessShare share of objects, 0 to 1, whose color has no name: from them a shape is learned apart from color
+ */
+export function sceneOf(split: Split, index: number, namelessShare = 0): Scene {
   if (!Number.isInteger(index) || index < 0 || index >= 2 ** 30)
     throw new RangeError(`A scene's index must be an integer in [0, 2^30), but it is ${index}.`);
-  return sampleScene(Random.of(FIRST_SEED[split] + index, "scene"), split);
+  return sampleScene(Random.of(FIRST_SEED[split] + index, "scene"), split, namelessShare);
 }
 
 /** Share of scenes without any object. */
 const EMPTY_SHARE = 0.03;
 
 /** A random scene: nothing, or 1 to 5 objects that keep clear of each other. */
-function sampleScene(random: Random, split: Split): Scene {
+function sampleScene(random: Random, split: Split, namelessShare: number): Scene {
   if (split !== "held-out" && random.chance(EMPTY_SHARE))
     return { objects: [], background: emptyBackground(random) };
   const count = 1 + random.int(5);
   for (;;) {
     const objects = sampleObjects(random, split, count);
-    if (objects) return { objects: random.shuffle(objects), background: background(random) };
+    if (!objects) continue;
+    const drawn = namelessShare > 0 ? objects.map((object) => paled(random, object, namelessShare)) : objects;
+    return { objects: random.shuffle(drawn), background: background(random) };
   }
 }
 
@@ -135,7 +140,8 @@ function pair(
   for (let tries = 0; ; tries++) {
     const color = random.pick(tries < 12 ? colors : COLORS);
     const shape = random.pick(tries < 12 ? shapes : SHAPES);
-    if (split === "held-out" || isHeldOut(color, shape) === (split === "only")) return [color, shape];
+    if ((split !== "only" && mayMentionHeldOut(split)) || isHeldOut(color, shape) === (split === "only"))
+      return [color, shape];
   }
 }
 
@@ -165,63 +171,10 @@ function findPlace(
   return null;
 }
 
-/** Hue in degrees, saturation and value ranges; the gaps between neighbours are what keeps the names apart. */
-const SHADES: Readonly<Record<Color, readonly [Range, Range, Range]>> = {
-  red: [
-    [-5, 5],
-    [0.82, 1],
-    [0.78, 1],
-  ],
-  green: [
-    [105, 140],
-    [0.65, 1],
-    [0.5, 0.9],
-  ],
-  blue: [
-    [215, 238],
-    [0.78, 1],
-    [0.7, 1],
-  ],
-  yellow: [
-    [49, 58],
-    [0.85, 1],
-    [0.9, 1],
-  ],
-  purple: [
-    [273, 290],
-    [0.6, 0.9],
-    [0.55, 0.78],
-  ],
-  orange: [
-    [24, 33],
-    [0.88, 1],
-    [0.92, 1],
-  ],
-  cyan: [
-    [180, 190],
-    [0.75, 1],
-    [0.78, 1],
-  ],
-  pink: [
-    [325, 340],
-    [0.4, 0.58],
-    [0.95, 1],
-  ],
-};
-type Range = readonly [number, number];
-
-function shade(random: Random, color: Color): Rgb {
-  const [hue, saturation, value] = SHADES[color];
-  return fromHsv(random.between(...hue), random.between(...saturation), random.between(...value));
-}
-
-/** Hue in degrees, saturation and value in [0, 1] to 0..255. */
-function fromHsv(hue: number, saturation: number, value: number): Rgb {
-  const channel = (n: number): number => {
-    const k = (n + hue / 60 + 6) % 6;
-    return 255 * value * (1 - saturation * Math.max(0, Math.min(k, 4 - k, 1)));
-  };
-  return [channel(5), channel(3), channel(1)];
+/** With probability `share` the object in a color without a name. */
+function paled(random: Random, object: SceneObject, share: number): SceneObject {
+  if (!random.chance(share)) return object;
+  return { ...object, color: null, rgb: namelessShade(random) };
 }
 
 function stripes(random: Random): Stripes {

@@ -4,10 +4,10 @@ import { dialogue } from "./dialogue.ts";
 import type { DialogueOptions, Turn } from "./dialogue.ts";
 import { PATCH_SIZE } from "./labels.ts";
 import type { Axis } from "./question.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { cellOf, placeOf } from "./scene.ts";
 import type { Scene, SceneObject } from "./scene.ts";
-import { atPlace, capitalized, nounOf } from "./words.ts";
+import { atPlace, capitalized, colored, nounOf } from "./words.ts";
 
 /** The dialogue of `dialogue`; its first question is preceded by the scene in words, in one of several forms. */
 export function symbolicDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
@@ -58,7 +58,7 @@ function inProse(object: SceneObject, form: Form): string {
 function inFields(object: SceneObject, form: Form): string {
   const looks = object.kind === "shape" ? `${object.size} ${object.texture} ` : "";
   const numbers = form.hasNumbers ? ` ${column(object)} ${row(object)}` : "";
-  return `${looks}${object.color} ${nounOf(object)}: ${placeOf(object)}${numbers}`;
+  return `${looks}${colored(object, nounOf(object))}: ${placeOf(object)}${numbers}`;
 }
 
 function column(object: SceneObject): number {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BytePairEncoder } from "../bpe.ts";
 import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { sceneOf } from "./scene.ts";
 import { symbolicDialogue } from "./symbolic.ts";
 import {
@@ -85,7 +85,10 @@ test("what is supervised is the answers and their ends, and nothing else", () =>
     const supervised = [...labels].filter((_, position) => weights[position] === 1);
     expect(encoder.decode(supervised)).toBe(fitting.map(({ answer }) => ` ${answer}${EOS}`).join(""));
     expect([...labels.subarray(0, -1)]).toEqual([...inputIds.subarray(1)]);
-    for (const [turn, { from, to }] of answers.entries()) {
+    for (const [turn, { from, to, spared }] of answers.entries()) {
+      expect(spared.map((id) => encoder.decode([id]))).toEqual(
+        fitting[turn]!.spared.map((word) => ` ${word}`),
+      );
       expect(encoder.decode(labels.subarray(from, to))).toBe(` ${fitting[turn]!.answer}${EOS}`);
     }
     expect([...inputIds.subarray(length)].every((id) => id === encoder.special(PAD))).toBe(true);

@@ -13,7 +13,14 @@ export interface EncodedDialogue {
   /** Number of input ids that are not padding. */
   readonly length: number;
   /** For each turn that fitted the positions of its answer: labels[from] to labels[to - 1], the last one </s>. */
-  readonly answers: readonly { readonly from: number; readonly to: number }[];
+  readonly answers: readonly EncodedAnswer[];
+}
+
+export interface EncodedAnswer {
+  readonly from: number;
+  readonly to: number;
+  /** Ids of the turn's spared words. */
+  readonly spared: readonly number[];
 }
 
 /** The ids before the picture: <s>, USER: and a space. */
@@ -32,13 +39,14 @@ export function encodeDialogue(
   isAfterPicture = true,
 ): EncodedDialogue {
   const ids: number[] = [];
-  const answers: { from: number; to: number }[] = [];
-  for (const { question, answer } of turns) {
+  const answers: EncodedAnswer[] = [];
+  for (const { question, answer, spared: words } of turns) {
     const asked = askedIds(encoder, question, isAfterPicture && answers.length === 0);
     const answered = [...encoder.encode(` ${answer}`), encoder.special(EOS)];
     if (ids.length + asked.length + answered.length > budget) break;
     ids.push(...asked);
-    answers.push({ from: ids.length - 1, to: ids.length - 1 + answered.length });
+    const spared = words.flatMap((word) => encoder.encode(` ${word}`));
+    answers.push({ from: ids.length - 1, to: ids.length - 1 + answered.length, spared });
     ids.push(...answered);
   }
   const pad = encoder.special(PAD);

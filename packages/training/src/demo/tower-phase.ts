@@ -8,7 +8,7 @@ import { DEMO_MODEL } from "./demo-model.ts";
 import { PATCH_HEADS, PATCHES, type PatchLabels } from "./labels.ts";
 import { patchLogits, patchLoss, writePictures } from "./patch-objective.ts";
 import { Probe } from "./probe.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { SCENE_SIZE, sceneOf } from "./scene.ts";
 
 /** Scenes of the test split that the probe looks at. */
@@ -43,7 +43,11 @@ export function towerPhase({ steps, pictures, peakLearningRate, seed }: TowerPha
 
 function build(pictures: number): Objective {
   const { graph, ops, features } = tower("tower", pictures);
-  return { graph, loss: patchLoss(graph, ops, features, pictures), parameters: ops.parameters };
+  return {
+    graph,
+    loss: patchLoss(graph, ops, features, { pictures, sparesHeldOut: false }),
+    parameters: ops.parameters,
+  };
 }
 
 function tower(name: string, pictures: number): { graph: Graph; ops: TrainingOperations; features: Tensor } {

@@ -25,9 +25,14 @@ export type Shape = (typeof SHAPES)[number];
 export type Size = (typeof SIZES)[number];
 export type Texture = (typeof TEXTURES)[number];
 export type Place = (typeof PLACES)[number];
-export type Split = "train" | "test" | "held-out";
+/** Scenes of "told" are only put into words, never drawn. */
+export type Split = "train" | "test" | "held-out" | "told";
 
-/** Six of the 48 colour-shape pairs: never drawn and never mentioned outside the split "held-out". */
-export function isHeldOut(color: Color, shape: Shape): boolean {
-  return (5 * COLORS.indexOf(color) + 3 * SHAPES.indexOf(shape)) % 8 === 0;
+/** Six of the 48 colour-shape pairs: drawn only in the split "held-out", and else mentioned only in "told". */
+export function isHeldOut(color: Color | null, shape: Shape): boolean {
+  return color !== null && (5 * COLORS.indexOf(color) + 3 * SHAPES.indexOf(shape)) % 8 === 0;
+}
+
+export function mayMentionHeldOut(split: Split): boolean {
+  return split === "held-out" || split === "told";
 }

@@ -38,6 +38,11 @@ export function nounOf(object: SceneObject): string {
   return object.kind === "shape" ? object.shape : `${characterClass(object)} ${object.character}`;
 }
 
+/** The noun after the object's color, if that has a name: "red circle". */
+export function colored({ color }: SceneObject, noun: string): string {
+  return color ? `${color} ${noun}` : noun;
+}
+
 /** "at the top left", "in the center". */
 export function atPlace(place: Place): string {
   return place === "center" ? "in the center" : `at the ${place}`;
@@ -54,7 +59,7 @@ export function references(scene: Scene, object: SceneObject, hidden: "color" | 
     const others = scene.objects.filter((other) => other !== object && fits(other));
     if (others.length === 0) found.push(`the ${noun}`);
     const isAlone = others.every((other) => other.color !== object.color);
-    if (hidden !== "color" && isAlone) found.push(`the ${object.color} ${noun}`);
+    if (hidden !== "color" && object.color && isAlone) found.push(`the ${object.color} ${noun}`);
   }
   return found;
 }

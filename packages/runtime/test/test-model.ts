@@ -1,9 +1,10 @@
-// ONNX models for the tests of this package, which may not import the repository's graph builder.
-import { type DType, ELEMENTS } from "./element.ts";
+/** ONNX models for the tests of this package, which may not import the repository's graph builder. */
+import { type DType, ELEMENTS } from "../src/element.ts";
 
 export interface TestTensor {
   readonly name: string;
-  readonly dtype: DType;
+  /** null leaves it to the operator that makes the tensor. */
+  readonly dtype: DType | null;
   /** A string is a dimension that the run decides, the same wherever it appears; null is one of its own. */
   readonly shape: readonly (number | string | null)[];
 }
@@ -82,6 +83,7 @@ function nodeProto({ op, inputs, outputs, attributes = {}, domain = "" }: TestNo
 
 function valueInfoProto({ name, dtype, shape }: TestTensor): number[] {
   const dimensions = shape.flatMap((size) => message(1, dimension(size)));
+  if (dtype === null) return text(1, name);
   const tensorType = message(1, [...number(1, ELEMENTS[dtype].type), ...message(2, dimensions)]);
   return [...text(1, name), ...message(2, tensorType)];
 }

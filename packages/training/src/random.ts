@@ -1,4 +1,4 @@
-// The one source of chance of the demo's data: apart so that every sample is a function of its seed and keys alone.
+// The one source of chance: apart so that every sample and every initial value is a function of its seed and keys alone.
 
 /**
  * A counter-based generator: the n-th number is a mixing of (key, n), so equal seeds give equal streams on every
