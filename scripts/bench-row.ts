@@ -1,7 +1,7 @@
 /** One figure of the bench, and the few statistics that all its parts take. */
 
 export interface Row {
-  readonly part: "training" | "event loop" | "engine";
+  readonly part: "training" | "event loop" | "engine" | "relay" | "many streams" | "large bodies";
   readonly name: string;
   readonly value: number;
   readonly unit: string;
@@ -15,6 +15,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1
     ? (sorted[Math.floor(middle)] ?? Number.NaN)
     : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+}
+
+/** The value that `share` of all are not above, by nearest rank. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 /** Milliseconds that `work` takes. */

@@ -1,14 +1,12 @@
 /** Measures training, serving and the event loop on this machine: `npm run bench`. Numbers in documents come from here. */
-import { writeFile } from "node:fs/promises";
-import { arch, cpus, platform, totalmem } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { mergeResults, RESULTS, thisMachine } from "./bench-results.ts";
 import { type Row, table } from "./bench-row.ts";
 import { benchServing } from "./bench-serving.ts";
 import { benchTraining } from "./bench-training.ts";
 import { refuse, wholeNumber } from "./flags.ts";
 
-const RESULTS = path.join(import.meta.dirname, "bench-results.json");
 const MODEL = path.join(import.meta.dirname, "../apps/cli/models/llava-demo");
 
 const HELP = `Measures this machine: how quickly it trains, answers, and how long its event loop waits.
@@ -52,19 +50,11 @@ if (flags.only !== "serving") rows.push(...(await benchTraining({ repeat, thread
 if (flags.only !== "training") {
   rows.push(...(await benchServing({ model: flags.model, device: flags.device, repeat, threads })));
 }
-const machine = {
-  date: new Date().toISOString(),
-  cpu: cpus()[0]?.model ?? "unknown",
-  cores: cpus().length,
-  /** null: the runtime's choice, the physical cores. */
-  threads: threads ?? null,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  platform: `${platform()} ${arch()}`,
-  node: process.version,
-};
+const machine = thisMachine();
 console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}\n`);
 console.log(table(rows));
 if (flags.write) {
-  await writeFile(RESULTS, `${JSON.stringify({ ...machine, repeat, rows }, null, 2)}\n`);
+  // Threads null: the runtime's choice, the physical cores.
+  await mergeResults({ ...machine, threads: threads ?? null, repeat, rows });
   console.log(`\nWritten to ${path.relative(process.cwd(), RESULTS)}.`);
 }

@@ -9,16 +9,30 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol": [],
   "packages/onnx": [],
   "packages/runtime": [],
+  "packages/door": ["protocol"],
   "packages/model": ["protocol"],
   "packages/checkpoint": ["protocol", "model"],
   "packages/architecture": ["model", "onnx"],
   "packages/engine": ["protocol", "runtime", "architecture", "checkpoint", "model"],
   "packages/training": ["protocol", "onnx", "runtime", "architecture", "checkpoint", "model"],
-  "apps/controller": ["protocol"],
-  "apps/web": ["protocol"],
-  "apps/worker": ["protocol", "engine"],
-  "apps/cli": ["protocol", "engine", "training", "onnx", "runtime", "architecture", "checkpoint", "model"],
+  "apps/controller": ["protocol", "door"],
+  "apps/web": ["protocol", "door"],
+  "apps/worker": ["protocol", "door", "engine", "model"],
+  "apps/cli": [
+    "protocol",
+    "door",
+    "engine",
+    "training",
+    "onnx",
+    "runtime",
+    "architecture",
+    "checkpoint",
+    "model",
+  ],
 };
+
+/** The parts of an app that are pure enough for a script to run in simulated time instead of starting the app. */
+const SIMULATED = ["apps/controller/src/dispatch.ts", "apps/controller/src/registry.ts"];
 
 /** ONNX Runtime has one door. */
 const NATIVE = ["koffi", "onnxruntime-node"];
@@ -79,7 +93,10 @@ export function importFault(
 
 function pathFault(file: string, folder: string, specifier: string): string | undefined {
   const target = posix.join(posix.dirname(file), specifier);
-  if (folder === ".") return target.startsWith("apps/") ? "scripts start apps as processes." : undefined;
+  if (folder === ".") {
+    const isApp = target.startsWith("apps/") && !SIMULATED.includes(target);
+    return isApp ? "scripts start apps as processes." : undefined;
+  }
   return target.startsWith(`${folder}/`) ? undefined : `it lies outside ${folder}; import the package.`;
 }
 

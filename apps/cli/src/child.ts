@@ -20,13 +20,20 @@ export class Child {
   readonly #process: ChildProcess;
   #lastWords = "";
 
-  constructor(name: string, program: Program, flags: readonly string[], onOutput: (text: string) => void) {
+  /** `env` is laid over our own environment; undefined takes a variable away. */
+  constructor(
+    name: string,
+    program: Program,
+    flags: readonly string[],
+    onOutput: (text: string) => void,
+    env: NodeJS.ProcessEnv = {},
+  ) {
     this.name = name;
     this.#process = fork(programFile(program), [...flags], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       // A process group of its own: Ctrl-C must reach only us, who then end everything in order. Windows has no groups.
       detached: process.platform !== "win32",
-      env: { ...process.env, FORCE_COLOR: "0" },
+      env: { ...process.env, FORCE_COLOR: "0", ...env },
     });
     this.#process.stdout?.setEncoding("utf8").on("data", onOutput);
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {

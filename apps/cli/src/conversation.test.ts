@@ -28,7 +28,7 @@ class Script {
 }
 
 function says(text: string): EngineEvent {
-  return { type: "text-delta", text, tokenIds: [1] };
+  return { type: "text-delta", text, tokens: [1] };
 }
 
 async function ask(

@@ -1,7 +1,6 @@
 /** What has been said so far and which pictures belong to it; the engine itself remembers nothing between questions. */
-import type { Engine, EngineEvent, GenerateRequest } from "@llava/engine";
+import type { Engine, EngineEvent, GenerateRequest, Message } from "@llava/engine";
 
-type Message = Exclude<GenerateRequest["prompt"], string>[number];
 export type AnswerSettings = Pick<GenerateRequest, "temperature" | "topP" | "topK" | "seed" | "maxTokens">;
 
 const IMAGE = "<image>";

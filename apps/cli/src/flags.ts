@@ -1,9 +1,9 @@
 /** The command lines of `llava serve` and `llava chat`: apart from what they start, so that each flag can be tested alone. */
 import { fileURLToPath } from "node:url";
+import { addDoorFlags, type DoorFlags } from "@llava/door/command";
 import { Command, InvalidArgumentError, Option } from "commander";
 
-export interface ServeFlags {
-  readonly host: string;
+export interface ServeFlags extends DoorFlags {
   /** The page's port. */
   readonly port: number;
   readonly controllerPort: number;
@@ -45,7 +45,8 @@ Examples:
   llava serve                                              the demo model, page at http://127.0.0.1:7860
   llava serve --model-path ./llava-v1.5-7b-hf --device cuda
   llava serve --model-path ./model-a --model-path ./model-b      two models, a worker each
-  llava serve --port 8080 --controller-port 10001          when a port is taken`;
+  llava serve --port 8080 --controller-port 10001          when a port is taken
+  llava serve --host 0.0.0.0 --api-key-file keys.txt       for other machines; the browser asks for the key`;
 
 const CHAT_EXAMPLES = `
 Examples:
@@ -63,6 +64,7 @@ In a conversation:
 export function addServeFlags(command: Command): Command {
   addEngineFlags(command);
   refuseForNow(command);
+  addDoorFlags(command, { hasCluster: false });
   return command
     .option(
       "--model-path <folder>",

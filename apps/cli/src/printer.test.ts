@@ -12,8 +12,8 @@ function printed(
   return out;
 }
 
-const SPACE = { type: "text-delta", text: " ", tokenIds: [1] } as const;
-const RED = { type: "text-delta", text: " red ", tokenIds: [2] } as const;
+const SPACE = { type: "text-delta", text: " ", tokens: [1] } as const;
+const RED = { type: "text-delta", text: " red ", tokens: [2] } as const;
 const END = {
   type: "finished",
   reason: "stop",

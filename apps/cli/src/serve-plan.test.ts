@@ -44,6 +44,20 @@ test("every model gets a worker of its own on the next port, and the flags that 
   expect(childFlags.web(plan, "http://c").join("|")).toContain("--host|0.0.0.0");
 });
 
+test("who is let in is said to the page's server, which alone is opened", () => {
+  const plan = planServe({
+    ...FLAGS,
+    apiKeyFile: "k e y s.txt",
+    allowAnonymous: true,
+    allowedHost: ["chat.example", "b.example"],
+    clientBurst: 3,
+  });
+  const door = "--allow-anonymous|--allowed-host|chat.example|--allowed-host|b.example";
+  const web = childFlags.web(plan, "http://c").join("|");
+  expect(web).toContain(`${door}|--api-key-file|k e y s.txt|--client-burst|3`);
+  expect(childFlags.controller(plan).join("|")).toBe("--host|127.0.0.1|--port|10000");
+});
+
 test("the ready block names the address to open", () => {
   const block = readyBlock(planServe(FLAGS), {
     pageUrl: "http://127.0.0.1:7860",

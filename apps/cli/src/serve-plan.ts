@@ -1,5 +1,6 @@
 /** What `llava serve` is about to start, as a value: which programs with which flags on which ports, and what it then says. */
 import { basename } from "node:path";
+import { doorArguments } from "@llava/door/command";
 import { DEMO_MODEL, type ServeFlags } from "./flags.ts";
 import type { WantedPort } from "./ports.ts";
 
@@ -17,6 +18,8 @@ export interface ServePlan {
   readonly device: string;
   readonly drainTimeoutS: number;
   readonly isVerbose: boolean;
+  /** The page's door, as its flags: it is the one that others may reach. */
+  readonly doorFlags: readonly string[];
   /** Passed to every worker as they are. */
   readonly workerFlags: readonly string[];
 }
@@ -43,6 +46,7 @@ export function planServe(flags: ServeFlags): ServePlan {
     device: flags.device,
     drainTimeoutS: flags.drainTimeout,
     isVerbose: flags.verbose,
+    doorFlags: doorArguments(flags),
     workerFlags: flagList({
       "--device": flags.device,
       "--limit-model-concurrency": flags.limitModelConcurrency,
@@ -65,8 +69,10 @@ export function wantedPorts(plan: ServePlan): WantedPort[] {
 /** Each program's command line. */
 export const childFlags = {
   controller: (plan: ServePlan): string[] => flagList({ "--host": LOOPBACK, "--port": plan.controllerPort }),
-  web: (plan: ServePlan, controllerUrl: string): string[] =>
-    flagList({ "--host": plan.host, "--port": plan.port, "--controller-url": controllerUrl }),
+  web: (plan: ServePlan, controllerUrl: string): string[] => [
+    ...flagList({ "--host": plan.host, "--port": plan.port, "--controller-url": controllerUrl }),
+    ...plan.doorFlags,
+  ],
   worker: (plan: ServePlan, worker: WorkerPlan, controllerUrl: string): string[] => [
     ...flagList({
       "--host": LOOPBACK,

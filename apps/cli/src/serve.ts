@@ -1,6 +1,8 @@
 /** `llava serve`: controller, workers and page as one thing that starts together, is announced once and ends together. */
+import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TOKEN_VARIABLE } from "@llava/door/command";
 import { LlavaError } from "@llava/protocol";
 import { Child, describeEnding } from "./child.ts";
 import { forgetDeadWorkers, listedModels } from "./controller-client.ts";
@@ -60,6 +62,8 @@ class Service {
   readonly #voice: Voice;
   readonly #children = new Set<Child>();
   readonly #stop = new AbortController();
+  /** By which controller and workers know each other: in their environment, for arguments are seen by everybody. */
+  readonly #token = process.env[TOKEN_VARIABLE] ?? randomBytes(32).toString("hex");
 
   constructor(plan: ServePlan, voice: Voice) {
     this.#plan = plan;
@@ -97,7 +101,8 @@ class Service {
   #start(name: string, program: Program, flags: readonly string[]): Child {
     const say = (text: string): void =>
       this.#plan.isVerbose ? this.#voice.err(withName(name, text)) : undefined;
-    const child = new Child(name, program, flags, say);
+    const token = program === "web" ? undefined : this.#token;
+    const child = new Child(name, program, flags, say, { [TOKEN_VARIABLE]: token });
     this.#children.add(child);
     void child.ended.then(() => this.#children.delete(child));
     return child;

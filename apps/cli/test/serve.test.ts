@@ -75,8 +75,9 @@ async function models(url: string): Promise<string> {
   return await (await fetch(`${url}/v1/models`)).text();
 }
 
-async function queueLength(url: string): Promise<unknown> {
-  const status: unknown = await (await fetch(`${url}/worker_get_status`, { method: "POST" })).json();
+/** What the worker says of itself to everybody; all else is for its controller. */
+async function health(url: string): Promise<unknown> {
+  const status: unknown = await (await fetch(`${url}/health`)).json();
   return status;
 }
 
@@ -87,6 +88,10 @@ describe("llava serve", () => {
     expect(await models(service.page)).toContain(TINY_NAME);
     const response = await ask(service.page, { max_tokens: 5 });
     expect(await response.json()).toMatchObject({ usage: { completion_tokens: 5 } });
+    // Worker and controller know each other by a token; nobody else is of their cluster.
+    expect((await ask(service.worker, { max_tokens: 5 })).status).toBe(401);
+    const stranger = await fetch(`${service.controller}/register_worker`, { method: "POST" });
+    expect(stranger.status).toBe(401);
     service.llava.child.kill("SIGINT");
     expect((await service.llava.ended).code).toBe(0);
     for (const url of [service.page, service.controller, service.worker])
@@ -98,9 +103,9 @@ describe("llava serve", () => {
     const client = new AbortController();
     const response = await ask(page, { stream: true, max_tokens: 900 }, client.signal);
     await response.body?.getReader().read();
-    expect(await queueLength(worker)).toMatchObject({ queue_length: 1 });
+    expect(await health(worker)).toMatchObject({ running: 1 });
     client.abort();
-    await vi.waitFor(async () => expect(await queueLength(worker)).toMatchObject({ queue_length: 0 }), SOON);
+    await vi.waitFor(async () => expect(await health(worker)).toMatchObject({ running: 0 }), SOON);
   });
 
   test("a killed worker: its client is told, it leaves the list, it is started again and serves", async () => {

@@ -1,28 +1,68 @@
-/** Which worker gets a request: LLaVA's two methods as pure functions, apart so that their formulas can be read and tested alone. */
+/**
+ * Which worker gets a request: LLaVA's two methods and two of ours as pure functions, apart so that their formulas can be
+ * read, tested and simulated alone.
+ */
 
-export const DISPATCH_METHODS = ["lottery", "shortest_queue"] as const;
+export const DISPATCH_METHODS = ["lottery", "shortest_queue", "power_of_two", "image_affinity"] as const;
 export type DispatchMethod = (typeof DISPATCH_METHODS)[number];
 
 /** What the choice depends on. */
 export interface Candidate {
   readonly speed: number;
+  /** LLaVA's count: what the worker last said, and what was given to it since. */
   readonly queueLength: number;
+  /** Whether what it said is new enough to go by. */
+  readonly isQueueKnown: boolean;
+  /** Requests that this controller is relaying to it now. */
+  readonly numLeases: number;
+  /** Most requests that it takes, running and waiting; null when it has not said. */
+  readonly capacity: number | null;
+  /** Whether it probably still has what this key stands for, from an earlier request. */
+  readonly holds: (key: string) => boolean;
 }
+
+/** What a request could find again in a worker that it, or one like it, has been to. */
+export interface RequestKeys {
+  readonly pictureKeys: readonly string[];
+  /** Of how the conversation begins; null when that says nothing. */
+  readonly promptKey: string | null;
+}
+
+export const NO_KEYS: RequestKeys = { pictureKeys: [], promptKey: null };
 
 /** Below this sum of speeds the original's lottery has no winner (`controller.py`, get_worker_address). */
 const LEAST_TOTAL_SPEED = 1e-4;
+/** What one mean load of difference weighs against a full match: production-stack's β (vllm-project, PR 1035). */
+const LOAD_WEIGHT = 1;
+/** Scores that differ by less are equal but for rounding. */
+const SCORE_STEP = 1e-9;
+/** Comes last: more than the longest queue of the slowest worker that is let in. */
+const LOAD_WITHOUT_SPEED = 1e9;
 
-/** @param random a number from 0 up to 1. @returns one of `candidates`, null when none can be chosen. */
+/** @param random numbers from 0 up to 1. @returns one of `candidates`, null when none can be chosen. */
 export function choose<T extends Candidate>(
   method: DispatchMethod,
   candidates: readonly T[],
   random: () => number,
+  request: RequestKeys = NO_KEYS,
 ): T | null {
-  return method === "lottery" ? drawLottery(candidates, random()) : findShortestQueue(candidates);
+  switch (method) {
+    case "lottery":
+      return drawLottery(candidates, random());
+    case "shortest_queue":
+      return findShortestQueue(candidates);
+    case "power_of_two":
+      return findShortestQueue(drawTwo(candidates, random));
+    case "image_affinity":
+      return findBestMatch(candidates, request);
+  }
 }
 
 /** One draw with chances in proportion to speed. */
-export function drawLottery<T extends Candidate>(candidates: readonly T[], random: number): T | null {
+export function drawLottery<T extends Pick<Candidate, "speed">>(
+  candidates: readonly T[],
+  random: number,
+): T | null {
   const total = candidates.reduce((sum, { speed }) => sum + speed, 0);
   if (total < LEAST_TOTAL_SPEED) return null;
   let passed = 0;
@@ -33,15 +73,75 @@ export function drawLottery<T extends Candidate>(candidates: readonly T[], rando
   return candidates.findLast(({ speed }) => speed > 0) ?? null;
 }
 
-/** The least `queueLength / speed`, the first of equals. A worker without speed comes last. */
+/** The least load, the first of equals. */
 export function findShortestQueue<T extends Candidate>(candidates: readonly T[]): T | null {
-  let best: T | null = null;
-  for (const candidate of candidates) {
-    if (best === null || load(candidate) < load(best)) best = candidate;
-  }
-  return best;
+  const loads = loadsOf(candidates);
+  const ranks = candidates.map((candidate, index): Rank => [loads[index] ?? 0, lastLoad(candidate)]);
+  return candidates[indexOfLeast(ranks)] ?? null;
 }
 
-function load({ queueLength, speed }: Candidate): number {
-  return speed > 0 ? queueLength / speed : Number.POSITIVE_INFINITY;
+/**
+ * The highest of: share of the request's keys that the worker holds, less its load's distance from the mean in mean loads.
+ * Of equals the one that holds more, then the first. One that is full is not chosen while another has room.
+ */
+export function findBestMatch<T extends Candidate>(candidates: readonly T[], request: RequestKeys): T | null {
+  const withRoom = candidates.filter(
+    ({ capacity, isQueueKnown, queueLength, numLeases }) =>
+      capacity === null || (isQueueKnown ? queueLength : numLeases) < capacity,
+  );
+  const fit = withRoom.length > 0 ? withRoom : candidates;
+  const keys = [...request.pictureKeys, ...(request.promptKey === null ? [] : [request.promptKey])];
+  const loads = loadsOf(fit);
+  const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
+  const ranks = fit.map(({ holds }, index): Rank => {
+    const matched = keys.length === 0 ? 0 : keys.filter((key) => holds(key)).length / keys.length;
+    const excess = ((loads[index] ?? 0) - mean) / Math.max(1, mean);
+    return [Math.round((LOAD_WEIGHT * excess - matched) / SCORE_STEP), -matched];
+  });
+  return fit[indexOfLeast(ranks)] ?? null;
+}
+
+/** Two different ones, or all when there are no more. */
+function drawTwo<T>(candidates: readonly T[], random: () => number): readonly T[] {
+  if (candidates.length <= 2) return candidates;
+  const first = Math.floor(random() * candidates.length);
+  const other = Math.floor(random() * (candidates.length - 1));
+  const second = other < first ? other : other + 1;
+  return candidates.filter((_candidate, index) => index === first || index === second);
+}
+
+/**
+ * Queue per speed of each. Unless the queues of all are known, what this controller has given to each stands for them: a
+ * number of the one kind says nothing beside one of the other.
+ */
+function loadsOf(candidates: readonly Candidate[]): readonly number[] {
+  const areKnown = candidates.every(({ isQueueKnown }) => isQueueKnown);
+  return candidates.map(({ queueLength, numLeases, speed }) =>
+    perSpeed(areKnown ? queueLength : numLeases, speed),
+  );
+}
+
+/** Divides those that are equal by our own count: as far as anyone knows. */
+function lastLoad({ queueLength, speed }: Candidate): number {
+  return perSpeed(queueLength, speed);
+}
+
+function perSpeed(number: number, speed: number): number {
+  return speed > 0 ? number / speed : LOAD_WITHOUT_SPEED;
+}
+
+/** Compared by the first number, among equals by the second. */
+type Rank = readonly [number, number];
+
+/** The first of the least; -1 when there is none. */
+function indexOfLeast(ranks: readonly Rank[]): number {
+  let best = -1;
+  let least: Rank = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (const [index, rank] of ranks.entries()) {
+    const isLess = rank[0] < least[0] || (rank[0] === least[0] && rank[1] < least[1]);
+    if (!isLess) continue;
+    best = index;
+    least = rank;
+  }
+  return best;
 }

@@ -22,7 +22,10 @@ it("takes the original's flags, a shortened one too", () => {
 });
 
 it.each([
-  [["--dispatch-method", "random"], "Allowed choices are lottery, shortest_queue"],
+  [
+    ["--dispatch-method", "random"],
+    "Allowed choices are lottery, shortest_queue, power_of_two, image_affinity",
+  ],
   [["--port", "70000"], "from 0 to 65535"],
   [["--heartbeat-expiry", "soon"], "seconds above 0"],
   [["--colour"], "unknown option '--colour'"],

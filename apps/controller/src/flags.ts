@@ -1,9 +1,9 @@
 /** The controller's command line: apart from main, so that every flag and refusal can be tested without a process. */
+import { addDoorFlags, type DoorFlags } from "@llava/door";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DISPATCH_METHODS, type DispatchMethod } from "./dispatch.ts";
 
-export interface ControllerFlags {
-  readonly host: string;
+export interface ControllerFlags extends DoorFlags {
   readonly port: number;
   readonly dispatchMethod: DispatchMethod;
   /** Seconds. */
@@ -16,8 +16,10 @@ export interface ControllerFlags {
 const EXAMPLES = `
 Examples:
   llava controller
-  llava controller --host 0.0.0.0 --port 10000        reachable from other machines, by everyone on the network
-  llava controller --dispatch-method lottery          by speed alone, whatever waits`;
+  llava controller --host 0.0.0.0 --api-key-file keys.txt --cluster-token-file cluster.txt
+                                                      reachable from other machines, for who has a key
+  llava controller --dispatch-method lottery          by speed alone, whatever waits
+  llava controller --dispatch-method image_affinity   back to the worker that has seen the picture, unless it is busy`;
 
 /** @throws CommanderError on a usage error or after --help, with `exitCode` */
 export function parseControllerFlags(
@@ -31,7 +33,7 @@ export function parseControllerFlags(
 }
 
 function controllerCommand(): Command {
-  return new Command("llava controller")
+  const command = new Command("llava controller")
     .description("Knows the workers, picks one for each request and relays its answer.")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", EXAMPLES)
@@ -60,6 +62,7 @@ function controllerCommand(): Command {
         .default("info")
         .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     );
+  return addDoorFlags(command, { hasCluster: true });
 }
 
 function port(text: string): number {

@@ -1,27 +1,44 @@
 /** Keeps the registry true: asks workers, drops the dead, forgets the silent. Apart from the registry because all of this waits. */
-import { type RegisterWorker, type WorkerStatus } from "@llava/protocol";
+import { setTimeout as sleep } from "node:timers/promises";
+import { admitWorker } from "@llava/door";
+import {
+  LlavaError,
+  type DeregisterWorker,
+  type HeartBeat,
+  type RegisterWorker,
+  type WorkerStatus,
+} from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
+import type { RequestKeys } from "./dispatch.ts";
 import type { Lease, Registry, Worker } from "./registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
 /** A dead worker is gone at most this long after its heartbeats have expired. */
 const SWEEP_INTERVAL_MS = 1_000;
+/** Nobody is late by more unless the whole controller stood still: stopped, or its machine asleep. */
+const MAX_LATENESS_MS = 5_000;
 const MAX_PROBES_AT_ONCE = 16;
+/** A worker of which there is doubt is given so long to say how it is; then it is gone, within 2 s of its failure. */
+const SUSPECT_PATIENCE_MS = 1_500;
 
 export class Fleet {
   readonly #registry: Registry;
   readonly #client: WorkerClient;
   readonly #log: FastifyBaseLogger;
+  readonly #token: string | null;
   #sweep: NodeJS.Timeout | null = null;
+  #lastSweepMs = 0;
   #refresh: Promise<void> | null = null;
 
-  constructor(registry: Registry, client: WorkerClient, log: FastifyBaseLogger) {
+  constructor(registry: Registry, client: WorkerClient, log: FastifyBaseLogger, token: string | null = null) {
     this.#registry = registry;
     this.#client = client;
     this.#log = log;
+    this.#token = token;
   }
 
   start(): void {
+    this.#lastSweepMs = this.#registry.nowMs;
     this.#sweep ??= setInterval(() => this.#dropSilent(), SWEEP_INTERVAL_MS).unref();
   }
 
@@ -30,13 +47,36 @@ export class Fleet {
     this.#sweep = null;
   }
 
-  /** Takes a worker in. One that does not bring its status is asked for it, and not taken in when it does not answer. */
+  /**
+   * Takes a worker in; one that does not bring its status is asked for it. `invalid_request` when it does not answer,
+   * `forbidden` when it is not whom it says it is.
+   */
   async register(body: RegisterWorker): Promise<void> {
     const address = body.worker_name;
+    await admitWorker(this.#token, { address, incarnation: body.worker_status?.incarnation ?? null });
     const status = body.worker_status ?? (await this.#statusOf(address));
-    if (status === null) return;
+    if (status === null) {
+      const sentence = `The worker ${address} does not say how it is on POST /worker_get_status; it was not taken in.`;
+      throw new LlavaError("invalid_request", sentence, { param: "worker_name" });
+    }
     this.#registry.register(address, body.check_heart_beat, status);
     this.#log.info({ worker: address, models: status.model_names }, "worker registered");
+  }
+
+  /** Says whether the worker is known; one that is not has to register. */
+  heartBeat(beat: HeartBeat): boolean {
+    const before = this.#registry.get(beat.worker_name)?.state;
+    const isKnown = this.#registry.heartBeat(beat);
+    const state = this.#registry.get(beat.worker_name)?.state;
+    if (isKnown && state !== before) this.#log.info({ worker: beat.worker_name }, `worker is ${state}`);
+    return isKnown;
+  }
+
+  /** Says whether this process was known. */
+  deregister({ worker_name, incarnation }: DeregisterWorker): boolean {
+    const wasKnown = this.#registry.deregister(worker_name, incarnation);
+    if (wasKnown) this.#log.info({ worker: worker_name }, "worker deregistered");
+    return wasKnown;
   }
 
   /** Asks every worker again; those that do not answer leave the table, which is never empty meanwhile. */
@@ -62,8 +102,13 @@ export class Fleet {
     };
   }
 
-  lease(model: string, except?: ReadonlySet<number>): Lease | null {
-    return this.#registry.lease(model, except);
+  /** Whether `keys` of `lease` matter; what they cost can be saved otherwise. */
+  get usesKeys(): boolean {
+    return this.#registry.dispatchMethod === "image_affinity";
+  }
+
+  lease(model: string, except?: ReadonlySet<number>, keys?: RequestKeys): Lease | null {
+    return this.#registry.lease(model, except, keys);
   }
 
   get models(): readonly string[] {
@@ -71,12 +116,27 @@ export class Fleet {
   }
 
   /**
-   * A connection to this worker failed. One with heartbeats leaves at once and comes back with its next one, should it
-   * live; one without could never come back, so it is asked first.
+   * A connection to this worker failed. One with heartbeats leaves at once. It comes back when it says how it is and is
+   * still the same process, as after a mere hitch of the network; otherwise with its next heartbeat. One without heartbeats
+   * could never come back, so it is asked first.
    */
   async suspect(worker: Worker): Promise<void> {
-    if (worker.checkHeartBeat) this.#drop(worker, "its connection failed");
-    else await this.#ask(worker);
+    if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_PATIENCE_MS);
+    else if (this.#drop(worker, "its connection failed") && worker.incarnation !== null)
+      await this.#readmit(worker);
+  }
+
+  async #readmit({ address, incarnation, checkHeartBeat }: Worker): Promise<void> {
+    try {
+      const status = await this.#statusOf(address, SUSPECT_PATIENCE_MS);
+      if (status === null || status.incarnation !== incarnation) return;
+      await admitWorker(this.#token, { address, incarnation });
+      if (this.#registry.get(address) !== null) return;
+      this.#registry.register(address, checkHeartBeat, status);
+      this.#log.info({ worker: address }, "worker is still there");
+    } catch (err) {
+      this.#log.warn({ worker: address, err }, "worker not taken in again");
+    }
   }
 
   async #askAll(answered: (worker: Worker, status: WorkerStatus) => void): Promise<WorkerStatus[]> {
@@ -94,28 +154,57 @@ export class Fleet {
     return statuses;
   }
 
-  async #ask(worker: Worker): Promise<WorkerStatus | null> {
-    const status = await this.#statusOf(worker.address);
+  async #ask(worker: Worker, patienceMs?: number): Promise<WorkerStatus | null> {
+    const status = await this.#statusOf(worker.address, patienceMs);
     if (status === null) this.#drop(worker, "it did not say how it is");
     return status;
   }
 
-  async #statusOf(address: string): Promise<WorkerStatus | null> {
+  /** @param patienceMs where it is less than the client's own */
+  async #statusOf(address: string, patienceMs?: number): Promise<WorkerStatus | null> {
+    const over = new AbortController();
     try {
-      return await this.#client.status(address);
+      const status = this.#client.status(address);
+      if (patienceMs === undefined) return await status;
+      const silence = sleep(patienceMs, undefined, { signal: over.signal }).then(() => {
+        throw new LlavaError("worker_lost", `The worker ${address} said nothing for ${patienceMs} ms.`);
+      });
+      return await Promise.race([status, silence]);
     } catch (err) {
       this.#log.warn({ worker: address, err }, "worker does not answer");
       return null;
+    } finally {
+      over.abort();
     }
   }
 
-  #drop(worker: Worker, reason: string): void {
-    if (this.#registry.remove(worker)) this.#log.warn({ worker: worker.address, reason }, "worker dropped");
+  #drop(worker: Worker, reason: string): boolean {
+    const wasThere = this.#registry.remove(worker);
+    if (wasThere) this.#log.warn({ worker: worker.address, reason }, "worker dropped");
+    return wasThere;
   }
 
+  /** Must never throw: nobody would look any more, and the dead would stay for ever. */
   #dropSilent(): void {
-    for (const { address } of this.#registry.expire()) {
-      this.#log.warn({ worker: address, reason: "no heartbeat" }, "worker dropped");
+    try {
+      this.#forgiveLateness();
+      for (const { address } of this.#registry.expire()) {
+        this.#log.warn({ worker: address, reason: "no heartbeat" }, "worker dropped");
+      }
+    } catch (err) {
+      this.#log.error({ err }, "could not look for silent workers");
     }
+  }
+
+  #forgiveLateness(): void {
+    const now = this.#registry.nowMs;
+    const lateMs = now - this.#lastSweepMs - SWEEP_INTERVAL_MS;
+    this.#lastSweepMs = now;
+    if (lateMs <= MAX_LATENESS_MS) return;
+    this.#registry.forgive(lateMs);
+    this.#log.warn(
+      { lateMs: Math.round(lateMs) },
+      "the controller stood still; its workers get the time back",
+    );
   }
 }

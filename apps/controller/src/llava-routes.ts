@@ -3,34 +3,37 @@ import {
   encodeWireFailure,
   LlavaError,
   parseAddressRequest,
-  parseErrorBody,
+  parseDeregisterWorker,
   parseHeartBeat,
   parseRegisterWorker,
   type WireErrorCode,
 } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply } from "fastify";
+import { errorIn, textOfFirst, type Answer } from "./answer.ts";
 import { jsonOfBody, MAX_RELAYED_BODY_BYTES } from "./body.ts";
+import type { ControllerMetrics } from "./controller-metrics.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Registry } from "./registry.ts";
 import { relayHandler, type Door } from "./relay-route.ts";
-import type { Answer, Relay } from "./relay.ts";
+import type { Relay, RelayLimits } from "./relay.ts";
 import type { Streams } from "./streams.ts";
-
-const NUL = 0;
 
 /** Failures are a frame with a code and the fixed sentence, in an answer with status 200; the reason is in the log. */
 const LLAVA_DOOR: Door = {
   path: "/worker_generate_stream",
+  framing: "wire",
+  isAlwaysStream: true,
+  // The original's clients know no comments; each frame is all of the text, so a seam would say nothing.
+  seam: "",
   check: refuseStatus,
-  delimiter: () => NUL,
+  // The wire's one code says nothing of whose fault it was.
+  failureOf: () => null,
   refuse: (error, reply) => {
     reply.hijack();
     reply.raw.writeHead(200, { "x-request-id": reply.request.id });
     reply.raw.end(encodeWireFailure(wireCode(error)));
   },
-  breakOff: (error, response) => {
-    response.end(encodeWireFailure(wireCode(error)));
-  },
+  lastFrame: (error) => encodeWireFailure(wireCode(error)),
 };
 
 export function addLlavaRoutes(
@@ -40,44 +43,50 @@ export function addLlavaRoutes(
     readonly fleet: Fleet;
     readonly relay: Relay;
     readonly streams: Streams;
+    readonly limits: RelayLimits;
+    readonly metrics: ControllerMetrics;
   },
 ): void {
-  const { registry, fleet, relay, streams } = parts;
-  app.post("/register_worker", async (request, reply) => {
+  const { registry, fleet } = parts;
+  app.post("/register_worker", { config: { role: "cluster" } }, async (request, reply) => {
     await fleet.register(parseRegisterWorker(jsonOfBody(request)));
     return sendJson(reply, null);
   });
-  app.post("/refresh_all_workers", async (_request, reply) => {
+  app.post("/refresh_all_workers", { config: { role: "admin" } }, async (_request, reply) => {
     await fleet.refresh();
     return sendJson(reply, null);
   });
-  app.post("/list_models", async (_request, reply) => sendJson(reply, { models: registry.models }));
-  app.post("/get_worker_address", async (request, reply) => {
+  app.post("/list_models", { config: { role: "user" } }, async (_request, reply) =>
+    sendJson(reply, { models: registry.models }),
+  );
+  app.post("/get_worker_address", { config: { role: "user" } }, async (request, reply) => {
     const { model } = parseAddressRequest(jsonOfBody(request));
-    return sendJson(reply, { address: registry.lease(model)?.worker.address ?? "" });
+    return sendJson(reply, { address: registry.assign(model)?.address ?? "" });
   });
-  app.post("/receive_heart_beat", async (request, reply) => {
-    const { worker_name, queue_length } = parseHeartBeat(jsonOfBody(request));
-    return sendJson(reply, { exist: registry.heartBeat(worker_name, queue_length) });
+  app.post("/receive_heart_beat", { config: { role: "cluster" } }, async (request, reply) => {
+    return sendJson(reply, { exist: fleet.heartBeat(parseHeartBeat(jsonOfBody(request))) });
   });
-  app.post("/worker_get_status", async (_request, reply) => sendJson(reply, await fleet.status()));
+  app.post("/deregister_worker", { config: { role: "cluster" } }, async (request, reply) => {
+    return sendJson(reply, {
+      removed: fleet.deregister(parseDeregisterWorker(jsonOfBody(request))),
+    });
+  });
+  app.post("/worker_get_status", { config: { role: "user" } }, async (_request, reply) =>
+    sendJson(reply, await fleet.status()),
+  );
   const bodyLimit = MAX_RELAYED_BODY_BYTES;
-  app.post("/worker_generate_stream", { bodyLimit }, relayHandler(relay, streams, LLAVA_DOOR));
+  app.post(
+    "/worker_generate_stream",
+    { bodyLimit, config: { role: "user" } },
+    relayHandler(parts, LLAVA_DOOR),
+  );
 }
 
 /** A worker that answers with another status than 200 sends no frames; its own sentence, if it has one, is the reason. */
 function refuseStatus(answer: Answer): void {
   if (answer.status === 200) return;
   const sentence = `The worker answered HTTP ${answer.status}.`;
-  throw errorIn(answer.first) ?? new LlavaError("runtime_failure", sentence);
-}
-
-function errorIn(bytes: Uint8Array | null): LlavaError | null {
-  try {
-    return parseErrorBody(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())));
-  } catch {
-    return null;
-  }
+  throw errorIn(textOfFirst(answer)) ?? new LlavaError("runtime_failure", sentence);
 }
 
 /** LLaVA knows three reasons: 2 there is no worker, 3 it cannot be reached, 1 it failed. */

@@ -1,4 +1,6 @@
 /** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or the parent's death. */
+import { openAccess, reloadKeysOnHangup, serverFlags } from "@llava/door";
+import { LlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
@@ -8,7 +10,11 @@ import { parseControllerFlags, type ControllerFlags } from "./flags.ts";
 async function main(): Promise<void> {
   const flags = parseControllerFlags(process.argv.slice(2));
   const log: FastifyBaseLogger = pino({ level: flags.logLevel });
+  const access = openAccess(flags, "controller");
+  reloadKeysOnHangup(access, log);
   const controller = createController({
+    access,
+    door: serverFlags(flags),
     dispatchMethod: flags.dispatchMethod,
     heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
     log,
@@ -40,12 +46,15 @@ function endOrderly(controller: Controller, flags: ControllerFlags, log: Fastify
 
 main().catch((thrown: unknown) => {
   if (thrown instanceof CommanderError) process.exit(thrown.exitCode);
-  const isTaken = thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE";
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  process.stderr.write(
-    isTaken
-      ? `The controller's port is taken (${reason}). End the other program, or choose a port with --port.\n`
-      : `The controller could not start: ${reason}.\n`,
-  );
+  if (thrown instanceof LlavaError) process.stderr.write(`${thrown.message}\n`);
+  else process.stderr.write(startFailure(thrown));
   process.exit(1);
 });
+
+function startFailure(thrown: unknown): string {
+  const isTaken = thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE";
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return isTaken
+    ? `The controller's port is taken (${reason}). End the other program, or choose a port with --port.\n`
+    : `The controller could not start: ${reason}.\n`;
+}

@@ -1,6 +1,10 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { findModel } from "./model-field.ts";
+import { readRelayFields } from "./model-field.ts";
+
+function findModel(body: Buffer): string {
+  return readRelayFields(body).model;
+}
 
 it("finds what JSON.parse finds", () => {
   const key = fc.constantFrom("model", "mode\\", "a", '"', "modelx");
@@ -43,4 +47,30 @@ it.each([
   [`{"model":"${"x".repeat(2000)}"}`, "must be a model's name"],
 ])("refuses %s", (body, sentence) => {
   expect(() => findModel(Buffer.from(body))).toThrow(sentence);
+});
+
+it.each([
+  ['{"model":"m","stream":true}', true],
+  ['{"stream": true, "model":"m", "stream":false}', false],
+  ['{"model":"m","x":{"stream":true}}', false],
+  ['{"model":"stream","stream":"true"}', false],
+])("sees whether %s asks for a stream", (body, isStream) => {
+  expect(readRelayFields(Buffer.from(body)).isStream).toBe(isStream);
+});
+
+it("refuses the field that only controllers may use, and only as a field", () => {
+  const refused = ['{"model":"m","llava_resume":{}}', '{"llava\\u005fresume":1,"model":"m"}'];
+  for (const body of refused) {
+    expect(() => readRelayFields(Buffer.from(body))).toThrow("llava_resume is for controllers");
+  }
+  const words = { messages: [{ content: "llava_resume", llava_resume: 1 }], model: "llava_resume" };
+  expect(findModel(Buffer.from(JSON.stringify(words)))).toBe("llava_resume");
+});
+
+it.each([
+  ['{"model":"m","messages": [1]}', 25],
+  ['{"prompt":"x","model":"m"}', 10],
+  ['{"model":"m","x":{"prompt":1}}', null],
+])("finds where the prompt of %s begins", (body, start) => {
+  expect(readRelayFields(Buffer.from(body)).promptStart).toBe(start);
 });

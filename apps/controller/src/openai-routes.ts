@@ -1,28 +1,29 @@
-/** The doors for OpenAI's clients and for whoever watches: chat, models, health. */
-import { encodeSseJson, errorBody, modelListBody } from "@llava/protocol";
+/** The doors for OpenAI's clients: chat, texts, models. */
+import { encodeSseJson, errorBody, LlavaError, modelListBody, SSE_MIGRATED } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
+import { errorIn } from "./answer.ts";
 import { MAX_RELAYED_BODY_BYTES } from "./body.ts";
+import type { ControllerMetrics } from "./controller-metrics.ts";
 import type { ModelCards } from "./model-cards.ts";
 import type { Registry } from "./registry.ts";
 import { relayHandler, type Door } from "./relay-route.ts";
-import type { Relay } from "./relay.ts";
+import type { Relay, RelayLimits } from "./relay.ts";
 import type { Streams } from "./streams.ts";
 
-const LINE_FEED = 0x0a;
-
 /** Failures are an HTTP status before the first byte and an event after it; a broken body that is no stream is cut off. */
-const OPENAI_DOOR: Door = {
-  path: "/v1/chat/completions",
+const OPENAI_DOOR: Omit<Door, "path"> = {
+  framing: "events",
+  isAlwaysStream: false,
+  seam: SSE_MIGRATED,
   check: () => undefined,
-  delimiter: ({ headers }) =>
-    headers["content-type"]?.startsWith("text/event-stream") === true ? LINE_FEED : null,
+  failureOf: ({ bytes }) => {
+    const data = /^data: ?(.*)$/m.exec(Buffer.from(bytes).toString("utf8"))?.[1] ?? "";
+    return errorIn(data);
+  },
   refuse: (error) => {
     throw error;
   },
-  breakOff: (error, response, delimiter) => {
-    if (delimiter === null) response.destroy();
-    else response.end(`\n${encodeSseJson(errorBody(error))}`);
-  },
+  lastFrame: (error) => encodeSseJson(errorBody(error)),
 };
 
 export function addOpenAiRoutes(
@@ -32,16 +33,25 @@ export function addOpenAiRoutes(
     readonly relay: Relay;
     readonly streams: Streams;
     readonly cards: ModelCards;
+    readonly limits: RelayLimits;
+    readonly metrics: ControllerMetrics;
   },
 ): void {
-  const { registry, relay, streams, cards } = parts;
+  const { registry, cards } = parts;
   const bodyLimit = MAX_RELAYED_BODY_BYTES;
-  app.post("/v1/chat/completions", { bodyLimit }, relayHandler(relay, streams, OPENAI_DOOR));
-  app.get("/v1/models", async () => modelListBody(await cards.of(registry.workers)));
-  app.get("/health", async () => ({
-    status: "ok",
-    workers: registry.workers.length,
-    models: registry.models,
-    streams: streams.size,
-  }));
+  for (const path of ["/v1/chat/completions", "/v1/completions"]) {
+    const handler = relayHandler(parts, { ...OPENAI_DOOR, path });
+    app.post(path, { bodyLimit, config: { role: "user" } }, handler);
+  }
+  app.get("/v1/models", { config: { role: "user" } }, async () =>
+    modelListBody(await cards.of(registry.workers)),
+  );
+  // Names may hold slashes.
+  app.get<{ Params: { "*": string } }>("/v1/models/*", { config: { role: "user" } }, async ({ params }) => {
+    const name = params["*"];
+    const card = (await cards.of(registry.workers)).find(({ id }) => id === name);
+    if (card !== undefined) return card;
+    const sentence = `No worker serves ${name.slice(0, 256)} now. See GET /v1/models.`;
+    throw new LlavaError("model_not_found", sentence, { param: "model" });
+  });
 }

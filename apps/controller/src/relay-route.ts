@@ -1,95 +1,144 @@
 /** From an incoming request to `Relay` and back to the client, apart because LLaVA's and OpenAI's route share all but their words. */
-import type { ServerResponse } from "node:http";
-import { LlavaError, REQUEST_ID_HEADER, toLlavaError } from "@llava/protocol";
+import { REQUEST_ID_HEADER, toLlavaError, type LlavaError } from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Answer } from "./answer.ts";
 import { bytesOfBody } from "./body.ts";
-import { findModel } from "./model-field.ts";
-import type { Answer, Relay } from "./relay.ts";
+import { endResponse } from "./client-writer.ts";
+import type { ControllerMetrics } from "./controller-metrics.ts";
+import type { Framing } from "./frame-border.ts";
+import { NO_KEYS } from "./dispatch.ts";
+import { readRelayFields, type RelayFields } from "./model-field.ts";
+import { referredKeysOf } from "./picture-fields.ts";
+import type { Relay, RelayLimits, RelayRequest } from "./relay.ts";
+import { requestKeys } from "./request-keys.ts";
 import type { Streams } from "./streams.ts";
+import { transferAnswer, type Outcome, type Transfer } from "./transfer.ts";
 
 /** What differs between the two doors. */
-export interface Door {
+export interface Door extends Pick<Transfer, "seam" | "failureOf"> {
   /** The path on the worker. */
   readonly path: string;
+  readonly framing: Framing;
+  /** Whether every answer is a stream, whatever the body says. */
+  readonly isAlwaysStream: boolean;
   /** Throws when this answer must not be passed on. */
   readonly check: (answer: Answer) => void;
-  /** The byte that ends a frame of this answer, or null when it has none. */
-  readonly delimiter: (answer: Answer) => number | null;
   /** Says that it failed before anything was sent. May throw instead, for the error handler. */
   readonly refuse: (error: LlavaError, reply: FastifyReply) => void;
-  /** Says that it failed after whole frames (`delimiter` not null) or some bytes were sent, and ends the response. */
-  readonly breakOff: (error: LlavaError, response: ServerResponse, delimiter: number | null) => void;
+  /** The frame that says that a stream failed after whole frames were sent. */
+  readonly lastFrame: (error: LlavaError) => string;
+}
+
+export interface RelayParts {
+  readonly relay: Relay;
+  readonly streams: Streams;
+  readonly limits: RelayLimits;
+  readonly metrics: ControllerMetrics;
 }
 
 /** A handler that relays to `door.path` of a worker that has the body's `model`. */
 export function relayHandler(
-  relay: Relay,
-  streams: Streams,
+  parts: RelayParts,
   door: Door,
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   return async (request, reply) => {
-    const model = findModel(bytesOfBody(request));
-    await streams.run(reply.raw, (signal) => relayOnce(relay, door, model, request, reply, signal));
+    // Before the stream begins: a body without a model is refused as such by both doors.
+    const fields = readRelayFields(bytesOfBody(request));
+    const measured = parts.metrics.begin(fields.model);
+    await parts.streams.run(reply.raw, async (signal) => {
+      const relayed = { ...(await relayRequest(parts.relay, door, fields, request, signal)), measured };
+      await relayOnce(parts, door, relayed, request, reply, signal);
+    });
     return reply;
   };
 }
 
-async function relayOnce(
+async function relayRequest(
   relay: Relay,
   door: Door,
-  model: string,
+  { model, isStream, promptStart }: RelayFields,
+  request: FastifyRequest,
+  signal: AbortSignal,
+): Promise<Omit<RelayRequest, "measured">> {
+  const body = bytesOfBody(request);
+  return {
+    model,
+    path: door.path,
+    body,
+    headers: { "content-type": "application/json", [REQUEST_ID_HEADER]: request.id },
+    framing: door.framing,
+    isStream: isStream || door.isAlwaysStream,
+    keys: relay.usesKeys ? await requestKeys(body, promptStart, signal) : NO_KEYS,
+    referredKeys: referredKeysOf(body),
+  };
+}
+
+async function relayOnce(
+  parts: RelayParts,
+  door: Door,
+  relayed: RelayRequest,
   request: FastifyRequest,
   reply: FastifyReply,
   signal: AbortSignal,
 ): Promise<void> {
   const startedMs = performance.now();
   const { log } = request;
+  const { model } = relayed;
   let answer: Answer;
   try {
-    const headers = { "content-type": "application/json", [REQUEST_ID_HEADER]: request.id };
-    answer = await relay.open({ model, path: door.path, body: bytesOfBody(request), headers }, signal, log);
+    answer = await parts.relay.open(relayed, signal, log);
   } catch (thrown) {
     const error = toLlavaError(thrown);
     log.warn({ model, code: error.code, reason: error.message }, "request not relayed");
+    relayed.measured.ended(error.code);
     door.refuse(error, reply);
     return;
   }
-  const code = await passOn(relay, door, answer, request, reply, signal).finally(answer.close);
+  const { worker, status } = answer;
+  const outcome = await passOn(parts, door, relayed, answer, request, reply, signal);
+  relayed.measured.ended(status < 400 || outcome.code !== "ok" ? outcome.code : "refused");
   const ms = Math.round(performance.now() - startedMs);
-  log.info({ model, worker: answer.worker.address, status: answer.status, code, ms }, "request relayed");
+  log.info({ model, worker: worker.address, status, ...outcome, ms }, "request relayed");
 }
 
-/** The code of the error that ended it, or "ok". */
+/** What the log says of how it ended. */
 async function passOn(
-  relay: Relay,
+  { relay, limits }: RelayParts,
   door: Door,
+  relayed: RelayRequest,
   answer: Answer,
   request: FastifyRequest,
   reply: FastifyReply,
   signal: AbortSignal,
-): Promise<string> {
-  const delimiter = door.delimiter(answer);
+): Promise<Pick<Outcome, "code">> {
+  const { raw: response } = reply;
+  const { log } = request;
+  const { seam, failureOf } = door;
+  const stallMs = limits.readerStallMs;
   try {
     door.check(answer);
     reply.hijack();
-    await relay.send(answer, reply.raw, { [REQUEST_ID_HEADER]: request.id }, delimiter, signal);
-    await ended(reply.raw);
-    return "ok";
+    response.writeHead(answer.status, { ...answer.headers, [REQUEST_ID_HEADER]: request.id });
+    const transfer = { relay, request: relayed, response, signal, log, stallMs, seam, failureOf };
+    return await transferAnswer(transfer, answer);
   } catch (thrown) {
     const error = toLlavaError(thrown);
-    request.log.warn({ worker: answer.worker.address, code: error.code, err: thrown }, "answer broke off");
+    log.warn({ worker: answer.worker.address, code: error.code, err: thrown }, "answer broke off");
     if (!reply.sent) door.refuse(error, reply);
-    else if (error.code === "cancelled") reply.raw.destroy();
-    else door.breakOff(error, reply.raw, delimiter);
-    return error.code;
+    else if (error.code === "cancelled" || !answer.isFramed) response.destroy();
+    else await tell(response, door.lastFrame(error), signal, stallMs);
+    return { code: error.code };
+  } finally {
+    answer.close();
   }
 }
 
-/** Ends the response; resolves when its last byte is handed over or its client is gone. */
-async function ended(response: ServerResponse): Promise<void> {
-  if (response.destroyed) return;
-  await new Promise<void>((resolve) => {
-    response.once("close", resolve);
-    response.end(resolve);
-  });
+async function tell(
+  response: FastifyReply["raw"],
+  lastFrame: string,
+  signal: AbortSignal,
+  stallMs: number,
+): Promise<void> {
+  response.end(lastFrame);
+  await endResponse(response, signal, stallMs).catch(() => response.destroy());
 }

@@ -1,217 +1,309 @@
 /**
- * One request to one of the workers and its answer back, byte for byte: apart because both doors, LLaVA's and OpenAI's,
- * pass through here and differ only in what they say when a worker is lost.
+ * One request to one of the workers, and to another one when the first cannot answer or breaks off: apart because both
+ * doors, LLaVA's and OpenAI's, pass through here and differ only in what they say when nobody is left.
  */
-import { once } from "node:events";
-import type { ServerResponse } from "node:http";
-import { LlavaError, toLlavaError } from "@llava/protocol";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HOP_HEADER, HOP_VERSION, LlavaError, RESUME_FIELD, toLlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
+import { errorIn, openAnswer, textOfFirst, type Answer } from "./answer.ts";
+import { spliceField } from "./body-splice.ts";
+import type { Breaker } from "./breaker.ts";
+import type { Measured } from "./controller-metrics.ts";
+import type { RequestKeys } from "./dispatch.ts";
 import type { Fleet } from "./fleet.ts";
-import { FrameBorder } from "./frame-border.ts";
+import type { Framing } from "./frame-border.ts";
+import { noWorker, workersLost } from "./no-worker.ts";
+import type { Progress } from "./progress.ts";
 import type { Lease, Worker } from "./registry.ts";
-import { bytesOf, isConnectionFailure, isSilence, type WorkerClient } from "./worker-client.ts";
-
-/** A client that reads nothing for this long is taken for gone. */
-const DRAIN_TIMEOUT_MS = 60_000;
-/** Answers with which a worker sends a request elsewhere. */
-const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
-const RELAYED_HEADERS = [
-  "cache-control",
-  "content-length",
-  "content-type",
-  "retry-after",
-  "retry-after-ms",
-  "x-accel-buffering",
-  "x-should-retry",
-];
+import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
+import { isConnectionFailure, isSilence, SILENCE_TIMEOUT_MS, type WorkerClient } from "./worker-client.ts";
+import { WorkerHealth } from "./worker-health.ts";
 
 export interface RelayRequest {
   readonly model: string;
   /** The path on the worker. */
   readonly path: string;
-  readonly body: Uint8Array;
+  readonly body: Buffer;
   readonly headers: Readonly<Record<string, string>>;
+  readonly framing: Framing;
+  /** Whether a stream is asked for. */
+  readonly isStream: boolean;
+  readonly measured: Measured;
+  /** By which a worker is chosen. */
+  readonly keys: RequestKeys;
+  /** Of the pictures that the body refers to, which a worker must have before it can answer. */
+  readonly referredKeys: readonly string[];
 }
 
-/** A worker's answer whose first byte is here. Close it in any case. */
-export interface Answer {
-  readonly worker: Worker;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Null when the body is empty. */
-  readonly first: Uint8Array | null;
-  readonly rest: AsyncGenerator<Uint8Array, void, undefined>;
-  /** Ends the connection to the worker if it is still open and gives the lease back. */
-  readonly close: () => Promise<void>;
+/** Sends a worker those of these pictures that it has not got. `isAgain`: it has just said that it lacks one. */
+export type EnsureBlobs = (
+  worker: Worker,
+  keys: readonly string[],
+  signal: AbortSignal,
+  isAgain: boolean,
+) => Promise<void>;
+
+export interface RelayLimits {
+  /** Longest silence in a stream of a worker that says something at least every 10 s, as ours do. */
+  readonly idleMs: number;
+  /** How long a client may read nothing of its answer. */
+  readonly readerStallMs: number;
+  /** Of all bodies together. */
+  readonly bodiesBytes: number;
 }
+
+export const RELAY_LIMITS: RelayLimits = {
+  idleMs: 30_000,
+  readerStallMs: 60_000,
+  // Sixteen of the largest, or some five hundred with one picture of 1 MB each.
+  bodiesBytes: 512 << 20,
+};
+
+/** As many as SGLang's model gateway tries. */
+const MAX_WORKERS_ASKED = 5;
+/** How long an answer that broke off waits for a place while all are full; its client hears of the end within 3 s. */
+const PLACE_PATIENCE_MS = 2_000;
+const PLACE_INTERVAL_MS = 250;
+const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
+/** Failures that say that the worker is ill, not that it is full or leaves. */
+const ILL_CODES: ReadonlySet<string> = new Set([
+  "worker_lost",
+  "timeout",
+  "runtime_failure",
+  "out_of_memory",
+]);
 
 export class Relay {
   readonly #fleet: Fleet;
   readonly #client: WorkerClient;
+  readonly #ensureBlobs: EnsureBlobs;
+  readonly #limits: RelayLimits;
+  readonly #now: () => number;
+  readonly #health: WorkerHealth;
+  readonly #budget: RetryBudget;
+  /** Workers that are being asked whether they live; one of them may be the only one that could go on. */
+  readonly #suspicions = new Set<Promise<void>>();
 
-  constructor(fleet: Fleet, client: WorkerClient) {
+  /** @param now monotonic milliseconds */
+  constructor(
+    fleet: Fleet,
+    client: WorkerClient,
+    ensureBlobs: EnsureBlobs,
+    limits: RelayLimits = RELAY_LIMITS,
+    now: () => number = performance.now.bind(performance),
+  ) {
     this.#fleet = fleet;
     this.#client = client;
+    this.#ensureBlobs = ensureBlobs;
+    this.#limits = limits;
+    this.#now = now;
+    this.#health = new WorkerHealth(now);
+    this.#budget = createRetryBudget(now);
+  }
+
+  /** Of the worker's circuit breaker. */
+  breakerOf(worker: Worker): Breaker["state"] {
+    return this.#health.stateOf(worker);
+  }
+
+  /** Whether requests must bring their keys, which cost a pass over their pictures. */
+  get usesKeys(): boolean {
+    return this.#fleet.usesKeys;
   }
 
   /**
-   * Chooses workers until one answers with a first byte. `no_worker` when none has the model, `worker_lost` when all that
-   * have it failed, `timeout` when one said nothing for too long, the signal's reason when it aborts.
+   * Chooses workers until one answers. When all that could be asked refuse, the last refusal is the answer; `no_worker` when
+   * none has the model, `worker_lost` when all that have it failed, `timeout` when one said nothing for too long, the
+   * signal's reason when it aborts.
    */
   async open(request: RelayRequest, signal: AbortSignal, log: FastifyBaseLogger): Promise<Answer> {
+    this.#budget.earn();
     const tried = new Set<number>();
-    let busy: Answer | null = null;
-    for (
-      let lease = this.#fleet.lease(request.model);
-      lease !== null;
-      lease = this.#fleet.lease(request.model, tried)
-    ) {
+    let refusal: Answer | null = null;
+    while (tried.size < MAX_WORKERS_ASKED) {
+      // Only refusals are counted: a worker that cannot be reached has no work from this, and leaves the table.
+      if (refusal !== null && !this.#budget.spend()) break;
+      const lease = this.#pick(request, tried, false, tried.size === 0);
+      if (lease === null) break;
       tried.add(lease.worker.registration);
-      const answer = await this.#ask(lease, request, signal, log);
-      if (answer === null) continue;
-      await busy?.close();
-      if (!BUSY_STATUSES.has(answer.status)) return answer;
-      busy = answer;
+      const answer = await this.#ask(lease, request, [request.body], signal, log);
+      if (answer !== null && !isRefusal(answer)) return answer;
+      answer?.close();
+      refusal = answer ?? refusal;
     }
-    if (busy !== null) return busy;
-    throw tried.size === 0 ? this.#noWorker(request.model) : allLost(request.model, tried.size);
+    if (refusal !== null) return refusal;
+    throw tried.size === 0
+      ? noWorker(request.model, this.#fleet.models)
+      : workersLost(request.model, tried.size);
   }
 
   /**
-   * Writes an answer's head and body as fast as the client reads. `delimiter`: the byte that ends a frame, null for bodies
-   * without frames. Throws like `open` when the worker is lost midway; whole frames have been written then.
+   * Another worker's answer from where the client has it, after `lost` broke off; null when nobody can take it. The new
+   * answer is asked for from its beginning when the client has nothing of it yet.
    */
-  async send(
-    answer: Answer,
-    response: ServerResponse,
-    headers: Readonly<Record<string, string>>,
-    delimiter: number | null,
+  async reopen(
+    request: RelayRequest,
+    progress: Progress,
+    lost: Worker,
     signal: AbortSignal,
-  ): Promise<void> {
-    response.writeHead(answer.status, { ...headersFor(answer, delimiter), ...headers });
-    const border = delimiter === null ? null : new FrameBorder(delimiter);
-    try {
-      for (let chunk = answer.first; chunk !== null; chunk = await nextOf(answer.rest)) {
-        await writeAll(response, border === null ? [chunk] : border.push(chunk), signal);
+    log: FastifyBaseLogger,
+  ): Promise<Answer | null> {
+    const resume = progress.isUntouched ? null : progress.resume;
+    if (resume === null && !progress.isUntouched) return null;
+    const body =
+      resume === null ? [request.body] : spliceField(request.body, RESUME_FIELD, JSON.stringify(resume));
+    const untilMs = this.#now() + PLACE_PATIENCE_MS;
+    const failed = new Set([lost.registration]);
+    while (true) {
+      const full = new Set(failed);
+      for (let numAsked = 0; numAsked < MAX_WORKERS_ASKED; numAsked += 1) {
+        const isFirst = full.size === 1;
+        const lease = this.#pick(request, full, resume !== null, isFirst);
+        if (lease === null) break;
+        const { registration } = lease.worker;
+        const answer = await this.#ask(lease, request, body, signal, log);
+        if (answer !== null && answer.status === 200 && answer.isFramed) return answer;
+        answer?.close();
+        if (answer === null || !BUSY_STATUSES.has(answer.status)) failed.add(registration);
+        full.add(registration);
       }
-      await writeAll(response, border?.rest() ?? [], signal);
-    } catch (thrown) {
-      throw this.#failure(thrown, answer.worker, signal);
+      if (this.#now() > untilMs) return null;
+      if (full.size > failed.size)
+        await sleep(PLACE_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+      else if (this.#suspicions.size > 0) await Promise.race(this.#suspicions);
+      else return null;
+      signal.throwIfAborted();
     }
   }
 
-  /** Null when the worker could not be reached or was lost before its first byte. */
+  /** What broke an answer off, as an error of the table; the worker is held responsible where it is. */
+  fault(thrown: unknown, worker: Worker, request: RelayRequest, signal: AbortSignal): LlavaError {
+    const error = this.#failure(thrown, worker, request, signal);
+    if (!signal.aborted && ILL_CODES.has(error.code)) this.#health.failed(worker);
+    return error;
+  }
+
+  /**
+   * A worker for the request that is neither in `except` nor left alone because it keeps failing. `orIll`: one of those when
+   * there is no other; a request that fails is no worse than one that is refused.
+   */
+  #pick(
+    request: RelayRequest,
+    except: ReadonlySet<number>,
+    isContinuation: boolean,
+    orIll: boolean,
+  ): Lease | null {
+    const isFit = (worker: Worker): boolean => !isContinuation || canResume(worker);
+    const lease = this.#lease(request, except, (worker) => isFit(worker) && this.#health.admit(worker));
+    return lease ?? (orIll ? this.#lease(request, except, isFit) : null);
+  }
+
+  /** The first that is fit, of the workers in the order of the dispatch method. */
+  #lease(
+    request: RelayRequest,
+    except: ReadonlySet<number>,
+    isFit: (worker: Worker) => boolean,
+  ): Lease | null {
+    const passedOver = new Set(except);
+    while (true) {
+      const lease = this.#fleet.lease(request.model, passedOver, request.keys);
+      if (lease === null || isFit(lease.worker)) return lease;
+      lease.cancel();
+      passedOver.add(lease.worker.registration);
+    }
+  }
+
+  /** Null when the worker could not be reached or was lost before its first frame; throws what ends the request. */
   async #ask(
     lease: Lease,
     request: RelayRequest,
+    body: readonly Uint8Array[],
     signal: AbortSignal,
     log: FastifyBaseLogger,
   ): Promise<Answer | null> {
     const { worker } = lease;
+    request.measured.asked(worker);
     try {
-      const { path, body, headers } = request;
-      const response = await this.#client.post(worker.address, path, body, headers, signal);
-      const rest = bytesOf(response.body);
-      const first = await nextOf(rest);
-      const close = async (): Promise<void> => {
+      const answer = await this.#post(worker, request, body, signal);
+      if (BUSY_STATUSES.has(answer.status)) this.#health.saidNothing(worker);
+      else if (answer.status >= 500) this.#health.failed(worker);
+      else this.#health.succeeded(worker);
+      const close = (): void => {
+        answer.close();
         lease.release();
-        await rest.return().catch(() => undefined);
       };
-      return {
-        worker,
-        status: response.statusCode,
-        headers: relayedHeaders(response.headers),
-        first,
-        rest,
-        close,
-      };
+      return { ...answer, close };
     } catch (thrown) {
       lease.release();
-      const error = this.#failure(thrown, worker, signal);
-      if (error.code !== "worker_lost") throw error;
+      const error = this.#failure(thrown, worker, request, signal);
+      if (!signal.aborted && ILL_CODES.has(error.code)) this.#health.failed(worker);
+      else this.#health.saidNothing(worker);
+      if (signal.aborted || error.code !== "worker_lost") throw error;
       log.warn({ worker: worker.address, err: thrown }, "worker lost before its first byte");
       return null;
     }
   }
 
-  /** What went wrong, as an error of the table; a broken connection makes the worker suspect. */
-  #failure(thrown: unknown, worker: Worker, signal: AbortSignal): LlavaError {
+  async #post(
+    worker: Worker,
+    request: RelayRequest,
+    body: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { path, framing, isStream, referredKeys } = request;
+    const silenceMs = isTalkative(request, worker) ? this.#limits.idleMs : SILENCE_TIMEOUT_MS;
+    const headers = isStream ? { ...request.headers, [HOP_HEADER]: HOP_VERSION } : request.headers;
+    const post = async (isAgain: boolean): Promise<Answer> => {
+      if (referredKeys.length > 0) await this.#ensureBlobs(worker, referredKeys, signal, isAgain);
+      const response = await this.#client.post(worker.address, path, body, headers, {
+        signal,
+        silenceMs,
+      });
+      return openAnswer(worker, response, framing);
+    };
+    const answer = await post(false);
+    if (referredKeys.length === 0 || !lacksBlob(answer)) return answer;
+    answer.close();
+    return post(true);
+  }
+
+  /** What went wrong, as an error of the table; a worker that cannot be reached, or says nothing, becomes suspect. */
+  #failure(thrown: unknown, worker: Worker, request: RelayRequest, signal: AbortSignal): LlavaError {
     if (signal.aborted) return toLlavaError(signal.reason);
     if (thrown instanceof LlavaError) return thrown;
-    if (isSilence(thrown)) {
-      return new LlavaError("timeout", "The worker said nothing for too long; ask again.", { cause: thrown });
-    }
-    if (!isConnectionFailure(thrown)) return toLlavaError(thrown);
-    void this.#fleet.suspect(worker);
-    return new LlavaError("worker_lost", "The worker that wrote this answer was lost; ask again.", {
-      cause: thrown,
-    });
+    const isSilent = isSilence(thrown);
+    if (!isSilent && !isConnectionFailure(thrown)) return toLlavaError(thrown);
+    // One that says nothing of itself while it works may be working.
+    const code = isSilent && !isTalkative(request, worker) ? "timeout" : "worker_lost";
+    if (code === "worker_lost") this.#suspect(worker);
+    const sentence = isSilent
+      ? "The worker said nothing for too long; ask again."
+      : "The worker that wrote this answer was lost; ask again.";
+    return new LlavaError(code, sentence, { cause: thrown });
   }
 
-  #noWorker(model: string): LlavaError {
-    const name = JSON.stringify(model.slice(0, 80));
-    const { models } = this.#fleet;
-    const sentence =
-      models.length === 0
-        ? `No worker is there for the model ${name}, nor for any other; start one, or wait until it has loaded.`
-        : `No worker serves the model ${name} now; there are: ${listOf(models)}.`;
-    return new LlavaError("no_worker", sentence);
+  #suspect(worker: Worker): void {
+    const suspicion = this.#fleet.suspect(worker).finally(() => this.#suspicions.delete(suspicion));
+    this.#suspicions.add(suspicion);
   }
 }
 
-function allLost(model: string, number: number): LlavaError {
-  const who = number === 1 ? "The only worker" : `All ${number} workers`;
-  return new LlavaError(
-    "worker_lost",
-    `${who} for the model ${JSON.stringify(model)} could not be reached; ask again.`,
-  );
+/** Says of each worker of ours, and of no other, that it can go on with an answer that another one began. */
+function canResume(worker: Worker): boolean {
+  return worker.capabilities?.["resume"] === true;
 }
 
-function listOf(models: readonly string[]): string {
-  const shown = models.slice(0, 20).join(", ");
-  return models.length > 20 ? `${shown} and ${models.length - 20} more` : shown;
+/** Whether the worker says something at least every 10 s while it answers this. */
+function isTalkative({ isStream }: RelayRequest, worker: Worker): boolean {
+  return isStream && canResume(worker);
 }
 
-async function nextOf(chunks: AsyncGenerator<Uint8Array, void, undefined>): Promise<Uint8Array | null> {
-  const next = await chunks.next();
-  return next.done === true ? null : next.value;
+/** Whether the worker has forgotten a picture that it was sent. */
+function lacksBlob(answer: Answer): boolean {
+  return answer.status === 404 && errorIn(textOfFirst(answer))?.code === "blob_missing";
 }
 
-/** Waits whenever the client's buffer is full; throws the signal's reason, or `cancelled` when the client stops reading. */
-async function writeAll(
-  response: ServerResponse,
-  chunks: readonly Uint8Array[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const chunk of chunks) {
-    signal.throwIfAborted();
-    if (response.write(chunk)) continue;
-    const patience = AbortSignal.timeout(DRAIN_TIMEOUT_MS);
-    try {
-      await once(response, "drain", { signal: AbortSignal.any([signal, patience]) });
-    } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      throw new LlavaError("cancelled", `The client read nothing for ${DRAIN_TIMEOUT_MS / 1000} s.`, {
-        cause,
-      });
-    }
-  }
-}
-
-function relayedHeaders(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-): Record<string, string> {
-  const relayed: Record<string, string> = {};
-  for (const name of RELAYED_HEADERS) {
-    const value = headers[name];
-    if (typeof value === "string") relayed[name] = value;
-  }
-  return relayed;
-}
-
-/** A framed stream may get one more frame from us, so its length is not promised. */
-function headersFor(answer: Answer, delimiter: number | null): Record<string, string> {
-  const headers = { ...answer.headers };
-  if (delimiter !== null) delete headers["content-length"];
-  return headers;
+/** Whether another worker may have a better answer than this one. */
+function isRefusal({ status, headers }: Answer): boolean {
+  return BUSY_STATUSES.has(status) || (status >= 500 && headers["x-should-retry"] !== "false");
 }

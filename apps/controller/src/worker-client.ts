@@ -1,4 +1,6 @@
 /** How the controller talks to workers: connections, time limits and size limits in one place. */
+import { Readable } from "node:stream";
+import { signedHeaders } from "@llava/door";
 import {
   LlavaError,
   parseModelList,
@@ -10,12 +12,15 @@ import { Agent, request, type Dispatcher } from "undici";
 
 /** As in the original: a worker that does not say how it is within this time is taken for dead. */
 const PROBE_TIMEOUT_MS = 5_000;
-const CONNECT_TIMEOUT_MS = 5_000;
+/** A worker that is not there is noticed in as much; three handshakes that got lost are not. */
+const CONNECT_TIMEOUT_MS = 2_000;
 /**
  * Longest silence of a worker, before the first byte and between bytes. The original gives 5 s, less than a large prompt
  * takes on a CPU; ten minutes end only what is truly stuck. A dead worker shows by its connection, long before.
  */
-const SILENCE_TIMEOUT_MS = 600_000;
+export const SILENCE_TIMEOUT_MS = 600_000;
+/** For a picture to be sent: 10 MiB at 3 Mbit/s. */
+const BLOB_TIMEOUT_MS = 30_000;
 const MAX_PROBE_BYTES = 1 << 20;
 
 const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
@@ -29,6 +34,8 @@ const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
   "EPIPE",
   "ETIMEDOUT",
   "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_HEADERS_OVERFLOW",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
   "UND_ERR_SOCKET",
 ]);
 
@@ -40,6 +47,12 @@ export class WorkerClient {
     headersTimeout: SILENCE_TIMEOUT_MS,
     bodyTimeout: SILENCE_TIMEOUT_MS,
   });
+  /** By which workers know that a request is their controller's. */
+  readonly #token: string | null;
+
+  constructor(token: string | null = null) {
+    this.#token = token;
+  }
 
   async status(address: string): Promise<WorkerStatus> {
     const { statusCode, body } = await this.#probe(address, "/worker_get_status", "POST");
@@ -57,21 +70,67 @@ export class WorkerClient {
     return parseModelList(body).data;
   }
 
-  /** Resolves when the headers are here; the body is read as fast as its reader wants. */
+  /**
+   * Resolves when the headers are here; the body is read as fast as its reader wants. `pieces` are sent one after the other.
+   * `silenceMs`: longest wait for the first byte, and for each further one that its reader is ready for.
+   */
   async post(
     address: string,
     path: string,
-    body: Uint8Array,
+    pieces: readonly Uint8Array[],
     headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
+    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
   ): Promise<Dispatcher.ResponseData> {
+    const [only = new Uint8Array(), ...more] = pieces;
+    const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
     return request(urlOf(address, path), {
       method: "POST",
       dispatcher: this.#agent,
-      body,
-      headers: { ...headers },
+      body: more.length === 0 ? only : Readable.from(pieces),
+      headers: {
+        ...headers,
+        "content-length": String(length),
+        ...signedHeaders(this.#token, "POST", path, pieces),
+      },
+      headersTimeout: silenceMs,
+      bodyTimeout: silenceMs,
       signal,
     });
+  }
+
+  /** Whether the worker has the picture that was uploaded under this key. */
+  async hasBlob(address: string, key: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.#blob("HEAD", address, key, null, signal)) === 200;
+  }
+
+  /** @returns whether the worker took it */
+  async putBlob(address: string, key: string, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const statusCode = await this.#blob("PUT", address, key, bytes, signal);
+    return statusCode === 200 || statusCode === 201;
+  }
+
+  async #blob(
+    method: "HEAD" | "PUT",
+    address: string,
+    key: string,
+    bytes: Uint8Array | null,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const path = `/v1/blobs/${key}`;
+    const { statusCode, body } = await request(urlOf(address, path), {
+      method,
+      dispatcher: this.#agent,
+      body: bytes,
+      headers: {
+        ...(bytes === null ? {} : { "content-type": "application/octet-stream" }),
+        ...signedHeaders(this.#token, method, path, bytes),
+      },
+      headersTimeout: BLOB_TIMEOUT_MS,
+      bodyTimeout: BLOB_TIMEOUT_MS,
+      signal,
+    });
+    await body.dump();
+    return statusCode;
   }
 
   /** Ends what is still under way. */
@@ -85,7 +144,13 @@ export class WorkerClient {
     method: "GET" | "POST",
   ): Promise<{ readonly statusCode: number; readonly body: unknown }> {
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
-    const response = await request(urlOf(address, path), { method, dispatcher: this.#agent, signal });
+    const headers = signedHeaders(this.#token, method, path, null);
+    const response = await request(urlOf(address, path), {
+      method,
+      headers,
+      dispatcher: this.#agent,
+      signal,
+    });
     if (response.statusCode !== 200) {
       await response.body.dump();
       return { statusCode: response.statusCode, body: null };
@@ -102,7 +167,7 @@ export class WorkerClient {
   }
 }
 
-/** Whether the error says that the worker is not there, or no longer. A body cut off by a close is a parser's error. */
+/** Whether the error says that the worker is not there, or no longer, or speaks no HTTP. A body cut off by a close may be a parser's error. */
 export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === "HTTPParserError") return true;

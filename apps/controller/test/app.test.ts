@@ -94,6 +94,25 @@ describe("models and health", () => {
   });
 });
 
+describe("a worker that is silent about its models", () => {
+  it("holds the list up for a moment only, and is asked once however many want it", async () => {
+    const held: ServerResponse[] = [];
+    const silent = await startWorker(["m"], (_request, response) => void held.push(response));
+    const second = await startWorker(["m"], () => undefined);
+    const { url } = await startController();
+    await register(url, silent.url, ["m"]);
+    await register(url, second.url, ["m"]);
+    const list = async () => (await fetch(`${url}/v1/models`)).json();
+    const names = { data: [{ id: "m", owned_by: "llava" }] };
+    expect(await Promise.all([list(), list()])).toMatchObject([names, names]);
+    expect([silent.asked, second.asked]).toEqual([["/v1/models"], []]);
+    const card = { id: "m", object: "model", created: 5, owned_by: "x" };
+    for (const response of held) respondJson(response, 200, { object: "list", data: [card] });
+    await until(async () => JSON.stringify(await list()).includes('"owned_by":"x"'));
+    expect(silent.asked).toEqual(["/v1/models"]);
+  });
+});
+
 describe("shutdown", () => {
   it("lets an answer end", async () => {
     const waiting: ServerResponse[] = [];

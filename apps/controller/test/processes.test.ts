@@ -1,37 +1,17 @@
-import { fork, type ChildProcess } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { readBody, readChatStream, type ChatEvent } from "@llava/protocol";
-import { afterEach, expect, it } from "vitest";
-import { closeAll, closeLater, modelsOf, post, register, startController, until } from "./stand-in.ts";
+import { afterEach, expect, it, vi } from "vitest";
+import { start } from "./program.ts";
+import { closeAll, modelsOf, post, register, startController, until } from "./stand-in.ts";
 
 afterEach(closeAll);
+// Each test starts programs.
+vi.setConfig({ testTimeout: 60_000 });
 
 const MAIN = new URL("../src/main.ts", import.meta.url);
 const WORKER = new URL("./worker-process.ts", import.meta.url);
-
-interface Program {
-  readonly child: ChildProcess;
-  readonly address: string;
-  readonly output: () => string;
-  readonly ended: Promise<readonly unknown[]>;
-}
-
-async function start(file: URL, ...flags: readonly string[]): Promise<Program> {
-  const child = fork(fileURLToPath(file), [...flags], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
-  // Not "close", which never comes once the parent has disconnected.
-  const ended = once(child, "exit");
-  let output = "";
-  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
-  child.stderr?.on("data", (text: Buffer) => (output += text.toString()));
-  closeLater(async () => {
-    child.kill("SIGKILL");
-    await ended;
-  });
-  const message: unknown = await Promise.race([once(child, "message").then(([first]) => first), ended]);
-  if (typeof message !== "object" || message === null || !("address" in message)) throw new Error(output);
-  return { child, address: String(message.address), output: () => output, ended };
-}
 
 /** The words of a streamed chat answer as they come. */
 async function* ask(url: string): AsyncGenerator<ChatEvent> {
@@ -67,11 +47,15 @@ it("tells the client and forgets the worker when its process is killed midway, a
 it("knows nothing after a restart, says so to a heartbeat, and takes the worker in again", async () => {
   const first = await start(MAIN, "--port", "0");
   const { port } = new URL(first.address);
-  await register(first.address, "http://w:1", ["m"]);
+  await register(first.address, "http://127.0.0.1:1", ["m"]);
   const beat = async (): Promise<unknown> =>
     JSON.parse(
-      (await post(`${first.address}/receive_heart_beat`, { worker_name: "http://w:1", queue_length: 0 }))
-        .text,
+      (
+        await post(`${first.address}/receive_heart_beat`, {
+          worker_name: "http://127.0.0.1:1",
+          queue_length: 0,
+        })
+      ).text,
     );
   expect(await beat()).toEqual({ exist: true });
   first.child.kill("SIGKILL");
@@ -79,7 +63,7 @@ it("knows nothing after a restart, says so to a heartbeat, and takes the worker 
   const second = await start(MAIN, "--port", port);
   expect(second.address).toBe(first.address);
   expect(await beat()).toEqual({ exist: false });
-  await register(second.address, "http://w:1", ["m"]);
+  await register(second.address, "http://127.0.0.1:1", ["m"]);
   expect(await beat()).toEqual({ exist: true });
   expect(await modelsOf(second.address)).toEqual({ models: ["m"] });
 });

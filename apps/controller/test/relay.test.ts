@@ -1,5 +1,5 @@
 import { request as httpRequest } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ASK, eventsOf, numStreams, streaming, WHOLE, WORD } from "./chat.ts";
 import {
   closeAll,
@@ -15,6 +15,8 @@ import {
 } from "./stand-in.ts";
 
 afterEach(closeAll);
+// Bodies and streams of megabytes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000 });
 
 /** A handler that has no place. */
 const refusing: Handler = (_request, response) => {
@@ -37,7 +39,9 @@ describe("a chat answer", () => {
   });
 
   it("may be an error of the worker", async () => {
-    const error = { error: { message: "Two pictures, one <image>.", code: "image_count_mismatch" } };
+    const error = {
+      error: { message: "Two pictures, one <image>.", code: "image_count_mismatch" },
+    };
     const worker = await startWorker(["m"], (_request, response) => respondJson(response, 400, error));
     const { url } = await startController();
     await register(url, worker.url, ["m"]);
@@ -124,9 +128,11 @@ describe("without a worker", () => {
     const none = await post(`${url}/v1/chat/completions`, ASK);
     expect(none.status).toBe(503);
     expect(none.headers.get("retry-after")).toBe("1");
-    expect(JSON.parse(none.text)).toMatchObject({ error: { code: "no_worker", type: "server_error" } });
+    expect(JSON.parse(none.text)).toMatchObject({
+      error: { code: "no_worker", type: "server_error" },
+    });
     expect(none.text).toContain('No worker is there for the model \\"m\\"');
-    await register(url, "http://w:1", ["a", "b"]);
+    await register(url, "http://127.0.0.1:1", ["a", "b"]);
     const other = await post(`${url}/v1/chat/completions`, ASK);
     expect(other.text).toContain('No worker serves the model \\"m\\" now; there are: a, b.');
   });
@@ -168,10 +174,28 @@ describe("a worker lost midway", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m"] });
   });
 
-  it("cuts off a body that is no stream", async () => {
-    const worker = await startWorker(["m"], (_request, response) => {
+  it("is no loss when the body is no stream: another one is asked", async () => {
+    const lost = await startWorker(["m"], (_request, response) => {
       response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
       response.write('{"id":', () => setTimeout(() => response.destroy(), 20));
+    });
+    const worker = await startWorker(["m"], (_request, response) => respondJson(response, 200, { id: 1 }));
+    const { url } = await startController();
+    await register(url, lost.url, ["m"]);
+    expect(await post(`${url}/v1/chat/completions`, ASK)).toMatchObject({ status: 502 });
+    await register(url, lost.url, ["m"]);
+    await register(url, worker.url, ["m"], { queueLength: 5 });
+    expect(await post(`${url}/v1/chat/completions`, ASK)).toMatchObject({
+      status: 200,
+      text: '{"id":1}',
+    });
+    expect(lost.asked).toHaveLength(2);
+  });
+
+  it("cuts off a body that is no stream and too large to be held", async () => {
+    const worker = await startWorker(["m"], (_request, response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write("x".repeat(2 << 20), () => setTimeout(() => response.destroy(), 20));
     });
     const { url } = await startController();
     await register(url, worker.url, ["m"]);
@@ -185,7 +209,10 @@ describe("a worker lost midway", () => {
     );
     const { url } = await startController();
     await register(url, worker.url, ["m"]);
-    expect((await eventsOf(url)).at(-1)).toMatchObject({ type: "error", error: { code: "worker_lost" } });
+    expect((await eventsOf(url)).at(-1)).toMatchObject({
+      type: "error",
+      error: { code: "worker_lost" },
+    });
   });
 });
 
@@ -220,8 +247,8 @@ describe("a client that leaves", () => {
   it("holds the worker back when it reads slowly", async () => {
     const total = 64 << 20;
     let written = 0;
-    const line = Buffer.alloc(1 << 16, "x");
-    line[line.length - 1] = 0x0a;
+    const line = Buffer.from(`data: {"x":"${"x".repeat((1 << 16) - 16)}"}\n\n`);
+    const end = "data: [DONE]\n\n";
     const worker = await startWorker(["m"], (request, response) => {
       request.resume();
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -230,7 +257,7 @@ describe("a client that leaves", () => {
           written += line.length;
           if (!response.write(line)) return;
         }
-        response.end();
+        response.end(end);
       };
       response.on("drain", fill);
       fill();
@@ -256,6 +283,6 @@ describe("a client that leaves", () => {
     expect(written).toBeLessThan(total / 2);
     let received = 0;
     for await (const chunk of incoming) received += Buffer.isBuffer(chunk) ? chunk.length : 0;
-    expect(received).toBe(total);
+    expect(received).toBe(Math.ceil(total / line.length) * line.length + end.length);
   });
 });

@@ -1,10 +1,12 @@
 /** Real HTTP servers in place of workers, and a controller on a real port: what every test of this folder needs. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { WorkerReport } from "@llava/protocol";
 import { pino } from "pino";
 import { createController, type Controller, type ControllerOptions } from "../src/app.ts";
+import { listen, respondJson, type Handler } from "./http-server.ts";
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export { respondJson, type Handler };
 
 /** Everything that a test opened; closed by `closeAll` after it. */
 const opened: (() => Promise<void>)[] = [];
@@ -34,24 +36,21 @@ export interface StandIn {
   readonly asked: string[];
 }
 
-/** A worker of `models` that answers its status and leaves every other path to `handler`. */
-export async function startWorker(models: readonly string[], handler: Handler): Promise<StandIn> {
+/** A worker of `models` that answers its status, with `report` in it, and leaves every other path to `handler`. */
+export async function startWorker(
+  models: readonly string[],
+  handler: Handler,
+  report: WorkerReport = {},
+): Promise<StandIn> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url ?? "");
     if (request.url !== "/worker_get_status") return handler(request, response);
-    return respondJson(response, 200, { model_names: models, speed: 1, queue_length: 0 });
+    return respondJson(response, 200, { model_names: models, speed: 1, queue_length: 0, ...report });
   });
   const url = await listen(server);
   closeLater(() => close(server));
   return { url, server, asked };
-}
-
-export async function listen(server: Server, port = 0): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return `http://127.0.0.1:${address.port}`;
 }
 
 async function close(server: Server): Promise<void> {
@@ -71,10 +70,16 @@ export async function register(
   controllerUrl: string,
   workerUrl: string,
   models: readonly string[],
-  options: { readonly queueLength?: number; readonly speed?: number; readonly checkHeartBeat?: boolean } = {},
+  options: {
+    readonly queueLength?: number;
+    readonly speed?: number;
+    readonly checkHeartBeat?: boolean;
+    /** What only our workers say. */
+    readonly report?: WorkerReport;
+  } = {},
 ): Promise<void> {
-  const { queueLength = 0, speed = 1, checkHeartBeat = true } = options;
-  const status = { model_names: models, speed, queue_length: queueLength };
+  const { queueLength = 0, speed = 1, checkHeartBeat = true, report = {} } = options;
+  const status = { ...report, model_names: models, speed, queue_length: queueLength };
   await post(`${controllerUrl}/register_worker`, {
     worker_name: workerUrl,
     check_heart_beat: checkHeartBeat,
@@ -95,16 +100,16 @@ export async function post(
 ): Promise<Reply> {
   const content = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
   const type = body === undefined ? {} : { "content-type": "application/json" };
-  const response = await fetch(url, { method: "POST", ...content, headers: { ...type, ...headers } });
+  const response = await fetch(url, {
+    method: "POST",
+    ...content,
+    headers: { ...type, ...headers },
+  });
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
 export async function modelsOf(controllerUrl: string): Promise<unknown> {
   return JSON.parse((await post(`${controllerUrl}/list_models`)).text);
-}
-
-export function respondJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
 /** Waits until the condition holds; the test's own time limit ends a wait in vain. */

@@ -1,7 +1,7 @@
 /** A worker as a process of its own, to be killed: it streams words without end and says over IPC where it listens. */
 import { createServer } from "node:http";
 import { encodeSseJson, textChunk, completionHead } from "@llava/protocol";
-import { listen } from "./stand-in.ts";
+import { listen } from "./http-server.ts";
 
 const head = completionHead("m");
 const server = createServer((request, response) => {

@@ -89,8 +89,8 @@ export class Exchange {
       decodeMs: 160,
       firstTokenMs: 310,
     });
-    this.write(encodeSseJson(finishChunk(this.#head, "stop")));
-    this.write(encodeSseJson(usageChunk(this.#head, usage, timings)));
+    this.write(encodeSseJson(finishChunk(this.#head, "stop", timings)));
+    this.write(encodeSseJson(usageChunk(this.#head, usage)));
     this.write(encodeSse(SSE_DONE));
     this.#response.end();
   }

@@ -61,6 +61,7 @@ describe("an answer", () => {
     expect(exchange.request).toMatchObject({
       model: "llava-demo",
       stream: true,
+      includeUsage: true,
       temperature: 0.2,
       topP: 0.7,
       maxTokens: 512,

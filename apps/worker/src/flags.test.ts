@@ -20,7 +20,7 @@ describe("parseWorkerFlags", () => {
     expect(parseWorkerFlags(MODEL)).toEqual({
       host: "127.0.0.1",
       port: 40_000,
-      controllerAddress: "http://127.0.0.1:10000",
+      controllerAddress: ["http://127.0.0.1:10000"],
       modelPath: "/models/demo",
       device: "cpu",
       limitModelConcurrency: 5,
@@ -28,7 +28,30 @@ describe("parseWorkerFlags", () => {
       heartbeatInterval: 15,
       drainTimeout: 30,
       logLevel: "info",
+      pictureProcesses: 2,
+      imageUrlRedirects: 0,
     });
+  });
+
+  test("what may be fetched is said piece by piece, and nothing is without the first flag", () => {
+    const line =
+      "--allow-image-urls --allowed-image-domain a.example --allowed-image-domain *.b.example --allowed-image-port 8443 --denied-image-network 203.0.113.0/24 --image-url-redirects 3";
+    const { deniedImageNetwork = [], ...flags } = parseWorkerFlags([...MODEL, ...line.split(" ")]);
+    expect(flags).toMatchObject({
+      allowImageUrls: true,
+      allowedImageDomain: ["a.example", "*.b.example"],
+      allowedImagePort: [8443],
+      imageUrlRedirects: 3,
+    });
+    expect(deniedImageNetwork.map(([address, bits]) => `${address.toString()}/${bits}`)).toEqual([
+      "203.0.113.0/24",
+    ]);
+    for (const wrong of [
+      "--denied-image-network=10.0.0.1",
+      "--image-url-redirects=4",
+      "--picture-processes=0",
+    ])
+      expect(() => parseWorkerFlags([...MODEL, wrong], () => undefined)).toThrow(/Give a/);
   });
 
   test("the original's README command line works as it stands", () => {
@@ -36,7 +59,7 @@ describe("parseWorkerFlags", () => {
       "--host 0.0.0.0 --controller http://localhost:10000 --port 40001 --worker http://localhost:40001/ --model-path liuhaotian/llava-v1.5-13b --device cuda:1 --multi-modal --stream-interval 2 --use-flash-attn";
     expect(parseWorkerFlags(line.split(" "))).toMatchObject({
       host: "0.0.0.0",
-      controllerAddress: "http://localhost:10000",
+      controllerAddress: ["http://localhost:10000"],
       workerAddress: "http://localhost:40001",
       port: 40_001,
       device: "cuda:1",
@@ -47,6 +70,24 @@ describe("parseWorkerFlags", () => {
     expect(parseWorkerFlags([...MODEL, "--conv-mode", "llava_v1"])).toMatchObject({ convMode: "llava_v1" });
     expect(parseWorkerFlags([...MODEL, "--conversation=llava_v1"])).toMatchObject({ convMode: "llava_v1" });
     expect(parseWorkerFlags([...MODEL, "--no-register"])).toMatchObject({ register: false });
+  });
+
+  test("several controllers are separated by commas or flags, each counts once", () => {
+    const flags = [
+      "--controller",
+      "http://a:1,http://b:2/",
+      "--controller-address",
+      "http://c:3",
+      "--controller=http://b:2",
+    ];
+    expect(parseWorkerFlags([...MODEL, ...flags]).controllerAddress).toEqual([
+      "http://a:1",
+      "http://b:2",
+      "http://c:3",
+    ]);
+    const many = Array.from({ length: 17 }, (_, index) => `http://c:${index + 1}`).join(",");
+    expect(refusal(...MODEL, "--controller", many).text).toContain("at most 16 controllers");
+    expect(refusal(...MODEL, "--controller", "http://a:1,").exitCode).not.toBe(0);
   });
 
   test.each([["--load-8bit"], ["--load-4bit"], ["--model-base", "/models/vicuna"]])(

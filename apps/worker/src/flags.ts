@@ -1,13 +1,15 @@
 /** The worker's command line: apart from main, so that every flag and refusal can be tested without a process. */
+import { addDoorFlags, type DoorFlags } from "@llava/door";
 import { HEARTBEAT_INTERVAL_MS } from "@llava/protocol";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { parseNetwork, type Network } from "./image-fetch/public-address.ts";
 
-export interface WorkerFlags {
-  readonly host: string;
+export interface WorkerFlags extends DoorFlags {
   readonly port: number;
   /** Advertised to the controller; derived from host and port when absent. */
   readonly workerAddress?: string;
-  readonly controllerAddress: string;
+  /** Of every controller to report to, each once. */
+  readonly controllerAddress: readonly string[];
   readonly modelPath: string;
   readonly modelName?: string;
   readonly device: string;
@@ -20,6 +22,15 @@ export interface WorkerFlags {
   /** Seconds. */
   readonly drainTimeout: number;
   readonly logLevel: string;
+  readonly logPrompts?: boolean;
+  /** Pictures that are decoded at the same time. */
+  readonly pictureProcesses: number;
+  readonly allowImageUrls?: boolean;
+  readonly allowHttpImageUrls?: boolean;
+  readonly allowedImageDomain?: readonly string[];
+  readonly allowedImagePort?: readonly number[];
+  readonly deniedImageNetwork?: readonly Network[];
+  readonly imageUrlRedirects: number;
 }
 
 /** Flags of the original that name things this version cannot do; each says so by name instead of being ignored. */
@@ -41,11 +52,15 @@ const NOT_YET: readonly (readonly [string, string])[] = [
 /** Flags of the original that change nothing here; accepted so that old start scripts keep working. */
 const WITHOUT_EFFECT = ["--multi-modal", "--use-flash-attn", "--stream-interval <tokens>"];
 
+const DEFAULT_CONTROLLERS: readonly string[] = ["http://127.0.0.1:10000"];
+const MAX_CONTROLLERS = 16;
+
 const EXAMPLES = `
 Examples:
   llava worker --model-path ./llava-v1.5-7b-hf
   llava worker --model-path ./my-model --model-name my-model --port 40001
-  llava worker --model-path ./my-model --device cuda:1 --controller http://10.0.0.5:10000 --host 0.0.0.0
+  llava worker --model-path ./my-model --device cuda:1 --controller http://10.0.0.5:10000 \\
+      --host 0.0.0.0 --cluster-token-file cluster.txt
   llava worker --model-path ./my-model --no-register       serve alone, without a controller`;
 
 /** @throws CommanderError on a usage error or after --help, with `exitCode` */
@@ -65,6 +80,8 @@ function workerCommand(): Command {
     .exitOverride();
   addServing(command);
   addModel(command);
+  addPictures(command);
+  addDoorFlags(command, { hasCluster: true });
   for (const [flags, sentence] of NOT_YET) command.addOption(refused(flags, sentence));
   for (const flags of WITHOUT_EFFECT) command.addOption(new Option(flags).hideHelp());
   return command;
@@ -81,9 +98,12 @@ function addServing(command: Command): void {
       ).argParser(httpUrl),
     )
     .addOption(
-      new Option("--controller, --controller-address <url>", "controller to report to")
-        .default("http://127.0.0.1:10000")
-        .argParser(httpUrl),
+      new Option(
+        "--controller, --controller-address <url>",
+        "controller to report to; for several separate them by commas or repeat the flag",
+      )
+        .default(DEFAULT_CONTROLLERS, "http://127.0.0.1:10000")
+        .argParser(httpUrls),
     )
     .addOption(new Option("--no-register", "report to no controller"))
     .addOption(
@@ -105,7 +125,8 @@ function addServing(command: Command): void {
       new Option("--log-level <level>", "least important line to log")
         .default("info")
         .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
-    );
+    )
+    .addOption(new Option("--log-prompts", "write what is asked into the log; pictures never are"));
 }
 
 function addModel(command: Command): void {
@@ -119,6 +140,53 @@ function addModel(command: Command): void {
     .addOption(
       new Option("--threads <number>", "CPU threads (default: all cores)").argParser(whole(1, 1024)),
     );
+}
+
+function addPictures(command: Command): void {
+  command
+    .addOption(
+      new Option("--picture-processes <number>", "processes that decode pictures")
+        .default(2)
+        .argParser(whole(1, 64)),
+    )
+    .addOption(
+      new Option("--allow-image-urls", "fetch pictures by their https addresses, of public hosts only"),
+    )
+    .addOption(new Option("--allow-http-image-urls", "also by http addresses"))
+    .addOption(
+      new Option(
+        "--allowed-image-domain <name>",
+        "fetch from this host only, *.example.com for all below; repeat for several",
+      ).argParser(collect((text) => text)),
+    )
+    .addOption(
+      new Option(
+        "--allowed-image-port <number>",
+        "fetch from this port too, beside 443 (and 80 of http); repeat for several",
+      ).argParser(collect(whole(1, 65_535))),
+    )
+    .addOption(
+      new Option(
+        "--denied-image-network <network>",
+        "fetch nothing from these addresses, such as 203.0.113.0/24; repeat for several",
+      ).argParser(collect(network)),
+    )
+    .addOption(
+      new Option("--image-url-redirects <number>", "redirects that are followed, each under the same rules")
+        .default(0)
+        .argParser(whole(0, 3)),
+    );
+}
+
+function collect<T>(parse: (text: string) => T): (text: string, before?: readonly T[]) => readonly T[] {
+  return (text, before = []) => [...before, parse(text)];
+}
+
+function network(text: string): Network {
+  const parsed = parseNetwork(text);
+  if (parsed === null)
+    throw new InvalidArgumentError("Give a network such as 203.0.113.0/24 or 2001:db8::/32.");
+  return parsed;
 }
 
 function refused(flags: string, sentence: string): Option {
@@ -146,6 +214,14 @@ function seconds(text: string): number {
   if (text.trim() === "" || !Number.isFinite(value) || value <= 0 || value > 86_400)
     throw new InvalidArgumentError("Give a number of seconds above 0, up to 86400.");
   return value;
+}
+
+function httpUrls(text: string, before: readonly string[]): readonly string[] {
+  const earlier = before === DEFAULT_CONTROLLERS ? [] : before;
+  const urls = new Set([...earlier, ...text.split(",").map((url) => httpUrl(url.trim()))]);
+  if (urls.size > MAX_CONTROLLERS)
+    throw new InvalidArgumentError(`Give at most ${MAX_CONTROLLERS} controllers.`);
+  return [...urls];
 }
 
 /** @returns the address without a trailing slash, so that a path can be appended */

@@ -1,25 +1,31 @@
-import { parseChatRequest, parseWireGenerateRequest } from "@llava/protocol";
+import { parseChatRequest, parseTextRequest, parseWireGenerateRequest } from "@llava/protocol";
 import { describe, expect, test } from "vitest";
-import { fromChatRequest, fromWireRequest } from "./generate.ts";
+import { fromChatRequest, fromTextRequest, fromWireRequest } from "./generate.ts";
 
 const PIXEL = "data:image/png;base64,AQID";
 const image = { type: "image_url", image_url: { url: PIXEL } };
-const text = (words: string): object => ({ type: "text", text: words });
+const text = (what: string): object => ({ type: "text", text: what });
+const words = (what: string): object => ({ type: "words", text: what });
 
-function promptOf(...content: unknown[]): unknown {
-  return fromChatRequest(parseChatRequest({ model: "m", messages: [{ role: "user", content }] })).prompt;
+/** The last message as its parts, a picture as `[picture]`. */
+function promptOf(...content: unknown[]): string {
+  const chat = parseChatRequest({ model: "m", messages: [{ role: "user", content }] });
+  const { prompt } = fromChatRequest(chat, []);
+  const parts = Array.isArray(prompt) ? prompt.at(-1)?.text : undefined;
+  if (!Array.isArray(parts)) throw new Error("The prompt is no conversation of parts.");
+  return parts.map((part) => (part.type === "picture" ? "[picture]" : part.text)).join("");
 }
 
 describe("fromChatRequest", () => {
   test.each([
-    ["the picture first", [image, text("Q")], "<image>\nQ"],
-    ["the words first, as OpenAI's clients write it", [text("Q"), image], "<image>\nQ"],
-    ["two pictures", [text("Q"), image, image], "<image>\n<image>\nQ"],
-    ["words between pictures", [text("A"), image, text("B"), image], "A\n<image>\nB\n<image>"],
-    ["marks that the client set itself", [text("Is <image> a cat?"), image], "Is <image> a cat?"],
-    ["a picture without words", [image], "<image>"],
+    ["the picture first", [image, text("Q")], "[picture]\nQ"],
+    ["the words first, as OpenAI's clients write it", [text("Q"), image], "[picture]\nQ"],
+    ["two pictures", [text("Q"), image, image], "[picture]\n[picture]\nQ"],
+    ["words between pictures", [text("A"), image, text("B"), image], "A\n[picture]\nB\n[picture]"],
+    ["a mark that is only a word", [text("Is <image> a cat?"), image], "[picture]\nIs <image> a cat?"],
+    ["a picture without words", [image], "[picture]"],
   ])("%s", (_name, content, expected) => {
-    expect(promptOf(...content)).toEqual([{ role: "user", text: expected }]);
+    expect(promptOf(...content)).toEqual(expected);
   });
 
   test("carries pictures in order and options by their engine names", () => {
@@ -36,10 +42,10 @@ describe("fromChatRequest", () => {
       seed: 9,
       stop: "###",
     });
-    expect(fromChatRequest(request)).toEqual({
+    expect(fromChatRequest(request, [new Uint8Array([1, 2, 3])])).toEqual({
       prompt: [
-        { role: "system", text: "S" },
-        { role: "user", text: "<image>\nQ" },
+        { role: "system", text: [words("S")] },
+        { role: "user", text: [{ type: "picture" }, words("\n"), words("Q")] },
       ],
       images: [new Uint8Array([1, 2, 3])],
       temperature: 0,
@@ -53,6 +59,16 @@ describe("fromChatRequest", () => {
 
   test("a last message that asks nothing is refused", () => {
     expect(() => promptOf(text("  \n"))).toThrow(/last message is empty/);
+  });
+});
+
+test("fromTextRequest lets words go on as they stand, for OpenAI's default of 16 tokens", () => {
+  expect(fromTextRequest(parseTextRequest({ model: "m", prompt: ["Once </s>"], temperature: 0 }))).toEqual({
+    prompt: { words: "Once </s>" },
+    images: [],
+    temperature: 0,
+    maxTokens: 16,
+    stop: [],
   });
 });
 

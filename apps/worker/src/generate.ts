@@ -1,24 +1,46 @@
 /** The only place where wire requests become engine requests. */
-import type { GenerateRequest } from "@llava/engine";
-import { LlavaError, type ChatMessage, type ChatRequest, type WireGenerateRequest } from "@llava/protocol";
+import type { GenerateRequest, MessagePart } from "@llava/engine";
+import {
+  LlavaError,
+  type AnswerRequest,
+  type ChatMessage,
+  type ChatRequest,
+  type TextRequest,
+  type WireGenerateRequest,
+} from "@llava/protocol";
 
-const IMAGE = "<image>";
 const GREEDY_BELOW = 0.001;
+const PICTURE: MessagePart = { type: "picture" };
+const LINE_BREAK: MessagePart = { type: "words", text: "\n" };
 
-/** @throws LlavaError `invalid_request` when the last message asks nothing */
-export function fromChatRequest(chat: ChatRequest): GenerateRequest {
-  requireQuestion(chat.messages.at(-1));
+/**
+ * @param images the files of the conversation's pictures, in their order
+ * @throws LlavaError `invalid_request` when the last message asks nothing
+ */
+export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]): GenerateRequest {
+  requireQuestion(chat.messages);
   return {
-    prompt: chat.messages.map((message) => ({ role: message.role, text: messageText(message) })),
-    images: chat.messages.flatMap(({ content }) =>
-      content.flatMap((part) => (part.type === "image" ? [part.bytes] : [])),
-    ),
-    stop: chat.stop,
-    ...(chat.temperature === undefined ? {} : { temperature: chat.temperature }),
-    ...(chat.topP === undefined ? {} : { topP: chat.topP }),
-    ...(chat.topK === undefined ? {} : { topK: chat.topK }),
-    ...(chat.maxTokens === undefined ? {} : { maxTokens: chat.maxTokens }),
-    ...(chat.seed === undefined ? {} : { seed: chat.seed }),
+    prompt: chat.messages.map((message) => ({ role: message.role, text: messageParts(message) })),
+    images,
+    ...samplingOf(chat),
+  };
+}
+
+/** The words go on as they stand: no template, no picture, no special token. */
+export function fromTextRequest(text: TextRequest): GenerateRequest {
+  return { prompt: { words: text.prompt }, images: [], ...samplingOf(text) };
+}
+
+function samplingOf(
+  asked: AnswerRequest,
+): Pick<GenerateRequest, "stop" | "temperature" | "topP" | "topK" | "maxTokens" | "seed"> {
+  return {
+    stop: asked.stop,
+    ...(asked.temperature === undefined ? {} : { temperature: asked.temperature }),
+    ...(asked.topP === undefined ? {} : { topP: asked.topP }),
+    ...(asked.topK === undefined ? {} : { topK: asked.topK }),
+    ...(asked.maxTokens === undefined ? {} : { maxTokens: asked.maxTokens }),
+    ...(asked.seed === undefined ? {} : { seed: asked.seed }),
   };
 }
 
@@ -34,20 +56,25 @@ export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
   };
 }
 
-function requireQuestion(last: ChatMessage | undefined): void {
-  if (last?.content.some((part) => part.type === "image" || part.text.trim() !== "")) return;
-  throw new LlavaError("invalid_request", "The last message is empty. Ask something or show a picture.");
+function requireQuestion(messages: readonly ChatMessage[]): void {
+  const last = messages.at(-1);
+  if (last?.content.some((part) => part.type !== "text" || part.text.trim() !== "")) return;
+  throw new LlavaError("invalid_request", "The last message is empty. Ask something or show a picture.", {
+    param: `messages[${messages.length - 1}].content`,
+  });
 }
 
 /**
- * A message's parts as the one text that LLaVA was trained on: pictures first, each as `<image>` on its own line, then
- * the question. Parts that put words between pictures keep their order; a text that already says `<image>` keeps its
- * own places, and the engine checks their count.
+ * A message's parts, one a line, as LLaVA was trained on them: pictures first, then the question. Parts that put words
+ * between pictures keep their order. Words stay words: `<image>` in a text is no picture here.
  */
-function messageText({ content }: ChatMessage): string {
-  const texts = content.flatMap((part) => (part.type === "text" ? [part.text] : []));
-  if (texts.some((text) => text.includes(IMAGE))) return texts.join("\n");
-  if (texts.length > 1) return content.map((part) => (part.type === "text" ? part.text : IMAGE)).join("\n");
-  const numImages = content.length - texts.length;
-  return [...Array.from({ length: numImages }, () => IMAGE), ...texts].join("\n");
+function messageParts({ content }: ChatMessage): readonly MessagePart[] {
+  const isInOrder = content.filter(({ type }) => type === "text").length > 1;
+  const ordered = isInOrder
+    ? content
+    : content.toSorted((a, b) => Number(a.type === "text") - Number(b.type === "text"));
+  return ordered.flatMap((part, index) => {
+    const shown: MessagePart = part.type === "text" ? { type: "words", text: part.text } : PICTURE;
+    return index === 0 ? [shown] : [LINE_BREAK, shown];
+  });
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
+import type { WorkerReport } from "@llava/protocol";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Heartbeat } from "./heartbeat.ts";
 
@@ -14,14 +15,20 @@ class SmallController {
   readonly calls: Call[] = [];
   knowsWorker = true;
   status = 200;
+  /** Instead of what it should answer. */
+  answer: unknown = null;
+  /** What an answer waits for. */
+  before = async (): Promise<void> => undefined;
   readonly #server: Server;
 
   constructor() {
     this.#server = createServer(async (request, response) => {
       const path = request.url ?? "";
       this.calls.push({ path, body: await json(request) });
+      await this.before();
       response.writeHead(this.status, { "content-type": "application/json" });
-      response.end(path === "/register_worker" ? "null" : JSON.stringify({ exist: this.knowsWorker }));
+      const answer = path === "/register_worker" ? null : { exist: this.knowsWorker };
+      response.end(JSON.stringify(this.answer ?? answer));
     });
   }
 
@@ -55,13 +62,14 @@ async function controllerAt(port?: number): Promise<{ controller: SmallControlle
 function beating(
   controllerUrl: string,
   queue = { length: 0 },
+  { report = {}, intervalMs = 10 }: { report?: WorkerReport; intervalMs?: number } = {},
 ): { heartbeat: Heartbeat; sentences: string[] } {
   const sentences: string[] = [];
   const heartbeat = new Heartbeat({
     controllerUrl,
     workerAddress: "http://w:1",
-    status: () => ({ model_names: ["m"], speed: 1, queue_length: queue.length }),
-    intervalMs: 10,
+    status: () => ({ model_names: ["m"], speed: 1, queue_length: queue.length, ...report }),
+    intervalMs,
     log: { info: (text) => sentences.push(text), warn: (text) => sentences.push(text) },
   });
   heartbeat.start();
@@ -79,7 +87,7 @@ describe("Heartbeat", () => {
     await vi.waitFor(() =>
       expect(controller.calls.at(-1)).toEqual({
         path: "/receive_heart_beat",
-        body: { worker_name: "http://w:1", queue_length: 4 },
+        body: { worker_name: "http://w:1", queue_length: 4, seq: expect.any(Number) },
       }),
     );
     expect(controller.calls[0]).toEqual({
@@ -87,7 +95,7 @@ describe("Heartbeat", () => {
       body: {
         worker_name: "http://w:1",
         check_heart_beat: true,
-        worker_status: { model_names: ["m"], speed: 1, queue_length: 3 },
+        worker_status: { model_names: ["m"], speed: 1, queue_length: 3, seq: 1 },
       },
     });
     expect(controller.paths().filter((path) => path === "/register_worker")).toHaveLength(1);
@@ -125,6 +133,88 @@ describe("Heartbeat", () => {
     await vi.waitFor(() => expect(sentences[0]).toMatch(/HTTP 500/));
     controller.status = 200;
     await vi.waitFor(() => expect(controller.paths()).toContain("/receive_heart_beat"));
+  });
+
+  test("its reports grow in number and say what only our workers say", async () => {
+    const { controller, url } = await controllerAt();
+    const report: WorkerReport = { incarnation: "one", state: "ready", picture_keys: [] };
+    beating(url, { length: 0 }, { report });
+    await vi.waitFor(() => expect(controller.calls.length).toBeGreaterThan(2));
+    expect(controller.calls.slice(0, 3).map(({ body }) => body)).toEqual([
+      expect.objectContaining({ worker_status: expect.objectContaining({ ...report, seq: 1 }) }),
+      { worker_name: "http://w:1", queue_length: 0, ...report, seq: 2 },
+      { worker_name: "http://w:1", queue_length: 0, ...report, seq: 3 },
+    ]);
+  });
+
+  test("reports at once when asked, however long the interval, and says farewell last", async () => {
+    const { controller, url } = await controllerAt();
+    const report: { incarnation: string; state: "ready" | "draining" } = {
+      incarnation: "one",
+      state: "ready",
+    };
+    const { heartbeat } = beating(url, { length: 0 }, { report, intervalMs: 3_600_000 });
+    await vi.waitFor(() => expect(controller.paths()).toEqual(["/register_worker"]));
+    report.state = "draining";
+    await heartbeat.reportNow();
+    expect(controller.calls.at(-1)).toMatchObject({
+      path: "/receive_heart_beat",
+      body: { state: "draining" },
+    });
+    await heartbeat.leave();
+    expect(controller.calls.slice(2)).toEqual([
+      { path: "/deregister_worker", body: { worker_name: "http://w:1", incarnation: "one" } },
+    ]);
+  });
+
+  test("asked in the middle of a report, it makes another one with what is true by then", async () => {
+    const { controller, url } = await controllerAt();
+    const { promise: isHeld, resolve: letGo } = Promise.withResolvers<void>();
+    controller.before = () => isHeld;
+    const report: { state: "ready" | "draining" } = { state: "ready" };
+    const { heartbeat } = beating(url, { length: 0 }, { report, intervalMs: 3_600_000 });
+    await vi.waitFor(() => expect(controller.paths()).toEqual(["/register_worker"]));
+    report.state = "draining";
+    const reported = heartbeat.reportNow();
+    letGo();
+    await reported;
+    expect(controller.calls.at(-1)).toMatchObject({
+      path: "/receive_heart_beat",
+      body: { state: "draining" },
+    });
+  });
+
+  test("a controller that never heard of us, or is gone, holds no farewell up", async () => {
+    const placeholder = await controllerAt();
+    await placeholder.controller.close();
+    const { heartbeat, sentences } = beating(placeholder.url);
+    await vi.waitFor(() => expect(sentences).toHaveLength(1));
+    await heartbeat.reportNow();
+    await heartbeat.leave();
+    expect(sentences).toHaveLength(1);
+  });
+
+  test("of several controllers each hears, whatever the others do", async () => {
+    const hung = createServer(() => undefined);
+    await new Promise<void>((resolve) => hung.listen(0, "127.0.0.1", resolve));
+    open.push(async () => {
+      hung.closeAllConnections();
+      hung.close();
+    });
+    const { controller, url } = await controllerAt();
+    const gone = await controllerAt();
+    await gone.controller.close();
+    for (const each of [`http://127.0.0.1:${(hung.address() as AddressInfo).port}`, gone.url, url])
+      beating(each);
+    await vi.waitFor(() => expect(controller.paths().length).toBeGreaterThan(3));
+  });
+
+  test("a refusal's reason is in the log", async () => {
+    const { controller, url } = await controllerAt();
+    controller.status = 403;
+    controller.answer = { error: { message: "Wrong token.", code: "forbidden" } };
+    const { sentences } = beating(url);
+    await vi.waitFor(() => expect(sentences[0]).toMatch(/HTTP 403: Wrong token\./));
   });
 
   test("stopped, it is silent, even in the middle of an unanswered request", async () => {

@@ -24,9 +24,11 @@ const EMPTY_FRAME = "\0";
 type WireEvent = EngineEvent | typeof QUIET;
 
 export function addLlavaRoutes(app: FastifyInstance, service: Service): void {
-  app.post("/worker_get_status", () => service.status());
-  app.post("/worker_generate_stream", { bodyLimit: MAX_BODY_BYTES }, (request, reply) =>
-    answerWire(service, request, reply),
+  app.post("/worker_get_status", { config: { role: "user" } }, () => service.status());
+  app.post(
+    "/worker_generate_stream",
+    { bodyLimit: MAX_BODY_BYTES, config: { role: "user" } },
+    (request, reply) => answerWire(service, request, reply),
   );
 }
 

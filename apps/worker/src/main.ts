@@ -1,6 +1,9 @@
-/** Starts a worker: flags, engine, server, controller, in this order, and ends it in the reverse one. */
+/** Starts a worker: flags, server, engine, controllers, in this order, and ends it in the reverse one. */
+import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LlavaError, toLlavaError } from "@llava/protocol";
+import { addChallengeRoute, BlobStore, openAccess, reloadKeysOnHangup, serverFlags } from "@llava/door";
+import type { Engine } from "@llava/engine";
+import { isModelName, LlavaError, toLlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { pino } from "pino";
@@ -8,6 +11,8 @@ import { advertisedAddress } from "./address.ts";
 import { buildApp } from "./app.ts";
 import { parseWorkerFlags, type WorkerFlags } from "./flags.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { ImageFetcher } from "./image-fetch/image-fetcher.ts";
+import { reportOf } from "./report.ts";
 import { Service } from "./service.ts";
 
 const MAX_WAIT_MS = 30_000;
@@ -32,28 +37,69 @@ async function main(): Promise<void> {
 
 async function startWorker(flags: WorkerFlags): Promise<void> {
   const log: FastifyBaseLogger = pino({ level: flags.logLevel });
-  // Loaded only now: a wrong flag or --help must not wait for the engine's native library.
+  const access = openAccess(flags, "worker");
+  reloadKeysOnHangup(access, log);
+  // Native libraries only now: a wrong flag or --help must not wait for them.
+  const { modelNameFromPath } = await import("@llava/model");
+  const maxWaiting = Math.min(4 * flags.limitModelConcurrency, MAX_WAITING);
+  const service = new Service({
+    modelName: servedName(flags.modelName ?? modelNameFromPath(resolve(flags.modelPath))),
+    limits: { concurrency: flags.limitModelConcurrency, maxWaiting, maxWaitMs: MAX_WAIT_MS },
+    logsPrompts: flags.logPrompts ?? false,
+    pictures: { blobs: new BlobStore(), fetcher: imageFetcher(flags) },
+  });
+  const app = buildApp(service, log, { access, ...serverFlags(flags) });
+  let address = "";
+  addChallengeRoute(app, access.token, () => ({ address, incarnation: service.incarnation }));
+  const port = await listen(app, flags);
+  address = flags.workerAddress ?? advertisedAddress(flags.host, port);
+  log.info({ address }, "listening; the model is loaded now");
+  service.open(await loadEngine(service, flags, log));
+  log.info(`${service.modelName} is served on ${address} (${flags.device}).`);
+  const heartbeats = flags.register ? startHeartbeats(service, flags, address, access.token, log) : [];
+  onStop(() => stopWorker({ service, app, heartbeats, log, drainMs: flags.drainTimeout * 1000 }));
+  process.send?.({ type: "ready", address });
+}
+
+/** Meanwhile the server says how far it is to whoever asks. */
+async function loadEngine(service: Service, flags: WorkerFlags, log: FastifyBaseLogger): Promise<Engine> {
   const { Engine } = await import("@llava/engine");
-  const engine = await Engine.load(flags.modelPath, {
+  return await Engine.load(flags.modelPath, {
     device: flags.device,
     // Our own queue is the limit; the engine's must only never be the smaller one.
     maxWaiting: 4 * flags.limitModelConcurrency,
-    onProgress: ({ phase, done, total }) => log.info({ phase, done, total }, "loading"),
+    onProgress: (progress) => {
+      service.loadProgress = progress;
+      log.info({ ...progress }, "loading");
+    },
+    pictures: { processes: flags.pictureProcesses },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
   });
-  const maxWaiting = Math.min(4 * flags.limitModelConcurrency, MAX_WAITING);
-  const service = new Service({
-    engine,
-    modelName: flags.modelName ?? engine.info.name,
-    limits: { concurrency: flags.limitModelConcurrency, maxWaiting, maxWaitMs: MAX_WAIT_MS },
+}
+
+/** Null unless the operator wants pictures to be fetched. */
+function imageFetcher(flags: WorkerFlags): ImageFetcher | null {
+  if (flags.allowImageUrls !== true) return null;
+  return new ImageFetcher({
+    policy: {
+      allowsHttp: flags.allowHttpImageUrls === true,
+      domains: flags.allowedImageDomain ?? [],
+      ports: flags.allowedImagePort ?? [],
+      maxRedirects: flags.imageUrlRedirects,
+      deniedNetworks: flags.deniedImageNetwork ?? [],
+    },
   });
-  const app = buildApp(service, log);
-  const address = flags.workerAddress ?? advertisedAddress(flags.host, await listen(app, flags));
-  log.info(`${service.modelName} is served on ${address} (${flags.device}).`);
-  const heartbeat = flags.register ? startHeartbeat(service, flags, address, log) : null;
-  onStop(() => stopWorker({ service, app, heartbeat, log, drainMs: flags.drainTimeout * 1000 }));
-  process.send?.({ type: "ready", address });
+}
+
+/** The name, if controllers can take it. */
+function servedName(name: string): string {
+  if (isModelName(name)) return name;
+  throw new LlavaError(
+    "invalid_request",
+    `The model's name ${JSON.stringify(name.slice(0, 80))} holds characters that names may not have. ` +
+      "Give another one with --model-name: letters, digits, spaces and ._:@+~#=,()[]/\\-, at most 256 characters.",
+  );
 }
 
 /** @returns the port that was listened on, which the system has chosen for port 0 */
@@ -71,21 +117,26 @@ function listenFailure(host: string, port: number, cause: unknown): string {
   return `The worker cannot listen on ${host} port ${port} (${reason}). Check --host and --port.`;
 }
 
-function startHeartbeat(
+/** One for each controller, so that none waits for another. */
+function startHeartbeats(
   service: Service,
   flags: WorkerFlags,
   address: string,
+  token: string | null,
   log: FastifyBaseLogger,
-): Heartbeat {
-  const heartbeat = new Heartbeat({
-    controllerUrl: flags.controllerAddress,
-    workerAddress: address,
-    status: () => service.status(),
-    intervalMs: flags.heartbeatInterval * 1000,
-    log,
+): readonly Heartbeat[] {
+  return flags.controllerAddress.map((controllerUrl) => {
+    const heartbeat = new Heartbeat({
+      controllerUrl,
+      workerAddress: address,
+      status: () => reportOf(service, address),
+      intervalMs: flags.heartbeatInterval * 1000,
+      token,
+      log,
+    });
+    heartbeat.start();
+    return heartbeat;
   });
-  heartbeat.start();
-  return heartbeat;
 }
 
 /** The first signal drains, the second one ends at once. Ctrl-C under `llava serve` is the parent's business. */
@@ -106,18 +157,23 @@ function onStop(stop: () => Promise<void>): void {
 interface Running {
   readonly service: Service;
   readonly app: FastifyInstance;
-  readonly heartbeat: Heartbeat | null;
+  readonly heartbeats: readonly Heartbeat[];
   readonly log: FastifyBaseLogger;
   readonly drainMs: number;
 }
 
-/** No more reports, no new requests; what runs may end within `drainMs` and is then told that the worker stops. */
-async function stopWorker({ service, app, heartbeat, log, drainMs }: Running): Promise<void> {
+/**
+ * Controllers are told first, so that they send nothing new; what runs may end within `drainMs` and is then told that the
+ * worker stops; the farewell comes when nothing runs any more.
+ */
+async function stopWorker({ service, app, heartbeats, log, drainMs }: Running): Promise<void> {
   log.info(`Stopping; running answers get up to ${drainMs / 1000} s to end.`);
-  await heartbeat?.stop();
+  service.retire();
+  await Promise.all(heartbeats.map((heartbeat) => heartbeat.reportNow()));
   service.admission.drain();
   await Promise.race([service.admission.idle(), sleep(drainMs)]);
   service.cutOff();
+  await Promise.all(heartbeats.map((heartbeat) => heartbeat.leave()));
   await Promise.race([app.close(), sleep(FLUSH_MS)]);
   await service.engine[Symbol.asyncDispose]();
 }

@@ -1,32 +1,116 @@
 /** What one worker process owns — engine, admission, shutdown — and how a request passes through them to its one ending. */
-import type { Engine, EngineEvent, GenerateRequest } from "@llava/engine";
-import { LlavaError, toLlavaError, type WorkerStatus } from "@llava/protocol";
+import { randomUUID } from "node:crypto";
+import { version } from "@llava/door";
+import type { Engine, EngineEvent, GenerateRequest, LoadProgress } from "@llava/engine";
+import { LlavaError, toLlavaError, type WorkerCapabilities, type WorkerStatus } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import { Admission, type AdmissionLimits } from "./admission.ts";
+import type { Occupation } from "./instruments.ts";
+import { promptForLog } from "./prompt-log.ts";
+import { uploadedOnly, type PictureSources } from "./pictures.ts";
+import { createWorkerMetrics, type Measured, type WorkerMetrics } from "./worker-metrics.ts";
 
 export interface ServiceOptions {
-  readonly engine: Engine;
+  /** Absent while it is being loaded: requests are told so until `open` brings it. */
+  readonly engine?: Engine;
   /** The name that requests must ask for. */
   readonly modelName: string;
   readonly limits: AdmissionLimits;
+  /** Whether what was asked goes into the log; pictures never do. */
+  readonly logsPrompts?: boolean;
+  /** Where pictures come from beside the requests; uploads alone when absent. */
+  readonly pictures?: PictureSources;
 }
 
+/** What controllers may ask of this worker beyond the original's. */
+const CAPABILITIES: WorkerCapabilities = { resume: true, blobs: true };
+
 export class Service {
-  readonly engine: Engine;
   readonly modelName: string;
   readonly admission: Admission;
+  readonly metrics: WorkerMetrics;
+  readonly pictures: PictureSources;
   /** Unix seconds. */
   readonly startedS = Math.floor(Date.now() / 1000);
+  /** Of the model; meaningless once it is there. */
+  loadProgress: LoadProgress = { phase: "start", done: 0, total: 1 };
+  readonly #logsPrompts: boolean;
+  /** Of this process, so that controllers tell it from its predecessor at the same address. */
+  readonly incarnation = randomUUID();
+  readonly #version = version();
   readonly #cut = new AbortController();
+  #isRetiring = false;
+  #engine: Engine | null;
 
   constructor(options: ServiceOptions) {
-    this.engine = options.engine;
+    this.#engine = options.engine ?? null;
     this.modelName = options.modelName;
     this.admission = new Admission(options.limits);
+    this.metrics = createWorkerMetrics(this.modelName, () => this.occupation);
+    this.#logsPrompts = options.logsPrompts ?? false;
+    this.pictures = options.pictures ?? uploadedOnly();
+  }
+
+  /** Throws `loading` while there is none. */
+  get engine(): Engine {
+    if (this.#engine === null) throw this.loadingError();
+    return this.#engine;
+  }
+
+  loadingError(): LlavaError {
+    const { phase, done, total } = this.loadProgress;
+    return new LlavaError(
+      "loading",
+      `The model ${this.modelName} is being loaded: ${phase}, ${done} of ${total}. Ask again in a moment.`,
+    );
+  }
+
+  get state(): "loading" | "draining" | "ready" {
+    if (this.#isRetiring || this.admission.draining) return "draining";
+    return this.#engine === null ? "loading" : "ready";
+  }
+
+  /** Null while there is no model. */
+  get occupation(): Occupation | null {
+    if (this.#engine === null) return null;
+    const { occupancy, progress, info } = this.#engine;
+    // What the engine has finished with and its reader not yet is neither.
+    const running = Math.min(occupancy.running, this.admission.running);
+    const numCached = progress.reduce((sum, { cachedTokens }) => sum + cachedTokens, 0);
+    return {
+      running,
+      waiting: this.admission.queueLength - running,
+      slots: occupancy.slots,
+      cacheUse: numCached / (occupancy.slots * info.contextLength),
+    };
+  }
+
+  /** The model is there: from now on requests are served. */
+  open(engine: Engine): void {
+    this.#engine = engine;
   }
 
   status(): WorkerStatus {
-    return { model_names: [this.modelName], speed: 1, queue_length: this.admission.queueLength };
+    const { running, waiting, draining, limits, queueLength } = this.admission;
+    // One without its model must not be taken for one that can serve.
+    if (this.#engine === null) throw this.loadingError();
+    return {
+      model_names: [this.modelName],
+      speed: 1,
+      queue_length: queueLength,
+      incarnation: this.incarnation,
+      state: this.#isRetiring || draining ? "draining" : "ready",
+      load: { running, waiting, max_running: limits.concurrency, max_waiting: limits.maxWaiting },
+      version: this.#version,
+      uptime_s: Math.round(performance.now() / 1000),
+      tokens_per_s: this.metrics.tokensPerSecond(),
+      capabilities: CAPABILITIES,
+    };
+  }
+
+  /** Says from now on that it takes nothing new, and still takes what comes before everybody has heard. */
+  retire(): void {
+    this.#isRetiring = true;
   }
 
   /**
@@ -39,18 +123,21 @@ export class Service {
     log: FastifyBaseLogger,
   ): AsyncGenerator<EngineEvent, void, undefined> {
     const startedMs = performance.now();
+    const measured = this.metrics.begin(request);
     let outcome: object = { outcome: "left" };
     try {
-      for await (const event of this.#generate(request, AbortSignal.any([signal, this.#cut.signal]))) {
+      const stop = AbortSignal.any([signal, this.#cut.signal]);
+      for await (const event of this.#generate(request, stop, measured)) {
+        measured.event(event);
         if (event.type === "finished") outcome = { outcome: event.reason, ...event.usage };
         if (event.type === "error") outcome = { outcome: event.error.code };
         yield event;
       }
     } finally {
-      log.info(
-        { ...outcome, numImages: request.images.length, ms: Math.round(performance.now() - startedMs) },
-        "request",
-      );
+      measured.end();
+      const prompt = this.#logsPrompts ? { prompt: promptForLog(request.prompt) } : {};
+      const ms = Math.round(performance.now() - startedMs);
+      log.info({ ...outcome, numImages: request.images.length, ms, ...prompt }, "request");
     }
   }
 
@@ -62,10 +149,13 @@ export class Service {
   async *#generate(
     request: GenerateRequest,
     signal: AbortSignal,
+    measured: Measured,
   ): AsyncGenerator<EngineEvent, void, undefined> {
     try {
+      const { engine } = this;
       using _permit = await this.admission.acquire(signal);
-      for await (const event of this.engine.generate(request, signal)) {
+      measured.admitted();
+      for await (const event of engine.generate(request, signal)) {
         if (event.type === "error" && this.#cut.signal.aborted) yield { type: "error", error: stopping() };
         else yield event;
       }

@@ -72,11 +72,46 @@ describe("an answer", () => {
     expect(data.at(-1)).toBe("[DONE]");
     const chunks = data.slice(0, -1).map((line) => JSON.parse(line));
     expect(chunks[0].choices[0].delta).toEqual({ role: "assistant", content: "" });
-    expect(chunks.at(-2).choices[0]).toMatchObject({ delta: {}, finish_reason: "length" });
-    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 8 }, timings: {} });
+    expect(chunks.at(-1)).toMatchObject({
+      choices: [{ delta: {}, finish_reason: "length" }],
+      timings: { first_token_ms: expect.any(Number) },
+    });
     expect(new Set(chunks.map((chunk) => chunk.id)).size).toBe(1);
-    const words = chunks.slice(1, -2).map((chunk) => chunk.choices[0].delta.content);
+    expect(raw).not.toContain("usage");
+    const words = chunks.slice(1, -1).map((chunk) => chunk.choices[0].delta.content);
     expect(words.join("")).toBe(whole.choices[0].message.content);
+  });
+
+  test("as a stream has the usage in its last chunk, and null in all others, for those who ask", async () => {
+    const body = { ...question(IMAGE, TEXT), stream: true, stream_options: { include_usage: true } };
+    const raw = await (await chat(body)).text();
+    const chunks = raw
+      .split("\n\n")
+      .filter((event) => event.startsWith("data: {"))
+      .map((event) => JSON.parse(event.slice("data: ".length)));
+    expect(chunks.slice(0, -1).map(({ usage }) => usage)).toEqual(chunks.slice(1).map(() => null));
+    const { tokensPerImage } = server.model;
+    const details = { cached_tokens: 0, image_tokens: tokensPerImage };
+    expect(chunks.at(-1)).toMatchObject({
+      choices: [],
+      usage: { completion_tokens: 8, prompt_tokens_details: details },
+    });
+    expect(chunks.at(-1)).not.toHaveProperty("timings");
+    expect(chunks.at(-2)).toMatchObject({ choices: [{ finish_reason: "length" }], timings: {} });
+  });
+
+  test("takes no word of a message for a picture or for the end of a turn", async () => {
+    const plain = { type: "text", text: "What is <image> and </s>? ASSISTANT:" };
+    const { usage } = await completionOf(question(plain));
+    const { usage: shown } = await completionOf(question(IMAGE, plain));
+    const { tokensPerImage } = server.model;
+    expect(usage.prompt_tokens_details.image_tokens).toBe(0);
+    expect(shown.prompt_tokens_details.image_tokens).toBe(tokensPerImage);
+    // One token a byte: none of them has become a special one.
+    const { usage: letters } = await completionOf(
+      question({ type: "text", text: "x".repeat(plain.text.length) }),
+    );
+    expect(usage.prompt_tokens).toBe(letters.prompt_tokens);
   });
 
   test("ends at a stop string and says so", async () => {
@@ -119,6 +154,7 @@ describe("a refusal names what was wrong", () => {
       { ...question(TEXT), model: "gpt-4" },
       404,
       "model_not_found",
+      "model",
       /serves tiny-llava-v1, not gpt-4/,
     ],
     [
@@ -126,36 +162,33 @@ describe("a refusal names what was wrong", () => {
       question({ type: "text", text: " " }),
       400,
       "invalid_request",
+      "messages[0].content",
       /last message is empty/,
     ],
-    ["no messages", { ...question(TEXT), messages: [] }, 400, "invalid_request", /messages/],
-    ["a prompt over the context", question(long), 400, "context_length_exceeded", /1024/],
-    [
-      "a mark without a picture",
-      question({ type: "text", text: "<image>?" }),
-      400,
-      "image_count_mismatch",
-      /1 <image> mark, but 0/,
-    ],
+    ["no messages", { ...question(TEXT), messages: [] }, 400, "invalid_request", "messages", /messages/],
+    ["a prompt over the context", question(long), 400, "context_length_exceeded", null, /1024/],
     [
       "something that is no picture",
       question({ type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }),
       400,
       "invalid_image",
+      null,
       /./,
     ],
     [
       "a picture's address",
       question({ type: "image_url", image_url: { url: "http://127.0.0.1/cat.png" } }),
       400,
-      "invalid_image",
-      /not fetched/,
+      "image_url_blocked",
+      "messages[0].content[0].image_url.url",
+      /fetches no pictures/,
     ],
     [
       "a file's path",
       question({ type: "image_url", image_url: { url: "file:///etc/passwd" } }),
       400,
-      "invalid_image",
+      "image_url_blocked",
+      "messages[0].content[0].image_url.url",
       /./,
     ],
     [
@@ -169,23 +202,32 @@ describe("a refusal names what was wrong", () => {
       },
       400,
       "invalid_request",
+      null,
       /Message 2/,
     ],
-    ["two answers at once", { ...question(TEXT), n: 2 }, 400, "invalid_request", /field n /],
-    ["an unknown field", { ...question(TEXT), temprature: 1 }, 400, "invalid_request", /temprature/],
+    ["two answers at once", { ...question(TEXT), n: 2 }, 400, "invalid_request", "n", /field n /],
+    [
+      "an unknown field",
+      { ...question(TEXT), temprature: 1 },
+      400,
+      "invalid_request",
+      "temprature",
+      /temprature/,
+    ],
     [
       "a temperature that is no number",
       { ...question(TEXT), temperature: "NaN" },
       400,
       "invalid_request",
+      "temperature",
       /temperature/,
     ],
-  ])("%s", async (_name, body, status, code, sentence) => {
+  ])("%s", async (_name, body, status, code, param, sentence) => {
     for (const stream of [false, true]) {
       const response = await chat({ ...body, stream });
       expect(response.status).toBe(status);
       expect(await response.json()).toEqual({
-        error: { code, message: expect.stringMatching(sentence), type: expect.any(String), param: null },
+        error: { code, message: expect.stringMatching(sentence), type: expect.any(String), param },
       });
     }
     expect(server.service.admission.queueLength).toBe(0);
@@ -215,22 +257,28 @@ async function idOf(id: string): Promise<string | null> {
 }
 
 describe("around it", () => {
-  test("/v1/models shows the model and what a page wants to know of it", async () => {
+  test("/v1/models shows the model and what a page wants to know of it, also one by one", async () => {
     const response = await fetch(`${server.url}/v1/models`);
-    expect(await response.json()).toEqual({
-      object: "list",
-      data: [
-        {
-          id: MODEL_NAME,
-          object: "model",
-          created: expect.any(Number),
-          owned_by: "llava",
-          context_length: server.model.contextLength,
-          tokens_per_image: server.model.tokensPerImage,
-          conversation: "llava_v1",
-          card: null,
-        },
-      ],
+    const card = {
+      id: MODEL_NAME,
+      object: "model",
+      created: expect.any(Number),
+      owned_by: "llava",
+      context_length: server.model.contextLength,
+      tokens_per_image: server.model.tokensPerImage,
+      conversation: "llava_v1",
+      input_modalities: ["text", "image"],
+      output_modalities: ["text"],
+      limits: { messages: 64, parts: 64, images: 8, text_bytes: 131_072, stop_strings: 4 },
+      capabilities: expect.objectContaining({ vision: true, image_detail: false, system_message: true }),
+      card: null,
+    };
+    expect(await response.json()).toEqual({ object: "list", data: [card] });
+    expect(await (await fetch(`${server.url}/v1/models/${MODEL_NAME}`)).json()).toEqual(card);
+    const missing = await fetch(`${server.url}/v1/models/meta%2Fother`);
+    expect(missing.status).toBe(404);
+    expect(await missing.json()).toMatchObject({
+      error: { code: "model_not_found", param: "model", message: expect.stringContaining("not meta/other") },
     });
   });
 

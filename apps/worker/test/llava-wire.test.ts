@@ -1,5 +1,5 @@
 /** The original worker's wire over real HTTP: the vectors of its Appendix B that concern a worker, and its quirks set right. */
-import { OVERFLOW_TEXT, SERVER_ERROR_TEXT } from "@llava/protocol";
+import { OVERFLOW_TEXT, parseWorkerStatus, SERVER_ERROR_TEXT } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { png } from "./png.ts";
 import { MODEL_NAME, startServer, type TestServer } from "./server.ts";
@@ -40,9 +40,21 @@ const BLUE = png(40, 30, [0, 0, 255]).toString("base64");
 const FAILURE = [{ text: SERVER_ERROR_TEXT, error_code: 1 }];
 
 describe("/worker_get_status", () => {
-  test("has the original's three fields", async () => {
+  test("has the original's three fields, and says what controllers may ask, but not which pictures it has seen", async () => {
     const response = await fetch(`${server.url}/worker_get_status`, { method: "POST" });
-    expect(await response.json()).toEqual({ model_names: [MODEL_NAME], speed: 1, queue_length: 0 });
+    const status: unknown = await response.json();
+    expect(status).toMatchObject({
+      model_names: [MODEL_NAME],
+      speed: 1,
+      queue_length: 0,
+      incarnation: server.service.incarnation,
+      state: "ready",
+      load: { running: 0, waiting: 0, max_running: 5, max_waiting: 20 },
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      capabilities: expect.objectContaining({ resume: true }),
+    });
+    expect(status).not.toHaveProperty("picture_keys");
+    expect(parseWorkerStatus(status)).toEqual(status);
   });
 });
 

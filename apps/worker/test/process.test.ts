@@ -72,12 +72,45 @@ describe("a worker process", () => {
     const worker = startWorker("--model-path", folder, "--controller", url, "--heartbeat-interval", "0.05");
     const address = await worker.ready;
     await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2), { timeout: 10_000 });
-    const status = { model_names: [MODEL_NAME], speed: 1, queue_length: 0 };
-    expect(heard[0]).toEqual({ path: "/register_worker", name: address, status });
-    expect(heard[1]).toEqual({ path: "/receive_heart_beat", name: address, status });
+    const status = { model_names: [MODEL_NAME], speed: 1, queue_length: 0, state: "ready" };
+    expect(heard[0]).toMatchObject({ path: "/register_worker", name: address, status });
+    expect(heard[1]).toMatchObject({ path: "/receive_heart_beat", name: address, status });
     worker.child.kill("SIGTERM");
     expect(await worker.exit).toBe(0);
+    expect(heard.at(-2)).toMatchObject({ path: "/receive_heart_beat", status: { state: "draining" } });
+    expect(heard.at(-1)).toMatchObject({ path: "/deregister_worker" });
     server.close();
+  });
+
+  test("reports to several controllers, and one that hangs holds up neither the others nor the requests", async () => {
+    const [first, second] = [await curiousController(), await curiousController()];
+    const hung = createServer(() => undefined);
+    await new Promise<void>((resolve) => hung.listen(0, "127.0.0.1", resolve));
+    const hungUrl = `http://127.0.0.1:${(hung.address() as AddressInfo).port}`;
+    const controllers = ["--controller", `${hungUrl},${first.url}`, "--controller", second.url];
+    const worker = startWorker("--model-path", folder, ...controllers, "--heartbeat-interval", "0.05");
+    const address = await worker.ready;
+    const answer = await fetch(`${address}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        model: MODEL_NAME,
+        messages: [{ role: "user", content: "Go." }],
+        max_tokens: 3,
+      }),
+    });
+    expect(answer.status).toBe(200);
+    for (const { heard } of [first, second]) {
+      await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2), { timeout: 10_000 });
+    }
+    worker.child.kill("SIGTERM");
+    expect(await worker.exit).toBe(0);
+    for (const { heard, server } of [first, second]) {
+      expect(heard.at(-1)).toMatchObject({ path: "/deregister_worker", name: address });
+      server.close();
+    }
+    hung.closeAllConnections();
+    hung.close();
   });
 
   test("serves without a controller, and asked to stop it ends its answers first", async () => {
@@ -97,6 +130,7 @@ describe("a worker process", () => {
         model: "tiny",
         messages: [{ role: "user", content: "Go." }],
         stream: true,
+        stream_options: { include_usage: true },
         temperature: 0,
         max_tokens: 300,
       }),

@@ -2,11 +2,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ServerOptions } from "@llava/door";
 import { Engine } from "@llava/engine";
 import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
 import type { AdmissionLimits } from "../src/admission.ts";
 import { buildApp } from "../src/app.ts";
+import type { PictureSources } from "../src/pictures.ts";
 import { Service } from "../src/service.ts";
 import { writeTinyModel, type TinyModel } from "./tiny-model.ts";
 
@@ -23,15 +25,24 @@ export interface TestServer extends AsyncDisposable {
 
 const LIMITS: AdmissionLimits = { concurrency: 5, maxWaiting: 20, maxWaitMs: 30_000 };
 
-export async function startServer(limits: Partial<AdmissionLimits> = {}): Promise<TestServer> {
+export async function startServer(
+  limits: Partial<AdmissionLimits> = {},
+  door: Partial<ServerOptions> = {},
+  pictures?: PictureSources,
+): Promise<TestServer> {
   const root = await mkdtemp(join(tmpdir(), "llava-worker-"));
   const folder = join(root, MODEL_NAME);
   const model = await writeTinyModel(folder);
   const engine = await Engine.load(folder, { threads: 1 });
-  const service = new Service({ engine, modelName: engine.info.name, limits: { ...LIMITS, ...limits } });
+  const service = new Service({
+    engine,
+    modelName: engine.info.name,
+    limits: { ...LIMITS, ...limits },
+    ...(pictures === undefined ? {} : { pictures }),
+  });
   let lines = "";
   const log: FastifyBaseLogger = pino({ level: "trace" }, { write: (line: string) => (lines += line) });
-  const app = buildApp(service, log);
+  const app = buildApp(service, log, door);
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   return {
     url,

@@ -88,6 +88,18 @@ describe("characters", () => {
   });
 });
 
+describe("where an answer stands", () => {
+  const spaced = tokensOf(words("  ", "\n", " a", " b"), true);
+  it.each([
+    ["text", " \n a b"],
+    ["message", "a b"],
+    ["continuation", "  \n a b"],
+  ] as const)("as a %s it begins with %j", (start, expected) => {
+    const detokenizer = new Detokenizer(spaced, [], start);
+    expect([0, 1, 2, 3].map((id) => detokenizer.push(id).text).join("")).toBe(expected);
+  });
+});
+
 describe("stop strings", () => {
   it("end the answer before them, also across tokens", () => {
     expect(answer(words("one", " ST", "O", "P two"), ["STOP"])).toEqual({

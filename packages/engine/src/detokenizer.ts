@@ -17,6 +17,13 @@ export interface Delta {
   readonly isStopped: boolean;
 }
 
+/**
+ * Where an answer stands: as a text by itself, it goes without the space that a tokenizer writes in front of every text; as
+ * a message of a conversation, it starts with its first word, whatever the template has before it; a continuation keeps
+ * every character.
+ */
+export type AnswerStart = "text" | "message" | "continuation";
+
 const ONE_SPACE = /^ /;
 const WHITE_SPACE = /^\s+/;
 
@@ -30,12 +37,11 @@ export class Detokenizer {
   /** Decoded, not yet shown: the longest tail that could still grow into a stop string. */
   #held = "";
 
-  /** An answer in a conversation is `isMessage`: it starts with its first word, whatever the template has before it. */
-  constructor(tokens: TokenText, stops: readonly string[], isMessage = false) {
+  constructor(tokens: TokenText, stops: readonly string[], start: AnswerStart = "text") {
     this.#tokens = tokens;
     this.#stops = stops.filter((stop) => stop !== "");
-    if (isMessage) this.#leading = WHITE_SPACE;
-    else if (tokens.stripsLeadingSpace) this.#leading = ONE_SPACE;
+    if (start === "message") this.#leading = WHITE_SPACE;
+    else if (start === "text" && tokens.stripsLeadingSpace) this.#leading = ONE_SPACE;
   }
 
   push(id: number): Delta {

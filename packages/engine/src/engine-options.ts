@@ -1,4 +1,5 @@
 /** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
+import type { PicturePoolOptions } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { parseDevice, type SessionOptions } from "@llava/runtime";
 
@@ -17,16 +18,19 @@ export interface EngineOptions {
   readonly maxWaiting?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
+  /** How strangers' pictures are decoded. */
+  readonly pictures?: PicturePoolOptions;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
 /** Checked before anything is read: a wrong flag must not wait for a model. */
 export function sessionOptions(
   folder: string,
-  { device = "cpu", threads, maxWaiting = 0 }: EngineOptions,
+  { device = "cpu", threads, maxWaiting = 0, pictures = {} }: EngineOptions,
 ): SessionOptions {
   requireWhole("threads", threads ?? 1, 1, 1024);
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
+  requireWhole("pictures.processes", pictures.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
   try {
     return { ...common, device: parseDevice(device) };

@@ -1,12 +1,11 @@
 /** Many requests on one model. The loop is schedule → run → sample → commit; only `run` is awaited. */
 import { Checkpoint } from "@llava/checkpoint";
-import { type ModelFolder, openModelFolder } from "@llava/model";
+import { findConversation, type ModelFolder, openModelFolder, PicturePool } from "@llava/model";
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
 import { type EngineOptions, sessionOptions } from "./engine-options.ts";
 import { cancelled, loadError, requestError, shuttingDown } from "./engine-error.ts";
-import { Gate } from "./gate.ts";
 import { longestPrompt, prepare } from "./prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./request.ts";
 import { type Results, Runner } from "./runner.ts";
@@ -19,6 +18,8 @@ export interface EngineInfo {
   readonly contextLength: number;
   readonly tokensPerImage: number;
   readonly conversation: string;
+  /** False: the model was never shown a system message, and one is refused. */
+  readonly takesSystem: boolean;
   /** The model card (README.md of the model's folder). */
   readonly card: string | null;
 }
@@ -29,13 +30,20 @@ export interface Occupancy {
   readonly slots: number;
 }
 
+/** How far one running request is. Counts are of tokens. */
+export interface Progress {
+  readonly promptTokens: number;
+  /** Positions of the cache that it fills. */
+  readonly cachedTokens: number;
+  readonly generatedTokens: number;
+  readonly maxTokens: number;
+}
+
 /** Sequences that are computed at once. */
 const SLOTS = 1;
 /** Positions of one prompt chunk: long enough for the matrix kernels, short enough to stop soon. */
 const CHUNK_TOKENS = 256;
 const DEFAULT_MAX_WAITING = 64;
-/** Pictures that are decoded at once: each may take 300 MB and a thread of libuv's four, which runs need as well. */
-const PICTURES_AT_ONCE = 2;
 /** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
 const MAX_CONTEXT_LENGTH = 131_072;
 
@@ -45,7 +53,7 @@ export class Engine implements AsyncDisposable {
   readonly #runner: Runner;
   readonly #maxWaiting: number;
   readonly #maxCharacters: number;
-  readonly #pictures = new Gate(PICTURES_AT_ONCE);
+  readonly #pictures: PicturePool;
   /** One for each generate() under way: aborting it ends the request, whoever wants that and why. */
   readonly #requests = new Set<AbortController>();
   /** Requests that are tokenized and whose pictures are decoded. */
@@ -57,17 +65,19 @@ export class Engine implements AsyncDisposable {
   #isLooping = false;
   #disposal: Promise<void> | undefined;
 
-  private constructor(model: ModelFolder, runner: Runner, maxWaiting = DEFAULT_MAX_WAITING) {
+  private constructor(model: ModelFolder, runner: Runner, options: EngineOptions) {
     const { description } = model;
     this.#model = model;
     this.#runner = runner;
-    this.#maxWaiting = maxWaiting;
+    this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
+    this.#pictures = new PicturePool(options.pictures);
     this.#maxCharacters = longestPrompt(model);
     this.info = {
       name: description.name,
       contextLength: description.text.contextLength,
       tokensPerImage: description.vision.tokensPerImage,
       conversation: description.conversation,
+      takesSystem: findConversation(description.conversation).takesSystem,
       card: model.card,
     };
   }
@@ -92,7 +102,7 @@ export class Engine implements AsyncDisposable {
       report("language model", 3);
       const decoder = loaded.use(await Decoder.load(model.description, weights, SLOTS, session));
       report("ready", 4);
-      const engine = new Engine(model, new Runner(encoder, decoder), options.maxWaiting);
+      const engine = new Engine(model, new Runner(encoder, decoder), options);
       loaded.move();
       return engine;
     } catch (error) {
@@ -102,6 +112,16 @@ export class Engine implements AsyncDisposable {
 
   get occupancy(): Occupancy {
     return { running: this.#running.length, waiting: this.#waiting.length + this.#preparing, slots: SLOTS };
+  }
+
+  /** What runs now; places of `occupancy.slots` beyond these are free. */
+  get progress(): readonly Progress[] {
+    return this.#running.map(({ prompt, cachedTokens, generatedTokens, maxTokens }) => ({
+      promptTokens: prompt.ids.length,
+      cachedTokens,
+      generatedTokens,
+      maxTokens,
+    }));
   }
 
   /**
@@ -135,6 +155,7 @@ export class Engine implements AsyncDisposable {
     for (const request of this.#requests) request.abort(shuttingDown());
     await this.#loop;
     this.#runner[Symbol.dispose]();
+    this.#pictures[Symbol.dispose]();
   }
 
   async *#answer(
@@ -174,6 +195,8 @@ export class Engine implements AsyncDisposable {
       this.#preparing -= 1;
     }
     signal.throwIfAborted();
+    // A continued answer may have been whole already.
+    if (sequence.isDone) return sequence;
     signal.addEventListener("abort", () => this.#cancel(sequence), { once: true });
     this.#waiting.push(sequence);
     // One with pictures may be ready after a later one without.

@@ -2,19 +2,19 @@
 import { randomInt } from "node:crypto";
 import {
   type ConversationTemplate,
-  decodePicture,
   findConversation,
   IMAGE_TOKEN,
+  markedPieces,
   type ModelFolder,
-  PICTURE_LIMITS,
-  pixelValues,
+  type PicturePool,
+  type PromptPiece,
+  promptText,
   renderPrompt,
   stopString,
 } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
-import { Detokenizer } from "./detokenizer.ts";
-import type { Gate } from "./gate.ts";
-import type { GenerateRequest } from "./request.ts";
+import { type AnswerStart, Detokenizer } from "./detokenizer.ts";
+import type { GenerateRequest, Message } from "./request.ts";
 import type { SamplingSettings } from "./sampler.ts";
 import { type Prompt, type PromptPicture, Sequence } from "./sequence.ts";
 
@@ -22,8 +22,8 @@ export interface Admission {
   /** Milliseconds of the process clock. */
   readonly arrivedAt: number;
   readonly signal: AbortSignal;
-  /** Through which pictures go to be decoded. */
-  readonly pictures: Gate;
+  /** Where pictures are decoded. */
+  readonly pictures: PicturePool;
   /** Of `longestPrompt`. */
   readonly maxCharacters: number;
 }
@@ -41,29 +41,44 @@ export async function prepare(
   const { description, tokenizer } = model;
   const sampling = samplingOf(request);
   const template = findConversation(description.conversation);
-  const stops = [...stopsOf(request), stopString(template) ?? ""];
-  const text = promptText(template, request.prompt);
-  requireShort(text, admission.maxCharacters, description.text.contextLength);
-  const compact = tokenizer.encodePrompt(text);
+  const pieces = promptPieces(template, request.prompt);
+  requireShort(promptText(pieces), admission.maxCharacters, description.text.contextLength);
+  const compact = tokenizer.encodePrompt(pieces);
   if (compact.length === 0) throw emptyPrompt("The prompt");
   requirePictures(compact, request.images.length);
   const maxTokens = answerLimit(model, compact, request.maxTokens);
+  const resumed = resumedTokens(model, request);
+  const decodeStartedAt = performance.now();
   const pixels = await decodeAll(model, request.images, admission);
-  return new Sequence({
+  const picturesMs = performance.now() - decodeStartedAt;
+  const sequence = new Sequence({
     prompt: expand(model, compact, pixels),
     sampling,
     maxTokens,
     endTokens: new Set(description.text.eosTokenIds),
-    detokenizer: new Detokenizer(tokenizer, stops, typeof request.prompt !== "string"),
+    detokenizer: new Detokenizer(tokenizer, stopsOf(request, template), answerStart(request)),
     arrivedAt: admission.arrivedAt,
+    ...(pixels.length === 0 ? {} : { picturesMs }),
     signal: admission.signal,
   });
+  sequence.resume(resumed, performance.now());
+  return sequence;
 }
 
-function promptText(template: ConversationTemplate, prompt: GenerateRequest["prompt"]): string {
-  if (typeof prompt === "string") return requireWords(prompt, "The prompt");
+function promptPieces(
+  template: ConversationTemplate,
+  prompt: GenerateRequest["prompt"],
+): readonly PromptPiece[] {
+  if (typeof prompt === "string") {
+    requireWords(prompt, "The prompt");
+    return markedPieces(prompt);
+  }
+  if ("words" in prompt) {
+    requireWords(prompt.words, "The prompt");
+    return [{ type: "words", text: prompt.words }];
+  }
   const last = prompt.at(-1);
-  if (last?.role === "user") requireWords(last.text, "The last message");
+  if (last?.role === "user") requireWords(shownText(last), "The last message");
   if (last && last.role !== "user") {
     throw new LlavaError(
       "invalid_request",
@@ -73,9 +88,18 @@ function promptText(template: ConversationTemplate, prompt: GenerateRequest["pro
   return renderPrompt(template, prompt);
 }
 
-function requireWords(text: string, what: string): string {
-  if (text.trim() !== "") return text;
-  throw emptyPrompt(what);
+function shownText({ text }: Message): string {
+  return typeof text === "string" ? text : promptText(text);
+}
+
+/** A message begins with its first word; a continuation with the very next character. */
+function answerStart({ prompt }: GenerateRequest): AnswerStart {
+  if (typeof prompt === "string") return "text";
+  return "words" in prompt ? "continuation" : "message";
+}
+
+function requireWords(text: string, what: string): void {
+  if (text.trim() === "") throw emptyPrompt(what);
 }
 
 function emptyPrompt(what: string): LlavaError {
@@ -99,13 +123,32 @@ function requireShort(text: string, maxCharacters: number, contextLength: number
   );
 }
 
-function stopsOf({ stop = [] }: GenerateRequest): readonly string[] {
+/** The request's, and the one that ends a turn in the template where there are turns. */
+function stopsOf({ stop = [], prompt }: GenerateRequest, template: ConversationTemplate): readonly string[] {
   const longest = Math.max(0, ...stop.map((text) => text.length));
-  if (stop.length <= MAX_STOPS && longest <= MAX_STOP_LENGTH) return stop;
-  throw new LlavaError(
-    "invalid_request",
-    `There are ${stop.length} stop strings of up to ${longest} characters; at most ${MAX_STOPS} of ${MAX_STOP_LENGTH} are taken.`,
-  );
+  if (stop.length > MAX_STOPS || longest > MAX_STOP_LENGTH) {
+    throw new LlavaError(
+      "invalid_request",
+      `There are ${stop.length} stop strings of up to ${longest} characters; at most ${MAX_STOPS} of ${MAX_STOP_LENGTH} are taken.`,
+    );
+  }
+  const hasTurns = typeof prompt === "string" || !("words" in prompt);
+  const ofTurn = hasTurns ? stopString(template) : null;
+  return ofTurn === null ? stop : [...stop, ofTurn];
+}
+
+/** Another model's tokens would be continued without an error, and without sense. */
+function resumedTokens({ description }: ModelFolder, { resume }: GenerateRequest): readonly number[] {
+  const tokens = resume?.tokens ?? [];
+  const { vocabSize } = description.text;
+  for (const id of tokens)
+    requireRange(
+      "a token of the answer so far",
+      id,
+      Number.isInteger(id) && id >= 0 && id < vocabSize,
+      `below ${vocabSize}`,
+    );
+  return tokens;
 }
 
 function samplingOf({
@@ -160,11 +203,7 @@ async function decodeAll(
   { pictures, signal }: Admission,
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
-  for (const bytes of images) {
-    const decode = async (): Promise<Float32Array> =>
-      await pixelValues(await decodePicture(bytes, PICTURE_LIMITS, signal), description.pixels, signal);
-    all.push(await pictures.pass(decode, signal));
-  }
+  for (const bytes of images) all.push(await pictures.values(bytes, description.pixels, signal));
   return all;
 }
 

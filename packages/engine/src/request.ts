@@ -1,16 +1,18 @@
 /** What the engine is asked for and what it answers with. */
+import type { ConversationMessage, MessagePart } from "@llava/model";
 import type { LlavaError } from "@llava/protocol";
 
-export interface Message {
-  readonly role: "system" | "user" | "assistant";
-  /** `<image>` marks the place of a picture. */
-  readonly text: string;
-}
+export type { MessagePart };
+/** In a text `<image>` marks the place of a picture, in parts it is a word like any other. */
+export type Message = ConversationMessage;
 
 export interface GenerateRequest {
-  /** A ready prompt, or a conversation to be put into the model's template. `<image>` marks a picture in either. */
-  readonly prompt: string | readonly Message[];
-  /** Encoded files (PNG, JPEG, WebP), one for each `<image>`, in order. */
+  /**
+   * A ready prompt, in which `<image>` marks a picture and special tokens may be written out; or a conversation to be put
+   * into the model's template; or words of a stranger to be continued as they stand, without pictures or special tokens.
+   */
+  readonly prompt: string | readonly Message[] | { readonly words: string };
+  /** Encoded files (PNG, JPEG, WebP), one for each picture of the prompt, in order. */
   readonly images: readonly Uint8Array[];
   /** Default 1; at most 0.001 is greedy. */
   readonly temperature?: number;
@@ -20,10 +22,15 @@ export interface GenerateRequest {
   readonly topK?: number;
   /** Default: a random one. Equal requests with equal seeds give equal answers. */
   readonly seed?: number;
-  /** Default: what the context holds. */
+  /** Default: what the context holds. Tokens of `resume` count. */
   readonly maxTokens?: number;
   /** The answer ends before the first of these; at most 16 of 256 characters. */
   readonly stop?: readonly string[];
+  /**
+   * Continues an answer to this very request, with the same seed, that broke off after these tokens. What they say is not
+   * said again; all that follows, and the usage, is as if nothing had happened.
+   */
+  readonly resume?: { readonly tokens: readonly number[] };
 }
 
 export interface Usage {
@@ -36,6 +43,8 @@ export interface Usage {
 export interface Timings {
   /** From the call of generate() to the first step of this request. */
   readonly queueMs: number;
+  /** To decode the pictures, a part of `queueMs`; absent when there are none. */
+  readonly picturesMs?: number;
   readonly encodeMs: number;
   readonly prefillMs: number;
   /** From the call of generate() to the first token. */
@@ -48,7 +57,13 @@ export type FinishReason = "stop" | "length";
 
 /** Any number of deltas, then exactly one of the other two. */
 export type EngineEvent =
-  | { readonly type: "text-delta"; readonly text: string; readonly tokenIds: readonly number[] }
+  | {
+      readonly type: "text-delta";
+      /** Never empty. */
+      readonly text: string;
+      /** All tokens since the last delta: to replay those of all deltas so far is to say exactly their text. */
+      readonly tokens: readonly number[];
+    }
   | {
       readonly type: "finished";
       readonly reason: FinishReason;

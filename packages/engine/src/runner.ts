@@ -68,7 +68,8 @@ export class Runner implements Disposable {
   }
 
   async #prefill(sequence: Sequence, from: number, to: number): Promise<Results> {
-    const { ids, pictures } = sequence.prompt;
+    const { pictures } = sequence.prompt;
+    const ids = sequence.prefix;
     const touched = pictures.findIndex(({ start, tokens }) => start < to && start + tokens > from);
     const picture = pictures[touched];
     const rowAt = (position: number): number => {

@@ -30,8 +30,8 @@ export function schedule(running: readonly Sequence[], { chunkTokens }: Budget):
 }
 
 /** A chunk ends after `chunkTokens` positions, or before a second picture begins: a run reads the features of one. */
-function chunkEnd({ prompt }: Sequence, from: number, chunkTokens: number): number {
-  const end = Math.min(prompt.ids.length, from + chunkTokens);
+function chunkEnd({ prefix, prompt }: Sequence, from: number, chunkTokens: number): number {
+  const end = Math.min(prefix.length, from + chunkTokens);
   const [, second] = prompt.pictures.filter(({ start, tokens }) => start + tokens > from && start < end);
   return second ? second.start : end;
 }

@@ -26,6 +26,8 @@ export interface SequenceOptions {
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
   readonly arrivedAt: number;
+  /** That the decoding of its pictures took. */
+  readonly picturesMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -47,6 +49,10 @@ export class Sequence {
   readonly #options: SequenceOptions;
   readonly #marks: Marks = {};
   readonly #generated: number[] = [];
+  /** The newest of these, whose text has not been emitted: half a character, the beginning of a stop string. */
+  #unsaid: number[] = [];
+  /** The prompt, and the tokens of an answer that is continued. */
+  #prefix: readonly number[];
   /** Pictures whose features are there. */
   #encoded = 0;
   /** Positions whose keys and values are in the cache. */
@@ -59,6 +65,7 @@ export class Sequence {
     this.signal = options.signal;
     this.arrivedAt = options.arrivedAt;
     this.#options = options;
+    this.#prefix = options.prompt.ids;
   }
 
   get isDone(): boolean {
@@ -73,6 +80,11 @@ export class Sequence {
     return this.#generated.length;
   }
 
+  /** One id for each position that is to be in the cache before the next token is sampled. */
+  get prefix(): readonly number[] {
+    return this.#prefix;
+  }
+
   /** Positions that the cache needs room for. */
   get capacity(): number {
     return this.prompt.ids.length + this.maxTokens;
@@ -84,7 +96,7 @@ export class Sequence {
   }
 
   get isPrefilled(): boolean {
-    return this.#cached >= this.prompt.ids.length;
+    return this.#cached >= this.#prefix.length;
   }
 
   /** The newest token, which the next decode step feeds. */
@@ -105,22 +117,39 @@ export class Sequence {
     this.#cached += tokens;
   }
 
-  /** Takes a sampled token: emits its text, or ends the sequence. */
-  commitToken(id: number, now: number): void {
-    this.#marks.firstToken ??= now;
-    this.#generated.push(id);
-    if (this.#options.endTokens.has(id)) return this.finish("stop", now);
-    const { text, isStopped } = this.#options.detokenizer.push(id);
-    this.events.push({ type: "text-delta", text, tokenIds: [id] });
-    if (isStopped) this.#close("stop", now);
-    else if (this.#generated.length >= this.maxTokens) this.finish("length", now);
+  /**
+   * Takes the tokens of an answer that is to be continued, before anything is computed; their text is its reader's already.
+   * When they end the answer, nothing is left to compute.
+   */
+  resume(tokens: readonly number[], now: number): void {
+    for (const id of tokens) {
+      const { reason } = this.#take(id);
+      if (reason !== undefined) return this.#close(reason, now);
+    }
+    this.#prefix = [...this.prompt.ids, ...tokens];
   }
 
-  /** Ends well: what was held back comes out first. */
-  finish(reason: FinishReason, now: number): void {
-    const { text } = this.#options.detokenizer.finish();
-    if (text !== "") this.events.push({ type: "text-delta", text, tokenIds: [] });
-    this.#close(reason, now);
+  /** Takes a sampled token: emits its text, ends the sequence when it is the last one. */
+  commitToken(id: number, now: number): void {
+    this.#marks.firstToken ??= now;
+    const { text, reason } = this.#take(id);
+    this.#unsaid.push(id);
+    if (text !== "") {
+      this.events.push({ type: "text-delta", text, tokens: this.#unsaid });
+      this.#unsaid = [];
+    }
+    if (reason !== undefined) this.#close(reason, now);
+  }
+
+  /** With the last token comes what was held back: a token's text is a matter of the tokens up to it, and of nothing else. */
+  #take(id: number): { readonly text: string; readonly reason?: FinishReason } {
+    const { detokenizer, endTokens } = this.#options;
+    this.#generated.push(id);
+    if (endTokens.has(id)) return { text: detokenizer.finish().text, reason: "stop" };
+    const { text, isStopped } = detokenizer.push(id);
+    if (isStopped) return { text, reason: "stop" };
+    if (this.#generated.length < this.maxTokens) return { text };
+    return { text: text + detokenizer.finish().text, reason: "length" };
   }
 
   fail(error: LlavaError): void {
@@ -131,7 +160,7 @@ export class Sequence {
 
   #close(reason: FinishReason, now: number): void {
     const { started = now, encoded, firstToken = now } = this.#marks;
-    const { arrivedAt } = this;
+    const { arrivedAt, picturesMs } = this.#options;
     const imageTokens = this.prompt.pictures.reduce((sum, picture) => sum + picture.tokens, 0);
     this.events.push({
       type: "finished",
@@ -139,6 +168,7 @@ export class Sequence {
       usage: { promptTokens: this.prompt.ids.length, imageTokens, completionTokens: this.#generated.length },
       timings: {
         queueMs: started - arrivedAt,
+        ...(picturesMs === undefined ? {} : { picturesMs }),
         encodeMs: (encoded ?? started) - started,
         prefillMs: firstToken - (encoded ?? started),
         firstTokenMs: firstToken - arrivedAt,

@@ -2,7 +2,14 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Engine, type GenerateRequest } from "../src/index.ts";
-import { decodePicture, findConversation, openModelFolder, pixelValues, renderPrompt } from "@llava/model";
+import {
+  decodePicture,
+  findConversation,
+  openModelFolder,
+  pixelValues,
+  promptText,
+  renderPrompt,
+} from "@llava/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type Answer, MODEL, ModelCopy, one, read, two, watchRuns } from "./front-door.ts";
@@ -52,13 +59,13 @@ describe("an answer", () => {
     "to %s is that of Hugging Face transformers, with its numbers",
     async (name, golden) => {
       const images = IMAGES[name] ?? [];
-      const { tokenIds, text, end } = await ask({
+      const { tokens, text, end } = await ask({
         prompt: golden.text,
         images,
         temperature: 0,
         maxTokens: 64,
       });
-      expect(tokenIds).toEqual(golden.greedy);
+      expect(tokens).toEqual(golden.greedy);
       const { tokenizer } = await openModelFolder(MODEL);
       expect(text).toBe(tokenizer.decode(golden.greedy, { skipSpecialTokens: true }));
       expect(end).toMatchObject({
@@ -77,18 +84,18 @@ describe("an answer", () => {
   it("to a conversation is the answer to its rendered prompt", async () => {
     const messages = [{ role: "user", text: "<image>\nWhat is this?" }] as const;
     const conversation = await ask({ ...PICTURE, prompt: messages });
-    const rendered = renderPrompt(findConversation(engine.info.conversation), messages);
+    const rendered = promptText(renderPrompt(findConversation(engine.info.conversation), messages));
     // With the original's system text 192 positions are not many.
     expect(conversation).toMatchObject({ end: { type: "finished" } });
-    expect(conversation.tokenIds).toEqual((await ask({ ...PICTURE, prompt: rendered })).tokenIds);
+    expect(conversation.tokens).toEqual((await ask({ ...PICTURE, prompt: rendered })).tokens);
   });
 
   it("fills the context when nobody says how long it may be, and never more", async () => {
     for (const limit of [{}, { maxTokens: 100_000 }]) {
-      const { end, tokenIds } = await ask({ prompt: TEXT.prompt, images: [], temperature: 0, ...limit });
+      const { end, tokens } = await ask({ prompt: TEXT.prompt, images: [], temperature: 0, ...limit });
       expect(end).toMatchObject({ reason: "length", usage: { promptTokens: 30, completionTokens: 162 } });
-      expect(tokenIds).toHaveLength(engine.info.contextLength - 30);
-      expect(tokenIds.slice(0, 24)).toEqual(prompts["text"]?.greedy.slice(0, 24));
+      expect(tokens).toHaveLength(engine.info.contextLength - 30);
+      expect(tokens.slice(0, 24)).toEqual(prompts["text"]?.greedy.slice(0, 24));
     }
   });
 
@@ -126,7 +133,9 @@ describe("an answer", () => {
     await copy.editJson("generation_config.json", (settings) => (settings["eos_token_id"] = [2, end]));
     await using stopping = await Engine.load(copy.folder, { threads: 1 });
     const answer = await read(stopping.generate(TEXT));
-    expect(answer.tokenIds).toEqual(greedy.slice(0, length));
+    // Half a character stood before the end; what was held back comes with it, as U+FFFD.
+    expect(answer.tokens).toEqual(greedy.slice(0, length + 1));
+    expect(answer.text).toMatch(/[^\ufffd]\ufffd$/);
     expect(answer.end).toMatchObject({ reason: "stop", usage: { completionTokens: length + 1 } });
   });
 });
@@ -134,14 +143,14 @@ describe("an answer", () => {
 describe("a seed", () => {
   it("makes an answer repeatable, another seed another one", async () => {
     const [first, again, other] = [await ask(sampled(7)), await ask(sampled(7)), await ask(sampled(8))];
-    expect(again.tokenIds).toEqual(first.tokenIds);
-    expect(other.tokenIds).not.toEqual(first.tokenIds);
-    expect(first.tokenIds).not.toEqual((await ask(PICTURE)).tokenIds);
+    expect(again.tokens).toEqual(first.tokens);
+    expect(other.tokens).not.toEqual(first.tokens);
+    expect(first.tokens).not.toEqual((await ask(PICTURE)).tokens);
   });
 
   it("is drawn anew for each request that names none", async () => {
     const answers = await Promise.all([ask(sampled()), ask(sampled()), ask(sampled())]);
-    expect(new Set(answers.map(({ tokenIds }) => tokenIds.join())).size).toBe(3);
+    expect(new Set(answers.map(({ tokens }) => tokens.join())).size).toBe(3);
   });
 });
 
@@ -158,7 +167,7 @@ describe("requests", () => {
         return answer;
       }),
     );
-    expect(together.map(({ tokenIds }) => tokenIds)).toEqual(alone.map(({ tokenIds }) => tokenIds));
+    expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
     expect(together.map(({ end }) => end.type)).toEqual(requests.map(() => "finished"));
     // Those whose pictures are not decoded yet may be overtaken, but not by one of their own kind.
     expect(order.filter((i) => requests[i]?.images.length === 0)).toEqual([1, 3]);
@@ -187,8 +196,8 @@ describe("requests", () => {
     await using fresh = await Engine.load(MODEL, { threads: 1 });
     const short = await read(fresh.generate({ ...TEXT, maxTokens: 5 }));
     const long = await read(fresh.generate({ prompt: TEXT.prompt, images: [], temperature: 0 }));
-    expect(long.tokenIds.slice(0, 5)).toEqual(short.tokenIds);
-    expect((await read(fresh.generate(PICTURE))).tokenIds).toEqual(prompts["picture"]?.greedy.slice(0, 24));
+    expect(long.tokens.slice(0, 5)).toEqual(short.tokens);
+    expect((await read(fresh.generate(PICTURE))).tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
   });
 
   it("are served by two engines side by side", async () => {
@@ -200,7 +209,7 @@ describe("requests", () => {
     await left[Symbol.asyncDispose]();
     answers.push(await read(right.generate(PICTURE)));
     await right[Symbol.asyncDispose]();
-    for (const { tokenIds } of answers) expect(tokenIds).toEqual(prompts["picture"]?.greedy.slice(0, 24));
+    for (const { tokens } of answers) expect(tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
   });
 
   it("that nobody reads are not started", async () => {

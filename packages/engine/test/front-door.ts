@@ -17,7 +17,7 @@ export const two = await readFile(path.join(GOLDEN, "two.png"));
 
 export interface Answer {
   readonly text: string;
-  readonly tokenIds: readonly number[];
+  readonly tokens: readonly number[];
   readonly end: Exclude<EngineEvent, { type: "text-delta" }>;
 }
 
@@ -38,7 +38,7 @@ export async function read(events: AsyncIterable<EngineEvent>): Promise<Answer> 
   });
   return {
     text: deltas.map(({ text }) => text).join(""),
-    tokenIds: deltas.flatMap(({ tokenIds }) => tokenIds),
+    tokens: deltas.flatMap(({ tokens }) => tokens),
     end,
   };
 }

@@ -182,8 +182,8 @@ it("many that leave at any time leave nothing behind, and those that stay get th
   expect(busy.occupancy).toMatchObject({ waiting: 0 });
   await vi.waitFor(() => expect(busy.occupancy).toEqual(FREE));
   for (const answer of answers) if (answer) expect(answer.end).toMatchObject({ type: "finished" });
-  expect(answers[5]?.tokenIds).toEqual(alone.tokenIds);
-  expect((await read(busy.generate({ ...LONG, maxTokens: 12 }))).tokenIds).toEqual(alone.tokenIds);
+  expect(answers[5]?.tokens).toEqual(alone.tokens);
+  expect((await read(busy.generate({ ...LONG, maxTokens: 12 }))).tokens).toEqual(alone.tokens);
 });
 
 describe("a full queue", () => {

@@ -1,9 +1,8 @@
 /** A file becomes pixels: the only place that hands a stranger's bytes to native code, and therefore where the limits are. */
 import { createHash } from "node:crypto";
-import { LlavaError } from "@llava/protocol";
+import { detectFormat, LlavaError } from "@llava/protocol";
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { Pace } from "./pace.ts";
-import { detectFormat } from "./picture-format.ts";
 
 /** A decoded picture, upright, sRGB, opaque. */
 export interface Picture {
@@ -20,8 +19,10 @@ export interface PictureLimits {
   readonly maxSide: number;
   /** Longer side over shorter side. */
   readonly maxAspect: number;
-  /** For decoding alone; whole seconds. */
+  /** Of the clock, which runs on while others have the processor. */
   readonly timeoutMs: number;
+  /** Of the processor, where a process of its own decodes the picture. */
+  readonly processorMs: number;
 }
 
 export const PICTURE_LIMITS: PictureLimits = {
@@ -29,7 +30,8 @@ export const PICTURE_LIMITS: PictureLimits = {
   maxPixels: 40_000_000,
   maxSide: 16_384,
   maxAspect: 200,
-  timeoutMs: 10_000,
+  timeoutMs: 30_000,
+  processorMs: 5_000,
 };
 
 // Decoded pictures are large and each is used once: libvips' cache would only hold memory. One thread per picture,
@@ -51,12 +53,7 @@ export async function decodePicture(
   limits: PictureLimits = PICTURE_LIMITS,
   signal?: AbortSignal,
 ): Promise<Picture> {
-  if (bytes.length > limits.maxBytes) {
-    throw new LlavaError(
-      "invalid_image",
-      `The picture's file is ${bytes.length} bytes long; at most ${limits.maxBytes} are taken. Make it smaller and send it again.`,
-    );
-  }
+  requireFileSize(bytes, limits);
   detectFormat(bytes);
   const pace = new Pace(signal);
   checkDimensions(await readHeader(bytes), limits);
@@ -72,6 +69,15 @@ export async function decodePicture(
   const rgb = info.channels === 4 ? await layOnWhite(pixels, pace) : pixels;
   if (rgb.length !== info.width * info.height * 3) throw damaged(`${info.channels} channels`);
   return { width: info.width, height: info.height, rgb };
+}
+
+/** @throws LlavaError `invalid_image` */
+export function requireFileSize(bytes: Uint8Array, { maxBytes }: PictureLimits): void {
+  if (bytes.length <= maxBytes) return;
+  throw new LlavaError(
+    "invalid_image",
+    `The picture's file is ${bytes.length} bytes long; at most ${maxBytes} are taken. Make it smaller and send it again.`,
+  );
 }
 
 /** SHA-256 of the size and the pixels, hex: the picture's identity, whatever file it came in. */

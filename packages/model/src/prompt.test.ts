@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { findConversation } from "./conversation.ts";
-import { type ConversationMessage, renderPrompt } from "./prompt.ts";
+import { type ConversationMessage, promptText, renderPrompt } from "./prompt.ts";
 
 const turns: readonly ConversationMessage[] = [
   { role: "user", text: "<image>\nQ1" },
@@ -8,7 +8,8 @@ const turns: readonly ConversationMessage[] = [
   { role: "user", text: "Q2" },
 ];
 
-const render = (key: string, messages = turns): string => renderPrompt(findConversation(key), messages);
+const render = (key: string, messages = turns): string =>
+  promptText(renderPrompt(findConversation(key), messages));
 
 describe("two turns, the second open, as the original renders them", () => {
   test.each([
@@ -71,4 +72,18 @@ test.each([
   ["a late system message", [...turns.slice(0, 2), { role: "system", text: "S" }]],
 ] as [string, ConversationMessage[]][])("messages in a wrong order are refused: %s", (_, messages) => {
   expect(() => render("llava_v1", messages)).toThrow(expect.objectContaining({ code: "invalid_request" }));
+});
+
+test("in parts, words and pictures keep their order and a mark is a word", () => {
+  const text = [
+    { type: "words", text: "Is " },
+    { type: "picture" },
+    { type: "words", text: " <image> or </s>?" },
+  ] as const;
+  expect(renderPrompt(findConversation("llava_demo"), [{ role: "user", text }])).toEqual([
+    { type: "template", text: "USER: " },
+    ...text,
+    { type: "template", text: " " },
+    { type: "template", text: "ASSISTANT:" },
+  ]);
 });

@@ -1,15 +1,32 @@
-/** A conversation becomes the one string that the model reads on: the five styles of conversation.ts, to the byte. */
+/** A conversation becomes the prompt that the model reads on: the five styles of conversation.ts, to the byte. */
 import { LlavaError } from "@llava/protocol";
 import type { ConversationTemplate } from "./conversation.ts";
 
 export interface ConversationMessage {
   readonly role: "system" | "user" | "assistant";
-  /** May hold `<image>` marks. */
-  readonly text: string;
+  /** In a string `<image>` marks the place of a picture; in parts it is a word like any other. */
+  readonly text: string | readonly MessagePart[];
 }
+
+/** What somebody says or shows. No word of it is ever a special token. */
+export type MessagePart = { readonly type: "words"; readonly text: string } | { readonly type: "picture" };
+
+/** A stretch of a prompt. In the text of a template `</s>` and the like are special tokens, nowhere else. */
+export type PromptPiece = MessagePart | { readonly type: "template"; readonly text: string };
 
 /** Marks the place of one picture in a prompt. */
 export const IMAGE_MARK = "<image>";
+const PICTURE: MessagePart = { type: "picture" };
+
+/** A ready prompt: a template's text, with a picture for each `<image>`. */
+export function markedPieces(prompt: string): readonly PromptPiece[] {
+  return splitMarks(prompt, templateText);
+}
+
+/** The prompt as one string, with `<image>` for each picture. */
+export function promptText(pieces: readonly PromptPiece[]): string {
+  return pieces.map((piece) => (piece.type === "picture" ? IMAGE_MARK : piece.text)).join("");
+}
 
 /**
  * An optional system message, then user and assistant in turn. After a last message of the user an assistant's turn
@@ -19,28 +36,34 @@ export const IMAGE_MARK = "<image>";
 export function renderPrompt(
   template: ConversationTemplate,
   messages: readonly ConversationMessage[],
-): string {
+): readonly PromptPiece[] {
   const first = messages[0];
   const hasSystem = first?.role === "system";
-  const system = hasSystem ? systemText(template, first.text) : template.system;
+  const system = hasSystem ? systemPieces(template, first) : templateText(template.system);
   const turns = hasSystem ? messages.slice(1) : messages;
   requireTurns(turns);
-  const texts = template.tagsImages ? tagImages(turns) : turns.map((turn) => turn.text);
-  if (template.style === "llama_2") return renderLlama2(template, system, texts);
-  const isOpen = texts.length % 2 === 1;
+  const contents = template.tagsImages ? tagImages(turns) : turns.map(partsOf);
+  if (template.style === "llama_2") return renderLlama2(template, system, contents);
+  const isOpen = contents.length % 2 === 1;
   const opening = isOpen && template.style !== "plain" ? openTurn(template, template.assistant) : "";
-  const start = system === "" ? "" : system + template.separator;
-  return start + texts.map((text, index) => closedTurn(template, text, index)).join("") + opening;
+  const start = system.length === 0 ? [] : [...system, ...templateText(template.separator)];
+  const closed = contents.flatMap((parts, index) => closedTurn(template, parts, index));
+  return [...start, ...closed, ...templateText(opening)];
 }
 
 /** LLaVA treats an empty text like none: the turn stays open. */
-function closedTurn(template: ConversationTemplate, text: string, index: number): string {
+function closedTurn(
+  template: ConversationTemplate,
+  parts: readonly PromptPiece[],
+  index: number,
+): readonly PromptPiece[] {
   const isUser = index % 2 === 0;
   const role = isUser ? template.user : template.assistant;
   const separator = isUser ? template.separator : (template.secondSeparator ?? template.separator);
-  if (template.style === "plain") return text === "" ? "" : text + separator;
-  if (text === "") return openTurn(template, role);
-  return template.style === "mpt" ? role + text + separator : `${role}: ${text}${separator}`;
+  if (parts.length === 0) return template.style === "plain" ? [] : templateText(openTurn(template, role));
+  const hasRole = template.style !== "plain";
+  const opening = hasRole ? openTurn(template, role) : "";
+  return enclosed(hasRole && template.style !== "mpt" ? `${opening} ` : opening, parts, separator);
 }
 
 function openTurn(template: ConversationTemplate, role: string): string {
@@ -48,32 +71,62 @@ function openTurn(template: ConversationTemplate, role: string): string {
 }
 
 /** The tokenizer writes the first `<s>`, so the one at the very start is left out. */
-function renderLlama2(template: ConversationTemplate, system: string, texts: readonly string[]): string {
-  const start = system === "" ? "" : `<<SYS>>\n${system}\n<</SYS>>\n\n`;
-  const turns = texts.map((text, index) => {
-    if (text === "") return "";
-    if (index % 2 === 1) return ` ${text} ${template.secondSeparator ?? ""}`;
-    return `${index === 0 ? "" : template.separator}[INST] ${index === 0 ? start : ""}${text} [/INST]`;
+function renderLlama2(
+  template: ConversationTemplate,
+  system: readonly PromptPiece[],
+  contents: readonly (readonly PromptPiece[])[],
+): readonly PromptPiece[] {
+  const start = system.length === 0 ? [] : enclosed("<<SYS>>\n", system, "\n<</SYS>>\n\n");
+  return contents.flatMap((parts, index) => {
+    if (parts.length === 0) return [];
+    if (index % 2 === 1) return enclosed(" ", parts, ` ${template.secondSeparator ?? ""}`);
+    if (index === 0) return enclosed("[INST] ", [...start, ...parts], " [/INST]");
+    return enclosed(`${template.separator}[INST] `, parts, " [/INST]");
   });
-  return turns.join("");
+}
+
+function enclosed(before: string, pieces: readonly PromptPiece[], after: string): readonly PromptPiece[] {
+  return [...templateText(before), ...pieces, ...templateText(after)];
 }
 
 /** A message with pictures gives them to a turn of their own in front of it, as the mmtag models were shown. */
-function tagImages(turns: readonly ConversationMessage[]): string[] {
+function tagImages(turns: readonly ConversationMessage[]): readonly (readonly PromptPiece[])[] {
   return turns.flatMap((turn) => {
-    const pictures = turn.text.split(IMAGE_MARK).length - 1;
-    if (pictures === 0 || turn.role !== "user") return [turn.text];
-    const rest = turn.text.replaceAll(IMAGE_MARK, "").trim();
-    return [`<Image>${IMAGE_MARK}</Image>`.repeat(pictures), "Received.", rest];
+    const parts = partsOf(turn);
+    const pictures = parts.filter(({ type }) => type === "picture");
+    if (pictures.length === 0 || turn.role !== "user") return [parts];
+    const shown = pictures.flatMap(() => enclosed("<Image>", [PICTURE], "</Image>"));
+    const rest = parts.map((part) => (part.type === "words" ? part.text : "")).join("");
+    return [shown, templateText("Received."), words(rest.trim())];
   });
 }
 
-function systemText(template: ConversationTemplate, text: string): string {
-  if (template.takesSystem) return template.systemPrefix + text;
+function systemPieces(template: ConversationTemplate, message: ConversationMessage): readonly PromptPiece[] {
+  if (template.takesSystem) return [...templateText(template.systemPrefix), ...partsOf(message)];
   throw new LlavaError(
     "invalid_request",
     "This model was trained without a system message and has no place for one. Leave it out and put what matters into the question.",
   );
+}
+
+/** Without empty words: a message of nothing else has no parts. */
+function partsOf({ text }: ConversationMessage): readonly PromptPiece[] {
+  if (typeof text === "string") return splitMarks(text, words);
+  return text.filter((part) => part.type === "picture" || part.text !== "");
+}
+
+function splitMarks(text: string, piecesOf: (run: string) => readonly PromptPiece[]): readonly PromptPiece[] {
+  return text
+    .split(IMAGE_MARK)
+    .flatMap((run, index) => (index === 0 ? piecesOf(run) : [PICTURE, ...piecesOf(run)]));
+}
+
+function words(text: string): readonly PromptPiece[] {
+  return text === "" ? [] : [{ type: "words", text }];
+}
+
+function templateText(text: string): readonly PromptPiece[] {
+  return text === "" ? [] : [{ type: "template", text }];
 }
 
 function requireTurns(turns: readonly ConversationMessage[]): void {

@@ -5,8 +5,9 @@
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { LlavaError } from "@llava/protocol";
 import { z } from "zod";
+import { type ControlTokens, controlTokens } from "./control-tokens.ts";
 import { parseModelJson, readJson } from "./model-file.ts";
-import { IMAGE_MARK } from "./prompt.ts";
+import { IMAGE_MARK, markedPieces, type PromptPiece } from "./prompt.ts";
 import { readDecoder } from "./token-bytes.ts";
 import { splitWords } from "./word-split.ts";
 
@@ -25,10 +26,11 @@ export interface Tokenizer {
   /** Ids of `text`, with nothing added; written-out special tokens such as `</s>` become their ids. */
   encode(text: string): number[];
   /**
-   * Ids of a ready prompt: the beginning-of-text id once, if the tokenizer has one, and IMAGE_TOKEN for each
-   * `<image>`. Text after a picture is tokenized as if it began there, as in training.
+   * Ids of a ready prompt: the beginning-of-text id once, if the tokenizer has one, and IMAGE_TOKEN for each picture.
+   * Text after a picture is tokenized as if it began there, as in training. In a string `<image>` is a picture and
+   * `</s>` its id; in pieces only the template's text holds special tokens.
    */
-  encodePrompt(prompt: string): number[];
+  encodePrompt(prompt: string | readonly PromptPiece[]): number[];
   /** Text of `ids`. Special tokens are written out unless skipped; half characters become U+FFFD. */
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
   /**
@@ -56,27 +58,29 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
 export function createTokenizer(tokenizer: unknown, settings: unknown): Tokenizer {
   const definition = parseModelJson("tokenizer.json", tokenizerSchema, tokenizer);
   const config = parseModelJson("tokenizer_config.json", settingsSchema, settings);
-  const hub = buildHubTokenizer(splitWords(definition));
+  const controls = controlTokens(definition);
+  const hub = buildHubTokenizer(splitWords(controls.definition));
   const decoder = readDecoder(definition);
-  const bosTokenId = idOf(hub, config.bos_token);
+  const bosTokenId = idOf(definition, config.bos_token);
   const specialIds = new Set(
     definition.added_tokens.filter((token) => token.special).map((token) => token.id),
   );
-  const addsBos = config.add_bos_token ?? (bosTokenId !== null && hub.encode("").ids[0] === bosTokenId);
+  const addsBos = config.add_bos_token ?? hub.encode("").tokens[0] === nameOf(config.bos_token);
   const tokenBytes = (id: number): Uint8Array => decoder.bytes[id] ?? NO_BYTES;
-  const encode = (text: string): number[] => hub.encode(text, { add_special_tokens: false }).ids;
+  const encodeRun = (text: string): number[] => hub.encode(text, { add_special_tokens: false }).ids;
   return {
     bosTokenId,
-    eosTokenId: idOf(hub, config.eos_token),
+    eosTokenId: idOf(definition, config.eos_token),
     specialIds,
     vocabularySize: 1 + largestId(definition),
     stripsLeadingSpace: decoder.stripsLeadingSpace,
-    encode,
+    encode: (text) => encodeRun(controls.read(text)),
     encodePrompt(prompt) {
       const ids = addsBos && bosTokenId !== null ? [bosTokenId] : [];
-      for (const [index, chunk] of prompt.split(IMAGE_MARK).entries()) {
+      const runs = textRuns(typeof prompt === "string" ? markedPieces(prompt) : prompt, controls);
+      for (const [index, run] of runs.entries()) {
         if (index > 0) ids.push(IMAGE_TOKEN);
-        for (const id of encode(chunk)) ids.push(id);
+        for (const id of encodeRun(run)) ids.push(id);
       }
       return ids;
     },
@@ -101,17 +105,34 @@ function buildHubTokenizer(definition: TokenizerDefinition): HubTokenizer {
   }
 }
 
+/** What stands between the pictures, written for the library: one text more than there are pictures. */
+function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): readonly string[] {
+  const runs = [""];
+  for (const piece of pieces) {
+    if (piece.type === "picture") runs.push("");
+    else {
+      const text = piece.type === "template" ? controls.read(piece.text) : controls.plain(piece.text);
+      runs.push((runs.pop() ?? "") + text);
+    }
+  }
+  return runs;
+}
+
 function isMergeList(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
   return value.every((merge) => typeof merge === "string" || (Array.isArray(merge) && merge.length === 2));
 }
 
-function idOf(
-  hub: HubTokenizer,
-  token: string | { readonly content: string } | null | undefined,
-): number | null {
-  if (token === null || token === undefined) return null;
-  return hub.token_to_id(typeof token === "string" ? token : token.content) ?? null;
+type TokenName = string | { readonly content: string } | null | undefined;
+
+function nameOf(token: TokenName): string | undefined {
+  return typeof token === "string" ? token : token?.content;
+}
+
+function idOf({ added_tokens: added, model }: TokenizerDefinition, token: TokenName): number | null {
+  const name = nameOf(token);
+  if (name === undefined) return null;
+  return added.find(({ content }) => content === name)?.id ?? model.vocab[name] ?? null;
 }
 
 function largestId(definition: TokenizerDefinition): number {

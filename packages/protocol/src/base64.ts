@@ -27,7 +27,8 @@ export function parseImageDataUrl(url: string, field: string): DataUrl {
     const start = JSON.stringify(url.slice(0, 40));
     throw new LlavaError(
       "invalid_image",
-      `The field ${field} must be a picture as data:image/…;base64,…; it starts with ${start}. Addresses are not fetched: send the picture itself.`,
+      `The field ${field} must be a picture as data:image/…;base64,…, an uploaded one as sha256: and 64 hex digits, or an address; it starts with ${start}.`,
+      { param: field },
     );
   }
   return { mediaType: mediaType.toLowerCase(), bytes: decodeBase64(url.slice(comma + 1), field) };
@@ -76,5 +77,6 @@ function badBase64(field: string, what: string): LlavaError {
   return new LlavaError(
     "invalid_image",
     `The field ${field} is not base64: it ${what}. Encode the picture again.`,
+    { param: field },
   );
 }

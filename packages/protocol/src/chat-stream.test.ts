@@ -37,8 +37,8 @@ it("reads words and the end of a whole answer", async () => {
     encodeSseJson(roleChunk(head)),
     SSE_PING,
     encodeSseJson(textChunk(head, "red")),
-    encodeSseJson(finishChunk(head, "stop")),
-    encodeSseJson(usageChunk(head, usage, timings)),
+    encodeSseJson(finishChunk(head, "stop", timings)),
+    encodeSseJson(usageChunk(head, usage)),
     encodeSse(SSE_DONE),
   );
   expect(events).toEqual([

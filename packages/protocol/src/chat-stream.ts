@@ -31,7 +31,9 @@ const chunkSchema = z.object({
       prompt_tokens: count,
       completion_tokens: count,
       total_tokens: count,
-      prompt_tokens_details: z.object({ image_tokens: count.default(0) }).default({ image_tokens: 0 }),
+      prompt_tokens_details: z
+        .object({ cached_tokens: count.default(0), image_tokens: count.default(0) })
+        .default({ cached_tokens: 0, image_tokens: 0 }),
     })
     .nullish(),
   timings: z

@@ -64,6 +64,34 @@ describe("parseChatRequest", () => {
     expect(part?.map(({ type }) => type)).toEqual(["text", "image", "text"]);
   });
 
+  it("takes the parts of the Responses API, detail and hints for other servers' caches, which change nothing", () => {
+    const url = { url: PIXEL, detail: "low" };
+    const chat = [
+      { type: "text", text: "Q" },
+      { type: "image_url", image_url: url, prompt_cache_breakpoint: {} },
+    ];
+    const responses = [
+      { type: "input_text", text: "Q" },
+      { type: "input_image", image_url: PIXEL, detail: "high" },
+      { type: "input_image", image_url: PIXEL, detail: null },
+    ];
+    const [first, second] = [chat, responses].map(
+      (content) =>
+        parseChatRequest({ model: "m", messages: [{ role: "user", content }] }).messages[0]?.content,
+    );
+    expect(second).toEqual([first?.[0], first?.[1], first?.[1]]);
+    expect(
+      refused({ messages: [{ role: "user", content: [{ type: "input_image", file_id: "f" }] }] }),
+    ).toContain("messages[0].content[0]");
+  });
+
+  it("names the field in the error, for clients that look at it", () => {
+    expect(refusal({ model: "m", messages: [question], temperature: 3 }).param).toBe("temperature");
+    expect(refusal({ model: "m", messages: [question], tools: [{}] }).param).toBe("tools");
+    expect(refusal({ model: "m", messages: [{ ...question, name: "x" }] }).param).toBe("messages[0].name");
+    expect(refusal([]).param).toBe(null);
+  });
+
   it("takes null as absent and an assistant's message as our own answers have it", () => {
     const messages = [question, { role: "assistant", content: "Red.", refusal: null }, question];
     const request = parseChatRequest({ model: "m", messages, temperature: null, stop: null, tools: null });
@@ -145,7 +173,10 @@ describe("parseChatRequest", () => {
   });
 
   it.each([
-    ["https://example.com/cat.png", "Addresses are not fetched"],
+    ["/etc/passwd", 'it starts with "/etc/passwd"'],
+    [" https://example.com/cat.png", "must be a picture as data:image/"],
+    [`https://example.com/${"a".repeat(4096)}`, "must be a picture as data:image/"],
+    [`sha256:${"AB".repeat(32)}`, "must be a picture as data:image/"],
     ["data:text/html;base64,AAAA", "must be a picture as data:image/"],
     ["data:image/png;base64,", "is empty"],
     ["data:image/png;base64,AAA", "not a multiple of 4"],
@@ -161,5 +192,16 @@ describe("parseChatRequest", () => {
     expect(error.code).toBe("invalid_image");
     expect(error.message).toContain(sentence);
     expect(error.message).toContain("messages[0].content[0].image_url.url");
+  });
+
+  it.each([
+    [`sha256:${"ab".repeat(32)}`, { type: "image_reference", key: `sha256:${"ab".repeat(32)}` }],
+    ["https://example.com/cat.png", { type: "image_address", url: "https://example.com/cat.png" }],
+    ["FILE:///etc/passwd", { type: "image_address", url: "FILE:///etc/passwd" }],
+  ])("leaves %s to whoever has or fetches it", (url, part) => {
+    const content = [{ type: "image_url", image_url: { url } }];
+    const chat = parseChatRequest({ model: "m", messages: [{ role: "user", content }] });
+    const field = "messages[0].content[0].image_url.url";
+    expect(chat.messages[0]?.content).toEqual([{ ...part, field }]);
   });
 });

@@ -8,7 +8,7 @@ export type FinishReason = "stop" | "length";
 
 /** What every chunk of one answer repeats. */
 export interface CompletionHead {
-  /** `chatcmpl-…` */
+  /** `chatcmpl-…`, `cmpl-…` for texts. */
   readonly id: string;
   /** Unix seconds. */
   readonly created: number;
@@ -17,8 +17,11 @@ export interface CompletionHead {
 
 export interface ChatChunk extends CompletionHead {
   readonly object: "chat.completion.chunk";
+  /** Empty in the chunk that has the usage. */
   readonly choices: readonly ChatChunkChoice[];
-  readonly usage?: ChatUsage;
+  /** Only when the client asked for it: null in every chunk but the last one. */
+  readonly usage?: ChatUsage | null;
+  /** In the chunk with the finish reason. Ours: OpenAI's clients pass over it. */
   readonly timings?: ChatTimings;
 }
 
@@ -33,7 +36,8 @@ export interface ChatCompletion extends CompletionHead {
   readonly choices: readonly [
     {
       readonly index: 0;
-      readonly message: { readonly role: "assistant"; readonly content: string };
+      readonly message: { readonly role: "assistant"; readonly content: string; readonly refusal: null };
+      readonly logprobs: null;
       readonly finish_reason: FinishReason;
     },
   ];
@@ -46,7 +50,11 @@ export interface ChatUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
-  readonly prompt_tokens_details: { readonly image_tokens: number };
+  readonly prompt_tokens_details: {
+    /** Positions that were not computed again because an earlier request had them. */
+    readonly cached_tokens: number;
+    readonly image_tokens: number;
+  };
 }
 
 /** Milliseconds; `first_token_ms` counts from the arrival of the request. */
@@ -63,16 +71,20 @@ export interface ErrorBody {
     readonly message: string;
     readonly type: string;
     readonly code: ErrorCode;
-    readonly param: null;
+    readonly param: string | null;
   };
 }
 
 /** A head with a fresh id. */
-export function completionHead(model: string, now = Date.now()): CompletionHead {
+export function completionHead(
+  model: string,
+  now = Date.now(),
+  kind: "chatcmpl" | "cmpl" = "chatcmpl",
+): CompletionHead {
   const random = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
     byte.toString(16).padStart(2, "0"),
   );
-  return { id: `chatcmpl-${random.join("")}`, created: Math.floor(now / 1000), model };
+  return { id: `${kind}-${random.join("")}`, created: Math.floor(now / 1000), model };
 }
 
 /** The first chunk: the role and no words yet. */
@@ -84,8 +96,9 @@ export function textChunk(head: CompletionHead, text: string): ChatChunk {
   return chatChunk(head, { content: text });
 }
 
-export function finishChunk(head: CompletionHead, reason: FinishReason): ChatChunk {
-  return chatChunk(head, {}, reason);
+/** @param timings of our own, for whoever shows them; they are not OpenAI's and stand where its clients look at nothing */
+export function finishChunk(head: CompletionHead, reason: FinishReason, timings?: ChatTimings): ChatChunk {
+  return { ...chatChunk(head, {}, reason), ...(timings === undefined ? {} : { timings }) };
 }
 
 function chatChunk(
@@ -102,17 +115,9 @@ function chatChunk(
   };
 }
 
-/** The last chunk, after the one with the finish reason: no choices, what it took. */
-export function usageChunk(head: CompletionHead, usage: ChatUsage, timings: ChatTimings): ChatChunk {
-  return {
-    id: head.id,
-    object: "chat.completion.chunk",
-    created: head.created,
-    model: head.model,
-    choices: [],
-    usage,
-    timings,
-  };
+/** The last chunk, after the one with the finish reason, for clients that asked for it. */
+export function usageChunk(head: CompletionHead, usage: ChatUsage): ChatChunk {
+  return { ...chatChunk(head, {}), choices: [], usage };
 }
 
 /** The whole answer at once, for requests without `stream`. */
@@ -128,7 +133,14 @@ export function chatCompletion(
     object: "chat.completion",
     created: head.created,
     model: head.model,
-    choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: reason }],
+    choices: [
+      {
+        index: 0,
+        message: { role: "assistant", content: text, refusal: null },
+        logprobs: null,
+        finish_reason: reason,
+      },
+    ],
     usage,
     timings,
   };
@@ -144,7 +156,8 @@ export function chatUsage(counts: {
     prompt_tokens: counts.promptTokens,
     completion_tokens: counts.completionTokens,
     total_tokens: counts.promptTokens + counts.completionTokens,
-    prompt_tokens_details: { image_tokens: counts.imageTokens },
+    // No engine of ours remembers a prompt after its answer yet.
+    prompt_tokens_details: { cached_tokens: 0, image_tokens: counts.imageTokens },
   };
 }
 
@@ -167,13 +180,16 @@ export function chatTimings(timings: {
 /** The body of an HTTP error, and the data of the event that ends a stream that failed. */
 export function errorBody(error: LlavaError): ErrorBody {
   return {
-    error: { message: error.message, type: errorType(error.code), code: error.code, param: null },
+    error: { message: error.message, type: errorType(error.code), code: error.code, param: error.param },
   };
 }
 
 /** Headers by which OpenAI's clients decide whether to try again, and when. */
 export function retryHeaders(error: LlavaError): Record<string, string> {
-  if (!error.retryable) return error.status >= 500 ? { "x-should-retry": "false" } : {};
+  // The clients try 409 and everything from 500 again by themselves unless they are told not to.
+  if (!error.retryable) {
+    return error.status >= 500 || error.status === 409 ? { "x-should-retry": "false" } : {};
+  }
   return error.status === 429 || error.status === 503 ? { "retry-after": "1", "retry-after-ms": "1000" } : {};
 }
 
@@ -183,13 +199,18 @@ export function parseErrorBody(body: unknown): LlavaError | null {
   const message = fieldOf(error, "message");
   if (typeof message !== "string") return null;
   const code = fieldOf(error, "code");
-  return new LlavaError(isErrorCode(code) ? code : "internal", message);
+  const param = fieldOf(error, "param");
+  return new LlavaError(isErrorCode(code) ? code : "internal", message, {
+    param: typeof param === "string" ? param : null,
+  });
 }
 
 function errorType(code: ErrorCode): string {
   const { status } = ERROR_TABLE[code];
   if (status === 401) return "authentication_error";
+  if (status === 403) return "permission_error";
   if (status === 404) return "not_found_error";
+  if (status === 409) return "conflict_error";
   if (status === 429) return "rate_limit_error";
   return status >= 500 ? "server_error" : "invalid_request_error";
 }

@@ -1,9 +1,16 @@
+export { ANSWER_LIMITS, type AnswerRequest, type AnswerRequestBody } from "./answer-request.ts";
 export * from "./base64.ts";
 export * from "./chat-stream.ts";
 export * from "./chat.ts";
 export * from "./completion.ts";
 export * from "./errors.ts";
+export * from "./hop.ts";
 export * from "./llava-wire.ts";
 export * from "./models.ts";
+export * from "./picture-format.ts";
+export * from "./picture-key.ts";
 export * from "./request-id.ts";
 export * from "./sse.ts";
+export * from "./text-completion.ts";
+export * from "./worker-list.ts";
+export * from "./worker-report.ts";

@@ -5,8 +5,6 @@ import {
   encodeWireChunk,
   encodeWireFailure,
   FrameSplitter,
-  isWorkerAddress,
-  parseRegisterWorker,
   parseWireGenerateRequest,
   readWireChunks,
   type WireChunk,
@@ -113,21 +111,4 @@ describe("parseWireGenerateRequest", () => {
   ])("refuses %j", (fields, sentence) => {
     expect(() => parseWireGenerateRequest({ prompt: "P", ...fields })).toThrow(sentence);
   });
-});
-
-it("takes an absent worker status as null", () => {
-  const body = { worker_name: "http://w:1", check_heart_beat: true };
-  expect(parseRegisterWorker(body)).toEqual({ ...body, worker_status: null });
-});
-
-it.each([
-  ["http://w:1", true],
-  ["https://10.0.0.1:40000/base", true],
-  ["file:///etc/passwd", false],
-  ["http://user:word@w:1", false],
-  ["http://w:1/?x=", false],
-  ["http://w:1/#x", false],
-  ["w:1", false],
-])("takes %j as a worker's address: %j", (text, expected) => {
-  expect(isWorkerAddress(text)).toBe(expected);
 });

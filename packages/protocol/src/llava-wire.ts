@@ -9,8 +9,6 @@ import { decodeBase64 } from "./base64.ts";
 import { LlavaError } from "./errors.ts";
 import { parseBody } from "./parse-body.ts";
 
-export const HEARTBEAT_INTERVAL_MS = 15_000;
-export const HEARTBEAT_EXPIRY_MS = 30_000;
 export const MAX_FRAME_BYTES = 1 << 20;
 
 export const SERVER_ERROR_TEXT =
@@ -26,23 +24,6 @@ export interface WireChunk {
   readonly error_code: number;
 }
 
-export interface WorkerStatus {
-  readonly model_names: readonly string[];
-  readonly speed: number;
-  readonly queue_length: number;
-}
-
-export interface RegisterWorker {
-  readonly worker_name: string;
-  readonly check_heart_beat: boolean;
-  readonly worker_status: WorkerStatus | null;
-}
-
-export interface HeartBeat {
-  readonly worker_name: string;
-  readonly queue_length: number;
-}
-
 /** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and pictures decoded. */
 export interface WireGenerateRequest {
   readonly model: string | null;
@@ -56,29 +37,7 @@ export interface WireGenerateRequest {
 }
 
 const MAX_WIRE_NEW_TOKENS = 1024;
-const MAX_NAME_LENGTH = 256;
-const MAX_WORKER_MODELS = 64;
 
-const workerName = z.string("a URL such as http://127.0.0.1:40000").refine(isWorkerAddress, {
-  error: "a URL such as http://127.0.0.1:40000, of http or https and without a user name or a query",
-});
-const count = z.number("a number from 0").min(0, "a number from 0").max(1e9, "a number up to 1e9");
-const workerStatus = z.object({
-  model_names: z
-    .array(
-      z.string("a model's name").max(MAX_NAME_LENGTH, "a name of at most 256 characters"),
-      "a list of names",
-    )
-    .max(MAX_WORKER_MODELS, "a list of at most 64 names"),
-  speed: count,
-  queue_length: count,
-});
-const registerWorker = z.object({
-  worker_name: workerName,
-  check_heart_beat: z.boolean("true or false"),
-  worker_status: workerStatus.nullish().transform((status) => status ?? null),
-});
-const heartBeat = z.object({ worker_name: workerName, queue_length: count });
 const addressRequest = z.object({ model: z.string("a model's name") });
 const chunk = z.object({ text: z.string("a string"), error_code: z.number("a number") });
 
@@ -104,18 +63,6 @@ const generateRequest = z.object({
   max_new_tokens: numeric("a number").nullish(),
   stop: z.string("a string").max(64, "a string of at most 64 characters").nullish(),
 });
-
-export function parseRegisterWorker(body: unknown): RegisterWorker {
-  return parseBody(registerWorker, body);
-}
-
-export function parseHeartBeat(body: unknown): HeartBeat {
-  return parseBody(heartBeat, body);
-}
-
-export function parseWorkerStatus(body: unknown): WorkerStatus {
-  return parseBody(workerStatus, body);
-}
 
 export function parseAddressRequest(body: unknown): { readonly model: string } {
   return parseBody(addressRequest, body);
@@ -211,14 +158,6 @@ export class FrameSplitter {
     this.#pending = 0;
     return text;
   }
-}
-
-/** An address that a worker may register under: http or https, a host, nothing that smuggles more than a prefix. */
-export function isWorkerAddress(text: string): boolean {
-  if (text.length > 512 || !URL.canParse(text)) return false;
-  const url = new URL(text);
-  const isHttp = url.protocol === "http:" || url.protocol === "https:";
-  return isHttp && url.hostname !== "" && url.username === "" && url.password === "" && !/[?#\s]/.test(text);
 }
 
 function asciiJson(text: string): string {

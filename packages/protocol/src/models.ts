@@ -18,15 +18,31 @@ export interface ModelCard {
   readonly tokens_per_image?: number;
   /** Key of the conversation template. */
   readonly conversation?: string;
+  /** What a message may hold: `text`, `image`. */
+  readonly input_modalities?: readonly string[];
+  readonly output_modalities?: readonly string[];
+  /** Most of what one request may hold. */
+  readonly limits?: ModelLimits;
+  readonly capabilities?: ModelCapabilities;
   /** The model card's text (markdown), or null when the folder has none. */
   readonly card?: string | null;
 }
+
+/** `messages`, `parts`, `images`, `text_bytes`, `stop_strings`. */
+export type ModelLimits = Readonly<Record<string, number>>;
+/** By name, whether it can be had; a name that is not there says nothing. */
+export type ModelCapabilities = Readonly<Record<string, boolean>>;
 
 export interface ModelList {
   readonly object: "list";
   readonly data: readonly ModelCard[];
 }
 
+const word = z.string("a word").max(64, "at most 64 characters");
+const named = <Value extends z.ZodType>(value: Value) =>
+  z
+    .record(word, value, "an object")
+    .refine((fields) => Object.keys(fields).length <= 64, "an object of at most 64 fields");
 const modelCard = z.object({
   id: z.string("a model's name").min(1, "a model's name").max(256, "a name of at most 256 characters"),
   object: z.literal("model", "model"),
@@ -35,6 +51,10 @@ const modelCard = z.object({
   context_length: z.int("a whole number").positive("a number above 0").exactOptional(),
   tokens_per_image: z.int("a whole number").min(0, "a number from 0").exactOptional(),
   conversation: z.string("a template's name").exactOptional(),
+  input_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),
+  output_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),
+  limits: named(z.number("a number")).exactOptional(),
+  capabilities: named(z.boolean("true or false")).exactOptional(),
   card: z
     .string("a text or null")
     .max(1 << 18, "a text of at most 262144 characters")
@@ -50,7 +70,7 @@ const modelList = z.object({
 export function createModelCard(
   id: string,
   created: number,
-  facts: Pick<ModelCard, "context_length" | "tokens_per_image" | "conversation" | "card"> = {},
+  facts: Omit<ModelCard, "id" | "object" | "created" | "owned_by"> = {},
 ): ModelCard {
   return { id, object: "model", created, owned_by: "llava", ...facts };
 }

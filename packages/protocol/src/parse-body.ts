@@ -24,7 +24,7 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
     value === undefined
       ? `The field ${name} is missing; it must be ${issue.message}.`
       : `The field ${name} must be ${issue.message}; it is ${shown(value)}.`;
-  throw new LlavaError("invalid_request", sentence);
+  throw new LlavaError("invalid_request", sentence, { param: name });
 }
 
 /** `messages[0].content` for `["messages", 0, "content"]`. */
@@ -38,10 +38,8 @@ function fieldName(path: readonly PropertyKey[]): string {
 }
 
 function unknownField(path: readonly PropertyKey[], key: string): LlavaError {
-  return new LlavaError(
-    "invalid_request",
-    `The field ${fieldName([...path, key])} is not known; leave it out.`,
-  );
+  const name = fieldName([...path, key]);
+  return new LlavaError("invalid_request", `The field ${name} is not known; leave it out.`, { param: name });
 }
 
 function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,4 +1,5 @@
 /** ONNX Runtime for the rest of the repository: the only package that touches its native code. */
+export { requireDevice } from "./require-device.ts";
 export { Binding, type RunOptions } from "./binding.ts";
 export { type Device, parseDevice } from "./device.ts";
 export { type ArrayOf, type DType, type TypedArray } from "./element.ts";

@@ -9,7 +9,7 @@ export async function* ask(
 ): AsyncGenerator<ChatEvent, void, undefined> {
   try {
     const headers = { "content-type": "application/json", accept: "text/event-stream" };
-    const body = JSON.stringify({ ...request, stream: true });
+    const body = JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } });
     const response = await fetch("/v1/chat/completions", { method: "POST", headers, body, signal });
     if (response.ok) yield* readChatStream(readBody(response.body));
     else yield { type: "error", error: await refusal(response) };

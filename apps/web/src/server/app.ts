@@ -4,17 +4,12 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import fastifyStatic from "@fastify/static";
-import {
-  LlavaError,
-  REQUEST_ID_HEADER,
-  errorBody,
-  requestIdFrom,
-  retryHeaders,
-  toLlavaError,
-} from "@llava/protocol";
-import fastify, { LogController } from "fastify";
+import { createServer } from "@llava/door";
+import type { ServerOptions } from "@llava/door";
+import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
+import { watchTurn, type ConversationLog } from "./conversation-log.ts";
 import { createForwarder } from "./forward.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 
@@ -28,27 +23,37 @@ export interface AppOptions {
   readonly logger?: FastifyBaseLogger;
   /** Where the built page lies; `npm run build` makes it. */
   readonly pageFolder?: string;
+  /** By which the controller knows this server; the browser never sees it. */
+  readonly controllerKey?: string;
+  /** Where conversations are written down; nowhere when absent. */
+  readonly conversations?: ConversationLog;
+  /** What stands before the page, where it differs from what this machine's browsers get. */
+  readonly door?: Partial<ServerOptions>;
 }
 
 /** Throws `not_found` when the page was never built. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const app: FastifyInstance = fastify({
-    ...(options.logger ? { loggerInstance: options.logger } : {}),
+  const app = createServer({
+    ...(options.logger ? { log: options.logger } : {}),
+    // The body is the controller's to read; here only its size and type count.
+    bodies: "bytes",
     bodyLimit: MAX_BODY_BYTES,
-    logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: "idle",
-    genReqId: (request) => requestIdFrom(request.headers[REQUEST_ID_HEADER]),
+    seeAlso: "The page is at /.",
+    asksBrowsers: true,
+    addFirst: addSecurityHeaders,
+    ...options.door,
   });
-  addSecurityHeaders(app);
-  addErrors(app);
-  addForwarding(app, options.controllerUrl);
+  addForwarding(app, options);
   await addPage(app, resolve(options.pageFolder ?? BUILT_PAGE));
-  app.get("/health", async () => ({ status: "ok" }));
+  app.get("/health", { config: { role: "public" } }, async () => ({ status: "ok" }));
   return app;
 }
 
-function addForwarding(app: FastifyInstance, controllerUrl: string): void {
-  const forwarder = createForwarder(controllerUrl);
+function addForwarding(
+  app: FastifyInstance,
+  { controllerUrl, controllerKey, conversations }: AppOptions,
+): void {
+  const forwarder = createForwarder(controllerUrl, controllerKey);
   let isStopping = false;
   app.addHook("preClose", async () => {
     isStopping = true;
@@ -58,19 +63,16 @@ function addForwarding(app: FastifyInstance, controllerUrl: string): void {
     // A connection that was busy when the server began to stop would be kept alive for a next request.
     if (isStopping) request.raw.socket.end();
   });
-  app.addHook("onClose", async () => forwarder[Symbol.asyncDispose]());
-  app.addHook("onSend", async (request, reply) => {
-    reply.header(REQUEST_ID_HEADER, request.id);
+  app.addHook("onClose", async () => {
+    await forwarder[Symbol.asyncDispose]();
+    await conversations?.flush();
   });
-  // The body is the controller's to read; here only its size and type count.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    "application/json",
-    { parseAs: "buffer" },
-    async (_request: unknown, body: Buffer) => body,
-  );
-  app.post("/v1/chat/completions", async (request, reply) => forwarder.forward(request, reply));
-  app.get("/v1/models", async (request, reply) => forwarder.forward(request, reply));
+  const config = { role: "user" } as const;
+  app.post("/v1/chat/completions", { config }, async (request, reply) => {
+    const watch = conversations === undefined ? undefined : watchTurn(conversations, request, reply);
+    return await forwarder.forward(request, reply, watch);
+  });
+  app.get("/v1/models", { config }, async (request, reply) => forwarder.forward(request, reply));
 }
 
 async function addPage(app: FastifyInstance, folder: string): Promise<void> {
@@ -80,43 +82,18 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
       `The page is not built: ${folder} has no index.html. Run "npm run build" first.`,
     );
   }
-  await app.register(fastifyStatic, {
-    root: folder,
-    cacheControl: false,
-    setHeaders: (reply, path) => {
-      // Names under assets/ carry a hash of their content; everything else is asked for again.
-      const isHashed = path.startsWith(join(folder, "assets"));
-      reply.header("cache-control", isHashed ? "public, max-age=31536000, immutable" : "no-cache");
-    },
+  await app.register(async (page) => {
+    page.addHook("onRoute", (route) => {
+      route.config = { ...route.config, role: "public" };
+    });
+    await page.register(fastifyStatic, {
+      root: folder,
+      cacheControl: false,
+      setHeaders: (reply, path) => {
+        // Names under assets/ carry a hash of their content; everything else is asked for again.
+        const isHashed = path.startsWith(join(folder, "assets"));
+        reply.header("cache-control", isHashed ? "public, max-age=31536000, immutable" : "no-cache");
+      },
+    });
   });
-}
-
-function addErrors(app: FastifyInstance): void {
-  app.setNotFoundHandler(async (request) => {
-    throw new LlavaError("not_found", `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`);
-  });
-  app.setErrorHandler(async (thrown, request, reply) => {
-    const error = asLlavaError(thrown);
-    if (error.status >= 500) request.log.error({ err: thrown, code: error.code }, error.message);
-    return reply.code(error.status).headers(retryHeaders(error)).send(errorBody(error));
-  });
-}
-
-/** fastify's own refusals in the words and codes of the table. */
-function asLlavaError(thrown: unknown): LlavaError {
-  const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
-    const megabytes = MAX_BODY_BYTES / 1024 / 1024;
-    const sentence = `The request is larger than ${megabytes} MiB. Send fewer or smaller pictures.`;
-    return new LlavaError("request_too_large", sentence, { cause: thrown });
-  }
-  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
-    const sentence = "The body must be JSON, with the header content-type: application/json.";
-    return new LlavaError("unsupported_media_type", sentence, { cause: thrown });
-  }
-  if (code === "FST_ERR_CTP_EMPTY_JSON_BODY" || code === "FST_ERR_CTP_INVALID_CONTENT_LENGTH") {
-    const sentence = "The length of the body is not what its header says. Send the request again.";
-    return new LlavaError("invalid_request", sentence, { cause: thrown });
-  }
-  return toLlavaError(thrown);
 }

@@ -17,14 +17,18 @@ const MAX_CONNECTIONS = 256;
 /** What the controller may say about its answer; everything else in the header is this server's own. */
 const KEPT_HEADERS = ["content-type", "cache-control", "retry-after", "x-accel-buffering"] as const;
 
+/** Called when an answer with status 200 begins; what it returns is called with each piece that passes. Neither may throw. */
+export type WatchAnswer = (isStream: boolean) => (bytes: Uint8Array) => void;
+
 export interface Forwarder extends AsyncDisposable {
   /** Sends the request to the same path of the controller and its answer to the browser. Throws `LlavaError`. */
-  forward(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>;
+  forward(request: FastifyRequest, reply: FastifyReply, watch?: WatchAnswer): Promise<FastifyReply>;
   /** Ends the answers that are under way; each stream says so in its last event. */
   stop(): void;
 }
 
-export function createForwarder(controllerUrl: string): Forwarder {
+/** `key` is the controller's API key of this server. */
+export function createForwarder(controllerUrl: string, key?: string): Forwarder {
   const dispatcher = new Agent({
     connections: MAX_CONNECTIONS,
     connect: { timeout: CONNECT_TIMEOUT_MS },
@@ -33,18 +37,21 @@ export function createForwarder(controllerUrl: string): Forwarder {
   });
   const stopping = new AbortController();
   return {
-    async forward(request, reply) {
+    async forward(request, reply, watch) {
       const left = whenBrowserLeaves(reply);
       const signal = AbortSignal.any([left, stopping.signal]);
-      const answer = await ask(controllerUrl, request, { dispatcher, signal });
+      const answer = await ask(controllerUrl, request, { dispatcher, signal, key });
       reply.code(answer.statusCode);
       for (const name of KEPT_HEADERS) {
         const value = answer.headers[name];
         if (value !== undefined) reply.header(name, value);
       }
       const isStream = String(answer.headers["content-type"]).startsWith("text/event-stream");
-      if (!isStream) return reply.send(answer.body);
-      const events = relayEvents(answer.body, left, stopping.signal);
+      const seen = watch !== undefined && answer.statusCode === 200 ? watch(isStream) : null;
+      const body = seen === null ? answer.body : showing(answer.body, seen);
+      if (!isStream)
+        return reply.send(seen === null ? answer.body : Readable.from(body, { objectMode: false }));
+      const events = relayEvents(body, left, stopping.signal);
       return reply.send(Readable.from(events, { objectMode: false }));
     },
     stop: () => stopping.abort(),
@@ -55,23 +62,35 @@ export function createForwarder(controllerUrl: string): Forwarder {
 interface Way {
   readonly dispatcher: Dispatcher;
   readonly signal: AbortSignal;
+  readonly key: string | undefined;
 }
 
 async function ask(
   controllerUrl: string,
   request: FastifyRequest,
-  way: Way,
+  { key, ...way }: Way,
 ): Promise<Dispatcher.ResponseData> {
   const { accept, "content-type": contentType } = request.headers;
   const headers: Record<string, string> = { [REQUEST_ID_HEADER]: request.id };
   if (accept !== undefined) headers["accept"] = accept;
   if (contentType !== undefined) headers["content-type"] = contentType;
+  if (key !== undefined) headers["authorization"] = `Bearer ${key}`;
   const body = Buffer.isBuffer(request.body) ? request.body : null;
   try {
     return await send(controllerUrl + request.url, { ...way, method: method(request), headers, body });
   } catch (thrown) {
     if (way.signal.aborted) throw stopped(thrown);
     throw unreachable(controllerUrl, thrown);
+  }
+}
+
+async function* showing(
+  body: AsyncIterable<Uint8Array>,
+  seen: (bytes: Uint8Array) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const bytes of body) {
+    seen(bytes);
+    yield bytes;
   }
 }
 

@@ -1,16 +1,26 @@
 /** The web server as a process: flags, listening, the word to the parent that it is ready, a clean end. */
+import {
+  addDoorFlags,
+  openAccess,
+  readSecretFile,
+  reloadKeysOnHangup,
+  serverFlags,
+  type DoorFlags,
+} from "@llava/door";
 import { LlavaError } from "@llava/protocol";
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 
 import { createApp } from "./app.ts";
+import { openConversationLog } from "./conversation-log.ts";
 
-interface Flags {
-  readonly host: string;
+interface Flags extends DoorFlags {
   readonly port: number;
   readonly controllerUrl: string;
+  readonly controllerKeyFile?: string;
   readonly pageFolder?: string;
   readonly logLevel: string;
+  readonly conversationLog?: string;
 }
 
 await main().catch((thrown: unknown) => {
@@ -21,7 +31,20 @@ await main().catch((thrown: unknown) => {
 async function main(): Promise<void> {
   const flags = readFlags();
   const logger = pino({ name: "web", level: flags.logLevel }, pino.destination(2));
-  const app = await createApp({ ...flags, logger });
+  const access = openAccess(flags, "web");
+  reloadKeysOnHangup(access, logger);
+  const controllerKey = takeControllerKey(flags.controllerKeyFile);
+  const folder = flags.conversationLog;
+  const conversations =
+    folder === undefined ? {} : { conversations: await openConversationLog({ folder, log: logger }) };
+  const app = await createApp({
+    controllerUrl: flags.controllerUrl,
+    logger,
+    door: { access, ...serverFlags(flags) },
+    ...(flags.pageFolder === undefined ? {} : { pageFolder: flags.pageFolder }),
+    ...(controllerKey === undefined ? {} : { controllerKey }),
+    ...conversations,
+  });
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) process.exit(1);
@@ -36,6 +59,13 @@ async function main(): Promise<void> {
   else process.stdout.write(`The page is at ${address}\n`);
 }
 
+/** The key from the file, else from the environment, from which it is taken away. */
+function takeControllerKey(file: string | undefined): string | undefined {
+  const inherited = process.env["LLAVA_API_KEY"];
+  delete process.env["LLAVA_API_KEY"];
+  return file === undefined ? inherited : readSecretFile(file, "controller's API key");
+}
+
 function readFlags(): Flags {
   const command = new Command("llava web")
     .description("Serves the page and hands its questions to the controller.")
@@ -47,9 +77,17 @@ function readFlags(): Flags {
       httpUrl,
       "http://127.0.0.1:10000",
     )
+    .option(
+      "--controller-key-file <file>",
+      "API key that the controller knows this server by (or LLAVA_API_KEY in the environment); mark it unlimited there",
+    )
     .option("--page-folder <folder>", "where the built page lies, if not beside this program")
+    .option(
+      "--conversation-log <folder>",
+      "write down what people ask and get, with their pictures, in files of LLaVA's format; tell them so",
+    )
     .option("--log-level <level>", "trace, debug, info, warn, error or silent", "warn");
-  return command.parse().opts<Flags>();
+  return addDoorFlags(command, { hasCluster: false }).parse().opts<Flags>();
 }
 
 function port(text: string): number {

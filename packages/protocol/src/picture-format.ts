@@ -1,5 +1,5 @@
-/** What a file is by its first bytes: the decoder is never shown a format that we do not take. */
-import { LlavaError } from "@llava/protocol";
+/** What a file is by its first bytes: whoever is about to decode or to fetch a picture asks here what formats we take. */
+import { LlavaError } from "./errors.ts";
 
 export type PictureFormat = "png" | "jpeg" | "webp";
 

@@ -1,0 +1,52 @@
+/** Writes an answer as fast as its client reads and not faster: what waits for a slow reader is one chunk, then its worker waits. */
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { LlavaError } from "@llava/protocol";
+
+/** Throws the signal's reason, or `cancelled` when the client has read nothing for `stallMs`. */
+export async function writeAll(
+  response: ServerResponse,
+  pieces: readonly Uint8Array[],
+  signal: AbortSignal,
+  stallMs: number,
+): Promise<void> {
+  signal.throwIfAborted();
+  let hasRoom = true;
+  // One chunk for all of them: each write of its own is a chunk on the wire.
+  if (pieces.length > 1) response.cork();
+  for (const piece of pieces) if (piece.length > 0) hasRoom = response.write(piece);
+  if (pieces.length > 1) response.uncork();
+  if (hasRoom || !response.writableNeedDrain) return;
+  await readOn(once(response, "drain", { signal }), stallMs, signal);
+}
+
+/** Ends the response; resolves when its last byte is handed over or its client is gone. */
+export async function endResponse(
+  response: ServerResponse,
+  signal: AbortSignal,
+  stallMs: number,
+): Promise<void> {
+  if (response.destroyed || response.writableFinished) return;
+  const finished = new Promise<void>((resolve) => {
+    response.once("close", resolve);
+    response.end(resolve);
+  });
+  await readOn(finished, stallMs, signal);
+}
+
+async function readOn(step: Promise<unknown>, stallMs: number, signal: AbortSignal): Promise<void> {
+  const { promise: stalled, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new LlavaError("cancelled", `The client read nothing for ${stallMs / 1000} s.`)),
+    stallMs,
+  );
+  try {
+    await Promise.race([step, stalled]);
+  } catch (thrown) {
+    throw signal.aborted ? signal.reason : thrown;
+  } finally {
+    clearTimeout(timer);
+    // Whoever lost the race may still fail, with nobody to hear it.
+    step.catch(() => undefined);
+  }
+}

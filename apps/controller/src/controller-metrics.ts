@@ -1,0 +1,193 @@
+/**
+ * What the controller counts and times, apart from the relay, which only says what happens. What concerns one worker is read
+ * from the registry when somebody asks, so that a worker that is gone is gone from the page too.
+ */
+import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/door";
+import type { ErrorCode } from "@llava/protocol";
+import type { Breaker } from "./breaker.ts";
+import type { Frame } from "./frame-border.ts";
+import { MAX_WORKERS, type Registry, type Worker } from "./registry.ts";
+
+/** How a relayed request ended: `refused` by a status of its worker, else `ok` or the code of an error. */
+export type RelayOutcome = ErrorCode | "ok" | "refused";
+
+/** One relayed request on its way. */
+export interface Measured {
+  /** A worker is asked now; before it another one was, if this is not the first. */
+  readonly asked: (worker: Worker) => void;
+  /** The worker that was asked last goes on with an answer that broke off. */
+  readonly moved: () => void;
+  /** A frame goes to the client. */
+  readonly frame: (kind: Frame["kind"]) => void;
+  /** Exactly once. */
+  readonly ended: (outcome: RelayOutcome) => void;
+}
+
+export interface ControllerMetrics {
+  readonly metrics: Metrics;
+  readonly begin: (model: string) => Measured;
+}
+
+const BREAKER_NUMBERS = { closed: 0, open: 1, "half-open": 2 } as const;
+/** In place of a model that no worker has: the name is a stranger's. */
+const NO_MODEL = "none";
+
+export function createControllerMetrics(
+  registry: Registry,
+  breakerOf: (worker: Worker) => Breaker["state"],
+): ControllerMetrics {
+  const metrics = createMetrics();
+  addWorkers(metrics, registry, breakerOf);
+  const instruments = createInstruments(metrics, registry);
+  return { metrics, begin: (model) => measure(instruments, model) };
+}
+
+function addWorkers(
+  { gauge }: Metrics,
+  registry: Registry,
+  breakerOf: (worker: Worker) => Breaker["state"],
+): void {
+  /** @param read null is unknown, which is not zero */
+  const each = (name: string, help: string, read: (worker: Worker) => number | null): void => {
+    const sample = (worker: Worker): readonly Sample[] => {
+      const value = read(worker);
+      return value === null ? [] : [{ value, labels: { worker: worker.address } }];
+    };
+    gauge(`llava_worker_${name}`, help, () => registry.workers.flatMap(sample), ["worker"]);
+  };
+  gauge(
+    "llava_workers",
+    "Workers in the registry by their state.",
+    () =>
+      (["ready", "draining"] as const).map((state) => ({
+        value: registry.workers.filter((worker) => worker.state === state).length,
+        labels: { state },
+      })),
+    ["state"],
+  );
+  each("in_flight", "Requests that are being relayed to the worker.", ({ numLeases }) => numLeases);
+  each(
+    "queue_length",
+    "What the worker last said, and the requests given to it since.",
+    (worker) => worker.queueLength,
+  );
+  each("running", "Requests that run, as the worker last said.", ({ load }) => load?.running ?? null);
+  each("waiting", "Requests that wait, as the worker last said.", ({ load }) => load?.waiting ?? null);
+  each("tokens_per_second", "Of all answers, as the worker last said.", (worker) => worker.tokensPerS);
+  each("heartbeat_age_seconds", "Since the worker was last heard of.", ({ lastHeartBeatMs }) =>
+    Math.max(0, (registry.nowMs - lastHeartBeatMs) / 1000),
+  );
+  each("breaker_state", "0 closed, 1 open, 2 half-open.", (worker) => BREAKER_NUMBERS[breakerOf(worker)]);
+}
+
+interface Instruments {
+  readonly finished: Tally;
+  readonly byWorker: Tally;
+  readonly firstFrame: (seconds: number) => void;
+  readonly duration: (seconds: number, outcome: RelayOutcome) => void;
+  readonly retried: () => void;
+  readonly moved: () => void;
+}
+
+function createInstruments(metrics: Metrics, registry: Registry): Instruments {
+  const firstFrame = metrics.histogram(
+    "llava_relay_first_frame_seconds",
+    "From the moment when a request was here to the first words of its streamed answer going out.",
+    BUCKETS.firstToken,
+  );
+  const duration = metrics.histogram(
+    "llava_relay_duration_seconds",
+    "From the moment when a request was here to the end of its answer.",
+    BUCKETS.request,
+    ["outcome"],
+  );
+  const retries = metrics.counter(
+    "llava_relay_retries_total",
+    "Further workers that were asked before the first byte.",
+  );
+  const moves = metrics.counter(
+    "llava_relay_migrations_total",
+    "Answers that broke off and went on from another worker.",
+  );
+  return {
+    finished: createTally(
+      metrics,
+      "llava_relays_total",
+      'Relayed requests by their end; the model is "none" when no worker could be asked.',
+      "model",
+      () => [NO_MODEL, ...registry.workers.flatMap(({ models }) => models)],
+    ),
+    byWorker: createTally(
+      metrics,
+      "llava_worker_requests_total",
+      "Requests that the worker was asked, by their end; passed_on when another one was asked after it.",
+      "worker",
+      () => registry.workers.map(({ address }) => address),
+    ),
+    firstFrame: (seconds) => firstFrame.observe(seconds),
+    duration: (seconds, outcome) => duration.observe(seconds, { outcome }),
+    retried: () => retries.add(1),
+    moved: () => moves.add(1),
+  };
+}
+
+interface Tally {
+  readonly add: (name: string, outcome: RelayOutcome | "passed_on") => void;
+}
+
+/** A counter by outcome for each of the things that `known` names; what it no longer names is forgotten. */
+function createTally(
+  metrics: Metrics,
+  name: string,
+  help: string,
+  label: string,
+  known: () => readonly string[],
+): Tally {
+  const sums = new Map<string, Map<string, number>>();
+  const forget = (): void => {
+    const names = new Set(known());
+    for (const old of sums.keys()) if (!names.has(old)) sums.delete(old);
+  };
+  const read = (): readonly Sample[] => {
+    forget();
+    return [...sums].flatMap(([of, outcomes]) =>
+      [...outcomes].map(([outcome, value]) => ({ value, labels: { [label]: of, outcome } })),
+    );
+  };
+  metrics.total(name, help, read, [label, "outcome"]);
+  return {
+    add: (of, outcome) => {
+      // Where nobody ever reads, nothing would be forgotten.
+      if (!sums.has(of) && sums.size >= MAX_WORKERS) forget();
+      const outcomes = sums.get(of) ?? new Map<string, number>();
+      sums.set(of, outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1));
+    },
+  };
+}
+
+function measure(instruments: Instruments, model: string): Measured {
+  const startedMs = performance.now();
+  const passedS = (): number => (performance.now() - startedMs) / 1000;
+  let current: string | null = null;
+  let hasWords = false;
+  return {
+    asked: ({ address }) => {
+      if (current !== null) {
+        instruments.byWorker.add(current, "passed_on");
+        if (!hasWords) instruments.retried();
+      }
+      current = address;
+    },
+    moved: instruments.moved,
+    frame: (kind) => {
+      if (hasWords || kind !== "data") return;
+      hasWords = true;
+      instruments.firstFrame(passedS());
+    },
+    ended: (outcome) => {
+      if (current !== null) instruments.byWorker.add(current, outcome);
+      instruments.finished.add(current === null ? NO_MODEL : model, outcome);
+      instruments.duration(passedS(), outcome);
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * Finds the pictures in a request's bytes and their keys. Apart because a body of many megabytes must be neither parsed nor
+ * hashed in one go: every other stream would stand still meanwhile.
+ */
+import { createHash } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { isPictureKey, pictureKey } from "@llava/protocol";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+
+/** No request may have more. */
+const MAX_PICTURES = 8;
+/** Of a body, also those inside texts: bounds what a body of quotes alone costs. Pictures behind so many are not found. */
+const MAX_QUOTES = 1 << 16;
+/** The names that matter are shorter. */
+const MAX_KEY_BYTES = 32;
+const KEY_LENGTH = pictureKey("").length + 64;
+const DATA_URL_START = Buffer.from("data:");
+/** `data:image/svg+xml;base64,` and the like. */
+const MAX_DATA_URL_HEAD = 64;
+/** A multiple of four characters of base64; a millisecond with escapes, a third of one without. */
+const SLICE_BYTES = 1 << 18;
+
+/** Bytes of a body between two quotes; `end` is the closing quote. */
+export interface PictureRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The texts of a body that are pictures: `url` of an `image_url`, and the elements of LLaVA's `images`. May find one that
+ * the worker will not take for a picture, as keys are looked at without their places.
+ */
+export function findPictures(body: Buffer): readonly PictureRange[] {
+  const found: PictureRange[] = [];
+  let key = "";
+  let isFirst = false;
+  for (const { start, end } of textsOf(body)) {
+    const isKey = body[skipSpace(body, end + 1)] === COLON;
+    if (isKey) key = keyText(body, start, end);
+    else if (isPicture(body, start, end, key, isFirst)) found.push({ start, end });
+    isFirst = isKey;
+    if (found.length === MAX_PICTURES) break;
+  }
+  return found;
+}
+
+/**
+ * The keys of a body's pictures, in their order, each once: of a data URL or base64 the hash of the file in it, of a
+ * reference itself. Addresses have none. Leaves the event loop its turns; stops with the signal's reason.
+ */
+export async function pictureKeysOf(body: Buffer, signal?: AbortSignal): Promise<readonly string[]> {
+  const keys = new Set<string>();
+  for (const { start, end } of findPictures(body)) {
+    const key = end - start === KEY_LENGTH ? body.toString("latin1", start, end) : "";
+    if (isPictureKey(key)) keys.add(key);
+    else keys.add(pictureKey(await hashBase64(body, payloadStart(body, start, end), end, signal)));
+  }
+  return [...keys];
+}
+
+/** The keys of a body's references alone: what a worker must have been sent before. */
+export function referredKeysOf(body: Buffer): readonly string[] {
+  const texts = findPictures(body)
+    .filter(({ start, end }) => end - start === KEY_LENGTH)
+    .map(({ start, end }) => body.toString("latin1", start, end));
+  return [...new Set(texts.filter((text) => isPictureKey(text)))];
+}
+
+/** Only the first text after `url` belongs to it; `images` is a list. */
+function isPicture(body: Buffer, start: number, end: number, key: string, isFirst: boolean): boolean {
+  if (key === "images") return end > start;
+  if (!isFirst || (key !== "url" && key !== "image_url")) return false;
+  if (end - start === KEY_LENGTH && isPictureKey(body.toString("latin1", start, end))) return true;
+  return body.subarray(start, start + DATA_URL_START.length).equals(DATA_URL_START);
+}
+
+/** Where the base64 begins: after the comma of a data URL. */
+function payloadStart(body: Buffer, start: number, end: number): number {
+  const head = body.subarray(start, Math.min(end, start + MAX_DATA_URL_HEAD));
+  const comma = head.subarray(0, DATA_URL_START.length).equals(DATA_URL_START) ? head.indexOf(",") : -1;
+  return start + comma + 1;
+}
+
+/** Hex SHA-256 of what the base64 says. A slash may be written `\/`, as PHP does; other escapes are not base64. */
+async function hashBase64(body: Buffer, start: number, end: number, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  const hasEscapes = body.subarray(start, end).includes(BACKSLASH);
+  let rest = "";
+  for (let at = start; at < end; at += SLICE_BYTES) {
+    if (at > start) await nextTurn();
+    signal?.throwIfAborted();
+    const slice = body.toString("latin1", at, Math.min(end, at + SLICE_BYTES));
+    const text = hasEscapes ? rest + slice.replaceAll("\\", "") : slice;
+    const whole = text.length - (text.length % 4);
+    hash.update(text.slice(0, whole), "base64");
+    rest = text.slice(whole);
+  }
+  return hash.update(rest, "base64").digest("hex");
+}
+
+function keyText(body: Buffer, start: number, end: number): string {
+  if (end - start > MAX_KEY_BYTES) return "";
+  const text = body.toString("latin1", start, end);
+  if (!text.includes("\\")) return text;
+  try {
+    return String(JSON.parse(`"${text}"`));
+  } catch {
+    return "";
+  }
+}
+
+/** All texts of a JSON body, keys too. */
+function* textsOf(body: Buffer): Generator<PictureRange, void, undefined> {
+  let start = -1;
+  let quote = body.indexOf(QUOTE);
+  for (let count = 0; quote >= 0 && count < MAX_QUOTES; count += 1) {
+    if (start < 0) start = quote + 1;
+    else if (!isEscaped(body, quote)) {
+      yield { start, end: quote };
+      start = -1;
+    }
+    quote = body.indexOf(QUOTE, quote + 1);
+  }
+}
+
+function isEscaped(body: Buffer, quote: number): boolean {
+  let backslashes = 0;
+  while (body[quote - 1 - backslashes] === BACKSLASH) backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
+function skipSpace(body: Buffer, start: number): number {
+  let at = start;
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
+  return at;
+}

@@ -1,0 +1,58 @@
+import { expect, it } from "vitest";
+import type { Frame } from "./frame-border.ts";
+import { Progress } from "./progress.ts";
+
+const HEAD = { id: "chatcmpl-1", created: 17, seed: 5 };
+
+function frame(part: Partial<Frame> = {}): Frame {
+  return { bytes: new Uint8Array(), kind: "data", head: null, tokens: [], ...part };
+}
+
+it("knows the tokens of what the client has", () => {
+  const progress = new Progress();
+  expect(progress.isUntouched).toBe(true);
+  progress.add(frame({ kind: "filler" }));
+  expect(progress.isUntouched).toBe(true);
+  progress.add(frame({ head: HEAD }));
+  expect(progress.resume).toEqual({ ...HEAD, tokens: [] });
+  progress.add(frame({ tokens: [3] }));
+  progress.add(frame({ kind: "filler" }));
+  progress.add(frame({ tokens: [4, 5] }));
+  expect(progress.isUntouched).toBe(false);
+  expect(progress.resume).toEqual({ ...HEAD, tokens: [3, 4, 5] });
+});
+
+it("cannot be continued without a head", () => {
+  const progress = new Progress();
+  progress.add(frame({ tokens: [3] }));
+  expect(progress.resume).toBeNull();
+});
+
+it("has what came after the last tokens, once", () => {
+  const progress = new Progress();
+  for (const part of [{ head: HEAD }, { tokens: [3] }, {}, {}]) progress.add(frame(part));
+  expect(progress.has(frame())).toBe(false);
+  progress.continued();
+  const repeated = [frame({ kind: "filler" }), frame(), frame(), frame(), frame({ kind: "end" })];
+  expect(repeated.map((part) => progress.has(part))).toEqual([false, true, true, false, false]);
+});
+
+it("has nothing of a continuation that begins with tokens", () => {
+  const progress = new Progress();
+  for (const part of [{ head: HEAD, tokens: [3] }, {}]) progress.add(frame(part));
+  progress.continued();
+  expect([frame({ tokens: [4] }), frame()].map((part) => progress.has(part))).toEqual([false, false]);
+});
+
+it("takes another answer for none", () => {
+  const progress = new Progress();
+  progress.add(frame({ head: HEAD }));
+  expect(progress.contradiction(frame())).toBeNull();
+  for (const head of [null, { ...HEAD, id: "chatcmpl-2" }]) {
+    progress.continued();
+    expect(progress.contradiction(frame({ kind: "filler" }))).toBeNull();
+    expect(progress.contradiction(frame({ head }))).toMatchObject({ code: "worker_lost" });
+  }
+  progress.continued();
+  expect(progress.contradiction(frame({ head: HEAD }))).toBeNull();
+});

@@ -1,0 +1,68 @@
+/** The endpoints for whoever watches the controller: health, readiness, its workers, metrics. */
+import { addMetricsRoute, version, type Metrics } from "@llava/door";
+import type { WorkerList, WorkerView } from "@llava/protocol";
+import type { FastifyInstance } from "fastify";
+import { noModels } from "./no-worker.ts";
+import type { Registry, Worker } from "./registry.ts";
+import type { Relay } from "./relay.ts";
+import type { Streams } from "./streams.ts";
+
+export interface WatchParts {
+  readonly registry: Registry;
+  readonly relay: Relay;
+  readonly streams: Streams;
+  readonly metrics: Metrics;
+}
+
+export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
+  const { registry, streams, metrics } = parts;
+  app.get("/health", { config: { role: "public" } }, async () => ({
+    status: "ok",
+    workers: registry.workers.length,
+    models: registry.models,
+    streams: streams.size,
+  }));
+  // A controller without workers is alive, and no use to anybody.
+  app.get("/ready", { config: { role: "public" } }, async () => {
+    if (registry.models.length === 0) throw noModels();
+    return { status: "ready", models: registry.models };
+  });
+  app.get("/workers", { config: { role: "admin" } }, async () => workersBody(parts));
+  addMetricsRoute(app, metrics);
+}
+
+/** What `llava ps` shows. Null is unknown. */
+function workersBody({ registry, relay, streams }: WatchParts): WorkerList {
+  return {
+    object: "list",
+    controller: {
+      version: version(),
+      uptime_s: Math.round(process.uptime()),
+      dispatch_method: registry.dispatchMethod,
+      streams: streams.size,
+    },
+    data: registry.workers.map((worker) => workerBody(worker, registry.nowMs, relay)),
+  };
+}
+
+function workerBody(worker: Worker, nowMs: number, relay: Relay): WorkerView {
+  const { load, startedMs } = worker;
+  return {
+    address: worker.address,
+    worker_id: worker.workerId,
+    models: [...worker.models],
+    state: worker.state,
+    breaker: relay.breakerOf(worker),
+    speed: worker.speed,
+    queue_length: worker.queueLength,
+    in_flight: worker.numLeases,
+    running: load?.running ?? null,
+    waiting: load?.waiting ?? null,
+    max_running: load?.max_running ?? null,
+    max_waiting: load?.max_waiting ?? null,
+    tokens_per_s: worker.tokensPerS,
+    uptime_s: startedMs === null ? null : Math.round((nowMs - startedMs) / 1000),
+    heartbeat_age_s: worker.checkHeartBeat ? Math.max(0, nowMs - worker.lastHeartBeatMs) / 1000 : null,
+    version: worker.version,
+  };
+}

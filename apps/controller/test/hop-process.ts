@@ -1,0 +1,16 @@
+/** The worker of hop-worker.ts as a process of its own, to be killed or stopped; the argument is its pause before each token. */
+import { createServer } from "node:http";
+import { hopWorker } from "./hop-worker.ts";
+import { listen } from "./http-server.ts";
+
+const handler = hopWorker({ stepMs: Number(process.argv[2] ?? 20) });
+let numRunning = 0;
+const server = createServer((request, response) => {
+  if (request.url === "/worker_get_status")
+    return response.end(JSON.stringify({ model_names: ["m"], speed: 1, queue_length: numRunning }));
+  numRunning += 1;
+  response.once("close", () => (numRunning -= 1));
+  return handler(request, response);
+});
+process.send?.({ type: "ready", address: await listen(server) });
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,91 @@
+/**
+ * A worker in words only: it speaks the hop as a real one does, and what it says is a function of the seed alone, so that
+ * a test knows every token that may come. Refuses to go on from tokens that it would not have said.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { json } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  encodeHopHead,
+  encodeHopTokens,
+  encodeSse,
+  encodeSseJson,
+  finishChunk,
+  HOP_HEADER,
+  resumeSchema,
+  roleChunk,
+  SSE_DONE,
+  textChunk,
+} from "@llava/protocol";
+import { z } from "zod";
+import { respondJson, type Handler } from "./http-server.ts";
+
+const bodySchema = z.looseObject({
+  model: z.string(),
+  seed: z.number().default(1),
+  max_tokens: z.number().default(12),
+  llava_resume: resumeSchema.optional(),
+});
+
+export interface HopOptions {
+  /** Pause before each token. */
+  readonly stepMs?: number;
+  /**
+   * Called before the token at this position, the end being behind the last one, with the answer so far written. False: the
+   * stand-in says no more, the test does.
+   */
+  readonly step?: (position: number, response: ServerResponse) => boolean | Promise<boolean>;
+}
+
+/** The id of the token at a position. */
+function tokenAt(seed: number, position: number): number {
+  return (seed * 7919 + position * 104_729) % 32_000;
+}
+
+/** What an answer says in all. */
+export function textOf(seed: number, numTokens: number): string {
+  return Array.from({ length: numTokens }, (_, position) => wordOf(tokenAt(seed, position))).join("");
+}
+
+export function hopWorker(options: HopOptions = {}): Handler {
+  return (request, response) => {
+    answer(request, response, options).catch(() => response.destroy());
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { stepMs = 0, step = () => true }: HopOptions,
+): Promise<void> {
+  const { model, seed, max_tokens, llava_resume: resume } = bodySchema.parse(await json(request));
+  const isHop = request.headers[HOP_HEADER] === "1";
+  const said = resume?.tokens ?? [];
+  if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
+    return respondJson(response, 400, {
+      error: { message: "I never said that.", code: "invalid_request" },
+    });
+  const head = { id: resume?.id ?? "chatcmpl-1", created: resume?.created ?? 17, model };
+  let opening = isHop ? encodeHopHead({ ...head, seed }) : "";
+  const write = (block: string): void => {
+    response.write(opening + block);
+    opening = "";
+  };
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.flushHeaders();
+  if (resume === undefined) write(encodeSseJson(roleChunk(head)));
+  for (let position = said.length; position < max_tokens; position += 1) {
+    if (stepMs > 0) await sleep(stepMs);
+    if (response.destroyed || !(await step(position, response))) return;
+    const id = tokenAt(seed, position);
+    write((isHop ? encodeHopTokens([id]) : "") + encodeSseJson(textChunk(head, wordOf(id))));
+  }
+  if (stepMs > 0) await sleep(stepMs);
+  if (!(await step(max_tokens, response))) return;
+  write(encodeSseJson(finishChunk(head, "length")) + encodeSse(SSE_DONE));
+  response.end();
+}
+
+function wordOf(id: number): string {
+  return `w${id} `;
+}

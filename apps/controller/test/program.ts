@@ -1,0 +1,29 @@
+/** A program of ours as a process of its own, to be killed, stopped and listened to. */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { closeLater } from "./stand-in.ts";
+
+export interface Program {
+  readonly child: ChildProcess;
+  readonly address: string;
+  readonly output: () => string;
+  readonly ended: Promise<readonly unknown[]>;
+}
+
+/** Resolves when the program says over IPC where it listens; throws what it wrote when it ends before. */
+export async function start(file: URL, ...flags: readonly string[]): Promise<Program> {
+  const child = fork(fileURLToPath(file), [...flags], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  // Not "close", which never comes once the parent has disconnected.
+  const ended = once(child, "exit");
+  let output = "";
+  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
+  child.stderr?.on("data", (text: Buffer) => (output += text.toString()));
+  closeLater(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  const message: unknown = await Promise.race([once(child, "message").then(([first]) => first), ended]);
+  if (typeof message !== "object" || message === null || !("address" in message)) throw new Error(output);
+  return { child, address: String(message.address), output: () => output, ended };
+}

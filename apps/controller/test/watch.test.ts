@@ -1,0 +1,200 @@
+/** The controller as a scraper, a load balancer and an operator see it. */
+import type { ServerResponse } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { ASK, streaming, WHOLE, WORD } from "./chat.ts";
+import { hopWorker } from "./hop-worker.ts";
+import {
+  closeAll,
+  post,
+  register,
+  respondJson,
+  startController,
+  startWorker,
+  until,
+  type StandIn,
+} from "./stand-in.ts";
+
+afterEach(closeAll);
+
+const SECRET = "a-strangers-word";
+
+/** One value of the metrics page; null when it has no such line. */
+async function metric(url: string, name: string): Promise<number | null> {
+  const page = await (await fetch(`${url}/metrics`)).text();
+  const line = page.split("\n").find((text) => text.startsWith(`${name} `));
+  return line === undefined ? null : Number(line.slice(name.length + 1));
+}
+
+async function sumOf(url: string, name: string): Promise<number> {
+  const page = await (await fetch(`${url}/metrics`)).text();
+  const lines = page.split("\n").filter((text) => text.startsWith(`${name}{`) || text.startsWith(`${name} `));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+}
+
+/** What was received and not answered, by both ways to say it; the scrapes themselves are in flight while they count. */
+async function unanswered(url: string): Promise<readonly [number, number]> {
+  const page = await (await fetch(`${url}/metrics`)).text();
+  const total = (name: string): number =>
+    page
+      .split("\n")
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+  const difference = total("llava_http_requests_total") - total("llava_http_responses_total");
+  return [difference, total("llava_http_requests_in_flight")];
+}
+
+describe("metrics", () => {
+  it("requests less responses are those in flight, with answers, refusals and clients that leave", async () => {
+    const waiting: ServerResponse[] = [];
+    const worker = await startWorker(
+      ["m"],
+      streaming(WORD, (response) => waiting.push(response)),
+    );
+    const { url } = await startController();
+    await register(url, worker.url, ["m"]);
+    const clients = Array.from({ length: 6 }, () => new AbortController());
+    const answers = clients.map(({ signal }) =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(ASK),
+        signal,
+      }).then((response) => response.text()),
+    );
+    const settled = Promise.allSettled(answers);
+    await until(() => waiting.length === 6);
+    await post(`${url}/v1/chat/completions`, { ...ASK, model: SECRET });
+    await post(`${url}/v1/chat/completions`, "{");
+    await post(`${url}/${SECRET}`);
+    expect(await unanswered(url)).toEqual([7, 7]);
+    expect(await metric(url, `llava_worker_in_flight{worker="${worker.url}"}`)).toBe(6);
+    for (const client of clients.slice(0, 3)) client.abort();
+    await until(async () => (await unanswered(url))[0] === 4);
+    expect(await unanswered(url)).toEqual([4, 4]);
+    for (const response of waiting) response.end(WHOLE);
+    await settled;
+    await until(async () => (await unanswered(url))[0] === 1);
+    expect(await unanswered(url)).toEqual([1, 1]);
+    expect(await metric(url, 'llava_relays_total{model="m",outcome="ok"}')).toBe(3);
+    expect(await metric(url, 'llava_relays_total{model="m",outcome="cancelled"}')).toBe(3);
+    expect(await metric(url, 'llava_relays_total{model="none",outcome="no_worker"}')).toBe(1);
+    expect(await metric(url, "llava_relay_first_frame_seconds_count")).toBe(6);
+    expect(await sumOf(url, "llava_relay_duration_seconds_count")).toBe(7);
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toContain(SECRET);
+  });
+
+  it("counts a worker that refused, the retry, and the one that answered", async () => {
+    const full = await startWorker(["m"], (_request, response) => respondJson(response, 429, {}));
+    const free = await startWorker(["m"], streaming(WHOLE));
+    const { url } = await startController();
+    await register(url, full.url, ["m"]);
+    await register(url, free.url, ["m"], { queueLength: 3 });
+    await post(`${url}/v1/chat/completions`, ASK);
+    expect(await metric(url, `llava_worker_requests_total{worker="${full.url}",outcome="passed_on"}`)).toBe(
+      1,
+    );
+    expect(await metric(url, `llava_worker_requests_total{worker="${free.url}",outcome="ok"}`)).toBe(1);
+    expect(await metric(url, "llava_relay_retries_total")).toBe(1);
+    expect(await metric(url, "llava_relay_migrations_total")).toBe(0);
+  });
+
+  it("counts an answer that went on from another worker", async () => {
+    const breaks = (position: number, response: ServerResponse): boolean => {
+      if (position !== 3) return true;
+      setTimeout(() => response.destroy(), 20);
+      return false;
+    };
+    const report = { capabilities: { resume: true } };
+    const first = await startWorker(["m"], hopWorker({ step: breaks }));
+    const second = await startWorker(["m"], hopWorker());
+    const { url } = await startController();
+    await register(url, first.url, ["m"], { report });
+    await register(url, second.url, ["m"], { report, queueLength: 3 });
+    await post(`${url}/v1/chat/completions`, ASK);
+    expect(await metric(url, "llava_relay_migrations_total")).toBe(1);
+    expect(await metric(url, "llava_relay_retries_total")).toBe(0);
+    expect(await metric(url, 'llava_relays_total{model="m",outcome="ok"}')).toBe(1);
+    expect(await metric(url, `llava_worker_requests_total{worker="${second.url}",outcome="ok"}`)).toBe(1);
+  });
+
+  it("shows a breaker that opened, and nothing more of a worker that is gone", async () => {
+    const ill = await startWorker(["m"], (_request, response) =>
+      respondJson(response, 500, { error: { message: "It is ill.", code: "out_of_memory" } }),
+    );
+    const { url } = await startController();
+    await register(url, ill.url, ["m"], { checkHeartBeat: false, report: { version: "1.2.3" } });
+    const state = `llava_worker_breaker_state{worker="${ill.url}"}`;
+    expect(await metric(url, state)).toBe(0);
+    for (let time = 0; time < 5; time += 1) await post(`${url}/v1/chat/completions`, ASK);
+    expect(await metric(url, state)).toBe(1);
+    expect(await metric(url, 'llava_workers{state="ready"}')).toBe(1);
+    await closeServer(ill);
+    await post(`${url}/refresh_all_workers`);
+    expect(await metric(url, 'llava_workers{state="ready"}')).toBe(0);
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toContain(ill.url);
+  });
+});
+
+async function closeServer({ server }: StandIn): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+describe("readiness", () => {
+  it("is there with the first worker that can serve, and gone with the last", async () => {
+    const worker = await startWorker(["m"], streaming(WHOLE));
+    const { url } = await startController();
+    const ready = async (): Promise<number> => (await fetch(`${url}/ready`)).status;
+    const response = await fetch(`${url}/ready`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { code: "no_worker" } });
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    await register(url, worker.url, ["m"]);
+    expect(await ready()).toBe(200);
+    await register(url, worker.url, ["m"], { report: { state: "draining" } });
+    expect(await ready()).toBe(503);
+  });
+});
+
+describe("/workers", () => {
+  it("says what is known of each worker, and null for what is not", async () => {
+    const ours = await startWorker(["m", "n"], streaming(WHOLE));
+    const original = await startWorker(["m"], streaming(WHOLE));
+    const { url } = await startController();
+    const load = { running: 1, waiting: 2, max_running: 4, max_waiting: 8 };
+    const report = { worker_id: "box-40000", load, version: "1.2.3", uptime_s: 90, tokens_per_s: 12.5 };
+    await register(url, ours.url, ["m", "n"], { queueLength: 3, report });
+    await register(url, original.url, ["m"], { speed: 2, checkHeartBeat: false });
+    const body: unknown = await (await fetch(`${url}/workers`)).json();
+    expect(body).toMatchObject({
+      controller: { version: expect.stringMatching(/^\d+\.\d+\.\d+/), streams: 0 },
+      data: [
+        {
+          address: ours.url,
+          worker_id: "box-40000",
+          models: ["m", "n"],
+          state: "ready",
+          breaker: "closed",
+          queue_length: 3,
+          in_flight: 0,
+          running: 1,
+          waiting: 2,
+          max_running: 4,
+          tokens_per_s: 12.5,
+          uptime_s: expect.any(Number),
+          heartbeat_age_s: expect.any(Number),
+          version: "1.2.3",
+        },
+        {
+          address: original.url,
+          speed: 2,
+          running: null,
+          tokens_per_s: null,
+          uptime_s: null,
+          version: null,
+          heartbeat_age_s: null,
+        },
+      ],
+    });
+  });
+});

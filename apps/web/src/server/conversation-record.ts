@@ -1,0 +1,201 @@
+/**
+ * A finished chat as LLaVA's web server writes it into its log, made from the bytes of a request and of its answer. Apart
+ * from the file so that the shape can be tested alone. What is no whole conversation is no record.
+ */
+import { createHash } from "node:crypto";
+
+import { SSE_DONE, SseParser } from "@llava/protocol";
+import { z } from "zod";
+
+/** A picture of a request, as the file that it came as. */
+export interface LoggedPicture {
+  /** MD5 of the file's bytes, hex: a name, not a proof. */
+  readonly md5: string;
+  readonly extension: "jpg" | "png" | "webp";
+  readonly bytes: Buffer;
+}
+
+/** A line of LLaVA's log. Times are Unix seconds with four decimals. */
+export interface ChatRecord {
+  readonly tstamp: number;
+  readonly type: "chat";
+  readonly model: string;
+  readonly start: number;
+  readonly finish: number;
+  readonly state: ConversationState;
+  readonly images: readonly string[];
+  readonly ip: string;
+}
+
+/** LLaVA's `Conversation.dict()`. */
+interface ConversationState {
+  readonly system: string;
+  readonly roles: readonly [string, string];
+  readonly messages: readonly (readonly [string, string])[];
+  readonly offset: number;
+  readonly sep: string;
+  readonly sep2: string;
+}
+
+export interface Turn {
+  readonly request: Buffer;
+  readonly answer: AnswerText;
+  /** Unix milliseconds. */
+  readonly startedMs: number;
+  readonly finishedMs: number;
+  readonly ip: string;
+}
+
+/** The names and separators of `llava_v1`; the page does not know which template a worker uses. */
+const ROLES = ["USER", "ASSISTANT"] as const;
+const SEPARATORS = { sep: " ", sep2: "</s>" } as const;
+const EXTENSIONS: Readonly<Record<string, LoggedPicture["extension"]>> = {
+  "image/jpeg": "jpg",
+  "image/png": "png",
+  "image/webp": "webp",
+};
+const MAX_ANSWER_LENGTH = 1 << 20;
+
+const partSchema = z.union([
+  z.object({ type: z.literal("text"), text: z.string() }),
+  z.object({ type: z.literal("image_url"), image_url: z.object({ url: z.string() }) }),
+]);
+const requestSchema = z.object({
+  model: z.string(),
+  messages: z.array(
+    z.object({
+      role: z.enum(["system", "developer", "user", "assistant"]),
+      content: z.union([z.string(), z.array(partSchema)]),
+    }),
+  ),
+});
+type Message = z.infer<typeof requestSchema>["messages"][number];
+const chunkSchema = z.object({
+  choices: z.array(
+    z.object({
+      delta: z.object({ content: z.string().nullish() }).nullish(),
+      message: z.object({ content: z.string() }).optional(),
+    }),
+  ),
+});
+
+/** Gathers what an answer says while its bytes pass by. */
+export class AnswerText {
+  readonly #parser = new SseParser();
+  readonly #isStream: boolean;
+  #text = "";
+  #body: Buffer[] = [];
+  #numBytes = 0;
+  #isWhole = false;
+  #hasFailed = false;
+
+  constructor(isStream: boolean) {
+    this.#isStream = isStream;
+  }
+
+  /** Never throws: an answer that cannot be read is passed on all the same. */
+  push(bytes: Uint8Array): void {
+    this.#numBytes += bytes.length;
+    if (this.#hasFailed) return;
+    try {
+      if (this.#isStream) for (const { data } of this.#parser.push(bytes)) this.#take(data);
+      else if (this.#numBytes > MAX_ANSWER_LENGTH) this.#hasFailed = true;
+      else this.#body.push(Buffer.from(bytes));
+    } catch {
+      this.#hasFailed = true;
+    }
+  }
+
+  /** Null when the answer failed, broke off, is too long or is none. */
+  get text(): string | null {
+    if (this.#hasFailed) return null;
+    if (this.#isStream) return this.#isWhole ? this.#text : null;
+    try {
+      const body = chunkSchema.parse(JSON.parse(Buffer.concat(this.#body).toString("utf8")));
+      return body.choices[0]?.message?.content ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  #take(data: string): void {
+    if (data === SSE_DONE) {
+      this.#isWhole = true;
+      return;
+    }
+    this.#text += chunkSchema.parse(JSON.parse(data)).choices[0]?.delta?.content ?? "";
+    if (this.#text.length > MAX_ANSWER_LENGTH) this.#hasFailed = true;
+  }
+}
+
+/** Null when there is no whole conversation to write down: LLaVA's log has no failures either. */
+export function chatRecord(
+  turn: Turn,
+): { readonly record: ChatRecord; readonly pictures: readonly LoggedPicture[] } | null {
+  const { text } = turn.answer;
+  const request = requestSchema.safeParse(jsonOf(turn.request));
+  if (text === null || !request.success) return null;
+  const { model, messages } = request.data;
+  const pictures = messages.flatMap(picturesOf);
+  const spoken = messages
+    .filter(isSpoken)
+    .map(({ role, content }): readonly [string, string] => [
+      role === "assistant" ? ROLES[1] : ROLES[0],
+      wordsOf(content),
+    ]);
+  const record: ChatRecord = {
+    tstamp: seconds(turn.finishedMs),
+    type: "chat",
+    model,
+    start: seconds(turn.startedMs),
+    finish: seconds(turn.finishedMs),
+    state: {
+      system: messages
+        .filter((message) => !isSpoken(message))
+        .map(({ content }) => wordsOf(content))
+        .join("\n"),
+      roles: ROLES,
+      messages: [...spoken, [ROLES[1], text.trim()]],
+      offset: 0,
+      ...SEPARATORS,
+    },
+    images: pictures.map(({ md5 }) => md5),
+    ip: turn.ip,
+  };
+  return { record, pictures };
+}
+
+function isSpoken({ role }: Message): boolean {
+  return role === "user" || role === "assistant";
+}
+
+/** As LLaVA writes a message with a picture: the mark in place of each picture. */
+function wordsOf(content: Message["content"]): string {
+  if (typeof content === "string") return content;
+  return content.map((part) => (part.type === "text" ? part.text : "<image>")).join("\n");
+}
+
+/** Those that came as files in the request; addresses are no pictures. */
+function picturesOf({ content }: Message): readonly LoggedPicture[] {
+  if (typeof content === "string") return [];
+  return content.flatMap((part) => {
+    if (part.type !== "image_url") return [];
+    const [, type = "", data = ""] = /^data:(image\/[a-z]+);base64,(.*)$/s.exec(part.image_url.url) ?? [];
+    const extension = EXTENSIONS[type];
+    if (extension === undefined) return [];
+    const bytes = Buffer.from(data, "base64");
+    return [{ md5: createHash("md5").update(bytes).digest("hex"), extension, bytes }];
+  });
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms * 10) / 10_000;
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,23 @@
+/** `POST /v1/completions`: OpenAI's older endpoint, on which a text goes on without a conversation around it. */
+import { parseTextRequest, textCompletion, textCompletionChunk, textCompletionUsage } from "@llava/protocol";
+import type { FastifyInstance } from "fastify";
+import { fromTextRequest } from "./generate.ts";
+import { answerOpenAi, MAX_BODY_BYTES, type Dialect } from "./openai-answer.ts";
+import type { Service } from "./service.ts";
+
+const TEXT: Dialect = {
+  idPrefix: "cmpl",
+  beginning: () => null,
+  words: (head, text) => textCompletionChunk(head, text),
+  ending: (head, reason, timings) => ({ ...textCompletionChunk(head, "", reason), timings }),
+  usage: textCompletionUsage,
+  whole: textCompletion,
+};
+
+export function addTextRoute(app: FastifyInstance, service: Service): void {
+  const options = { bodyLimit: MAX_BODY_BYTES, config: { role: "user" } } as const;
+  app.post("/v1/completions", options, async (request, reply) => {
+    const text = parseTextRequest(request.body);
+    return await answerOpenAi(service, { request, reply }, text, fromTextRequest(text), TEXT);
+  });
+}

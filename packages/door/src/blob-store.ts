@@ -1,0 +1,104 @@
+/** Pictures that clients uploaded to refer to them later, by the hash of their bytes. In memory, bounded: a place to find them, not to keep them. */
+import { createHash } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { LlavaError, pictureKey } from "@llava/protocol";
+
+export interface BlobLimits {
+  /** Of all blobs together. */
+  readonly totalBytes: number;
+  /** Of one blob. */
+  readonly blobBytes: number;
+}
+
+const BLOB_LIMITS: BlobLimits = { totalBytes: 256 << 20, blobBytes: 10 << 20 };
+
+/** What a blob costs beside its bytes, so that a store of tiny ones is bounded too. */
+const OVERHEAD_BYTES = 1024;
+/** One or two milliseconds of hashing. */
+const SLICE_BYTES = 1 << 20;
+
+export class BlobStore {
+  readonly limits: BlobLimits;
+  /** The one used longest ago first. */
+  readonly #blobs = new Map<string, Buffer>();
+  #heldBytes = 0;
+
+  constructor(limits: Partial<BlobLimits> = {}) {
+    this.limits = { ...BLOB_LIMITS, ...limits };
+  }
+
+  /** Of all blobs, the one used last first. */
+  get keys(): readonly string[] {
+    return [...this.#blobs.keys()].toReversed();
+  }
+
+  /** Bytes that count against the limit. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  has(key: string): boolean {
+    return this.#blobs.has(key);
+  }
+
+  /** The file, which counts as used by this. */
+  get(key: string): Buffer | null {
+    const bytes = this.#blobs.get(key);
+    if (bytes === undefined) return null;
+    this.#blobs.delete(key);
+    this.#blobs.set(key, bytes);
+    return bytes;
+  }
+
+  /**
+   * Keeps a file under its hash and drops those used longest ago for it. Says whether it is new.
+   * @throws LlavaError `invalid_request` when the hash is another one or there is nothing, `request_too_large`
+   */
+  async put(key: string, bytes: Buffer): Promise<boolean> {
+    this.#requireSize(bytes.length);
+    const found = pictureKey(await sha256Of(bytes));
+    if (found !== key) {
+      throw new LlavaError(
+        "invalid_request",
+        `The body's hash is ${found}, but the address says ${key}. Send the file to the address of its own hash.`,
+      );
+    }
+    if (this.get(key) !== null) return false;
+    // A copy of exactly its size: the body may be a view of a larger buffer, which would be kept whole.
+    this.#blobs.set(key, Buffer.from(bytes));
+    this.#heldBytes += costOf(bytes);
+    this.#dropOldest();
+    return true;
+  }
+
+  #requireSize(length: number): void {
+    const { blobBytes, totalBytes } = this.limits;
+    if (length === 0) throw new LlavaError("invalid_request", "The body is empty; send the picture's file.");
+    if (length <= blobBytes && length + OVERHEAD_BYTES <= totalBytes) return;
+    throw new LlavaError(
+      "request_too_large",
+      `The picture's file is ${length} bytes long; at most ${Math.min(blobBytes, totalBytes - OVERHEAD_BYTES)} are taken. Make it smaller and send it again.`,
+    );
+  }
+
+  #dropOldest(): void {
+    for (const [key, bytes] of this.#blobs) {
+      if (this.#heldBytes <= this.limits.totalBytes) return;
+      this.#blobs.delete(key);
+      this.#heldBytes -= costOf(bytes);
+    }
+  }
+}
+
+function costOf(bytes: Buffer): number {
+  return bytes.length + OVERHEAD_BYTES;
+}
+
+async function sha256Of(bytes: Buffer): Promise<string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    if (at > 0) await nextTurn();
+    hash.update(bytes.subarray(at, at + SLICE_BYTES));
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,109 @@
+/** How much one client may ask: a token bucket for the rate and a count of what is under way, in a table of bounded size. */
+import { LlavaError } from "@llava/protocol";
+
+export interface ClientLimits {
+  readonly requestsPerMinute: number;
+  /** Requests at once before the rate counts. */
+  readonly burst: number;
+  /** Requests under way at the same time. */
+  readonly concurrent: number;
+}
+
+export const CLIENT_LIMITS: ClientLimits = { requestsPerMinute: 60, burst: 10, concurrent: 4 };
+
+/** A refusal that knows when asking again can help. */
+export interface Refusal {
+  readonly error: LlavaError;
+  readonly retryAfterMs: number;
+}
+
+export interface ClientTable {
+  /** Counts one request in; `release` it once when it is over. */
+  admit(client: string): { readonly release: () => void } | Refusal;
+  readonly size: number;
+}
+
+interface Bucket {
+  tokens: number;
+  filledMs: number;
+  running: number;
+}
+
+const MAX_CLIENTS = 4096;
+/** How many of those who were longest away are looked at for one that can be forgotten. */
+const MAX_LOOKED_AT = 16;
+/** A running answer takes seconds; asking again sooner is in vain. */
+const RETRY_RUNNING_MS = 2_000;
+
+/** `now` is monotonic milliseconds. */
+export function createClientTable(
+  limits: ClientLimits,
+  now: () => number = performance.now.bind(performance),
+): ClientTable {
+  /** Least recently seen first. */
+  const buckets = new Map<string, Bucket>();
+  const perMs = limits.requestsPerMinute / 60_000;
+  return {
+    get size() {
+      return buckets.size;
+    },
+    admit(client) {
+      const bucket = buckets.get(client) ?? (makeRoom(buckets, limits, now()) ? fresh(limits, now()) : null);
+      if (bucket === null) return tooManyClients();
+      buckets.delete(client);
+      buckets.set(client, bucket);
+      refill(bucket, limits, now());
+      if (bucket.running >= limits.concurrent) return tooManyRunning(limits);
+      if (bucket.tokens < 1) return tooFast(limits, Math.ceil((1 - bucket.tokens) / perMs));
+      bucket.tokens -= 1;
+      bucket.running += 1;
+      return { release: once(() => (bucket.running -= 1)) };
+    },
+  };
+}
+
+function fresh(limits: ClientLimits, nowMs: number): Bucket {
+  return { tokens: limits.burst, filledMs: nowMs, running: 0 };
+}
+
+function refill(bucket: Bucket, limits: ClientLimits, nowMs: number): void {
+  const gained = ((nowMs - bucket.filledMs) * limits.requestsPerMinute) / 60_000;
+  bucket.tokens = Math.min(limits.burst, bucket.tokens + gained);
+  bucket.filledMs = nowMs;
+}
+
+/** Forgets one whose bucket is full again, who therefore loses and gains nothing by it. False when there is none. */
+function makeRoom(buckets: Map<string, Bucket>, limits: ClientLimits, nowMs: number): boolean {
+  if (buckets.size < MAX_CLIENTS) return true;
+  let numLookedAt = 0;
+  for (const [client, bucket] of buckets) {
+    if (++numLookedAt > MAX_LOOKED_AT) return false;
+    refill(bucket, limits, nowMs);
+    if (bucket.running === 0 && bucket.tokens >= limits.burst) return buckets.delete(client);
+  }
+  return false;
+}
+
+function tooFast(limits: ClientLimits, retryAfterMs: number): Refusal {
+  const sentence = `More than ${limits.requestsPerMinute} requests a minute are not taken from one client. Wait ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return { error: new LlavaError("rate_limited", sentence), retryAfterMs };
+}
+
+function tooManyRunning({ concurrent }: ClientLimits): Refusal {
+  const sentence = `${concurrent} requests of this client run already, which is the limit. Wait until one has ended.`;
+  return { error: new LlavaError("rate_limited", sentence), retryAfterMs: RETRY_RUNNING_MS };
+}
+
+function tooManyClients(): Refusal {
+  const sentence = "The server has too many clients just now. Ask again in a moment.";
+  return { error: new LlavaError("rate_limited", sentence), retryAfterMs: RETRY_RUNNING_MS };
+}
+
+function once(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    act();
+  };
+}

@@ -1,0 +1,14 @@
+export { LOOPBACK_ONLY, openAccess, readSecretFile, type Access } from "./access.ts";
+export { newApiKey, parseKeyFile } from "./api-keys.ts";
+export { addBlobRoutes } from "./blob-routes.ts";
+export { BlobStore, type BlobLimits } from "./blob-store.ts";
+export { callerOf, isPeer } from "./caller.ts";
+export { addChallengeRoute, admitWorker, type Candidate } from "./challenge.ts";
+export { type ClientLimits } from "./client-limits.ts";
+export { signedHeaders } from "./cluster.ts";
+export { addDoorFlags, reloadKeysOnHangup, serverFlags, type DoorFlags } from "./flags.ts";
+export { addMetricsRoute, BUCKETS, createMetrics, type Metrics, type Sample } from "./metrics.ts";
+export { routesOf, type NamedRoute, type Role } from "./roles.ts";
+export { createServer, type ServerOptions } from "./server.ts";
+export { parseJson } from "./strict-json.ts";
+export { version } from "./version.ts";

@@ -1,0 +1,71 @@
+/** Where OpenAI's own client is tried: servers of ours, and the questions that it asks them. */
+import OpenAI, { type ClientOptions } from "openai";
+import { beforeAll, expect } from "vitest";
+
+export interface OpenAiStage {
+  readonly url: string;
+  /** Its answers are ASCII letters, one a token, and end only where they are told to. */
+  readonly model: string;
+  readonly tokensPerImage: number;
+  /** Data URL of a picture. */
+  readonly picture: string;
+  /** Requests that are in the model's hands. */
+  readonly running: () => number;
+  /** A server of the same model with one place and no queue; `occupy` takes the place until it is disposed. */
+  readonly narrow: { readonly url: string; readonly occupy: () => Promise<Disposable> };
+  /** A server of the same model whose answers under way, and all later ones, `cutOff` ends in an error. */
+  readonly mortal: { readonly url: string; readonly cutOff: () => void };
+}
+
+export type ChatParams = OpenAI.Chat.ChatCompletionCreateParamsNonStreaming;
+type ChatParts = OpenAI.Chat.ChatCompletionContentPart[];
+
+/** Longer than any test waits; the context holds some more. */
+export const ENDLESS = 900;
+export const TEXT = { type: "text", text: "What color is it?" } as const;
+
+/** The stage once its servers run, and the client that does not try again. */
+export class Visit {
+  #stage: OpenAiStage | undefined;
+
+  constructor(startStage: () => Promise<OpenAiStage>) {
+    beforeAll(async () => {
+      this.#stage = await startStage();
+    });
+  }
+
+  get stage(): OpenAiStage {
+    if (!this.#stage) throw new Error("The servers are not started yet.");
+    return this.#stage;
+  }
+
+  get client(): OpenAI {
+    return clientOf(this.stage);
+  }
+
+  image(detail: "auto" | "low" | "high" = "auto"): OpenAI.Chat.ChatCompletionContentPartImage {
+    return { type: "image_url", image_url: { url: this.stage.picture, detail } };
+  }
+
+  asked(...content: ChatParts): ChatParams {
+    const messages = [{ role: "user", content }] satisfies ChatParams["messages"];
+    return { model: this.stage.model, messages, temperature: 0, max_completion_tokens: 8 };
+  }
+
+  endless(): OpenAI.Chat.ChatCompletionCreateParamsStreaming {
+    return { ...this.asked(TEXT), max_completion_tokens: ENDLESS, stream: true };
+  }
+
+  /** Nothing is computed any more. */
+  async idle(): Promise<void> {
+    await expect.poll(() => this.stage.running(), { timeout: 10_000 }).toBe(0);
+  }
+}
+
+export function clientOf(server: { readonly url: string }, options: ClientOptions = {}): OpenAI {
+  return new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0, ...options });
+}
+
+export function streamed(params: ChatParams): OpenAI.Chat.ChatCompletionCreateParamsStreaming {
+  return { ...params, stream: true };
+}

@@ -1,0 +1,22 @@
+/**
+ * OpenAI's own client against a server of ours, over real HTTP: the same expectations of a worker and of a controller in
+ * front of one. A client that somebody has already must work unmodified.
+ */
+import { describeAnswers, describeQuestions, describeSettings, describeStreams } from "./openai-chat.ts";
+import { describeErrors, describeFullServer, describeLeaving, describeRefusals } from "./openai-failures.ts";
+import { Visit, type OpenAiStage } from "./openai-stage.ts";
+import { describeModels, describeTexts } from "./openai-texts.ts";
+
+export function describeOpenAi(startStage: () => Promise<OpenAiStage>): void {
+  const visit = new Visit(startStage);
+  describeAnswers(visit);
+  describeStreams(visit);
+  describeQuestions(visit);
+  describeSettings(visit);
+  describeTexts(visit);
+  describeModels(visit);
+  describeRefusals(visit);
+  describeErrors(visit);
+  describeFullServer(visit);
+  describeLeaving(visit);
+}

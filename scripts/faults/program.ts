@@ -1,0 +1,97 @@
+/** A server of ours as a child process: to be killed, stopped, measured and held to what it writes. */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const FILES = { controller: "../../apps/controller/src/main.ts", worker: "../../apps/worker/src/main.ts" };
+
+export type ProgramKind = keyof typeof FILES;
+
+export interface Program {
+  readonly name: ProgramKind;
+  readonly child: ChildProcess;
+  /** Where it listens. */
+  readonly address: string;
+  /** Everything that a log must not hold: lines that are no JSON, secrets, words of failures that nobody caught. */
+  readonly blemishes: readonly string[];
+  /** Code or signal. */
+  readonly ended: Promise<string>;
+}
+
+/** What Node writes of failures that no code of ours caught, and of emitters that leak. */
+const UNCAUGHT = /unhandled|uncaught|MaxListenersExceeded|Error: |at file:\/\//i;
+const MAX_BLEMISHES = 20;
+const MAX_LINE = 400;
+
+/** @param secrets texts that its log must not hold. @throws what it wrote when it ends before it listens */
+export async function startProgram(
+  kind: ProgramKind,
+  flags: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv; readonly secrets?: readonly string[] } = {},
+): Promise<Program> {
+  const file = fileURLToPath(new URL(FILES[kind], import.meta.url));
+  const child = fork(file, [...flags], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { ...process.env, FORCE_COLOR: "0", ...options.env },
+  });
+  const blemishes: string[] = [];
+  const note = (line: string): void => {
+    if (blemishes.length < MAX_BLEMISHES) blemishes.push(line.slice(0, MAX_LINE));
+  };
+  const secrets = options.secrets ?? [];
+  readLines(child.stdout, (line) => {
+    if (!isJson(line) || secrets.some((secret) => line.includes(secret))) note(line);
+  });
+  readLines(child.stderr, (line) => {
+    if (UNCAUGHT.test(line) || secrets.some((secret) => line.includes(secret))) note(line);
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(signal ?? String(code)));
+  });
+  const ready = once(child, "message").then(([message]) => addressIn(message));
+  const address = await Promise.race([ready, ended.then(() => null)]);
+  if (address === null) throw new Error(`The ${kind} ended before it listened: ${blemishes.join("\n")}`);
+  return { name: kind, child, address, blemishes, ended };
+}
+
+export interface Footprint {
+  readonly rssMiB: number;
+  /** Open files and sockets. */
+  readonly numFiles: number;
+}
+
+/** What a process holds; null where the system does not say. */
+export function footprint({ child }: Program): Footprint | null {
+  try {
+    const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+    const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN);
+    return { rssMiB: rssKiB / 1024, numFiles: readdirSync(`/proc/${child.pid}/fd`).length };
+  } catch {
+    return null;
+  }
+}
+
+function readLines(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {
+  let rest = "";
+  stream?.setEncoding("utf8");
+  stream?.on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") take(line);
+  });
+}
+
+function isJson(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function addressIn(message: unknown): string | null {
+  const isReady = typeof message === "object" && message !== null && "address" in message;
+  return isReady ? String(message.address) : null;
+}

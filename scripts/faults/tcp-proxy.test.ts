@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startTcpProxy, STRIKES, type TcpProxy } from "./tcp-proxy.ts";
+
+let echo: Server;
+let proxy: TcpProxy;
+const sockets: Socket[] = [];
+const accepted: Socket[] = [];
+/** What the server saw of its clients' ends. */
+let endings: string[] = [];
+
+beforeEach(async () => {
+  endings = [];
+  echo = createServer((socket) => {
+    accepted.push(socket);
+    socket.on("error", (error) => endings.push("code" in error ? String(error.code) : error.name));
+    socket.on("end", () => endings.push("end"));
+    socket.pipe(socket);
+  });
+  echo.listen(0, "127.0.0.1");
+  await once(echo, "listening");
+  const address = echo.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  proxy = await startTcpProxy(`http://127.0.0.1:${address.port}`, 1);
+});
+afterEach(async () => {
+  for (const socket of [...sockets.splice(0), ...accepted.splice(0)]) socket.destroy();
+  await proxy[Symbol.asyncDispose]();
+  echo.close();
+});
+
+async function open(): Promise<Socket> {
+  const socket = connect(Number(new URL(proxy.url).port), "127.0.0.1");
+  sockets.push(socket);
+  await once(socket, "connect");
+  return socket;
+}
+
+async function exchange(socket: Socket, text: string): Promise<string> {
+  socket.write(text);
+  const [answer] = await once(socket, "data");
+  return String(answer);
+}
+
+describe("in any weather", () => {
+  it.each([
+    ["fair", {}, 1],
+    ["slow", { latencyMs: 2, jitterMs: 3 }, 1],
+    ["sliced", { sliceBytes: 700 }, 100],
+  ])("%s, every byte comes through in order, and the end", async (_name, weather, leastPieces) => {
+    proxy.setWeather(weather);
+    const socket = await open();
+    const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
+    socket.end(sent);
+    const received: Buffer[] = [];
+    for await (const bytes of socket) received.push(bytes);
+    expect(Buffer.concat(received).equals(sent)).toBe(true);
+    expect(received.length).toBeGreaterThanOrEqual(leastPieces);
+    await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
+    expect(endings).toEqual(["end"]);
+  });
+});
+
+describe("a strike", () => {
+  it.each([
+    ["cut", "end", "end"],
+    ["reset", "ECONNRESET", "ECONNRESET"],
+  ] as const)("of the kind %s is seen at both ends", async (strike, clientSees, serverSees) => {
+    const socket = await open();
+    expect(await exchange(socket, "hello")).toBe("hello");
+    const ending = new Promise<string>((resolve) => {
+      socket.once("end", () => resolve("end"));
+      socket.once("error", (error) => resolve("code" in error ? String(error.code) : error.name));
+    });
+    proxy.strike(strike);
+    expect(await ending).toBe(clientSees);
+    await vi.waitFor(() => expect(endings).toEqual([serverSees]));
+    await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
+    expect(await exchange(await open(), "again")).toBe("again");
+  });
+
+  it.each(STRIKES)("of the kind %s comes after exactly so many bytes", async (strike) => {
+    proxy.setWeather({ after: { bytes: 10, strike }, sliceBytes: 3 });
+    const socket = await open();
+    socket.on("error", () => undefined);
+    let received = "";
+    socket.on("data", (bytes: Buffer) => (received += bytes.toString()));
+    socket.write("0123456789abcdef");
+    await vi.waitFor(() => expect(received).toBe("0123456789"));
+    if (strike !== "hole") await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
+    else expect(proxy.numOpen).toBe(1);
+  });
+
+  it("of the kind hole holds everything back, the end too, until it heals", async () => {
+    const socket = await open();
+    expect(await exchange(socket, "hello")).toBe("hello");
+    proxy.strike("hole");
+    const later = await open();
+    let received = "";
+    for (const each of [socket, later]) each.on("data", (bytes: Buffer) => (received += bytes.toString()));
+    socket.end("old ");
+    later.write("new ");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect({ received, endings }).toEqual({ received: "", endings: [] });
+    proxy.heal();
+    await vi.waitFor(() => expect(received.split(" ").toSorted()).toEqual(["", "new", "old"]));
+    await vi.waitFor(() => expect(endings).toEqual(["end"]));
+  });
+});
+
+it("refuses like a port at which nobody listens, and takes connections again at the same", async () => {
+  const socket = await open();
+  proxy.refuse();
+  await expect(open()).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  expect(await exchange(socket, "still there")).toBe("still there");
+  await proxy.admit();
+  expect(await exchange(await open(), "hello")).toBe("hello");
+});
