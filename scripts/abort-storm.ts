@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { describe } from "./faults/closing.ts";
 import { startFleet } from "./faults/fleet.ts";
-import { storm } from "./faults/storm.ts";
+import { storm, type Holding } from "./faults/storm.ts";
 import { wholeNumber } from "./flags.ts";
 
 const HELP = `node scripts/abort-storm.ts [flags]
@@ -24,12 +24,16 @@ async function run(): Promise<boolean> {
   const numStreams = wholeNumber("--streams", values.streams, [10, 1_000_000]);
   const seed = wholeNumber("--seed", values.seed, [0, 2 ** 31]);
   await using fleet = await startFleet(1, seed, []);
-  const { endings, footprints, empty } = await storm(fleet, numStreams, seed);
+  const { endings, holdings, empty } = await storm(fleet, numStreams, seed);
   for (const [name, number] of endings) console.log(`${String(number).padStart(6)} ${name}`);
-  for (const [name, samples] of footprints) {
+  for (const [name, samples] of holdings) {
     console.log(name);
-    for (const [index, sample] of samples.entries()) console.log(`  ${index + 1}  ${describe(sample)}`);
+    for (const [index, sample] of samples.entries()) console.log(`  ${index + 1}  ${describe(sample)}, ${inUse(sample)}`);
   }
   console.log(empty.faults.length === 0 ? `Holds: ${empty.rule}.` : empty.faults.join("\n"));
   return empty.faults.length === 0;
+}
+
+function inUse({ heapMiB, externalMiB }: Holding): string {
+  return `in use ${heapMiB.toFixed(1)} MiB of objects and ${externalMiB.toFixed(1)} MiB outside the heap`;
 }

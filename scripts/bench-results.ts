@@ -27,7 +27,12 @@ export function thisMachine(): Machine {
 
 /** Puts `fields` in place of those of the same names. */
 export async function mergeResults(fields: Readonly<Record<string, unknown>>): Promise<void> {
-  const earlier: unknown = JSON.parse(await readFile(RESULTS, "utf8").catch(() => "{}"));
-  const merged = { ...(typeof earlier === "object" ? earlier : {}), ...fields };
+  const merged = { ...(await readResults()), ...fields };
   await writeFile(RESULTS, `${JSON.stringify(merged, null, 2)}\n`);
+}
+
+/** All fields; none when there is no file. */
+export async function readResults(): Promise<Record<string, unknown>> {
+  const results: unknown = JSON.parse(await readFile(RESULTS, "utf8").catch(() => "{}"));
+  return typeof results === "object" && results !== null ? { ...results } : {};
 }

@@ -2,7 +2,9 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 
 const FILES = { controller: "../../apps/controller/src/main.ts", worker: "../../apps/worker/src/main.ts" };
 
@@ -22,6 +24,9 @@ export interface Program {
 /** What Node writes of failures that no code of ours caught, and of emitters that leak. */
 const UNCAUGHT = /unhandled|uncaught|MaxListenersExceeded|Error: |at file:\/\//i;
 const MAX_BLEMISHES = 20;
+/** Lets the parent ask for what is in memory after a collection. */
+const PROBE = ["--expose-gc", "--import", new URL("memory-probe.ts", import.meta.url).href];
+const MIB = 2 ** 20;
 const MAX_LINE = 400;
 
 /** @param secrets texts that its log must not hold. @throws what it wrote when it ends before it listens */
@@ -33,6 +38,7 @@ export async function startProgram(
   const file = fileURLToPath(new URL(FILES[kind], import.meta.url));
   const child = fork(file, [...flags], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
+    execArgv: PROBE,
     env: { ...process.env, FORCE_COLOR: "0", ...options.env },
   });
   const blemishes: string[] = [];
@@ -51,6 +57,8 @@ export async function startProgram(
   });
   const ready = once(child, "message").then(([message]) => addressIn(message));
   const address = await Promise.race([ready, ended.then(() => null)]);
+  // Its last words are read after it is gone.
+  if (address === null) await Promise.race([once(child, "close"), sleep(1_000)]);
   if (address === null) throw new Error(`The ${kind} ended before it listened: ${blemishes.join("\n")}`);
   return { name: kind, child, address, blemishes, ended };
 }
@@ -70,6 +78,35 @@ export function footprint({ child }: Program): Footprint | null {
   } catch {
     return null;
   }
+}
+
+const memorySchema = z.object({
+  memory: z.object({ heapUsed: z.number(), external: z.number() }),
+});
+
+/** What is in use after a collection, in MiB. */
+export interface Kept {
+  /** Objects of JavaScript. */
+  readonly heapMiB: number;
+  /** Bytes of buffers, and what native code holds for objects. */
+  readonly externalMiB: number;
+}
+
+/** @throws when the process is gone */
+export async function kept({ name, child, ended }: Program): Promise<Kept> {
+  const answer = new Promise<Kept>((resolve) => {
+    child.on("message", function read(message) {
+      const parsed = memorySchema.safeParse(message);
+      if (!parsed.success) return;
+      child.off("message", read);
+      const { heapUsed, external } = parsed.data.memory;
+      resolve({ heapMiB: heapUsed / MIB, externalMiB: external / MIB });
+    });
+  });
+  child.send("memory");
+  const found = await Promise.race([answer, ended]);
+  if (typeof found === "string") throw new Error(`The ${name} ended with ${found} instead of saying what it holds.`);
+  return found;
 }
 
 function readLines(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {

@@ -3,58 +3,72 @@ import { ask, type Question } from "./ask.ts";
 import { checkEmpty } from "./closing.ts";
 import { CONCURRENCY, type Fleet } from "./fleet.ts";
 import type { Verdict } from "./history.ts";
-import { footprint, type Footprint } from "./program.ts";
+import { footprint, kept, type Footprint, type Kept } from "./program.ts";
 import { seeded, wholeFrom } from "./random.ts";
+
+/** What a process holds. */
+export type Holding = Footprint & Kept;
 
 export interface Storm {
   /** How many left, were answered whole, were refused, or heard of a failure. */
   readonly endings: ReadonlyMap<string, number>;
-  /** By process, after each tenth of the streams. */
-  readonly footprints: ReadonlyMap<string, readonly Footprint[]>;
+  /** Streams whose clients were to leave after a word that the answer has: on a machine of any speed they do, if let in. */
+  readonly numByWords: number;
+  /** By process, after each tenth of the streams, when nobody asks and after a collection. */
+  readonly holdings: ReadonlyMap<string, readonly Holding[]>;
   /** Queues, slots, permits and leases. */
   readonly empty: Verdict;
 }
 
 /** At once: as many as run, and some that wait. */
 const NUM_CLIENTS = 3 * CONCURRENCY;
-/** Drawn so hot that it is long. */
+/** Drawn so hot that it is long, far beyond `MOST_WORDS`. */
 const QUESTION: Question = { text: "Tell me a story.", seed: 1, maxTokens: 200 };
+/** After so many words, or so much time, whichever was drawn: some leave before the first byte, and some while they wait. */
+const MOST_WORDS = 8;
+const MOST_MS = 60;
 const SAMPLES = 10;
 
 export async function storm(fleet: Fleet, numStreams: number, seed: number): Promise<Storm> {
   const random = seeded(seed);
   const endings = new Map<string, number>();
-  const footprints = new Map<string, Footprint[]>();
+  const holdings = new Map<string, Holding[]>();
   const every = Math.max(1, Math.floor(numStreams / SAMPLES));
   let numBegun = 0;
-  let numEnded = 0;
+  let numOfPart = 0;
+  let numByWords = 0;
   const target = { url: fleet.controller.address, key: fleet.key, way: "relayed" } as const;
   const client = async (): Promise<void> => {
-    while (numBegun < numStreams) {
+    while (numBegun < numOfPart) {
       numBegun += 1;
-      // By words or by time, so that some leave before the first byte, and some while they wait.
-      const leave =
-        random() < 0.5
-          ? { leaveAfter: wholeFrom(random, 1, 40) }
-          : { leaveAfter: null, leaveAfterMs: wholeFrom(random, 0, 600) };
-      const manner = { isStream: random() < 0.9, pauseMs: 0, patienceMs: 60_000, ...leave };
+      const isByWords = random() < 0.5;
+      const leave = isByWords
+        ? { leaveAfter: wholeFrom(random, 1, MOST_WORDS) }
+        : { leaveAfter: null, leaveAfterMs: wholeFrom(random, 0, MOST_MS) };
+      const isStream = random() < 0.9;
+      if (isByWords && isStream) numByWords += 1;
+      const manner = { isStream, pauseMs: 0, patienceMs: 60_000, ...leave };
       const { ending } = await ask(target, QUESTION, 0, manner);
       const name = Object.values(ending).join(" ");
       endings.set(name, (endings.get(name) ?? 0) + 1);
-      numEnded += 1;
-      if (numEnded % every === 0) note(fleet, footprints);
     }
   };
-  await Promise.all(Array.from({ length: NUM_CLIENTS }, client));
-  const empty = await checkEmpty(fleet);
-  return { endings, footprints, empty };
+  let empty = await checkEmpty(fleet);
+  while (numBegun < numStreams && empty.faults.length === 0) {
+    numOfPart = Math.min(numStreams, numBegun + every);
+    await Promise.all(Array.from({ length: NUM_CLIENTS }, client));
+    empty = await checkEmpty(fleet);
+    await note(fleet, holdings);
+  }
+  return { endings, numByWords, holdings, empty };
 }
 
-function note(fleet: Fleet, footprints: Map<string, Footprint[]>): void {
+async function note(fleet: Fleet, holdings: Map<string, Holding[]>): Promise<void> {
   for (const { program } of [fleet.controller, ...fleet.workers]) {
+    const inUse = await kept(program);
     const now = footprint(program);
     if (now === null) continue;
     const name = `${program.name} ${program.child.pid}`;
-    footprints.set(name, [...(footprints.get(name) ?? []), now]);
+    holdings.set(name, [...(holdings.get(name) ?? []), { ...now, ...inUse }]);
   }
 }

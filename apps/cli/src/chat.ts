@@ -4,6 +4,7 @@ import { chatLoop } from "./chat-loop.ts";
 import { Conversation, type AnswerSettings } from "./conversation.ts";
 import type { ChatFlags } from "./flags.ts";
 import { readPictureFile } from "./picture-file.ts";
+import { progressBar } from "./progress-bar.ts";
 import { printJson, printWords, type PrintEvent } from "./printer.ts";
 
 const INTERRUPTED = 130;
@@ -16,6 +17,9 @@ export async function chat(flags: ChatFlags): Promise<number> {
   const { Engine } = await import("@llava/engine");
   await using engine = await Engine.load(flags.modelPath, {
     device: flags.device,
+    dtype: flags.dtype,
+    quantizesVision: flags.quantizeVision ?? false,
+    onProgress: progressBar(process.stderr),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
   });

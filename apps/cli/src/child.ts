@@ -1,7 +1,8 @@
 /** One program running as a child: its start, its ready message, its last words and its end, in one place. */
 import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { programFile, type Program } from "./programs.ts";
+import { environmentOf, programFile, type Program } from "./programs.ts";
+import { isProgress, type Progress } from "./progress-bar.ts";
 
 export interface Ending {
   readonly code: number | null;
@@ -33,7 +34,7 @@ export class Child {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       // A process group of its own: Ctrl-C must reach only us, who then end everything in order. Windows has no groups.
       detached: process.platform !== "win32",
-      env: { ...process.env, FORCE_COLOR: "0", ...env },
+      env: { ...process.env, FORCE_COLOR: "0", ...environmentOf(program), ...env },
     });
     this.#process.stdout?.setEncoding("utf8").on("data", onOutput);
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -49,6 +50,14 @@ export class Child {
       this.#process.once("close", (code, signal) => resolve({ code, signal }));
     });
     this.ready = Promise.race([this.#readyMessage(), this.ended.then(() => null)]);
+  }
+
+  /** Calls `listener` with how far a worker is with its model. */
+  onProgress(listener: (progress: Progress) => void): void {
+    this.#process.on("message", (message) => {
+      const progress = progressIn(message);
+      if (progress !== null) listener(progress);
+    });
   }
 
   /** What it said last on stderr, as lines. */
@@ -83,6 +92,12 @@ export class Child {
 export function describeEnding(ending: Ending): string {
   if (ending.signal) return `was ended by ${ending.signal}`;
   return ending.code === null ? "could not be started" : `ended with exit code ${ending.code}`;
+}
+
+function progressIn(message: unknown): Progress | null {
+  if (typeof message !== "object" || message === null) return null;
+  if (!("type" in message) || message.type !== "progress" || !("progress" in message)) return null;
+  return isProgress(message.progress) ? message.progress : null;
 }
 
 function addressIn(message: unknown): string | null {

@@ -7,7 +7,7 @@ const TIMINGS = { queueMs: 0, encodeMs: 0, prefillMs: 0, decodeMs: 0, firstToken
 const FINISHED: EngineEvent = {
   type: "finished",
   reason: "stop",
-  usage: { promptTokens: 1, imageTokens: 0, completionTokens: 1 },
+  usage: { promptTokens: 1, imageTokens: 0, cachedTokens: 0, completionTokens: 1 },
   timings: TIMINGS,
 };
 const FAILED: EngineEvent = { type: "error", error: new LlavaError("cancelled", "stopped") };

@@ -2,6 +2,10 @@
 import { fileURLToPath } from "node:url";
 import { addDoorFlags, type DoorFlags } from "@llava/door/command";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { number, whole } from "./flag-values.ts";
+import { addPassedFlags } from "./passed-flags.ts";
+
+export type WeightDType = "float32" | "float16" | "int8" | "int4";
 
 export interface ServeFlags extends DoorFlags {
   /** The page's port. */
@@ -11,9 +15,14 @@ export interface ServeFlags extends DoorFlags {
   readonly workerPort: number;
   /** Folders, a worker each; the demo model when absent. */
   readonly modelPath?: readonly string[];
+  /** To serve them under, in their order. */
+  readonly modelName?: readonly string[];
   readonly device: string;
   readonly convMode?: string;
   readonly threads?: number;
+  /** Also what --load-4bit and --load-8bit set. */
+  readonly dtype: WeightDType;
+  readonly quantizeVision?: boolean;
   readonly limitModelConcurrency: number;
   /** Seconds. */
   readonly heartbeatInterval: number;
@@ -34,6 +43,9 @@ export interface ChatFlags {
   readonly convMode?: string;
   readonly device: string;
   readonly threads?: number;
+  /** Also what --load-4bit and --load-8bit set. */
+  readonly dtype: WeightDType;
+  readonly quantizeVision?: boolean;
   readonly json: boolean;
 }
 
@@ -44,6 +56,7 @@ const SERVE_EXAMPLES = `
 Examples:
   llava serve                                              the demo model, page at http://127.0.0.1:7860
   llava serve --model-path ./llava-v1.5-7b-hf --device cuda
+  llava serve --model-path ./llava-v1.5-7b-hf --load-4bit  in 6 GB of memory instead of 28
   llava serve --model-path ./model-a --model-path ./model-b      two models, a worker each
   llava serve --port 8080 --controller-port 10001          when a port is taken
   llava serve --host 0.0.0.0 --api-key-file keys.txt       for other machines; the browser asks for the key`;
@@ -65,10 +78,16 @@ export function addServeFlags(command: Command): Command {
   addEngineFlags(command);
   refuseForNow(command);
   addDoorFlags(command, { hasCluster: false });
+  addPassedFlags(command);
   return command
     .option(
       "--model-path <folder>",
       "folder of a LLaVA checkpoint; repeat for several models (default: the demo model)",
+      collect,
+    )
+    .option(
+      "--model-name <name>",
+      "name to serve it under; one for each model (default: the folder's)",
       collect,
     )
     .addOption(new Option("--host <name>", "address that the page listens on").default("127.0.0.1"))
@@ -140,13 +159,46 @@ function addEngineFlags(command: Command): void {
     .addOption(
       new Option("--threads <number>", "CPU threads (default: all cores)").argParser(whole(1, 1024)),
     );
+  addDtype(command);
+}
+
+/** Three names for one thing, of which only one can be given: `conflicts` of commander would see what a name implies, too. */
+function addDtype(command: Command): void {
+  let given: string | null = null;
+  const claim = <T>(flag: string, value: T): T => {
+    if (given !== null && given !== flag) throw new InvalidArgumentError(`It cannot be used with ${given}.`);
+    given = flag;
+    return value;
+  };
+  const dtypes = ["float32", "float16", "int8", "int4"];
+  command.addOption(
+    new Option(
+      "--dtype <type>",
+      "weights: float32 (fastest), float16 (half the memory, slow), int8, int4 (an eighth, fast)",
+    )
+      .default("float32")
+      .argParser((text) => {
+        if (!dtypes.includes(text)) throw new InvalidArgumentError(`Give ${dtypes.join(", ")}.`);
+        return claim("--dtype", text);
+      }),
+  );
+  for (const [flag, dtype] of [
+    ["--load-8bit", "int8"],
+    ["--load-4bit", "int4"],
+  ] as const) {
+    command.addOption(
+      new Option(flag, `the same as --dtype ${dtype}; quantized once, then kept in the cache`)
+        .preset(true)
+        .argParser(() => claim(flag, true))
+        .implies({ dtype }),
+    );
+  }
+  command.addOption(new Option("--quantize-vision", "with int8 and int4: the vision tower, too"));
 }
 
 /** Flags of the original that cannot work yet say so by name instead of being ignored. */
 function refuseForNow(command: Command): void {
   const refused: readonly (readonly [string, string])[] = [
-    ["--load-8bit", "weights cannot be quantized to 8 bits yet. Leave the flag out"],
-    ["--load-4bit", "weights cannot be quantized to 4 bits yet. Leave the flag out"],
     [
       "--model-base [path]",
       "checkpoints cannot be put on a base model yet. Merge them first and give --model-path",
@@ -156,30 +208,12 @@ function refuseForNow(command: Command): void {
     const refuse = (): never => {
       throw new InvalidArgumentError(`${flags.split(" ")[0]} is known, but ${sentence}.`);
     };
-    command.addOption(new Option(flags).hideHelp().argParser(refuse));
+    command.addOption(new Option(flags).preset("").hideHelp().argParser(refuse));
   }
 }
 
 function collect(value: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, value];
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max)
-      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-    return value;
-  };
-}
-
-function number(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isFinite(value) || value < min || value > max)
-      throw new InvalidArgumentError(`Give a number from ${min} to ${max}.`);
-    return value;
-  };
 }
 
 function device(text: string): string {

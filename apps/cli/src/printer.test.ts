@@ -17,7 +17,7 @@ const RED = { type: "text-delta", text: " red ", tokens: [2] } as const;
 const END = {
   type: "finished",
   reason: "stop",
-  usage: { promptTokens: 1, imageTokens: 0, completionTokens: 2 },
+  usage: { promptTokens: 1, imageTokens: 0, cachedTokens: 0, completionTokens: 2 },
   timings: { queueMs: 0, encodeMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0 },
 } as const;
 const FAILED = { type: "error", error: new LlavaError("invalid_image", "Not a picture.") } as const;

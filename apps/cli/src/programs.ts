@@ -15,9 +15,25 @@ export function programFile(program: Program): string {
   return fileURLToPath(new URL(url, import.meta.url));
 }
 
+/**
+ * Threads of Node's pool in a worker. Each run of the model occupies one for its length, at most two at a time (a picture and
+ * a step), and looking up names may take half the pool while a name server is silent; Node's four would then leave none
+ * for files. Idle threads cost nothing, and the model's own threads are others. Only a new process can be told.
+ */
+const WORKER_POOL_THREADS = "8";
+
+/** What a program finds in its environment beside ours; who runs us may have said otherwise. */
+export function environmentOf(program: Program, own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  if (program !== "worker" || own["UV_THREADPOOL_SIZE"] !== undefined) return {};
+  return { UV_THREADPOOL_SIZE: WORKER_POOL_THREADS };
+}
+
 /** Runs a program with this terminal's input and output. @returns its exit code, 128 + n when signal n ended it */
 export async function runProgram(program: Program, flags: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [programFile(program), ...flags], { stdio: "inherit" });
+  const child = spawn(process.execPath, [programFile(program), ...flags], {
+    stdio: "inherit",
+    env: { ...process.env, ...environmentOf(program) },
+  });
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.on("SIGTERM", forward);
   process.on("SIGHUP", forward);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DEMO_MODEL, type ServeFlags } from "./flags.ts";
-import { childFlags, planServe, readyBlock, wantedPorts } from "./serve-plan.ts";
+import { childFlags, planServe, readyBlock, shownName, wantedPorts } from "./serve-plan.ts";
 
 const FLAGS: ServeFlags = {
   host: "127.0.0.1",
@@ -8,6 +8,7 @@ const FLAGS: ServeFlags = {
   controllerPort: 10_000,
   workerPort: 40_000,
   device: "cpu",
+  dtype: "float32",
   limitModelConcurrency: 5,
   heartbeatInterval: 15,
   drainTimeout: 5,
@@ -56,6 +57,16 @@ test("who is let in is said to the page's server, which alone is opened", () => 
   const web = childFlags.web(plan, "http://c").join("|");
   expect(web).toContain(`${door}|--api-key-file|k e y s.txt|--client-burst|3`);
   expect(childFlags.controller(plan).join("|")).toBe("--host|127.0.0.1|--port|10000");
+});
+
+test("a name for each model, in their order", () => {
+  const modelPath = ["/m/a", "/m/b"];
+  const plan = planServe({ ...FLAGS, modelPath, modelName: ["first", "second"] });
+  expect(plan.workers.map(shownName)).toEqual(["first", "second"]);
+  const [, second] = plan.workers;
+  if (second === undefined) throw new Error("there is no second worker");
+  expect(childFlags.worker(plan, second, "http://c").join("|")).toContain("--model-name|second");
+  expect(() => planServe({ ...FLAGS, modelPath, modelName: ["first"] })).toThrow("2 models and 1 names");
 });
 
 test("the ready block names the address to open", () => {

@@ -1,6 +1,5 @@
 /** `llava serve`: controller, workers and page as one thing that starts together, is announced once and ends together. */
 import { randomBytes } from "node:crypto";
-import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TOKEN_VARIABLE } from "@llava/door/command";
 import { LlavaError } from "@llava/protocol";
@@ -8,11 +7,13 @@ import { Child, describeEnding } from "./child.ts";
 import { forgetDeadWorkers, listedModels } from "./controller-client.ts";
 import { requireFreePorts } from "./ports.ts";
 import type { Program } from "./programs.ts";
+import { progressBar } from "./progress-bar.ts";
 import type { ServeFlags } from "./flags.ts";
 import {
   childFlags,
   planServe,
   readyBlock,
+  shownName,
   wantedPorts,
   type ServePlan,
   type WorkerPlan,
@@ -24,6 +25,7 @@ interface Voice {
   err(text: string): void;
 }
 
+const MAX_UNREAD_BYTES = 1 << 20;
 const PATIENCE_MS = 8_000;
 const LISTED_WITHIN_MS = 30_000;
 const LIVED_WELL_MS = 60_000;
@@ -35,11 +37,16 @@ export async function serveUntilStopped(flags: ServeFlags): Promise<void> {
   const stop = new AbortController();
   const onSignal = (): void => (stop.signal.aborted ? process.exit(1) : stop.abort());
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, onSignal);
-  const voice: Voice = {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-  };
+  const voice: Voice = { out: speaker(process.stdout), err: speaker(process.stderr) };
   await serve(planServe(flags), voice, stop.signal);
+}
+
+/** What is said is lost when the disk is full, or when nobody reads it any more or not fast enough; the service goes on. */
+function speaker(stream: NodeJS.WriteStream): (text: string) => void {
+  stream.on("error", () => undefined);
+  return (text) => {
+    if (stream.writableLength < MAX_UNREAD_BYTES) stream.write(text);
+  };
 }
 
 /**
@@ -109,11 +116,15 @@ class Service {
   }
 
   #startWorker(worker: WorkerPlan, controllerUrl: string): Child {
-    return this.#start(
-      `worker of ${basename(worker.folder)}`,
+    const child = this.#start(
+      `worker of ${shownName(worker)}`,
       "worker",
       childFlags.worker(this.#plan, worker, controllerUrl),
     );
+    child.onProgress(
+      progressBar({ isTTY: process.stderr.isTTY, write: (text) => this.#voice.err(text) }, child.name),
+    );
+    return child;
   }
 
   /** Starts a worker again whenever it ends, after 1 s, 2 s … 30 s; one that lived for a minute begins at 1 s. */
@@ -158,7 +169,7 @@ class Service {
 
   /** Waits until the controller lists the models: only then is the printed address true. */
   async #listed(controllerUrl: string): Promise<void> {
-    const wanted = new Set(this.#plan.workers.map(({ folder }) => basename(folder))).size;
+    const wanted = new Set(this.#plan.workers.map(shownName)).size;
     const deadlineMs = performance.now() + LISTED_WITHIN_MS;
     while (performance.now() < deadlineMs && !this.#stop.signal.aborted) {
       if ((await listedModels(controllerUrl)).length >= wanted) return;

@@ -20,7 +20,8 @@ describe("llava", () => {
     [["nonsense"], "nonsense"],
     [["serve", "--port", "x"], "whole number"],
     [["chat", "--temperature", "hot"], "number from 0 to 2"],
-    [["chat", "--load-4bit"], "--load-4bit is known, but"],
+    [["chat", "--load-4bit", "--load-8bit"], "cannot be used with"],
+    [["chat", "--model-base", "x"], "--model-base is known, but"],
     [["worker", "--port", "-1"], "whole number"],
     [["worker"], "--model-path"],
   ])("%j is wrong usage: exit 2 and a reason", async (flags, reason) => {

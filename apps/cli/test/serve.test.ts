@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { readBody, readChatStream, type ChatEvent } from "@llava/protocol";
@@ -96,6 +97,29 @@ describe("llava serve", () => {
     expect((await service.llava.ended).code).toBe(0);
     for (const url of [service.page, service.controller, service.worker])
       await expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed");
+  });
+
+  test("hands on the flags of its programs, which take them all", async () => {
+    const log = join(tiny.folder, "..", "asked");
+    const service = await serve(
+      "--model-name", "renamed", "--log-prompts", "--log-level", "info", "--kv-cache-mib", "64",
+      "--picture-processes", "1", "--allow-image-urls", "--allow-http-image-urls",
+      "--allowed-image-domain", "*.example.com", "--allowed-image-port", "8443",
+      "--denied-image-network", "203.0.113.0/24", "--image-url-redirects", "1",
+      "--dispatch-method", "image_affinity", "--heartbeat-expiry", "20", "--conversation-log", log,
+    );
+    expect(service.llava.out).toContain("Model       renamed on cpu");
+    expect(await models(service.page)).toContain('"renamed"');
+    // Fetching is on, and this host is not among those that it may fetch from.
+    const content = [{ type: "image_url", image_url: { url: "https://other.test/a.png" } }];
+    const refused = await ask(service.page, { model: "renamed", messages: [{ role: "user", content }] });
+    expect(await refused.json()).toMatchObject({ error: { code: "image_url_blocked" } });
+    const answer = await ask(service.page, { model: "renamed", max_tokens: 2, stream: true });
+    expect(await answer.text()).toContain("[DONE]");
+    expect(service.llava.err).toContain("Go on.");
+    service.llava.child.kill("SIGTERM");
+    await service.llava.ended;
+    expect(existsSync(log)).toBe(true);
   });
 
   test("a client that leaves in the middle frees the worker, through all three hops", async () => {

@@ -1,5 +1,4 @@
 /** A worker's answer as frames, apart because whoever reads it must learn of every way in which it can break off. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { LlavaError, parseErrorBody } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 import { FrameBorder, type Frame, type Framing } from "./frame-border.ts";
@@ -73,12 +72,13 @@ export async function nextOf(frames: Frames): Promise<readonly Frame[] | null> {
 
 /** Waits until the worker has closed its complete answer, so that it does not take the client for gone; but not for long. */
 export async function drain({ rest }: Answer): Promise<void> {
-  const waiting = new AbortController();
+  const { promise: waited, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DRAIN_MS);
   const ended = (async () => {
     while ((await nextOf(rest)) !== null);
   })().catch(() => undefined);
-  await Promise.race([ended, sleep(DRAIN_MS, undefined, { signal: waiting.signal }).catch(() => undefined)]);
-  waiting.abort();
+  await Promise.race([ended, waited]);
+  clearTimeout(timer);
 }
 
 /** The bytes of what was here first, as text. */
@@ -116,16 +116,19 @@ async function* cutFrames(chunks: AsyncIterable<Uint8Array>, framing: Framing): 
   for await (const chunk of chunks) {
     const frames = border.push(chunk);
     yield* sensible(frames);
-    isComplete ||= frames.some(({ kind }) => completes(kind, framing));
+    isComplete ||= frames.some((frame) => completes(frame, framing));
   }
   const rest = border.rest();
   if (rest?.kind === "end") return yield [rest];
   if (rest !== null || !isComplete) throw brokenOff();
 }
 
-/** LLaVA's wire has no last frame; there an answer is complete when its connection was closed in order. */
-function completes(kind: Frame["kind"], framing: Framing): boolean {
-  return kind === "end" || kind === "failure" || (framing === "wire" && kind === "data");
+/**
+ * LLaVA's wire has no last frame; there an answer is complete when its connection was closed in order. One that goes on where
+ * nothing was left to say has no more than its head.
+ */
+function completes({ kind, head }: Frame, framing: Framing): boolean {
+  return kind === "end" || kind === "failure" || (framing === "wire" && (kind === "data" || head !== null));
 }
 
 function* sensible(frames: readonly Frame[]): Generator<readonly Frame[]> {

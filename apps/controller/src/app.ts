@@ -2,6 +2,7 @@
 import {
   addBlobRoutes,
   BlobStore,
+  createAddressCheck,
   createServer,
   LOOPBACK_ONLY,
   type Access,
@@ -27,6 +28,8 @@ import { WorkerClient } from "./worker-client.ts";
 export interface ControllerOptions {
   readonly dispatchMethod?: DispatchMethod;
   readonly heartbeatExpiryMs?: number;
+  /** In which workers' addresses must lie; anywhere when there are none. */
+  readonly workerNetworks?: readonly string[];
   /** Of relayed requests, where they differ from their defaults. */
   readonly limits?: Partial<RelayLimits>;
   readonly log: FastifyBaseLogger;
@@ -54,7 +57,13 @@ export function createController(options: ControllerOptions): Controller {
     random: Math.random,
   });
   const client = new WorkerClient(access.token);
-  const fleet = new Fleet(registry, client, log, access.token);
+  const fleet = new Fleet(
+    registry,
+    client,
+    log,
+    access.token,
+    createAddressCheck(options.workerNetworks ?? []),
+  );
   const limits = { ...RELAY_LIMITS, ...options.limits };
   const blobs = new BlobStore();
   const workerBlobs = new WorkerBlobs(blobs, client);

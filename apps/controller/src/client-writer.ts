@@ -11,11 +11,11 @@ export async function writeAll(
   stallMs: number,
 ): Promise<void> {
   signal.throwIfAborted();
-  let hasRoom = true;
-  // One chunk for all of them: each write of its own is a chunk on the wire.
-  if (pieces.length > 1) response.cork();
-  for (const piece of pieces) if (piece.length > 0) hasRoom = response.write(piece);
-  if (pieces.length > 1) response.uncork();
+  // One chunk for all of them: each write of its own is a chunk on the wire. Not corked, which would send it before the end
+  // that may follow at once.
+  const whole = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+  if (whole === undefined || whole.length === 0) return;
+  const hasRoom = response.write(whole);
   if (hasRoom || !response.writableNeedDrain) return;
   await readOn(once(response, "drain", { signal }), stallMs, signal);
 }

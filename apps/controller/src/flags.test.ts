@@ -21,6 +21,11 @@ it("takes the original's flags, a shortened one too", () => {
   });
 });
 
+it("takes several networks of workers", () => {
+  const flags = parseControllerFlags(["--worker-network", "10.1.0.0/16", "--worker-network", "fd00::/8"]);
+  expect(flags.workerNetwork).toEqual(["10.1.0.0/16", "fd00::/8"]);
+});
+
 it.each([
   [
     ["--dispatch-method", "random"],
@@ -28,6 +33,7 @@ it.each([
   ],
   [["--port", "70000"], "from 0 to 65535"],
   [["--heartbeat-expiry", "soon"], "seconds above 0"],
+  [["--worker-network", "10.1.0.0"], "Give a network such as 10.1.0.0/16"],
   [["--colour"], "unknown option '--colour'"],
 ])("refuses %j with a sentence", (argv, sentence) => {
   let said = "";

@@ -1,5 +1,5 @@
 /** The controller's command line: apart from main, so that every flag and refusal can be tested without a process. */
-import { addDoorFlags, type DoorFlags } from "@llava/door";
+import { addDoorFlags, isNetwork, type DoorFlags } from "@llava/door";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DISPATCH_METHODS, type DispatchMethod } from "./dispatch.ts";
 
@@ -11,6 +11,8 @@ export interface ControllerFlags extends DoorFlags {
   /** Seconds. */
   readonly drainTimeout: number;
   readonly logLevel: string;
+  /** In which workers' addresses must lie; anywhere when absent. */
+  readonly workerNetwork?: readonly string[];
 }
 
 const EXAMPLES = `
@@ -61,6 +63,12 @@ function controllerCommand(): Command {
       new Option("--log-level <level>", "least important line to log")
         .default("info")
         .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+    )
+    .addOption(
+      new Option(
+        "--worker-network <network>",
+        "take workers at addresses in this network only, such as 10.1.0.0/16; repeat for several",
+      ).argParser(networks),
     );
   return addDoorFlags(command, { hasCluster: true });
 }
@@ -71,6 +79,11 @@ function port(text: string): number {
     throw new InvalidArgumentError("Give a whole number from 0 to 65535.");
   }
   return value;
+}
+
+function networks(text: string, earlier: readonly string[] = []): readonly string[] {
+  if (isNetwork(text)) return [...earlier, text];
+  throw new InvalidArgumentError("Give a network such as 10.1.0.0/16 or fd00::/8.");
 }
 
 function seconds(text: string): number {

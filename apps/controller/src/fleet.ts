@@ -26,15 +26,24 @@ export class Fleet {
   readonly #client: WorkerClient;
   readonly #log: FastifyBaseLogger;
   readonly #token: string | null;
+  readonly #checkAddress: (url: string) => void;
   #sweep: NodeJS.Timeout | null = null;
   #lastSweepMs = 0;
   #refresh: Promise<void> | null = null;
 
-  constructor(registry: Registry, client: WorkerClient, log: FastifyBaseLogger, token: string | null = null) {
+  /** `checkAddress` throws on addresses that must not be called. */
+  constructor(
+    registry: Registry,
+    client: WorkerClient,
+    log: FastifyBaseLogger,
+    token: string | null = null,
+    checkAddress: (url: string) => void = () => undefined,
+  ) {
     this.#registry = registry;
     this.#client = client;
     this.#log = log;
     this.#token = token;
+    this.#checkAddress = checkAddress;
   }
 
   start(): void {
@@ -53,6 +62,7 @@ export class Fleet {
    */
   async register(body: RegisterWorker): Promise<void> {
     const address = body.worker_name;
+    this.#checkAddress(address);
     await admitWorker(this.#token, { address, incarnation: body.worker_status?.incarnation ?? null });
     const status = body.worker_status ?? (await this.#statusOf(address));
     if (status === null) {
@@ -111,6 +121,10 @@ export class Fleet {
     return this.#registry.lease(model, except, keys);
   }
 
+  get(address: string): Worker | null {
+    return this.#registry.get(address);
+  }
+
   get models(): readonly string[] {
     return this.#registry.models;
   }
@@ -118,12 +132,14 @@ export class Fleet {
   /**
    * A connection to this worker failed. One with heartbeats leaves at once. It comes back when it says how it is and is
    * still the same process, as after a mere hitch of the network; otherwise with its next heartbeat. One without heartbeats
-   * could never come back, so it is asked first.
+   * could never come back, so it is asked first. Resolves with whether it is gone.
    */
-  async suspect(worker: Worker): Promise<void> {
+  async suspect(worker: Worker): Promise<boolean> {
+    const { address, incarnation } = worker;
     if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_PATIENCE_MS);
-    else if (this.#drop(worker, "its connection failed") && worker.incarnation !== null)
-      await this.#readmit(worker);
+    else if (this.#drop(worker, "its connection failed") && incarnation !== null) await this.#readmit(worker);
+    const present = this.#registry.get(address);
+    return present === null || present.incarnation !== incarnation;
   }
 
   async #readmit({ address, incarnation, checkHeartBeat }: Worker): Promise<void> {

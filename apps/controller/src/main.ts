@@ -1,5 +1,5 @@
 /** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or the parent's death. */
-import { openAccess, reloadKeysOnHangup, serverFlags } from "@llava/door";
+import { logTo, openAccess, reloadKeysOnHangup, serverFlags, warnOfReaders } from "@llava/door";
 import { LlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger } from "fastify";
@@ -9,14 +9,16 @@ import { parseControllerFlags, type ControllerFlags } from "./flags.ts";
 
 async function main(): Promise<void> {
   const flags = parseControllerFlags(process.argv.slice(2));
-  const log: FastifyBaseLogger = pino({ level: flags.logLevel });
+  const log: FastifyBaseLogger = pino({ level: flags.logLevel }, logTo(1));
   const access = openAccess(flags, "controller");
   reloadKeysOnHangup(access, log);
+  warnOfReaders([flags.clusterTokenFile], log);
   const controller = createController({
     access,
     door: serverFlags(flags),
     dispatchMethod: flags.dispatchMethod,
     heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
+    workerNetworks: flags.workerNetwork ?? [],
     log,
   });
   endOrderly(controller, flags, log);

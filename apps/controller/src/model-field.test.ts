@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { readRelayFields } from "./model-field.ts";
 
 function findModel(body: Buffer): string {
@@ -73,4 +73,59 @@ it.each([
   ['{"model":"m","x":{"prompt":1}}', null],
 ])("finds where the prompt of %s begins", (body, start) => {
   expect(readRelayFields(Buffer.from(body)).promptStart).toBe(start);
+});
+
+/** As large as a body may be. */
+const LARGE = 32 << 20;
+
+function filled(start: string, piece: string, end: string): Buffer {
+  const body = Buffer.alloc(LARGE, piece);
+  body.write(start);
+  body.write(end, LARGE - end.length);
+  return body;
+}
+
+describe("a hostile body", () => {
+  const searches = vi.spyOn(Buffer.prototype, "indexOf");
+  const parses = vi.spyOn(JSON, "parse");
+  afterEach(() => vi.clearAllMocks());
+
+  it.each([
+    ["of texts", filled('{"a":["', '","', '"],"model":"m"}')],
+    ["of keys", filled('{"model":"m","a":1', ',"b":1', "}")],
+    ["of keys in it", filled('{"model":"m","x":{"a":1', ',"b":1', "}}")],
+    ["of long keys", filled('{"model":"m","a":1', `,"${"\\u0061".repeat(12)}":1`, "}")],
+    ["of quotes in one text", filled('{"model":"m","a":"', '\\"', ' "}')],
+    ["of backslashes", filled('{"model":"m","a":"', "\\", ' "}')],
+    ["of backslashes before a quote", filled('{"model":"m","a":"', "\\", '\\\\" "}')],
+    ["of lists", filled('{"model":"m","a":', "[", "}")],
+    ["of numbers", filled('{"model":"m","a":[0', ",1", "]}")],
+    ["of spaces at its start", filled(" ", " ", '{"model":"m"}')],
+    ["of spaces before a colon", filled('{"model":"m","a"', " ", ":1}")],
+  ])("%s is refused or read with little work", (_name, body) => {
+    let sentence = "";
+    try {
+      readRelayFields(body);
+    } catch (thrown) {
+      sentence = String(thrown);
+    }
+    expect(sentence === "" || /too many|not JSON/.test(sentence)).toBe(true);
+    expect(searches.mock.calls.length).toBeLessThan(300_000);
+    expect(parses.mock.calls.length).toBeLessThan(20_000);
+  });
+
+  it("of a million keys is refused before all are seen", () => {
+    const keys = Array.from({ length: 1_000_000 }, (_, i) => `"k${i}":1`).join(",");
+    expect(() => readRelayFields(Buffer.from(`{${keys},"model":"m"}`))).toThrow("too many keys");
+  });
+});
+
+it("reads what is large for a reason", () => {
+  const picture = "A".repeat(20 << 20);
+  const asked = {
+    prompt: '"'.repeat(131_072),
+    images: [picture],
+    tokens: Array.from(Array(100_000).keys()),
+  };
+  expect(findModel(Buffer.from(JSON.stringify({ ...asked, model: "m" })))).toBe("m");
 });

@@ -12,11 +12,18 @@ import type { Measured } from "./controller-metrics.ts";
 import type { RequestKeys } from "./dispatch.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Framing } from "./frame-border.ts";
+import { Losses } from "./losses.ts";
 import { noWorker, workersLost } from "./no-worker.ts";
 import type { Progress } from "./progress.ts";
 import type { Lease, Worker } from "./registry.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
-import { isConnectionFailure, isSilence, SILENCE_TIMEOUT_MS, type WorkerClient } from "./worker-client.ts";
+import {
+  isConnectionFailure,
+  isSilence,
+  isUnreached,
+  SILENCE_TIMEOUT_MS,
+  type WorkerClient,
+} from "./worker-client.ts";
 import { WorkerHealth } from "./worker-health.ts";
 
 export interface RelayRequest {
@@ -82,7 +89,8 @@ export class Relay {
   readonly #health: WorkerHealth;
   readonly #budget: RetryBudget;
   /** Workers that are being asked whether they live; one of them may be the only one that could go on. */
-  readonly #suspicions = new Set<Promise<void>>();
+  readonly #suspicions = new Set<Promise<boolean>>();
+  readonly #losses: Losses;
 
   /** @param now monotonic milliseconds */
   constructor(
@@ -99,6 +107,7 @@ export class Relay {
     this.#now = now;
     this.#health = new WorkerHealth(now);
     this.#budget = createRetryBudget(now);
+    this.#losses = new Losses(fleet, now);
   }
 
   /** Of the worker's circuit breaker. */
@@ -113,14 +122,15 @@ export class Relay {
 
   /**
    * Chooses workers until one answers. When all that could be asked refuse, the last refusal is the answer; `no_worker` when
-   * none has the model, `worker_lost` when all that have it failed, `timeout` when one said nothing for too long, the
-   * signal's reason when it aborts.
+   * none has the model, `worker_lost` when all that have it failed, `timeout` when one said nothing for too long,
+   * `quarantined` when the request ends workers, the signal's reason when it aborts.
    */
   async open(request: RelayRequest, signal: AbortSignal, log: FastifyBaseLogger): Promise<Answer> {
     this.#budget.earn();
     const tried = new Set<number>();
     let refusal: Answer | null = null;
     while (tried.size < MAX_WORKERS_ASKED) {
+      await this.#losses.check(request.body);
       // Only refusals are counted: a worker that cannot be reached has no work from this, and leaves the table.
       if (refusal !== null && !this.#budget.spend()) break;
       const lease = this.#pick(request, tried, false, tried.size === 0);
@@ -150,11 +160,11 @@ export class Relay {
   ): Promise<Answer | null> {
     const resume = progress.isUntouched ? null : progress.resume;
     if (resume === null && !progress.isUntouched) return null;
-    const body =
-      resume === null ? [request.body] : spliceField(request.body, RESUME_FIELD, JSON.stringify(resume));
+    const body = resume === null ? [request.body] : spliceField(request.body, RESUME_FIELD, resume);
     const untilMs = this.#now() + PLACE_PATIENCE_MS;
     const failed = new Set([lost.registration]);
     while (true) {
+      await this.#losses.check(request.body);
       const full = new Set(failed);
       for (let numAsked = 0; numAsked < MAX_WORKERS_ASKED; numAsked += 1) {
         const isFirst = full.size === 1;
@@ -176,9 +186,23 @@ export class Relay {
     }
   }
 
-  /** What broke an answer off, as an error of the table; the worker is held responsible where it is. */
-  fault(thrown: unknown, worker: Worker, request: RelayRequest, signal: AbortSignal): LlavaError {
-    const error = this.#failure(thrown, worker, request, signal);
+  /** The request was answered whole. */
+  async served(request: RelayRequest): Promise<void> {
+    await this.#losses.served(request.body);
+  }
+
+  /**
+   * What broke an answer off, as an error of the table; the worker is held responsible where it is.
+   * @param hasSpoken whether the worker had sent words
+   */
+  fault(
+    thrown: unknown,
+    worker: Worker,
+    request: RelayRequest,
+    signal: AbortSignal,
+    hasSpoken: boolean,
+  ): LlavaError {
+    const error = this.#failure(thrown, worker, request, signal, hasSpoken);
     if (!signal.aborted && ILL_CODES.has(error.code)) this.#health.failed(worker);
     return error;
   }
@@ -235,7 +259,7 @@ export class Relay {
       return { ...answer, close };
     } catch (thrown) {
       lease.release();
-      const error = this.#failure(thrown, worker, request, signal);
+      const error = this.#failure(thrown, worker, request, signal, false);
       if (!signal.aborted && ILL_CODES.has(error.code)) this.#health.failed(worker);
       else this.#health.saidNothing(worker);
       if (signal.aborted || error.code !== "worker_lost") throw error;
@@ -268,23 +292,35 @@ export class Relay {
   }
 
   /** What went wrong, as an error of the table; a worker that cannot be reached, or says nothing, becomes suspect. */
-  #failure(thrown: unknown, worker: Worker, request: RelayRequest, signal: AbortSignal): LlavaError {
+  #failure(
+    thrown: unknown,
+    worker: Worker,
+    request: RelayRequest,
+    signal: AbortSignal,
+    hasSpoken: boolean,
+  ): LlavaError {
     if (signal.aborted) return toLlavaError(signal.reason);
     if (thrown instanceof LlavaError) return thrown;
     const isSilent = isSilence(thrown);
     if (!isSilent && !isConnectionFailure(thrown)) return toLlavaError(thrown);
     // One that says nothing of itself while it works may be working.
     const code = isSilent && !isTalkative(request, worker) ? "timeout" : "worker_lost";
-    if (code === "worker_lost") this.#suspect(worker);
+    if (code === "worker_lost") {
+      this.#losses.count(worker);
+      const isGone = this.#suspect(worker);
+      if (!isSilent && !isUnreached(thrown)) this.#losses.note(worker, request.body, hasSpoken, isGone);
+    }
     const sentence = isSilent
       ? "The worker said nothing for too long; ask again."
       : "The worker that wrote this answer was lost; ask again.";
     return new LlavaError(code, sentence, { cause: thrown });
   }
 
-  #suspect(worker: Worker): void {
+  /** Resolves with whether its process is gone. */
+  #suspect(worker: Worker): Promise<boolean> {
     const suspicion = this.#fleet.suspect(worker).finally(() => this.#suspicions.delete(suspicion));
     this.#suspicions.add(suspicion);
+    return suspicion;
   }
 }
 

@@ -52,7 +52,7 @@ const MOVABLE: ReadonlySet<ErrorCode> = new Set([
  */
 export async function transferAnswer(transfer: Transfer, first: Answer): Promise<Outcome> {
   const { relay, request, response, signal, log } = transfer;
-  const progress = new Progress();
+  const progress = new Progress(request.framing);
   let answer = first;
   let numMoves = 0;
   try {
@@ -60,6 +60,7 @@ export async function transferAnswer(transfer: Transfer, first: Answer): Promise
       const ending = await passOn(transfer, answer, progress);
       if (!(ending instanceof LlavaError)) {
         await finish(transfer, answer);
+        if (ending === "ok" && answer.status === 200) await relay.served(request);
         return { code: ending, worker: answer.worker.address, numMoves };
       }
       answer.close();
@@ -92,7 +93,9 @@ async function passOn(
   progress: Progress,
 ): Promise<LlavaError | Outcome["code"]> {
   const { relay, response, signal, stallMs } = transfer;
-  const fault = (thrown: unknown): LlavaError => relay.fault(thrown, answer.worker, transfer.request, signal);
+  let hasSpoken = false;
+  const fault = (thrown: unknown): LlavaError =>
+    relay.fault(thrown, answer.worker, transfer.request, signal, hasSpoken);
   for (let frames = answer.first; frames !== null;) {
     const pieces: Uint8Array[] = [];
     let ending: LlavaError | Outcome["code"] | null = null;
@@ -106,6 +109,7 @@ async function passOn(
         pieces.push(frame.bytes);
         progress.add(frame);
         if (answer.isFramed) transfer.request.measured.frame(frame.kind);
+        hasSpoken ||= frame.kind === "data";
         if (frame.kind === "end") ending = "ok";
         if (frame.kind === "failure") ending = failure?.code ?? "internal";
       }

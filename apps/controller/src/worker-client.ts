@@ -8,12 +8,11 @@ import {
   type ModelCard,
   type WorkerStatus,
 } from "@llava/protocol";
-import { Agent, request, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
+import { WorkerConnections } from "./worker-connections.ts";
 
 /** As in the original: a worker that does not say how it is within this time is taken for dead. */
 const PROBE_TIMEOUT_MS = 5_000;
-/** A worker that is not there is noticed in as much; three handshakes that got lost are not. */
-const CONNECT_TIMEOUT_MS = 2_000;
 /**
  * Longest silence of a worker, before the first byte and between bytes. The original gives 5 s, less than a large prompt
  * takes on a CPU; ten minutes end only what is truly stuck. A dead worker shows by its connection, long before.
@@ -39,14 +38,18 @@ const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
   "UND_ERR_SOCKET",
 ]);
 
+const UNREACHED: ReadonlySet<string> = new Set([
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
 export class WorkerClient {
-  /** One connection per request: a kept one that the worker closes just now would look like a dead worker. */
-  readonly #agent = new Agent({
-    pipelining: 0,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: SILENCE_TIMEOUT_MS,
-    bodyTimeout: SILENCE_TIMEOUT_MS,
-  });
+  readonly #connections = new WorkerConnections(isConnectionFailure);
   /** By which workers know that a request is their controller's. */
   readonly #token: string | null;
 
@@ -83,10 +86,9 @@ export class WorkerClient {
   ): Promise<Dispatcher.ResponseData> {
     const [only = new Uint8Array(), ...more] = pieces;
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return request(urlOf(address, path), {
+    return this.#connections.request(urlOf(address, path), {
       method: "POST",
-      dispatcher: this.#agent,
-      body: more.length === 0 ? only : Readable.from(pieces),
+      body: () => (more.length === 0 ? only : Readable.from(pieces)),
       headers: {
         ...headers,
         "content-length": String(length),
@@ -117,10 +119,9 @@ export class WorkerClient {
     signal: AbortSignal,
   ): Promise<number> {
     const path = `/v1/blobs/${key}`;
-    const { statusCode, body } = await request(urlOf(address, path), {
+    const { statusCode, body } = await this.#connections.request(urlOf(address, path), {
       method,
-      dispatcher: this.#agent,
-      body: bytes,
+      body: () => bytes,
       headers: {
         ...(bytes === null ? {} : { "content-type": "application/octet-stream" }),
         ...signedHeaders(this.#token, method, path, bytes),
@@ -135,7 +136,7 @@ export class WorkerClient {
 
   /** Ends what is still under way. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
   async #probe(
@@ -145,10 +146,11 @@ export class WorkerClient {
   ): Promise<{ readonly statusCode: number; readonly body: unknown }> {
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
     const headers = signedHeaders(this.#token, method, path, null);
-    const response = await request(urlOf(address, path), {
+    const response = await this.#connections.request(urlOf(address, path), {
       method,
       headers,
-      dispatcher: this.#agent,
+      headersTimeout: PROBE_TIMEOUT_MS,
+      bodyTimeout: PROBE_TIMEOUT_MS,
       signal,
     });
     if (response.statusCode !== 200) {
@@ -174,6 +176,14 @@ export function isConnectionFailure(error: unknown): boolean {
   if ("code" in error && typeof error.code === "string" && CONNECTION_FAILURES.has(error.code)) return true;
   if (error instanceof AggregateError) return error.errors.some((inner) => isConnectionFailure(inner));
   return error.cause !== undefined && isConnectionFailure(error.cause);
+}
+
+/** Whether there was no connection at all, so that the worker cannot have seen the request. */
+export function isUnreached(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof AggregateError) return error.errors.some((inner) => isUnreached(inner));
+  if ("code" in error && typeof error.code === "string" && UNREACHED.has(error.code)) return true;
+  return error.cause !== undefined && isUnreached(error.cause);
 }
 
 /** Whether the worker was silent for longer than its time limit. */

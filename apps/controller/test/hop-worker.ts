@@ -10,6 +10,7 @@ import {
   encodeHopTokens,
   encodeSse,
   encodeSseJson,
+  encodeWireChunk,
   finishChunk,
   HOP_HEADER,
   resumeSchema,
@@ -22,10 +23,16 @@ import { respondJson, type Handler } from "./http-server.ts";
 
 const bodySchema = z.looseObject({
   model: z.string(),
+  /** Of LLaVA's wire, whose bodies have no other fields of these. */
+  prompt: z.string().default(""),
+  max_new_tokens: z.number().optional(),
   seed: z.number().default(1),
   max_tokens: z.number().default(12),
-  llava_resume: resumeSchema.optional(),
+  llava_resume: z
+    .strictObject({ ...resumeSchema.shape, said: z.object({ text: z.string() }).optional() })
+    .optional(),
 });
+type Body = z.infer<typeof bodySchema>;
 
 export interface HopOptions {
   /** Pause before each token. */
@@ -58,32 +65,43 @@ async function answer(
   response: ServerResponse,
   { stepMs = 0, step = () => true }: HopOptions,
 ): Promise<void> {
-  const { model, seed, max_tokens, llava_resume: resume } = bodySchema.parse(await json(request));
+  const body = bodySchema.parse(await json(request));
+  const { model, seed, llava_resume: resume } = body;
+  const max_tokens = body.max_new_tokens ?? body.max_tokens;
   const isHop = request.headers[HOP_HEADER] === "1";
   const said = resume?.tokens ?? [];
   if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
     return respondJson(response, 400, {
       error: { message: "I never said that.", code: "invalid_request" },
     });
+  const isWire = request.url === "/worker_generate_stream";
   const head = { id: resume?.id ?? "chatcmpl-1", created: resume?.created ?? 17, model };
   let opening = isHop ? encodeHopHead({ ...head, seed }) : "";
   const write = (block: string): void => {
     response.write(opening + block);
     opening = "";
   };
-  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.writeHead(200, { "content-type": isWire ? "application/octet-stream" : "text/event-stream" });
   response.flushHeaders();
-  if (resume === undefined) write(encodeSseJson(roleChunk(head)));
+  const words = isWire ? wireWords(body) : (word: string) => encodeSseJson(textChunk(head, word));
+  if (isWire) write(resume === undefined ? words("") : "\0");
+  else if (resume === undefined) write(encodeSseJson(roleChunk(head)));
   for (let position = said.length; position < max_tokens; position += 1) {
     if (stepMs > 0) await sleep(stepMs);
     if (response.destroyed || !(await step(position, response))) return;
     const id = tokenAt(seed, position);
-    write((isHop ? encodeHopTokens([id]) : "") + encodeSseJson(textChunk(head, wordOf(id))));
+    write((isHop ? encodeHopTokens([id]) : "") + words(wordOf(id)));
   }
   if (stepMs > 0) await sleep(stepMs);
   if (!(await step(max_tokens, response))) return;
-  write(encodeSseJson(finishChunk(head, "length")) + encodeSse(SSE_DONE));
+  if (!isWire) write(encodeSseJson(finishChunk(head, "length")) + encodeSse(SSE_DONE));
   response.end();
+}
+
+/** Each frame says all that was said before. */
+function wireWords({ prompt, llava_resume }: Body): (word: string) => string {
+  let text = llava_resume?.said?.text ?? prompt;
+  return (word) => encodeWireChunk((text += word), 0);
 }
 
 function wordOf(id: number): string {

@@ -23,7 +23,16 @@ export async function start(file: URL, ...flags: readonly string[]): Promise<Pro
     child.kill("SIGKILL");
     await ended;
   });
-  const message: unknown = await Promise.race([once(child, "message").then(([first]) => first), ended]);
-  if (typeof message !== "object" || message === null || !("address" in message)) throw new Error(output);
-  return { child, address: String(message.address), output: () => output, ended };
+  const address = await Promise.race([readyAddress(child), ended.then(() => null)]);
+  if (address === null) throw new Error(output);
+  return { child, address, output: () => output, ended };
+}
+
+/** A worker says before how far it is with its model. */
+function readyAddress(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.on("message", (message) => {
+      if (typeof message === "object" && "address" in message) resolve(String(message.address));
+    });
+  });
 }

@@ -98,6 +98,25 @@ describe("registration by a stranger", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m"] });
   });
 
+  it("with networks named, an address outside them is not called, whoever gives it", async () => {
+    const { url } = await startController({
+      access: CLUSTER,
+      workerNetworks: ["127.0.0.1/32", "10.0.0.0/8"],
+    });
+    const canary = await startCanary();
+    const { port } = new URL(canary.address);
+    // All of them lead to the canary.
+    for (const host of ["localhost", "127.0.0.2", "[::ffff:127.0.0.3]"]) {
+      const address = `http://${host}:${port}`;
+      const reply = await signedPost(url, "/register_worker", registration(address, null));
+      expect(reply.status).toBe(403);
+      expect(reply.text).toContain("--worker-network");
+    }
+    expect(canary.numConnections()).toBe(0);
+    const member = await startMember(TOKEN);
+    expect((await signedPost(url, "/register_worker", registration(member.url))).status).toBe(200);
+  });
+
   it("a page that the operator looks at cannot register either", async () => {
     const { url } = await startController();
     const canary = await startCanary();

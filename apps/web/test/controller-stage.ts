@@ -81,7 +81,7 @@ export class Exchange {
   }
 
   finish(): void {
-    const usage = chatUsage({ promptTokens: 83, imageTokens: 64, completionTokens: 9 });
+    const usage = chatUsage({ promptTokens: 83, imageTokens: 64, cachedTokens: 0, completionTokens: 9 });
     const timings = chatTimings({
       queueMs: 1,
       encodeMs: 60,

@@ -16,9 +16,10 @@ import type { Service } from "./service.ts";
 
 const CHAT: Dialect = {
   idPrefix: "chatcmpl",
+  hasOffsets: false,
   beginning: roleChunk,
-  words: textChunk,
-  ending: finishChunk,
+  words: (head, index, { text, logprobs }) => textChunk(head, text, index, logprobs),
+  ending: (head, index, reason, timings) => finishChunk(head, reason, timings, index),
   usage: usageChunk,
   whole: chatCompletion,
 };

@@ -23,6 +23,7 @@ describe("parseWorkerFlags", () => {
       controllerAddress: ["http://127.0.0.1:10000"],
       modelPath: "/models/demo",
       device: "cpu",
+      dtype: "float32",
       limitModelConcurrency: 5,
       register: true,
       heartbeatInterval: 15,
@@ -90,12 +91,25 @@ describe("parseWorkerFlags", () => {
     expect(refusal(...MODEL, "--controller", "http://a:1,").exitCode).not.toBe(0);
   });
 
-  test.each([["--load-8bit"], ["--load-4bit"], ["--model-base", "/models/vicuna"]])(
-    "%s is refused by name",
-    (...flags) => {
-      const { exitCode, text } = refusal(...MODEL, ...flags);
-      expect(exitCode).not.toBe(0);
-      expect(text).toContain(`${flags[0]} is known, but`);
+  test.each([["--model-base", "/models/vicuna"]])("%s is refused by name", (...flags) => {
+    const { exitCode, text } = refusal(...MODEL, ...flags);
+    expect(exitCode).not.toBe(0);
+    expect(text).toContain(`${flags[0]} is known, but`);
+  });
+
+  test.each([
+    [[], "float32"],
+    [["--dtype", "float16"], "float16"],
+    [["--load-8bit"], "int8"],
+    [["--load-4bit"], "int4"],
+  ])("%j loads weights as %s", (flags, dtype) => {
+    expect(parseWorkerFlags([...MODEL, ...flags])).toMatchObject({ dtype });
+  });
+
+  test.each([[["--load-4bit", "--load-8bit"]], [["--load-4bit", "--dtype", "float16"]], [["--dtype", "int3"]]])(
+    "%j is a usage error",
+    (flags) => {
+      expect(refusal(...MODEL, ...flags).exitCode).not.toBe(0);
     },
   );
 

@@ -15,7 +15,11 @@ export interface WorkerFlags extends DoorFlags {
   readonly device: string;
   readonly convMode?: string;
   readonly threads?: number;
+  /** Also what --load-4bit and --load-8bit set. */
+  readonly dtype: "float32" | "float16" | "int8" | "int4";
+  readonly quantizeVision?: boolean;
   readonly limitModelConcurrency: number;
+  readonly kvCacheMib?: number;
   readonly register: boolean;
   /** Seconds. */
   readonly heartbeatInterval: number;
@@ -36,14 +40,6 @@ export interface WorkerFlags extends DoorFlags {
 /** Flags of the original that name things this version cannot do; each says so by name instead of being ignored. */
 const NOT_YET: readonly (readonly [string, string])[] = [
   [
-    "--load-8bit",
-    "weights cannot be quantized to 8 bits yet. Leave the flag out; the checkpoint is served as it is",
-  ],
-  [
-    "--load-4bit",
-    "weights cannot be quantized to 4 bits yet. Leave the flag out; the checkpoint is served as it is",
-  ],
-  [
     "--model-base [path]",
     "LoRA and projector-only checkpoints cannot be put on a base model yet. Merge them first and give the merged folder to --model-path",
   ],
@@ -61,6 +57,7 @@ Examples:
   llava worker --model-path ./my-model --model-name my-model --port 40001
   llava worker --model-path ./my-model --device cuda:1 --controller http://10.0.0.5:10000 \\
       --host 0.0.0.0 --cluster-token-file cluster.txt
+  llava worker --model-path ./llava-v1.5-7b-hf --load-4bit    in 6 GB instead of 28
   llava worker --model-path ./my-model --no-register       serve alone, without a controller`;
 
 /** @throws CommanderError on a usage error or after --help, with `exitCode` */
@@ -137,9 +134,48 @@ function addModel(command: Command): void {
       new Option("--device <device>", "cpu, cuda, cuda:N or webgpu").default("cpu").argParser(device),
     )
     .option("--conversation, --conv-mode <template>", "conversation template (default: the model's own)")
+    .addOption(new Option("--threads <number>", "CPU threads (default: all cores)").argParser(whole(1, 1024)))
     .addOption(
-      new Option("--threads <number>", "CPU threads (default: all cores)").argParser(whole(1, 1024)),
+      new Option(
+        "--kv-cache-mib <number>",
+        "most memory for keys and values, of running and remembered requests (default: a quarter of what is free)",
+      ).argParser(whole(1, 2 ** 24)),
     );
+  addDtype(command);
+}
+
+/** Three names for one thing, of which only one can be given: `conflicts` of commander would see what a name implies, too. */
+function addDtype(command: Command): void {
+  let given: string | null = null;
+  const claim = <T>(flag: string, value: T): T => {
+    if (given !== null && given !== flag) throw new InvalidArgumentError(`It cannot be used with ${given}.`);
+    given = flag;
+    return value;
+  };
+  const dtypes = ["float32", "float16", "int8", "int4"];
+  command.addOption(
+    new Option(
+      "--dtype <type>",
+      "weights: float32 (fastest), float16 (half the memory, slow), int8, int4 (an eighth, fast)",
+    )
+      .default("float32")
+      .argParser((text) => {
+        if (!dtypes.includes(text)) throw new InvalidArgumentError(`Give ${dtypes.join(", ")}.`);
+        return claim("--dtype", text);
+      }),
+  );
+  for (const [flag, dtype] of [
+    ["--load-8bit", "int8"],
+    ["--load-4bit", "int4"],
+  ] as const) {
+    command.addOption(
+      new Option(flag, `the same as --dtype ${dtype}; quantized once, then kept in the cache`)
+        .preset(true)
+        .argParser(() => claim(flag, true))
+        .implies({ dtype }),
+    );
+  }
+  command.addOption(new Option("--quantize-vision", "with int8 and int4: the vision tower, too"));
 }
 
 function addPictures(command: Command): void {
@@ -191,9 +227,13 @@ function network(text: string): Network {
 
 function refused(flags: string, sentence: string): Option {
   const name = flags.split(" ")[0];
-  return new Option(flags).hideHelp().argParser(() => {
-    throw new InvalidArgumentError(`${name} is known, but ${sentence}.`);
-  });
+  // The preset stands for a value that was left out; without it the flag would then be ignored.
+  return new Option(flags)
+    .preset("")
+    .hideHelp()
+    .argParser(() => {
+      throw new InvalidArgumentError(`${name} is known, but ${sentence}.`);
+    });
 }
 
 function port(text: string): number {

@@ -101,3 +101,52 @@ describe("fromWireRequest", () => {
     expect(fromWireRequest(wire)).toMatchObject({ maxTokens: 1024, stop: ["</s>"] });
   });
 });
+
+test("whatever says how tokens are chosen reaches the engine", () => {
+  const wire = {
+    model: "m",
+    temperature: 0.5,
+    top_p: 0.9,
+    top_k: 4,
+    min_p: 0.1,
+    repetition_penalty: 1.2,
+    presence_penalty: 0.3,
+    frequency_penalty: -0.4,
+    logit_bias: { "6": 1 },
+    max_tokens: 9,
+    min_tokens: 2,
+    stop: "x",
+    stop_token_ids: [7],
+    ignore_eos: true,
+    seed: 3,
+  };
+  const sampling = {
+    temperature: 0.5,
+    topP: 0.9,
+    topK: 4,
+    minP: 0.1,
+    repetitionPenalty: 1.2,
+    presencePenalty: 0.3,
+    frequencyPenalty: -0.4,
+    logitBias: new Map([[6, 1]]),
+    maxTokens: 9,
+    minTokens: 2,
+    stop: ["x"],
+    stopTokenIds: [7],
+    ignoreEos: true,
+    seed: 3,
+  };
+  const messages = [{ role: "user", content: "Q" }];
+  const response_format = { type: "json_object" };
+  const chat = parseChatRequest({ ...wire, messages, response_format, logprobs: true, top_logprobs: 2 });
+  const asked = fromChatRequest(chat, []);
+  expect(asked).toEqual({
+    ...sampling,
+    prompt: asked.prompt,
+    images: [],
+    logprobs: 2,
+    grammar: { type: "json" },
+  });
+  const text = fromTextRequest(parseTextRequest({ ...wire, prompt: "Q", logprobs: 3 }));
+  expect(text).toEqual({ ...sampling, prompt: { words: "Q" }, images: [], logprobs: 3 });
+});

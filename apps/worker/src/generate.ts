@@ -23,6 +23,7 @@ export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]
     prompt: chat.messages.map((message) => ({ role: message.role, text: messageParts(message) })),
     images,
     ...samplingOf(chat),
+    ...(chat.format === undefined ? {} : { grammar: chat.format }),
   };
 }
 
@@ -31,17 +32,30 @@ export function fromTextRequest(text: TextRequest): GenerateRequest {
   return { prompt: { words: text.prompt }, images: [], ...samplingOf(text) };
 }
 
-function samplingOf(
-  asked: AnswerRequest,
-): Pick<GenerateRequest, "stop" | "temperature" | "topP" | "topK" | "maxTokens" | "seed"> {
-  return {
-    stop: asked.stop,
-    ...(asked.temperature === undefined ? {} : { temperature: asked.temperature }),
-    ...(asked.topP === undefined ? {} : { topP: asked.topP }),
-    ...(asked.topK === undefined ? {} : { topK: asked.topK }),
-    ...(asked.maxTokens === undefined ? {} : { maxTokens: asked.maxTokens }),
-    ...(asked.seed === undefined ? {} : { seed: asked.seed }),
-  };
+/** The engine calls these fields by the same names. */
+const SHARED = [
+  "temperature",
+  "topP",
+  "topK",
+  "minP",
+  "repetitionPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "logitBias",
+  "maxTokens",
+  "minTokens",
+  "stop",
+  "stopTokenIds",
+  "ignoreEos",
+  "seed",
+  "logprobs",
+] as const satisfies readonly (keyof AnswerRequest & keyof GenerateRequest)[];
+type Shared = Pick<GenerateRequest, (typeof SHARED)[number]>;
+
+function samplingOf(asked: AnswerRequest): Shared {
+  return Object.fromEntries(
+    SHARED.map((name) => [name, asked[name]]).filter(([, value]) => value !== undefined),
+  );
 }
 
 /** LLaVA's rule: a temperature of at most 0.001 is greedy (llava.md 2.4, Appendix B). */

@@ -1,22 +1,29 @@
 /** The endpoints of the original worker, kept byte for byte (llava.md 2.3 to 2.5), on the same engine. */
+import { randomInt } from "node:crypto";
 import type { EngineEvent } from "@llava/engine";
 import {
+  completionHead,
+  encodeHopHead,
+  encodeHopTokens,
   encodeWireChunk,
   encodeWireFailure,
   LlavaError,
   OVERFLOW_TEXT,
   parseWireGenerateRequest,
+  RESUME_FIELD,
   toLlavaError,
+  type HopHead,
   type WireGenerateRequest,
 } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./client.ts";
 import { fromWireRequest } from "./generate.ts";
+import { isFromController } from "./openai-answer.ts";
 import { markQuiet, QUIET } from "./quiet.ts";
 import type { Service } from "./service.ts";
 
-/** The controller's limit too: eight pictures of three MiB in base64. */
-const MAX_BODY_BYTES = 32 << 20;
+/** The controller's limit too: eight pictures of three MiB in base64; and what a client has of an answer that is continued. */
+const MAX_BODY_BYTES = (32 << 20) + (2 << 20);
 /** The original's controller hangs up after 5 s without a byte; it skips empty frames, so one of those keeps it. */
 const QUIET_MS = 3_000;
 const EMPTY_FRAME = "\0";
@@ -35,40 +42,57 @@ export function addLlavaRoutes(app: FastifyInstance, service: Service): void {
 /** A failure is a frame with status 200, as in the original; only a full queue and a stopping worker show in the status too. */
 async function answerWire(service: Service, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   reply.type("application/octet-stream");
-  const wire = parseOrNull(request.body, request.log);
+  const isHop = isFromController(request);
+  const wire = parseOrNull(request, isHop);
   if (wire === null) return reply.send(encodeWireFailure(1));
   const signal = clientSignal(reply);
-  const marked = markQuiet(wireAnswer(service, wire, signal, request.log), QUIET_MS);
+  const { id, created } = wire.resume ?? completionHead(service.modelName);
+  const seed = wire.resume?.seed ?? randomInt(2 ** 31);
+  const marked = markQuiet(wireAnswer(service, wire, seed, signal, request.log), QUIET_MS);
   try {
     const first = await marked.next();
     const refusal =
       first.done || first.value === QUIET || first.value.type !== "error" ? null : first.value.error;
     if (refusal?.code === "overloaded" || refusal?.code === "shutting_down")
       reply.code(refusal.status).header("retry-after", service.admission.retryAfterS());
-    await sendFrames(reply, wireFrames(wire.prompt, first, marked), signal);
+    await sendFrames(reply, wireFrames(wire, isHop ? { id, created, seed } : null, first, marked), signal);
     return reply;
   } finally {
     await marked.return(undefined);
   }
 }
 
-function parseOrNull(body: unknown, log: FastifyBaseLogger): WireGenerateRequest | null {
+function parseOrNull({ body, log }: FastifyRequest, isHop: boolean): WireGenerateRequest | null {
   try {
-    return parseWireGenerateRequest(body);
+    const wire = parseWireGenerateRequest(body);
+    if (wire.resume !== null) checkResume(wire, wire.resume.said.text, isHop);
+    return wire;
   } catch (thrown) {
-    log.info({ outcome: toLlavaError(thrown).code }, "request");
+    const { code, message } = toLlavaError(thrown);
+    log.info({ outcome: code, reason: message }, "request");
     return null;
   }
+}
+
+function checkResume({ prompt }: WireGenerateRequest, said: string, isHop: boolean): void {
+  if (isHop && said.startsWith(prompt)) return;
+  const sentence = isHop
+    ? `The field ${RESUME_FIELD}.said is of another prompt; ask from the beginning.`
+    : `The field ${RESUME_FIELD} is for controllers of this worker's cluster; leave it out.`;
+  throw new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });
 }
 
 /** No room for even one token is an overflow to the original, also when the client asked for none. */
 async function* wireAnswer(
   service: Service,
   wire: WireGenerateRequest,
+  seed: number,
   signal: AbortSignal,
   log: FastifyBaseLogger,
 ): AsyncGenerator<EngineEvent> {
-  if (wire.maxNewTokens >= 1) yield* service.answer(fromWireRequest(wire), signal, log);
+  const resume = wire.resume === null ? {} : { resume: { tokens: wire.resume.tokens } };
+  const request = { ...fromWireRequest(wire), seed, ...resume };
+  if (wire.maxNewTokens >= 1) yield* service.answer(request, signal, log);
   else
     yield {
       type: "error",
@@ -76,13 +100,19 @@ async function* wireAnswer(
     };
 }
 
-/** Cumulative text that starts with the request's prompt, first without any answer: `P`, `PHello`, … */
+/**
+ * Cumulative text that starts with the request's prompt, first without any answer: `P`, `PHello`, … Of an answer that is
+ * continued only what its client has not got.
+ * @param head for a controller, who is told the tokens too, in lines before the frames' objects as in a stream of events
+ */
 async function* wireFrames(
-  prompt: string,
+  { prompt, resume }: WireGenerateRequest,
+  head: HopHead | null,
   first: IteratorResult<WireEvent>,
   rest: AsyncGenerator<WireEvent>,
 ): AsyncGenerator<string> {
-  let text = prompt;
+  const opening = head === null ? "" : encodeHopHead(head);
+  let text = resume?.said.text ?? prompt;
   let isBegun = false;
   for (let next = first; !next.done; next = await rest.next()) {
     const event = next.value;
@@ -90,11 +120,12 @@ async function* wireFrames(
       yield EMPTY_FRAME;
       continue;
     }
-    if (event.type !== "error" && !isBegun) yield encodeWireChunk(prompt, 0);
+    if (event.type !== "error" && !isBegun)
+      yield opening + (resume === null ? encodeWireChunk(prompt, 0) : EMPTY_FRAME);
     isBegun = true;
     if (event.type === "text-delta") {
       text += event.text;
-      yield encodeWireChunk(text, 0);
+      yield (head === null ? "" : encodeHopTokens(event.tokens)) + encodeWireChunk(text, 0);
     } else if (event.type === "error") {
       yield event.error.code === "context_length_exceeded"
         ? encodeWireChunk(text + OVERFLOW_TEXT, 0)

@@ -1,9 +1,17 @@
 /** Starts a worker: flags, server, engine, controllers, in this order, and ends it in the reverse one. */
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { addChallengeRoute, BlobStore, openAccess, reloadKeysOnHangup, serverFlags } from "@llava/door";
-import type { Engine } from "@llava/engine";
-import { isModelName, LlavaError, toLlavaError } from "@llava/protocol";
+import {
+  addChallengeRoute,
+  BlobStore,
+  logTo,
+  openAccess,
+  reloadKeysOnHangup,
+  serverFlags,
+  warnOfReaders,
+} from "@llava/door";
+import type { Engine, LoadProgress } from "@llava/engine";
+import { isModelName, LlavaError, SAMPLING_LIMITS, toLlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { pino } from "pino";
@@ -36,9 +44,10 @@ async function main(): Promise<void> {
 }
 
 async function startWorker(flags: WorkerFlags): Promise<void> {
-  const log: FastifyBaseLogger = pino({ level: flags.logLevel });
+  const log: FastifyBaseLogger = pino({ level: flags.logLevel }, logTo(1));
   const access = openAccess(flags, "worker");
   reloadKeysOnHangup(access, log);
+  warnOfReaders([flags.clusterTokenFile], log);
   // Native libraries only now: a wrong flag or --help must not wait for them.
   const { modelNameFromPath } = await import("@llava/model");
   const maxWaiting = Math.min(4 * flags.limitModelConcurrency, MAX_WAITING);
@@ -66,16 +75,28 @@ async function loadEngine(service: Service, flags: WorkerFlags, log: FastifyBase
   const { Engine } = await import("@llava/engine");
   return await Engine.load(flags.modelPath, {
     device: flags.device,
-    // Our own queue is the limit; the engine's must only never be the smaller one.
-    maxWaiting: 4 * flags.limitModelConcurrency,
+    maxRunning: flags.limitModelConcurrency,
+    // Our own queue is the limit; the engine's must only never be the smaller one, however many answers each wants.
+    maxWaiting: SAMPLING_LIMITS.choices * flags.limitModelConcurrency,
     onProgress: (progress) => {
       service.loadProgress = progress;
-      log.info({ ...progress }, "loading");
+      tellAboutLoading(progress, log);
     },
+    dtype: flags.dtype,
+    quantizesVision: flags.quantizeVision ?? false,
     pictures: { processes: flags.pictureProcesses },
+    ...(flags.kvCacheMib === undefined ? {} : { cacheBytes: flags.kvCacheMib * 2 ** 20 }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
   });
+}
+
+/** Every step, and every tenth of the bytes; `llava serve`, when that started us, draws all of it. */
+function tellAboutLoading(progress: LoadProgress, log: FastifyBaseLogger): void {
+  const { done, total, unit } = progress;
+  process.send?.({ type: "progress", progress });
+  const percent = Math.floor((100 * done) / total);
+  if (unit === undefined || percent % 10 === 0) log.info({ ...progress }, "loading");
 }
 
 /** Null unless the operator wants pictures to be fetched. */

@@ -1,10 +1,10 @@
 /** `GET /v1/models` and one by one: what this worker's model takes, holds and can do. */
 import {
-  ANSWER_LIMITS,
   CHAT_LIMITS,
   createModelCard,
   LlavaError,
   modelListBody,
+  SAMPLING_LIMITS,
   type ModelCapabilities,
   type ModelCard,
 } from "@llava/protocol";
@@ -20,10 +20,10 @@ const CAPABILITIES: ModelCapabilities = {
   seed: true,
   // `detail` of a picture is read and changes nothing: these models see every picture in one size.
   image_detail: false,
-  logprobs: false,
-  several_choices: false,
-  penalties: false,
-  json_mode: false,
+  logprobs: true,
+  several_choices: true,
+  penalties: true,
+  json_mode: true,
   tools: false,
   prompt_cache: false,
 };
@@ -55,7 +55,9 @@ function cardOf({ engine, modelName, startedS }: Service): ModelCard {
       parts: CHAT_LIMITS.parts,
       images: CHAT_LIMITS.images,
       text_bytes: CHAT_LIMITS.textBytes,
-      stop_strings: ANSWER_LIMITS.stops,
+      stop_strings: SAMPLING_LIMITS.stops,
+      answers: SAMPLING_LIMITS.choices,
+      top_logprobs: SAMPLING_LIMITS.topLogprobs,
     },
     capabilities: { ...CAPABILITIES, system_message: takesSystem },
     card,

@@ -1,6 +1,7 @@
 /**
  * An answer in OpenAI's shapes, streamed or whole: what the endpoints for chat and for text share. A stream for a controller
- * says beside its text what another worker needs to finish it (hop.ts).
+ * says beside its text what another worker needs to finish it (hop.ts); one of several answers does not, so that a
+ * controller whose worker is lost in the middle of it says so.
  */
 import { randomInt } from "node:crypto";
 import { isPeer } from "@llava/door";
@@ -10,50 +11,64 @@ import {
   chatUsage,
   completionHead,
   encodeHopHead,
-  encodeHopTokens,
-  encodeSse,
-  encodeSseJson,
-  errorBody,
   HOP_HEADER,
   HOP_VERSION,
   LlavaError,
   RESUME_FIELD,
-  SSE_DONE,
   SSE_HEADERS,
-  SSE_PING,
+  type AnsweredToken,
   type AnswerRequest,
   type ChatTimings,
   type ChatUsage,
   type CompletionHead,
+  type WholeAnswer,
 } from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./client.ts";
+import { answeredTokens } from "./likelihoods.ts";
+import { streamBlocks } from "./openai-stream.ts";
 import { markQuiet, QUIET } from "./quiet.ts";
-import type { Service } from "./service.ts";
+import type { ChoiceEvent, Service } from "./service.ts";
+import { sumUsage } from "./usage.ts";
 
 /** Eight pictures of three MiB in base64, the controller's limit too; and the tokens of an answer that is continued. */
 export const MAX_BODY_BYTES = (32 << 20) + (1 << 20);
 /** After this much silence a stream begins with a ping, so that nobody between here and the browser hangs up. */
 const QUIET_MS = 10_000;
 
-/** What differs between the endpoints. */
+/** Some words of an answer. */
+export interface Words {
+  readonly text: string;
+  /** Of their tokens; null where nobody asked. */
+  readonly logprobs: readonly AnsweredToken[] | null;
+  /** Characters of the answer before these. */
+  readonly offset: number;
+}
+
+/** What differs between the endpoints. `index` says which one of several answers it is. */
 export interface Dialect {
   readonly idPrefix: "chatcmpl" | "cmpl";
+  /** Logprobs say where in the answer a token stands, which a worker that continues another one's cannot. */
+  readonly hasOffsets: boolean;
   /** What a stream begins with before its words, or null. */
-  readonly beginning: (head: CompletionHead) => object | null;
-  readonly words: (head: CompletionHead, text: string) => object;
-  readonly ending: (head: CompletionHead, reason: FinishReason, timings: ChatTimings) => object;
+  readonly beginning: (head: CompletionHead, index: number) => object | null;
+  readonly words: (head: CompletionHead, index: number, words: Words) => object;
+  readonly ending: (
+    head: CompletionHead,
+    index: number,
+    reason: FinishReason,
+    timings: ChatTimings,
+  ) => object;
   readonly usage: (head: CompletionHead, usage: ChatUsage) => object;
   readonly whole: (
     head: CompletionHead,
-    text: string,
-    reason: FinishReason,
+    answers: readonly WholeAnswer[],
     usage: ChatUsage,
     timings: ChatTimings,
   ) => object;
 }
 
-/** @param generate of the same request; seed and resume are added here, because the stream announces them */
+/** @param generate of the same request; seeds and resume are added here, because the stream announces them */
 export async function answerOpenAi(
   service: Service,
   exchange: { readonly request: FastifyRequest; readonly reply: FastifyReply },
@@ -63,32 +78,35 @@ export async function answerOpenAi(
 ): Promise<unknown> {
   const { request, reply } = exchange;
   requireModel(service, asked.model);
-  const isHop = isFromController(request);
-  if (asked.resume && !(isHop && asked.stream)) throw notResumable(isHop);
+  const isHop =
+    isFromController(request) && asked.n === 1 && !(dialect.hasOffsets && asked.logprobs !== undefined);
+  if (asked.resume && !(isHop && asked.stream)) throw notResumable(request, asked);
   const seed = asked.resume?.seed ?? asked.seed ?? randomInt(2 ** 31);
   const { id, created } = asked.resume ?? completionHead(service.modelName, Date.now(), dialect.idPrefix);
   const head = { id, created, model: service.modelName };
   const signal = clientSignal(reply);
   const resume = asked.resume ? { resume: { tokens: asked.resume.tokens } } : {};
-  const events = service.answer({ ...generate, seed, ...resume }, signal, request.log);
-  if (!asked.stream) return await wholeAnswer(head, events, dialect);
+  const requests = Array.from({ length: asked.n }, (_, i) => ({ ...generate, seed: seed + i, ...resume }));
+  const events = service.answers(requests, signal, request.log);
+  const tokenBytes = (token: number): Uint8Array => service.engine.tokenBytes(token);
+  if (!asked.stream) return await wholeAnswer(head, asked, events, dialect, tokenBytes);
   const marked = markQuiet(events, QUIET_MS);
   try {
     const first = await marked.next();
-    if (!first.done && first.value !== QUIET && first.value.type === "error") throw first.value.error;
+    if (!first.done && first.value !== QUIET && first.value.event.type === "error")
+      throw first.value.event.error;
     reply.headers(SSE_HEADERS);
     const style = {
       head,
       dialect,
+      numAnswers: asked.n,
       includeUsage: asked.includeUsage,
       isHop,
       isResumed: asked.resume !== undefined,
+      tokenBytes,
     };
-    await sendFrames(
-      reply,
-      blocks(style, isHop ? encodeHopHead({ id, created, seed }) : "", first, marked),
-      signal,
-    );
+    const opening = isHop ? encodeHopHead({ id, created, seed }) : "";
+    await sendFrames(reply, streamBlocks(style, opening, first, marked), signal);
     return reply;
   } finally {
     await marked.return(undefined);
@@ -105,77 +123,46 @@ export function requireModel(service: Service, model: string): void {
   );
 }
 
-function isFromController(request: FastifyRequest): boolean {
+export function isFromController(request: FastifyRequest): boolean {
   return request.headers[HOP_HEADER] === HOP_VERSION && isPeer(request);
 }
 
-function notResumable(isHop: boolean): LlavaError {
-  const sentence = isHop
-    ? `Only a stream can be continued: send ${RESUME_FIELD} with stream: true.`
-    : `The field ${RESUME_FIELD} is for controllers of this worker's cluster; leave it out.`;
+function notResumable(request: FastifyRequest, { stream }: AnswerRequest): LlavaError {
+  let sentence = `A stream of several answers, or of a text with logprobs, cannot be continued; leave out ${RESUME_FIELD}.`;
+  if (!stream) sentence = `Only a stream can be continued: send ${RESUME_FIELD} with stream: true.`;
+  if (!isFromController(request))
+    sentence = `The field ${RESUME_FIELD} is for controllers of this worker's cluster; leave it out.`;
   return new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });
 }
 
+type Finished = Extract<EngineEvent, { type: "finished" }>;
+
 async function wholeAnswer(
   head: CompletionHead,
-  events: AsyncIterable<EngineEvent>,
+  { n: numAnswers, logprobs: top }: AnswerRequest,
+  events: AsyncIterable<ChoiceEvent>,
   dialect: Dialect,
+  tokenBytes: (id: number) => Uint8Array,
 ): Promise<object> {
-  let text = "";
-  for await (const event of events) {
-    if (event.type === "text-delta") text += event.text;
-    else if (event.type === "error") throw event.error;
+  const texts = Array.from({ length: numAnswers }, () => "");
+  const logprobs = texts.map((): AnsweredToken[] | null => (top === undefined ? null : []));
+  const ends: Finished[] = [];
+  for await (const { index, event } of events) {
+    if (event.type === "error") throw event.error;
+    if (event.type === "finished") ends[index] = event;
     else {
-      const { reason, usage, timings } = event;
-      return dialect.whole(head, text, reason, chatUsage(usage), chatTimings(timings));
+      texts[index] += event.text;
+      if (event.logprobs) logprobs[index]?.push(...answeredTokens(event.logprobs, tokenBytes));
     }
   }
-  throw new LlavaError("internal", "The engine ended without saying how. Try again.");
-}
-
-interface StreamStyle {
-  readonly head: CompletionHead;
-  readonly dialect: Dialect;
-  readonly includeUsage: boolean;
-  /** Tokens are told, too. */
-  readonly isHop: boolean;
-  /** The client has the beginning already. */
-  readonly isResumed: boolean;
-}
-
-/** The stream, block by block; `opening` are the lines in front of the first one that is no ping. */
-async function* blocks(
-  style: StreamStyle,
-  opening: string,
-  first: IteratorResult<EngineEvent | typeof QUIET>,
-  rest: AsyncGenerator<EngineEvent | typeof QUIET>,
-): AsyncGenerator<string> {
-  const beginning = style.isResumed ? null : style.dialect.beginning(style.head);
-  if (beginning) yield opening + chunkOf(style, beginning);
-  let lines = beginning ? "" : opening;
-  for (let next = first; !next.done; next = await rest.next()) {
-    if (next.value === QUIET) {
-      yield SSE_PING;
-      continue;
-    }
-    yield lines + blockOf(style, next.value);
-    lines = "";
-  }
-}
-
-function blockOf(style: StreamStyle, event: EngineEvent): string {
-  const { head, dialect } = style;
-  if (event.type === "error") return encodeSseJson(errorBody(event.error));
-  if (event.type === "text-delta") {
-    const tokens = style.isHop ? encodeHopTokens(event.tokens) : "";
-    return tokens + chunkOf(style, dialect.words(head, event.text));
-  }
-  const ending = chunkOf(style, dialect.ending(head, event.reason, chatTimings(event.timings)));
-  const usage = style.includeUsage ? encodeSseJson(dialect.usage(head, chatUsage(event.usage))) : "";
-  return ending + usage + encodeSse(SSE_DONE);
-}
-
-/** Who asked for the usage gets the field in every chunk, null but for the last. */
-function chunkOf({ includeUsage }: StreamStyle, chunk: object): string {
-  return encodeSseJson(includeUsage ? { ...chunk, usage: null } : chunk);
+  const [first] = ends;
+  if (!first || ends.filter(Boolean).length < numAnswers)
+    throw new LlavaError("internal", "The engine ended without saying how. Try again.");
+  const answers = ends.map(({ reason }, i) => ({
+    text: texts[i] ?? "",
+    reason,
+    logprobs: logprobs[i] ?? null,
+  }));
+  const usage = chatUsage(sumUsage(ends.map((end) => end.usage)));
+  return dialect.whole(head, answers, usage, chatTimings(first.timings));
 }

@@ -1,13 +1,15 @@
 /** What one worker process owns — engine, admission, shutdown — and how a request passes through them to its one ending. */
 import { randomUUID } from "node:crypto";
 import { version } from "@llava/door";
-import type { Engine, EngineEvent, GenerateRequest, LoadProgress } from "@llava/engine";
+import type { Engine, EngineEvent, GenerateRequest, LoadProgress, Usage } from "@llava/engine";
 import { LlavaError, toLlavaError, type WorkerCapabilities, type WorkerStatus } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import type { Occupation } from "./instruments.ts";
+import { interleave } from "./interleave.ts";
 import { promptForLog } from "./prompt-log.ts";
 import { uploadedOnly, type PictureSources } from "./pictures.ts";
+import { sumUsage } from "./usage.ts";
 import { createWorkerMetrics, type Measured, type WorkerMetrics } from "./worker-metrics.ts";
 
 export interface ServiceOptions {
@@ -20,6 +22,12 @@ export interface ServiceOptions {
   readonly logsPrompts?: boolean;
   /** Where pictures come from beside the requests; uploads alone when absent. */
   readonly pictures?: PictureSources;
+}
+
+/** An event of one of the answers to a question. */
+export interface ChoiceEvent {
+  readonly index: number;
+  readonly event: EngineEvent;
 }
 
 /** What controllers may ask of this worker beyond the original's. */
@@ -122,22 +130,45 @@ export class Service {
     signal: AbortSignal,
     log: FastifyBaseLogger,
   ): AsyncGenerator<EngineEvent, void, undefined> {
+    for await (const { event } of this.answers([request], signal, log)) yield event;
+  }
+
+  /**
+   * The same for several answers to one question, in one place together: one terminal event for each, or an error as the
+   * last event of all. To the metrics each is a request of its own.
+   */
+  async *answers(
+    requests: readonly GenerateRequest[],
+    signal: AbortSignal,
+    log: FastifyBaseLogger,
+  ): AsyncGenerator<ChoiceEvent, void, undefined> {
     const startedMs = performance.now();
-    const measured = this.metrics.begin(request);
+    // Pictures are counted once: they are the same in all.
+    const measured = requests.map((request, i) =>
+      this.metrics.begin(i === 0 ? request : { ...request, images: [] }),
+    );
     let outcome: object = { outcome: "left" };
+    const usages: Usage[] = [];
     try {
       const stop = AbortSignal.any([signal, this.#cut.signal]);
-      for await (const event of this.#generate(request, stop, measured)) {
-        measured.event(event);
-        if (event.type === "finished") outcome = { outcome: event.reason, ...event.usage };
+      for await (const { index, event } of this.#generate(requests, stop, measured)) {
+        measured[index]?.event(event);
+        if (event.type === "finished") {
+          usages.push(event.usage);
+          outcome = { outcome: event.reason, ...sumUsage(usages) };
+        }
         if (event.type === "error") outcome = { outcome: event.error.code };
-        yield event;
+        yield { index, event };
+        if (event.type === "error") return;
       }
     } finally {
-      measured.end();
-      const prompt = this.#logsPrompts ? { prompt: promptForLog(request.prompt) } : {};
+      for (const one of measured) one.end();
+      const [request] = requests;
+      const prompt = this.#logsPrompts && request ? { prompt: promptForLog(request.prompt) } : {};
       const ms = Math.round(performance.now() - startedMs);
-      log.info({ ...outcome, numImages: request.images.length, ms, ...prompt }, "request");
+      const numImages = request?.images.length ?? 0;
+      const several = requests.length > 1 ? { numAnswers: requests.length } : {};
+      log.info({ ...outcome, ...several, numImages, ms, ...prompt }, "request");
     }
   }
 
@@ -147,20 +178,21 @@ export class Service {
   }
 
   async *#generate(
-    request: GenerateRequest,
+    requests: readonly GenerateRequest[],
     signal: AbortSignal,
-    measured: Measured,
-  ): AsyncGenerator<EngineEvent, void, undefined> {
+    measured: readonly Measured[],
+  ): AsyncGenerator<ChoiceEvent, void, undefined> {
     try {
       const { engine } = this;
       using _permit = await this.admission.acquire(signal);
-      measured.admitted();
-      for await (const event of engine.generate(request, signal)) {
-        if (event.type === "error" && this.#cut.signal.aborted) yield { type: "error", error: stopping() };
-        else yield event;
+      for (const one of measured) one.admitted();
+      const events = interleave(requests.map((request) => engine.generate(request, signal)));
+      for await (const { index, value: event } of events) {
+        const isCut = event.type === "error" && this.#cut.signal.aborted;
+        yield { index, event: isCut ? { type: "error", error: stopping() } : event };
       }
     } catch (thrown) {
-      yield { type: "error", error: toLlavaError(thrown) };
+      yield { index: 0, event: { type: "error", error: toLlavaError(thrown) } };
     }
   }
 }

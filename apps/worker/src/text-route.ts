@@ -1,5 +1,11 @@
 /** `POST /v1/completions`: OpenAI's older endpoint, on which a text goes on without a conversation around it. */
-import { parseTextRequest, textCompletion, textCompletionChunk, textCompletionUsage } from "@llava/protocol";
+import {
+  parseTextRequest,
+  textCompletion,
+  textCompletionChunk,
+  textCompletionUsage,
+  textLogprobs,
+} from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { fromTextRequest } from "./generate.ts";
 import { answerOpenAi, MAX_BODY_BYTES, type Dialect } from "./openai-answer.ts";
@@ -7,9 +13,14 @@ import type { Service } from "./service.ts";
 
 const TEXT: Dialect = {
   idPrefix: "cmpl",
+  hasOffsets: true,
   beginning: () => null,
-  words: (head, text) => textCompletionChunk(head, text),
-  ending: (head, reason, timings) => ({ ...textCompletionChunk(head, "", reason), timings }),
+  words: (head, index, { text, logprobs, offset }) =>
+    textCompletionChunk(head, text, null, index, logprobs && textLogprobs(logprobs, offset)),
+  ending: (head, index, reason, timings) => ({
+    ...textCompletionChunk(head, "", reason, index),
+    timings,
+  }),
   usage: textCompletionUsage,
   whole: textCompletion,
 };

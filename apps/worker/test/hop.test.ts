@@ -46,6 +46,7 @@ interface Chunk {
   readonly choices: readonly {
     readonly delta?: { readonly role?: string; readonly content?: string };
     readonly text?: string;
+    readonly logprobs?: { readonly content?: readonly { readonly token: string }[] } | null;
     readonly finish_reason: string | null;
   }[];
   readonly usage?: object | null;
@@ -85,7 +86,8 @@ function parseBlock(block: string): Block {
 const textOf = (deltas: Stream["deltas"]): string => deltas.map(({ text }) => text).join("");
 const finishOf = ({ chunks }: Stream): unknown =>
   chunks.find(({ choices }) => choices[0]?.finish_reason)?.choices;
-const usageOf = ({ chunks }: Stream): unknown => chunks.at(-1)?.usage;
+/** Without what the worker happened to remember. */
+const usageOf = ({ chunks }: Stream): unknown => ({ ...chunks.at(-1)?.usage, prompt_tokens_details: null });
 
 describe("a stream for a controller", () => {
   test("begins with what a continuation must repeat and tells the tokens of every text", async () => {
@@ -117,6 +119,20 @@ describe.each([
   ["a sampled conversation", CHAT_PATH, { ...CHAT, temperature: 2, seed: 3 }],
   ["a conversation whose seed the worker drew", CHAT_PATH, { ...CHAT, temperature: 2 }],
   ["a text", TEXT_PATH, { ...COMPLETION, temperature: 1, seed: 4 }],
+  [
+    "a conversation with penalties, bias and a least length",
+    CHAT_PATH,
+    {
+      ...CHAT,
+      temperature: 1,
+      seed: 6,
+      frequency_penalty: 1.5,
+      presence_penalty: -0.5,
+      repetition_penalty: 1.7,
+      logit_bias: { "80": 5 },
+      min_tokens: 4,
+    },
+  ],
 ])("%s that breaks off", (_name, path, body) => {
   test("is continued after any of its tokens as if it had not", async () => {
     const whole = await streamOf(path, body);
@@ -141,6 +157,47 @@ describe.each([
     const tokens = whole.deltas.flatMap((delta) => delta.tokens);
     const rest = await streamOf(path, { ...body, seed: 9, stop, llava_resume: { ...whole.head, tokens } });
     expect([rest.deltas, finishOf(rest)]).toEqual([[], finishOf(whole)]);
+  });
+});
+
+describe("an answer in JSON that breaks off", () => {
+  const schema = {
+    type: "object",
+    properties: { color: { enum: ["red", "green"] }, seen: { type: "boolean" } },
+    required: ["color", "seen"],
+  };
+  const response_format = { type: "json_schema", json_schema: { schema } };
+  const body = { ...CHAT, temperature: 1, seed: 8, max_tokens: 60, response_format, logprobs: true };
+
+  test("is continued after any of its tokens, with the likelihoods that it would have had", async () => {
+    const whole = await streamOf(CHAT_PATH, body);
+    expect(Object.keys(JSON.parse(textOf(whole.deltas)))).toEqual(["color", "seen"]);
+    const told = whole.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
+    expect(told.map(({ token }) => token).join("")).toBe(textOf(whole.deltas));
+    for (let cut = 0; cut <= whole.deltas.length; cut += 5) {
+      const sent = whole.deltas.slice(0, cut);
+      const tokens = sent.flatMap((delta) => delta.tokens);
+      const rest = await streamOf(CHAT_PATH, { ...body, llava_resume: { ...whole.head, tokens } });
+      expect(textOf(sent) + textOf(rest.deltas)).toBe(textOf(whole.deltas));
+      expect(finishOf(rest)).toEqual(finishOf(whole));
+      const rests = rest.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
+      expect(rests.map(({ token }) => token)).toEqual(told.slice(tokens.length).map(({ token }) => token));
+    }
+  });
+});
+
+describe("what cannot be continued", () => {
+  test.each([
+    ["several answers", CHAT_PATH, { ...CHAT, n: 2 }],
+    ["a text with logprobs, which count its characters", TEXT_PATH, { ...COMPLETION, logprobs: 1 }],
+  ])("%s: the stream tells a controller nothing, and is not taken back", async (_name, path, body) => {
+    const { raw } = await streamOf(path, body);
+    expect(raw).not.toMatch(/^:/m);
+    const llava_resume = { id: "chatcmpl-1", created: 1, seed: 1, tokens: [80] };
+    const headers = { "content-type": "application/json", ...HOP };
+    const response = await server.post(path, { ...body, llava_resume }, { headers });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: "llava_resume" } });
   });
 });
 

@@ -2,8 +2,9 @@
 import type { ModelDescription } from "@llava/model";
 import { Graph, type Tensor } from "@llava/onnx";
 import { languageModel } from "./language-model.ts";
-import { type CacheInputs, ServingOperations, type WeightSource } from "./serving-operations.ts";
+import { type CacheInputs, ServingOperations } from "./serving-operations.ts";
 import { projector, visionTower } from "./vision-tower.ts";
+import type { WeightSource } from "./weight-source.ts";
 
 /** pixels [batch, 3, size, size] float32 → features [batch, tokens, hidden] float32. */
 export const ENCODER_IO = { pixels: "pixels", features: "features" } as const;
@@ -26,6 +27,9 @@ export const DECODER_IO = {
   presentValue: (layer: number) => `present.${layer}.value`,
   logits: "logits",
 } as const;
+
+/** source [rows, kvHeads, capacity, headSize] float32, pads [8] int64 as ONNX's Pad takes them → target. */
+export const CACHE_COPY_IO = { source: "source", pads: "pads", target: "target" } as const;
 
 /** Vision tower and projector in one graph: what a picture costs once. */
 export function encoderGraph(
@@ -55,6 +59,17 @@ export function decoderGraph({ text }: Pick<ModelDescription, "text">, weights: 
     graph.output(DECODER_IO.presentKey(layer), key);
     graph.output(DECODER_IO.presentValue(layer), value);
   });
+  return graph.toBytes();
+}
+
+/** Copies a buffer of the KV cache on its device, with more or fewer rows and positions. */
+export function cacheCopyGraph(text: Pick<ModelDescription["text"], "kvHeads" | "headSize">): Uint8Array {
+  const { kvHeads, headSize } = text;
+  const graph = new Graph("cache-copy");
+  const source = graph.input(CACHE_COPY_IO.source, "float32", ["rows", kvHeads, "capacity", headSize]);
+  const pads = graph.input(CACHE_COPY_IO.pads, "int64", [8]);
+  const shape = ["new_rows", kvHeads, "new_capacity", headSize];
+  graph.output(CACHE_COPY_IO.target, graph.apply("Pad", [source, pads], { dtype: "float32", shape }));
   return graph.toBytes();
 }
 

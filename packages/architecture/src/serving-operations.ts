@@ -19,21 +19,7 @@ import type { AttentionHeads, Operations } from "./operations.ts";
 import { rotaryTables } from "./rotary.ts";
 import { ServingError } from "./serving-error.ts";
 import { SharedOperations } from "./shared-operations.ts";
-
-/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
-export interface StoredTensor {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  /** File name inside the checkpoint's folder. */
-  readonly file: string;
-  readonly offset: number;
-  readonly length: number;
-}
-
-export interface WeightSource {
-  /** Throws when there is no such tensor. */
-  get(name: string): StoredTensor;
-}
+import type { QuantizedLinear, StoredTensor, WeightSource } from "./weight-source.ts";
 
 /** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
 export interface CacheInputs {
@@ -54,6 +40,8 @@ const STORED_DTYPES: ReadonlyMap<string, DType> = new Map([
   ["F16", "float16"],
   ["BF16", "bfloat16"],
 ]);
+/** MatMulNBits: activations become int8 too, block by block. All other levels compute in float32, many times slower. */
+const INT8_ACTIVATIONS = 4;
 
 export class ServingOperations extends SharedOperations implements Operations {
   readonly #weights: WeightSource;
@@ -75,22 +63,60 @@ export class ServingOperations extends SharedOperations implements Operations {
   }
 
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
+    const blocks = this.#weights.blocks?.(`${name}.weight`);
+    const product = blocks
+      ? this.#quantizedProduct(x, `${name}.weight`, outputSize, blocks)
+      : this.#product(x, `${name}.weight`, outputSize);
+    return bias ? add(this.graph, product, this.weight(`${name}.bias`, [outputSize])) : product;
+  }
+
+  #product(x: Tensor, name: string, outputSize: number): Tensor {
     const g = this.graph;
-    const weight = this.weight(`${name}.weight`, [outputSize, sizeAt(x, -1)]);
-    const product = g.apply(
+    const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
+    const weight = cast(g, stored, "float32", { isListedFirst: this.#weights.widened === "used" });
+    return g.apply(
       "FusedMatMul",
       [x, weight],
       { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      { domain: CONTRIB, attributes: { transB: { int: 1 } } },
+    );
+  }
+
+  /** Without zero points the kernel takes the middle of the range, 8 or 128, as the file does. */
+  #quantizedProduct(
+    x: Tensor,
+    name: string,
+    outputSize: number,
+    { bits, blockSize, data, scales }: QuantizedLinear,
+  ): Tensor {
+    const inputSize = sizeAt(x, -1);
+    const perRow = Math.ceil(inputSize / blockSize);
+    requireShape(name, data, [outputSize, perRow, (blockSize * bits) / 8]);
+    requireShape(name, scales, [outputSize * perRow]);
+    const inputs = [
+      x,
+      this.#initializer(`${name}.blocks`, data, "uint8"),
+      this.#initializer(`${name}.scales`, scales, "float32"),
+    ];
+    return this.graph.apply(
+      "MatMulNBits",
+      inputs,
+      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
       {
         domain: CONTRIB,
-        attributes: { transB: { int: 1 } },
+        attributes: {
+          K: { int: inputSize },
+          N: { int: outputSize },
+          bits: { int: bits },
+          block_size: { int: blockSize },
+          accuracy_level: { int: INT8_ACTIVATIONS },
+        },
       },
     );
-    return bias ? add(g, product, this.weight(`${name}.bias`, [outputSize])) : product;
   }
 
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
-    return cast(this.graph, gatherRows(this.graph, this.#stored(name, [rows, width]), ids), "float32");
+    return cast(this.graph, gatherRows(this.graph, this.#table(name, [rows, width]), ids), "float32");
   }
 
   patches(
@@ -221,14 +247,29 @@ export class ServingOperations extends SharedOperations implements Operations {
     return this.#rotary;
   }
 
-  #stored(name: string, shape: readonly number[]): Tensor {
-    const { dtype, shape: stored, file, offset, length } = this.#weights.get(name);
-    if (stored.join() !== shape.join()) throw wrongShape(name, stored, shape);
+  /** A matrix whose bytes matter: with tied embeddings it is looked up in and multiplied by. */
+  #table(name: string, shape: readonly number[]): Tensor {
+    return this.#stored(name, shape, this.#weights.widened === "used");
+  }
+
+  #stored(name: string, shape: readonly number[], isOverridable = false): Tensor {
+    const stored = this.#weights.get(name);
+    requireShape(name, stored, shape);
+    const dtype = STORED_DTYPES.get(stored.dtype);
+    if (!dtype) throw wrongDtype(name, stored.dtype);
+    return this.#initializer(name, stored, dtype, isOverridable);
+  }
+
+  #initializer(
+    name: string,
+    { shape, file, offset, length }: StoredTensor,
+    dtype: DType,
+    isOverridable = false,
+  ): Tensor {
     const known = this.#known.get(name);
     if (known) return known;
-    const readable = STORED_DTYPES.get(dtype);
-    if (!readable) throw wrongDtype(name, dtype);
-    const tensor = this.graph.external(name, readable, shape, { location: file, offset, length });
+    const external = { location: file, offset, length };
+    const tensor = this.graph.external(name, dtype, shape, external, { isOverridable });
     this.#known.set(name, tensor);
     return tensor;
   }
@@ -245,10 +286,11 @@ function requireHeadSize(headSize: number): void {
   );
 }
 
-function wrongShape(name: string, stored: readonly number[], expected: readonly number[]): ServingError {
-  return new ServingError(
+function requireShape(name: string, { shape }: StoredTensor, expected: readonly number[]): void {
+  if (shape.join() === expected.join()) return;
+  throw new ServingError(
     "mismatch",
-    `${name} is [${stored.join(", ")}] in the weights, but its config.json asks for [${expected.join(", ")}]. The files belong to different models; copy the whole folder again from where the model came from.`,
+    `${name} is [${shape.join(", ")}] in the weights, but its config.json asks for [${expected.join(", ")}]. The files belong to different models; copy the whole folder again from where the model came from.`,
   );
 }
 

@@ -2,8 +2,9 @@ import { Graph, GraphError } from "@llava/onnx";
 import { describe, expect, it } from "vitest";
 import { rotaryTables } from "./rotary.ts";
 import { ServingError } from "./serving-error.ts";
-import { ServingOperations, type StoredTensor } from "./serving-operations.ts";
+import { ServingOperations } from "./serving-operations.ts";
 import { TrainingOperations } from "./training-operations.ts";
+import type { StoredTensor } from "./weight-source.ts";
 
 const stored = (dtype: string, shape: readonly number[]): StoredTensor => ({
   dtype,

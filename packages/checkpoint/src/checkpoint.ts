@@ -1,4 +1,5 @@
 /** An index of named tensors over the safetensors files of a model folder: the weights stay on disk until asked for. */
+import { createHash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import path from "node:path";
 import { LlavaError } from "@llava/protocol";
@@ -26,17 +27,31 @@ export interface CheckpointOptions {
   readonly file?: string;
 }
 
+/** One file of weights, as it was when the model was opened. */
+export interface CheckpointFile {
+  /** Bare name inside the checkpoint's folder. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Unix time. */
+  readonly modifiedMs: number;
+  /** SHA-256 of the header, hex: what the file says that it holds. */
+  readonly headerHash: string;
+  /** Equal for two openings unless the file was replaced or written in between. */
+  readonly version: string;
+}
+
 export class Checkpoint {
   /** Absolute path. */
   readonly folder: string;
   readonly #entries: ReadonlyMap<string, TensorEntry>;
-  /** File name to version at opening. */
-  readonly #versions: ReadonlyMap<string, string>;
+  /** By name. */
+  readonly #files: ReadonlyMap<string, CheckpointFile>;
 
   private constructor(folder: string, index: FolderIndex) {
     this.folder = folder;
     this.#entries = index.entries;
-    this.#versions = index.versions;
+    this.#files = index.files;
   }
 
   /**
@@ -64,6 +79,11 @@ export class Checkpoint {
     );
   }
 
+  /** The files that hold the tensors. */
+  files(): CheckpointFile[] {
+    return [...this.#files.values()];
+  }
+
   /** Canonical names, file by file in the order of the data. */
   names(): string[] {
     return [...this.#entries.keys()];
@@ -83,7 +103,7 @@ export class Checkpoint {
       );
     }
     await using file = await openWeightFile(this.folder, entry.file);
-    if (file.version !== this.#versions.get(entry.file)) {
+    if (file.version !== this.#files.get(entry.file)?.version) {
       throw damaged(file.path, "it was written or replaced since the model was opened; load the model again");
     }
     return await readFloats(file, dtype, entry);
@@ -92,7 +112,7 @@ export class Checkpoint {
 
 interface FolderIndex {
   readonly entries: ReadonlyMap<string, TensorEntry>;
-  readonly versions: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, CheckpointFile>;
 }
 
 /** The name of the only file, or null when the folder has an index of shards. */
@@ -116,20 +136,20 @@ async function exists(file: string): Promise<boolean> {
 }
 
 async function indexFile(folder: string, name: string): Promise<FolderIndex> {
-  const { tensors, path, version } = await readHeader(folder, name);
+  const { tensors, path, file } = await readHeader(folder, name);
   const entries = new Map<string, TensorEntry>();
   for (const tensor of tensors) addEntry(path, entries, name, tensor);
-  return { entries, versions: new Map([[name, version]]) };
+  return { entries, files: new Map([[name, file]]) };
 }
 
 async function indexShards(folder: string): Promise<FolderIndex> {
   const { path, shards } = await readShardIndex(folder);
   const entries = new Map<string, TensorEntry>();
-  const versions = new Map<string, string>();
+  const files = new Map<string, CheckpointFile>();
   const found = new Set<string>();
   for (const file of [...new Set(shards.values())].sort()) {
     const header = await readHeader(folder, file);
-    versions.set(file, header.version);
+    files.set(file, header.file);
     // What the index does not give to this file is no part of the model.
     const own = header.tensors.filter(({ name }) => shards.get(name) === file);
     for (const tensor of own) {
@@ -138,7 +158,7 @@ async function indexShards(folder: string): Promise<FolderIndex> {
     }
   }
   requireAll(path, shards, found);
-  return { entries, versions };
+  return { entries, files };
 }
 
 /** By stored names: two of them may be one canonical name, and then one tensor would hide that the other is missing. */
@@ -170,9 +190,9 @@ async function readShardIndex(folder: string): Promise<{ path: string; shards: S
 async function readHeader(
   folder: string,
   name: string,
-): Promise<{ path: string; version: string; tensors: HeaderTensor[] }> {
+): Promise<{ path: string; file: CheckpointFile; tensors: HeaderTensor[] }> {
   await using file = await openWeightFile(folder, name);
-  const { path, size, version } = file;
+  const { path, size, version, modifiedMs } = file;
   if (size < 8) throw damaged(path, `it is ${size} bytes long, too short for a header`);
   const prefix = new Uint8Array(8);
   await readFully(file, prefix, 0);
@@ -184,8 +204,10 @@ async function readHeader(
     );
   }
   const start = 8 + Number(length);
-  const tensors = parseHeader(path, await readText(file, 8, Number(length)), { start, end: size });
-  return { path, version, tensors };
+  const text = await readText(file, 8, Number(length));
+  const tensors = parseHeader(path, text, { start, end: size });
+  const headerHash = createHash("sha256").update(text).digest("hex");
+  return { path, file: { name, size, modifiedMs, headerHash, version }, tensors };
 }
 
 async function readText(file: WeightFile, position: number, length: number): Promise<string> {

@@ -5,7 +5,13 @@ import path from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { quoted } from "./damaged.ts";
 import { narrowToBfloat16, narrowToFloat16 } from "./float16.ts";
-import { BYTES_PER_ELEMENT, MAX_AXES, MAX_HEADER_BYTES, MAX_TENSORS } from "./tensor-entry.ts";
+import {
+  BYTES_PER_ELEMENT,
+  MAX_AXES,
+  MAX_HEADER_BYTES,
+  MAX_TENSORS,
+  type TensorEntry,
+} from "./tensor-entry.ts";
 
 export type WritableTensor = FloatTensor | IntegerTensor;
 
@@ -74,15 +80,15 @@ function refused(what: string): LlavaError {
   return new LlavaError("internal", `The weights cannot be saved: ${what}.`);
 }
 
-/** Length, JSON and as many spaces as make both together a multiple of 8 bytes. */
-function encodeHeader(
-  tensors: readonly WritableTensor[],
+/** Length, JSON and as many spaces as make both together a multiple of 8 bytes. The data follows in the order given. */
+export function encodeHeader(
+  tensors: readonly Pick<TensorEntry, "name" | "dtype" | "shape">[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   const parts = [`"__metadata__":${JSON.stringify(metadata)}`];
   let offset = 0;
-  for (const { name, dtype, shape, data } of tensors) {
-    const end = offset + data.length * BYTES_PER_ELEMENT[dtype];
+  for (const { name, dtype, shape } of tensors) {
+    const end = offset + shape.reduce((product, axis) => product * axis, BYTES_PER_ELEMENT[dtype]);
     parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
@@ -125,7 +131,8 @@ function* encodePieces(tensor: WritableTensor): Generator<Uint8Array, void, unde
   }
 }
 
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Writes all of `bytes` at the current position, whatever a single call takes. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
     const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, 1 << 30));
@@ -134,7 +141,7 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
 }
 
 /** Makes the rename itself survive a power cut. Windows cannot sync a folder and does not need it. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   await using handle = await open(folder, "r");
   await handle.sync();

@@ -29,7 +29,7 @@ describe("a sharded checkpoint", () => {
     ["no weight_map", "{}", "no object weight_map"],
     ["an array as weight_map", '{"weight_map":[]}', "no object weight_map"],
     ["an empty weight_map", '{"weight_map":{}}', "is empty"],
-    ["a name twice", `{"weight_map":{"b":"${A}","b":"${B}"}}`, 'the name "b" appears twice'],
+    ["a name twice", `{"weight_map":{"b":"${A}","b":"${B}"}}`, 'has the key "b" twice'],
     ["a tensor called __proto__", '{"weight_map":{"__proto__":7}}', '"__proto__" into no text'],
     ["a number as file", indexOf({ b: 7 }), 'tensor "b" into no text'],
     ["a path upwards", indexOf({ b: "../x.safetensors" }), '"../x.safetensors", which is not the name'],

@@ -15,6 +15,8 @@ export interface WeightFile extends AsyncDisposable {
   readonly handle: FileHandle;
   /** Bytes, when it was opened. */
   readonly size: number;
+  /** When it was last written, Unix time. */
+  readonly modifiedMs: number;
   /** Equal for two openings unless the file was replaced or written in between. */
   readonly version: string;
 }
@@ -36,6 +38,7 @@ export async function openWeightFile(folder: string, name: string): Promise<Weig
       path: listed,
       handle,
       size: status.size,
+      modifiedMs: status.mtimeMs,
       version: versionOf(status),
       [Symbol.asyncDispose]: () => handle.close(),
     };
@@ -80,6 +83,7 @@ function cannotOpen(listed: string, cause: unknown): LlavaError {
   );
 }
 
-function versionOf({ dev, ino, size, mtimeMs }: Stats): string {
+/** What `WeightFile.version` is made of. */
+export function versionOf({ dev, ino, size, mtimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs].join(":");
 }

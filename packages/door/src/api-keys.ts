@@ -40,7 +40,7 @@ export function openApiKeys(file: string): ApiKeys {
     },
     get isReadableByOthers() {
       // On Windows the mode says nothing about who may read.
-      return process.platform !== "win32" && (statSync(file).mode & 0o077) !== 0;
+      return isReadableByOthers(file);
     },
   };
 }
@@ -102,6 +102,11 @@ function findKey(keys: readonly ApiKey[], secret: string): ApiKey | null {
     if (timingSafeEqual(key.digest, digest)) found = key;
   }
   return found;
+}
+
+/** Windows has other means, of which the mode says nothing. */
+export function isReadableByOthers(file: string): boolean {
+  return process.platform !== "win32" && (statSync(file).mode & 0o077) !== 0;
 }
 
 function readKeyFile(file: string): readonly ApiKey[] {

@@ -24,6 +24,18 @@ test("a burst, then one a second, and each client for itself", () => {
   expect([1, 2, 3, 4].map(() => outcome(table, "a"))).toEqual(["in", "in", "in", 1000]);
 });
 
+test("each answer says how many are left and when all are there again", () => {
+  let nowMs = 0;
+  const table = createClientTable(LIMITS, () => nowMs);
+  expect(table.admit("a")).toMatchObject({ numLeft: 2, fullInMs: 1000 });
+  nowMs = 400;
+  expect(table.admit("a")).toMatchObject({ numLeft: 1, fullInMs: 1600 });
+  // Refused for what runs, which costs nothing.
+  expect(table.admit("a")).toMatchObject({ numLeft: 1, fullInMs: 1600, retryAfterMs: 2000 });
+  nowMs = 3000;
+  expect(table.admit("b")).toMatchObject({ numLeft: 2, fullInMs: 1000 });
+});
+
 test("what runs takes a place until it is released, once", () => {
   const table = createClientTable({ ...LIMITS, burst: 100 });
   const first = table.admit("a");

@@ -11,15 +11,27 @@ export interface ClientLimits {
 
 export const CLIENT_LIMITS: ClientLimits = { requestsPerMinute: 60, burst: 10, concurrent: 4 };
 
+/** How a client stands when its request has been looked at. */
+export interface Standing {
+  /** Requests that it can make at once. */
+  readonly numLeft: number;
+  /** Until that many are as many as ever, if it asks nothing meanwhile. */
+  readonly fullInMs: number;
+}
+
 /** A refusal that knows when asking again can help. */
 export interface Refusal {
   readonly error: LlavaError;
   readonly retryAfterMs: number;
 }
 
+interface Admission {
+  readonly release: () => void;
+}
+
 export interface ClientTable {
   /** Counts one request in; `release` it once when it is over. */
-  admit(client: string): { readonly release: () => void } | Refusal;
+  admit(client: string): Standing & (Admission | Refusal);
   readonly size: number;
 }
 
@@ -42,24 +54,39 @@ export function createClientTable(
 ): ClientTable {
   /** Least recently seen first. */
   const buckets = new Map<string, Bucket>();
-  const perMs = limits.requestsPerMinute / 60_000;
   return {
     get size() {
       return buckets.size;
     },
     admit(client) {
       const bucket = buckets.get(client) ?? (makeRoom(buckets, limits, now()) ? fresh(limits, now()) : null);
-      if (bucket === null) return tooManyClients();
+      if (bucket === null) return { ...tooManyClients(), numLeft: 0, fullInMs: RETRY_RUNNING_MS };
       buckets.delete(client);
       buckets.set(client, bucket);
       refill(bucket, limits, now());
-      if (bucket.running >= limits.concurrent) return tooManyRunning(limits);
-      if (bucket.tokens < 1) return tooFast(limits, Math.ceil((1 - bucket.tokens) / perMs));
-      bucket.tokens -= 1;
-      bucket.running += 1;
-      return { release: once(() => (bucket.running -= 1)) };
+      const outcome = take(bucket, limits);
+      return { ...outcome, ...standing(bucket, limits) };
     },
   };
+}
+
+function take(bucket: Bucket, limits: ClientLimits): Admission | Refusal {
+  if (bucket.running >= limits.concurrent) return tooManyRunning(limits);
+  if (bucket.tokens < 1) return tooFast(limits, Math.ceil((1 - bucket.tokens) / perMs(limits)));
+  bucket.tokens -= 1;
+  bucket.running += 1;
+  return { release: once(() => (bucket.running -= 1)) };
+}
+
+function standing({ tokens }: Bucket, limits: ClientLimits): Standing {
+  return {
+    numLeft: Math.floor(tokens),
+    fullInMs: Math.ceil((limits.burst - tokens) / perMs(limits)),
+  };
+}
+
+function perMs({ requestsPerMinute }: ClientLimits): number {
+  return requestsPerMinute / 60_000;
 }
 
 function fresh(limits: ClientLimits, nowMs: number): Bucket {
@@ -67,7 +94,7 @@ function fresh(limits: ClientLimits, nowMs: number): Bucket {
 }
 
 function refill(bucket: Bucket, limits: ClientLimits, nowMs: number): void {
-  const gained = ((nowMs - bucket.filledMs) * limits.requestsPerMinute) / 60_000;
+  const gained = (nowMs - bucket.filledMs) * perMs(limits);
   bucket.tokens = Math.min(limits.burst, bucket.tokens + gained);
   bucket.filledMs = nowMs;
 }

@@ -1,6 +1,7 @@
 /** The flags that every server has, and what they make of its door. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { FastifyBaseLogger } from "fastify";
+import { isReadableByOthers } from "./api-keys.ts";
 import type { Access } from "./access.ts";
 import type { ServerOptions } from "./server.ts";
 
@@ -118,6 +119,18 @@ export function reloadKeysOnHangup({ keys }: Access, log: FastifyBaseLogger): vo
       log.error({ err }, "API keys not read again; the old ones stay");
     }
   });
+}
+
+/** Tells of files with secrets that other users of this machine can read. */
+export function warnOfReaders(
+  files: readonly (string | undefined)[],
+  log: Pick<FastifyBaseLogger, "warn">,
+): void {
+  for (const file of files) {
+    if (file !== undefined && isReadableByOthers(file)) {
+      log.warn({ file }, "others can read this file, which holds a secret; chmod 600 it");
+    }
+  }
 }
 
 function collect(value: string, earlier: readonly string[] = []): readonly string[] {

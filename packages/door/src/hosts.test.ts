@@ -1,6 +1,13 @@
 import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
-import { clientAddress, isFromLoopback, isLoopbackHost, isOwnHost, isOwnOrigin } from "./hosts.ts";
+import {
+  clientAddress,
+  isFromLoopback,
+  isLoopbackHost,
+  isOwnHost,
+  isOwnOrigin,
+  shortAddress,
+} from "./hosts.ts";
 
 test.each([
   ["127.0.0.1", true],
@@ -70,4 +77,14 @@ test.each([
   [undefined, "unknown"],
 ])("%s counts as %s", (address, client) => {
   expect(clientAddress(address)).toBe(client);
+});
+
+test.each([
+  ["203.0.113.9", "203.0.113.0"],
+  ["::ffff:203.0.113.9", "203.0.113.0"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1::"],
+  ["2001:db8::6", "2001:db8:0::"],
+  ["unknown", ""],
+])("of %s only %s is kept", (address, kept) => {
+  expect(shortAddress(address)).toBe(kept);
 });

@@ -58,17 +58,29 @@ export function isOwnOrigin(
   );
 }
 
+/** So much of an address as tells a network and nobody's home: 24 bits of IPv4, 48 of IPv6. */
+export function shortAddress(address: string): string {
+  const plain = normalHost(address);
+  if (isIP(plain) === 4) return plain.replace(/\d+$/, "0");
+  // What is no address is nothing to be kept either.
+  return isIP(plain) === 6 ? `${groupsOf(plain).slice(0, 3).join(":")}::` : "";
+}
+
 /** The address as one text per client: IPv4 also when it came as IPv6, and of IPv6 the part that one customer has. */
 export function clientAddress(address: string | undefined): string {
   const plain = normalHost(address ?? "unknown");
   if (isIP(plain) !== 6) return plain;
   // A customer gets a /64 at least, which is the first four groups.
-  const groups = new URL(`http://[${plain.replace(/%.*$/, "")}]`).hostname.slice(1, -1).split("::");
+  return `${groupsOf(plain).slice(0, 4).join(":")}::/64`;
+}
+
+/** All eight, in their shortest form. */
+function groupsOf(ipv6: string): readonly string[] {
+  const groups = new URL(`http://[${ipv6.replace(/%.*$/, "")}]`).hostname.slice(1, -1).split("::");
   const head = groups[0]?.split(":").filter((group) => group !== "") ?? [];
   const tail = groups[1]?.split(":").filter((group) => group !== "") ?? [];
-  const whole =
-    groups.length === 1 ? head : [...head, ...Array(8 - head.length - tail.length).fill("0"), ...tail];
-  return `${whole.slice(0, 4).join(":")}::/64`;
+  if (groups.length === 1) return head;
+  return [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => "0"), ...tail];
 }
 
 /** The host of `host:port`; null when it is nothing of the kind. */
@@ -78,7 +90,7 @@ function hostOf(header: string): string | null {
 }
 
 /** Lower case, without brackets, without the last dot, IPv4 as such. */
-function normalHost(host: string): string {
+export function normalHost(host: string): string {
   return host
     .toLowerCase()
     .replace(/^\[|\]$/g, "")

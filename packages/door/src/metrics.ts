@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { countEdge, type Edge } from "./edge.ts";
+import { droppedLogLines } from "./log-sink.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -116,7 +117,7 @@ function samplesOf(read: number | readonly Sample[]): readonly Sample[] {
   return typeof read === "number" ? [{ value: read }] : read;
 }
 
-/** Under the names that Prometheus' client libraries share. */
+/** Under the names that Prometheus' client libraries share, where they have one. */
 function addProcess({ gauge, total }: Readers): void {
   const startedS = Date.now() / 1000 - process.uptime();
   gauge("process_start_time_seconds", "When the process started, Unix time.", () => startedS);
@@ -127,6 +128,7 @@ function addProcess({ gauge, total }: Readers): void {
   gauge("process_resident_memory_bytes", "Memory that the process occupies.", () =>
     process.memoryUsage.rss(),
   );
+  total("llava_log_dropped_total", "Lines of the log that could not be written.", droppedLogLines);
 }
 
 function createEventLoop({ gauge }: Readers): EventLoop {

@@ -5,12 +5,13 @@ import {
   LogController,
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
 } from "fastify";
 import { LOOPBACK_ONLY, type Access } from "./access.ts";
 import { endLateBodies, readBodies, type BodyLimits } from "./body.ts";
 import { callerOf, checkRole, identify } from "./caller.ts";
-import { CLIENT_LIMITS, createClientTable, type ClientLimits } from "./client-limits.ts";
+import { CLIENT_LIMITS, createClientTable, type ClientLimits, type Standing } from "./client-limits.ts";
 import { createVerifier } from "./cluster.ts";
 import { limitConnections, type ConnectionLimits } from "./connections.ts";
 import { isOwnHost, isOwnOrigin } from "./hosts.ts";
@@ -155,13 +156,15 @@ function boundAddress(app: FastifyInstance): string | null {
 
 /** Counts what clients ask to be done; reading lists is free, peers and gateways count their own clients. */
 function limitClients(app: FastifyInstance, limits: Partial<ClientLimits> | null): void {
-  const table = createClientTable({ ...CLIENT_LIMITS, ...limits });
+  const all = { ...CLIENT_LIMITS, ...limits };
+  const table = createClientTable(all);
   app.addHook("onRequest", async (request, reply) => {
     const caller = callerOf(request);
     if (request.is404 || request.method === "GET" || request.method === "HEAD") return;
     if (request.routeOptions.config.role !== "user" || caller === null || caller.isUnlimited) return;
     if (limits === null && caller.kind === "anonymous" && caller.isLocal) return;
     const place = table.admit(caller.name);
+    tellStanding(reply, all, place);
     if ("error" in place) {
       setRetryAfter(reply, place.retryAfterMs);
       throw place.error;
@@ -169,6 +172,14 @@ function limitClients(app: FastifyInstance, limits: Partial<ClientLimits> | null
     // The response's close, which comes for answers that were sent, broken off or never begun.
     reply.raw.once("close", place.release);
   });
+}
+
+/** By OpenAI's names. The limit is what can be asked at once, for only of that can something be left. */
+function tellStanding(reply: FastifyReply, { burst }: ClientLimits, { numLeft, fullInMs }: Standing): void {
+  // On the answer itself, so that routes that write it by themselves send them, too.
+  reply.raw.setHeader("x-ratelimit-limit-requests", burst);
+  reply.raw.setHeader("x-ratelimit-remaining-requests", numLeft);
+  reply.raw.setHeader("x-ratelimit-reset-requests", `${fullInMs / 1000}s`);
 }
 
 /** A line for strangers at the cluster's doors, at most one in a while, so that they cannot fill the log. */

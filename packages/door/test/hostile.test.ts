@@ -1,5 +1,7 @@
 /** Requests that are too large, too slow, too many or no requests at all: refused by status, and the next one is served. */
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import type { FastifyInstance } from "fastify";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createServer, type ServerOptions } from "../src/index.ts";
@@ -154,6 +156,44 @@ describe("limits of a client", () => {
     await vi.waitFor(async () => expect((await ask(`${url}/user`)).status).toBe(429));
     socket.destroy();
     await vi.waitFor(async () => expect((await ask(`${url}/user`)).status).toBe(200));
+  });
+
+  test("a connection serves a thousand requests and is then closed, and an idle one sooner", async () => {
+    await start({ timeouts: { keepAliveMs: 200 } });
+    const request = "GET /open HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    const answers = await talk(url, [request.repeat(1_001)]);
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(1_000);
+    expect(answers).toMatch(/^connection: close$/im);
+    // Closed by the server, for this client never is the one to go.
+    expect(statusOf(await talk(url, [request]))).toBe(200);
+  });
+
+  const lan = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+  test.skipIf(lan === undefined)("one address of another machine gets only some of them", async () => {
+    await start();
+    const other = createServer({
+      bodies: "json",
+      seeAlso: "",
+      hosts: [lan ?? ""],
+      connections: { perAddress: 2 },
+    });
+    other.get("/open", { config: { role: "public" } }, async () => null);
+    const held: Socket[] = [];
+    try {
+      const { port } = new URL(await other.listen({ host: "0.0.0.0", port: 0 }));
+      for (let count = 0; count < 2; count++) held.push(connect(Number(port), lan));
+      await Promise.all(held.map(async (socket) => await once(socket, "connect")));
+      const request = `GET /open HTTP/1.1\r\nhost: ${lan}\r\nconnection: close\r\n\r\n`;
+      expect(await talk(`http://${lan}:${port}`, [request])).toBe("");
+      // Whoever is on this machine may be a proxy for many.
+      expect(statusOf(await talk(`http://127.0.0.1:${port}`, [request]))).toBe(200);
+    } finally {
+      for (const socket of held) socket.destroy();
+      await other.close();
+    }
   });
 
   test("more connections than there may be are closed; when one goes, the next comes in", async () => {

@@ -208,16 +208,24 @@ test("more than its burst: 429 with both retry headers; a gateway and peers are 
   await start({ access, clients: { requestsPerMinute: 6, burst: 2 } });
   const post = (secret: string): Promise<{ status: number; headers: Headers; code: string | undefined }> =>
     ask(`${url}/user`, { headers: bearer(secret) });
-  expect([await post(user.secret), await post(user.secret)]).toMatchObject([
-    { status: 200 },
-    { status: 200 },
+  const taken = [await post(user.secret), await post(user.secret)];
+  expect(taken).toMatchObject([{ status: 200 }, { status: 200 }]);
+  const left = ({ headers }: { readonly headers: Headers }): readonly (string | null)[] =>
+    ["limit", "remaining"].map((name) => headers.get(`x-ratelimit-${name}-requests`));
+  expect(taken.map(left)).toEqual([
+    ["2", "1"],
+    ["2", "0"],
   ]);
+  expect(taken[0]?.headers.get("x-ratelimit-reset-requests")).toMatch(/^10(\.\d+)?s$/);
   const refused = await post(user.secret);
   expect(refused).toMatchObject({ status: 429, code: "rate_limited" });
   const waitMs = Number(refused.headers.get("retry-after-ms"));
   expect(waitMs).toBeGreaterThan(0);
   expect(waitMs).toBeLessThanOrEqual(10_000);
   expect(refused.headers.get("retry-after")).toBe(String(Math.ceil(waitMs / 1000)));
+  expect(left(refused)).toEqual(["2", "0"]);
+  expect(left(await post(gateway.secret))).toEqual([null, null]);
+  expect(left(await ask(`${url}/stream`, { headers: bearer(admin.secret) }))).toEqual(["2", "1"]);
   expect((await post(admin.secret)).status).toBe(200);
   for (let turn = 0; turn < 4; turn++) {
     expect((await post(gateway.secret)).status).toBe(200);

@@ -15,6 +15,10 @@ export async function startServer(options: Partial<ServerOptions> = {}): Promise
     app.post(`/${role}`, { config: { role } }, async ({ body }) => ({ answer: role, body }));
     app.get(`/${role}`, { config: { role } }, async () => ({ answer: role }));
   }
+  app.post("/stream", { config: { role: "user" } }, (_request, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200, { "content-type": "application/json" }).end('"written by hand"');
+  });
   app.put("/picture", { config: { role: "user", accepts: ["image/*"] } }, async ({ body }) => ({
     bytes: Buffer.isBuffer(body) ? body.length : null,
   }));

@@ -140,6 +140,24 @@ describe("stop strings", () => {
     });
   });
 
+  it("in what may not stop yet are words, also when their end comes later", () => {
+    const pieces = ["ab", "a", "b", "ab"].map((text) => new TextEncoder().encode(text));
+    const detokenizer = new Detokenizer(tokensOf(pieces), ["ab"]);
+    expect(detokenizer.push(0, false)).toEqual({ text: "ab", isStopped: false });
+    expect(detokenizer.push(1, false)).toEqual({ text: "a", isStopped: false });
+    expect(detokenizer.push(2)).toEqual({ text: "b", isStopped: false });
+    expect(detokenizer.push(3)).toEqual({ text: "", isStopped: true });
+  });
+
+  it("leave out the tokens that only they are made of", () => {
+    const pieces = [" é", "t", "é###", "x"].map((text) => new TextEncoder().encode(text));
+    const detokenizer = new Detokenizer(tokensOf(pieces), [], "message");
+    expect(detokenizer.countSaid([0, 1, 2, 3], "été")).toBe(3);
+    expect(detokenizer.countSaid([0, 1, 2, 3], "ét")).toBe(2);
+    expect(detokenizer.countSaid([END, 1, END, 2], "t")).toBe(2);
+    expect(detokenizer.countSaid([1, 2], "")).toBe(0);
+  });
+
   it("that are empty are none", () => {
     expect(answer(words("a", "b"), [""])).toEqual({ deltas: ["a", "b", ""], isStopped: false });
   });

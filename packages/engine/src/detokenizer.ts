@@ -26,6 +26,7 @@ export type AnswerStart = "text" | "message" | "continuation";
 
 const ONE_SPACE = /^ /;
 const WHITE_SPACE = /^\s+/;
+const NO_BYTES = new Uint8Array(0);
 
 export class Detokenizer {
   readonly #tokens: TokenText;
@@ -44,9 +45,21 @@ export class Detokenizer {
     else if (start === "text" && tokens.stripsLeadingSpace) this.#leading = ONE_SPACE;
   }
 
-  push(id: number): Delta {
-    if (this.#tokens.specialIds.has(id)) return this.#release("");
-    return this.#release(this.#decode(this.#tokens.tokenBytes(id)));
+  /** @param isStoppable false: the text up to here is not searched for stop strings, now or later */
+  push(id: number, isStoppable = true): Delta {
+    const text = this.#tokens.specialIds.has(id) ? "" : this.#decode(this.#tokens.tokenBytes(id));
+    return this.#release(text, isStoppable ? this.#stops : []);
+  }
+
+  /** How many of the newest tokens it took to say `text`, which ended with them or somewhere in them. */
+  countSaid(ids: readonly number[], text: string): number {
+    const bytes = ids.map((id) => (this.#tokens.specialIds.has(id) ? NO_BYTES : this.#tokens.tokenBytes(id)));
+    const all = Buffer.concat(bytes).toString("utf8");
+    const end = Buffer.byteLength(all.slice(0, Math.max(0, all.indexOf(text)) + text.length));
+    let length = 0;
+    let count = 0;
+    for (; count < bytes.length && length < end; count++) length += bytes[count]?.length ?? 0;
+    return count;
   }
 
   /** What is still held when the answer ends for another reason. */
@@ -69,14 +82,14 @@ export class Detokenizer {
     return rest;
   }
 
-  #release(text: string): Delta {
+  #release(text: string, stops = this.#stops): Delta {
     const pending = this.#held + text;
-    const stopAt = earliestStop(pending, this.#stops);
+    const stopAt = earliestStop(pending, stops);
     if (stopAt !== undefined) {
       this.#held = "";
       return { text: pending.slice(0, stopAt), isStopped: true };
     }
-    const heldLength = Math.max(0, ...this.#stops.map((stop) => overlap(pending, stop)));
+    const heldLength = Math.max(0, ...stops.map((stop) => overlap(pending, stop)));
     this.#held = pending.slice(pending.length - heldLength);
     return { text: pending.slice(0, pending.length - heldLength), isStopped: false };
   }

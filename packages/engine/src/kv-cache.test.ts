@@ -1,86 +1,108 @@
-import { Value } from "@llava/runtime";
-import { expect, test } from "vitest";
+import { RuntimeError, Session, Value } from "@llava/runtime";
+import { afterEach, expect, test, vi } from "vitest";
 import { KvCache } from "./kv-cache.ts";
 
 const TEXT = { layers: 3, kvHeads: 2, headSize: 4, contextLength: 600 };
+/** Bytes of a position of one row. */
+const POSITION = 2 * 3 * 2 * 4 * 4;
 
-/** As a session on the CPU allocates, counted; from the `failAt`-th call on there is no memory. */
-class Memory {
-  readonly values: Value[] = [];
-  failAt = Infinity;
+afterEach(() => vi.restoreAllMocks());
 
-  readonly allocate = (shape: readonly number[]): Value => {
-    if (this.values.length >= this.failAt) throw new Error("no memory");
-    const size = shape.reduce((a, b) => a * b, 1);
-    const value = Value.wrap("float32", new Float32Array(size), shape);
-    this.values.push(value);
-    return value;
-  };
-
-  /** Values that nobody disposed. */
-  get alive(): readonly Value[] {
-    return this.values.filter((value) => isAlive(value));
+/** Each number says where it is: row, head, position and place in the head. */
+function fill(cache: KvCache): void {
+  for (const [layer, { key, value }] of cache.view(0, cache.rows).entries()) {
+    for (const [kind, buffer] of [key, value].entries()) {
+      const data = floats(buffer);
+      for (let i = 0; i < data.length; i++) data[i] = expected(layer, kind, i, cache.capacity);
+    }
   }
 }
 
-function isAlive(value: Value): boolean {
-  try {
-    value.data();
-    return true;
-  } catch {
-    return false;
+function expected(layer: number, kind: number, index: number, capacity: number): number {
+  const place = index % 4;
+  const position = Math.floor(index / 4) % capacity;
+  const head = Math.floor(index / 4 / capacity) % 2;
+  const row = Math.floor(index / 8 / capacity);
+  return (((row * 3 + layer) * 2 + kind) * 2 + head) * 4096 + position * 4 + place;
+}
+
+function floats(value: Value): Float32Array {
+  const data = value.data();
+  if (!(data instanceof Float32Array)) throw new TypeError("The cache is float32.");
+  return data;
+}
+
+/** The first `positions` of `row` are what `fill` wrote into row `origin`. */
+function expectKept(cache: KvCache, row: number, origin: number, positions: number): void {
+  for (const [layer, { key, value }] of cache.view(row, 1).entries()) {
+    for (const [kind, buffer] of [key, value].entries()) {
+      const data = floats(buffer);
+      for (const head of [0, 1])
+        for (let i = 0; i < positions * 4; i++) {
+          const at = (origin * 2 + head) * cache.capacity * 4 + i;
+          expect(data[head * cache.capacity * 4 + i]).toBe(expected(layer, kind, at, cache.capacity));
+        }
+    }
   }
 }
 
-test("slots are taken once each and come back", () => {
-  const cache = new KvCache(new Memory().allocate, TEXT, 2);
-  const slots = [cache.take(), cache.take()];
-  expect(new Set(slots)).toEqual(new Set([0, 1]));
-  expect([cache.freeSlots, cache.take()]).toEqual([0, undefined]);
-  cache.release(1);
-  expect([cache.freeSlots, cache.take(), cache.freeSlots]).toEqual([1, 1, 0]);
+test("rows and positions come in steps, and keep what is in them when there are more or fewer", async () => {
+  using cache = await KvCache.load(TEXT, 1e9, {});
+  expect([cache.rows, cache.capacity, cache.bytes]).toEqual([0, 0, 0]);
+  await cache.resize(2, 1);
+  expect([cache.rows, cache.capacity, cache.bytes]).toEqual([2, 256, 2 * 256 * POSITION]);
+  fill(cache);
+  await cache.resize(5, 257);
+  expect([cache.rows, cache.capacity]).toEqual([5, 512]);
+  expectKept(cache, 0, 0, 256);
+  expectKept(cache, 1, 1, 256);
+  await cache.resize(1, 600);
+  expect([cache.rows, cache.capacity]).toEqual([1, 600]);
+  expectKept(cache, 0, 0, 256);
+  await expect(cache.resize(1, 601)).rejects.toThrow(RangeError);
 });
 
-test("a slot that nobody holds cannot come back", () => {
-  const cache = new KvCache(new Memory().allocate, TEXT, 2);
-  const slot = cache.take() ?? -1;
-  cache.release(slot);
-  for (const wrong of [slot, 1, 2, -1, 0.5]) expect(() => cache.release(wrong)).toThrow("nobody holds it");
-  expect(cache.freeSlots).toBe(2);
+test("a row becomes a copy of another, and the others stay", async () => {
+  using cache = await KvCache.load(TEXT, 1e9, {});
+  await cache.resize(3, 100);
+  fill(cache);
+  await cache.copyRow(0, 2);
+  for (const [row, origin] of [
+    [0, 0],
+    [1, 1],
+    [2, 0],
+  ] as const)
+    expectKept(cache, row, origin, 256);
+  expect(() => cache.view(2, 2)).toThrow("Rows 2 to 3 are not among the 3");
 });
 
-test("the buffers grow in steps up to the context, and never shrink", () => {
-  const memory = new Memory();
-  const cache = new KvCache(memory.allocate, TEXT, 2);
-  expect([cache.capacity, cache.layers.length]).toEqual([0, 0]);
-  const grown = [1, 200, 256, 257, 100, 600].map((positions) => [cache.reserve(positions), cache.capacity]);
-  expect(grown).toEqual([
-    [true, 256],
-    [false, 256],
-    [false, 256],
-    [true, 512],
-    [false, 512],
-    [true, 600],
+test("the limit is in bytes of what would be allocated", async () => {
+  using cache = await KvCache.load(TEXT, 2 * 256 * POSITION, {});
+  expect([cache.fits(2, 256), cache.fits(2, 257), cache.fits(1, 512), cache.fits(3, 1)]).toEqual([
+    true,
+    false,
+    true,
+    false,
   ]);
-  expect(cache.layers).toHaveLength(3);
-  for (const { key, value } of cache.layers) {
-    expect(key.shape).toEqual([2, 2, 600, 4]);
-    expect(value.shape).toEqual([2, 2, 600, 4]);
-  }
-  expect(memory.alive).toHaveLength(6);
-  expect(() => cache.reserve(601)).toThrow(RangeError);
-  cache[Symbol.dispose]();
-  expect(memory.alive).toEqual([]);
 });
 
-test("without memory for more it is empty, keeps nothing, and can be asked again", () => {
-  const memory = new Memory();
-  const cache = new KvCache(memory.allocate, TEXT, 1);
-  cache.reserve(10);
-  memory.failAt = memory.values.length + 3;
-  expect(() => cache.reserve(300)).toThrow("no memory");
-  expect([cache.capacity, cache.layers, memory.alive]).toEqual([0, [], []]);
-  memory.failAt = Infinity;
-  expect(cache.reserve(10)).toBe(true);
+test("without memory to grow it is empty, keeps nothing, and does not try again", async () => {
+  using cache = await KvCache.load(TEXT, 1e9, {});
+  await cache.resize(1, 10);
+  // oxlint-disable-next-line typescript/unbound-method -- called on its session below
+  const allocate = Session.prototype.allocate;
+  const values: Value[] = [];
+  vi.spyOn(Session.prototype, "allocate").mockImplementation(function failing(this: Session, dtype, shape) {
+    if (values.length === 3) throw new RuntimeError("out_of_memory", "No memory.");
+    const value = allocate.call(this, dtype, shape);
+    values.push(value);
+    return value as never;
+  });
+  await expect(cache.resize(2, 10)).rejects.toThrow("No memory.");
+  expect([cache.rows, cache.capacity, cache.view(0, 0)]).toEqual([0, 0, []]);
+  for (const value of values) expect(() => value.data()).toThrow("disposed");
+  vi.restoreAllMocks();
+  expect([cache.fits(1, 256), cache.fits(2, 256)]).toEqual([true, false]);
+  await cache.resize(1, 10);
   expect(cache.capacity).toBe(256);
 });

@@ -1,5 +1,5 @@
 /** A request as the engine's loop takes it: token ids, pixels, limits checked with the true number of picture tokens. */
-import { randomInt } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   type ConversationTemplate,
   findConversation,
@@ -14,8 +14,9 @@ import {
 } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { type AnswerStart, Detokenizer } from "./detokenizer.ts";
+import type { GrammarMatcher, Grammars } from "./grammar.ts";
 import type { GenerateRequest, Message } from "./request.ts";
-import type { SamplingSettings } from "./sampler.ts";
+import { choiceSettings, endTokens, requireRange, requireToken } from "./sampler-settings.ts";
 import { type Prompt, type PromptPicture, Sequence } from "./sequence.ts";
 
 export interface Admission {
@@ -26,6 +27,8 @@ export interface Admission {
   readonly pictures: PicturePool;
   /** Of `longestPrompt`. */
   readonly maxCharacters: number;
+  /** Where the shapes of answers are followed. */
+  readonly grammars: Grammars;
 }
 
 /** Most stop strings of a request, and characters of one: each is looked for after every token. */
@@ -39,7 +42,7 @@ export async function prepare(
   admission: Admission,
 ): Promise<Sequence> {
   const { description, tokenizer } = model;
-  const sampling = samplingOf(request);
+  const sampling = choiceSettings(request, description.text);
   const template = findConversation(description.conversation);
   const pieces = promptPieces(template, request.prompt);
   requireShort(promptText(pieces), admission.maxCharacters, description.text.contextLength);
@@ -51,14 +54,16 @@ export async function prepare(
   const decodeStartedAt = performance.now();
   const pixels = await decodeAll(model, request.images, admission);
   const picturesMs = performance.now() - decodeStartedAt;
+  const grammar = await openGrammar(request, admission);
   const sequence = new Sequence({
     prompt: expand(model, compact, pixels),
     sampling,
     maxTokens,
-    endTokens: new Set(description.text.eosTokenIds),
+    endTokens: endTokens(request, description.text),
     detokenizer: new Detokenizer(tokenizer, stopsOf(request, template), answerStart(request)),
     arrivedAt: admission.arrivedAt,
     ...(pixels.length === 0 ? {} : { picturesMs }),
+    ...(grammar === undefined ? {} : { grammar }),
     signal: admission.signal,
   });
   sequence.resume(resumed, performance.now());
@@ -90,6 +95,26 @@ function promptPieces(
 
 function shownText({ text }: Message): string {
   return typeof text === "string" ? text : promptText(text);
+}
+
+/** Every request's signal aborts when it ends, however it ends; the matcher goes with it. */
+async function openGrammar(
+  { grammar, ignoreEos }: GenerateRequest,
+  { grammars, signal }: Admission,
+): Promise<GrammarMatcher | undefined> {
+  if (grammar === undefined) return undefined;
+  if (ignoreEos === true) {
+    throw new LlavaError(
+      "invalid_request",
+      "An answer in JSON ends with its last bracket; leave out ignore_eos or response_format.",
+      { param: "ignore_eos" },
+    );
+  }
+  const matcher = await grammars.open(grammar);
+  if (signal.aborted) matcher[Symbol.dispose]();
+  signal.throwIfAborted();
+  signal.addEventListener("abort", () => matcher[Symbol.dispose](), { once: true });
+  return matcher;
 }
 
 /** A message begins with its first word; a continuation with the very next character. */
@@ -140,32 +165,8 @@ function stopsOf({ stop = [], prompt }: GenerateRequest, template: ConversationT
 /** Another model's tokens would be continued without an error, and without sense. */
 function resumedTokens({ description }: ModelFolder, { resume }: GenerateRequest): readonly number[] {
   const tokens = resume?.tokens ?? [];
-  const { vocabSize } = description.text;
-  for (const id of tokens)
-    requireRange(
-      "a token of the answer so far",
-      id,
-      Number.isInteger(id) && id >= 0 && id < vocabSize,
-      `below ${vocabSize}`,
-    );
+  for (const id of tokens) requireToken("a token of the answer so far", id, description.text);
   return tokens;
-}
-
-function samplingOf({
-  temperature = 1,
-  topP = 1,
-  topK = 0,
-  seed = randomInt(2 ** 31),
-}: GenerateRequest): SamplingSettings {
-  requireRange("temperature", temperature, temperature >= 0 && temperature <= 100, "from 0 to 100");
-  requireRange("top_p", topP, topP >= 0 && topP <= 1, "from 0 to 1");
-  requireRange("top_k", topK, Number.isInteger(topK) && topK >= 0, "a whole number, 0 or more");
-  requireRange("seed", seed, Number.isSafeInteger(seed), "a whole number");
-  return { temperature, topP, topK, seed };
-}
-
-function requireRange(name: string, value: number, isValid: boolean, range: string): void {
-  if (!isValid) throw new LlavaError("invalid_request", `${name} is ${value}, but it must be ${range}.`);
 }
 
 function requirePictures(compact: readonly number[], pictures: number): void {
@@ -223,8 +224,13 @@ function expand(
       ids.push(id);
       continue;
     }
-    pictures.push({ pixels: picture, start: ids.length, tokens: vision.tokensPerImage });
+    const key = hash("sha256", asBytes(picture), "base64");
+    pictures.push({ key, pixels: picture, start: ids.length, tokens: vision.tokensPerImage });
     for (let i = 0; i < vision.tokensPerImage; i++) ids.push(placeholder);
   }
   return { ids, pictures };
+}
+
+function asBytes({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -1,6 +1,8 @@
 /** What the engine is asked for and what it answers with. */
 import type { ConversationMessage, MessagePart } from "@llava/model";
 import type { LlavaError } from "@llava/protocol";
+import type { GrammarSource } from "./grammar.ts";
+import type { TokenLogprobs } from "./logprobs.ts";
 
 export type { MessagePart };
 /** In a text `<image>` marks the place of a picture, in parts it is a word like any other. */
@@ -20,12 +22,32 @@ export interface GenerateRequest {
   readonly topP?: number;
   /** Default 0: all tokens. */
   readonly topK?: number;
+  /** Default 0: all tokens. Others must be at least this many times as likely as the most likely one. */
+  readonly minP?: number;
+  /** Hugging Face's, over prompt and answer; default 1: none. */
+  readonly repetitionPenalty?: number;
+  /** OpenAI's, over the answer; default 0: none. */
+  readonly presencePenalty?: number;
+  /** OpenAI's, over the answer; default 0: none. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits, by token id; at most 1024, from -100 to 100. */
+  readonly logitBias?: ReadonlyMap<number, number>;
   /** Default: a random one. Equal requests with equal seeds give equal answers. */
   readonly seed?: number;
   /** Default: what the context holds. Tokens of `resume` count. */
   readonly maxTokens?: number;
+  /** Default 0. Before the answer has this many tokens no token ends it, and stop strings in it are words. */
+  readonly minTokens?: number;
   /** The answer ends before the first of these; at most 16 of 256 characters. */
   readonly stop?: readonly string[];
+  /** The answer ends at the first of these, which is not shown; at most 64. */
+  readonly stopTokenIds?: readonly number[];
+  /** The model's own end tokens are tokens without words like others. */
+  readonly ignoreEos?: boolean;
+  /** Tell how likely each token was, and this many of the likeliest ones at its place: 0 to 20. */
+  readonly logprobs?: number;
+  /** What the answer must be. */
+  readonly grammar?: GrammarSource;
   /**
    * Continues an answer to this very request, with the same seed, that broke off after these tokens. What they say is not
    * said again; all that follows, and the usage, is as if nothing had happened.
@@ -37,6 +59,8 @@ export interface Usage {
   /** Tokens of the prompt, pictures included. */
   readonly promptTokens: number;
   readonly imageTokens: number;
+  /** Tokens of the prompt that an earlier request had left in the cache: they cost nothing. */
+  readonly cachedTokens: number;
   readonly completionTokens: number;
 }
 
@@ -45,7 +69,9 @@ export interface Timings {
   readonly queueMs: number;
   /** To decode the pictures, a part of `queueMs`; absent when there are none. */
   readonly picturesMs?: number;
+  /** Of the runs of the vision encoder that this request's pictures were in; 0 when their features were remembered. */
   readonly encodeMs: number;
+  /** From its place in the cache to the first token. */
   readonly prefillMs: number;
   /** From the call of generate() to the first token. */
   readonly firstTokenMs: number;
@@ -63,6 +89,8 @@ export type EngineEvent =
       readonly text: string;
       /** All tokens since the last delta: to replay those of all deltas so far is to say exactly their text. */
       readonly tokens: readonly number[];
+      /** Of these tokens, as far as they are words of the text; when the request wants to know. */
+      readonly logprobs?: readonly TokenLogprobs[];
     }
   | {
       readonly type: "finished";

@@ -15,13 +15,14 @@ const someSettings = record({
   temperature: double({ min: 0.05, max: 4, noNaN: true }),
   topP: oneof(constantFrom(0, 1), double({ min: 0, max: 1, noNaN: true })),
   topK: oneof(constantFrom(0, 1), integer({ min: 0, max: 50 })),
+  minP: oneof(constantFrom(0, 1), double({ min: 0, max: 1, noNaN: true })),
   seed: integer(),
 });
 
 /** As one would write it on a blackboard: sort all, cut, normalize, cut, normalize. */
 function probabilities(
   logits: Float32Array,
-  { temperature, topP, topK }: SamplingSettings,
+  { temperature, topP, topK, minP = 0 }: SamplingSettings,
 ): Map<number, number> {
   const largest = Math.max(...logits);
   let likely = Array.from(logits, (logit, id) => ({
@@ -38,8 +39,26 @@ function probabilities(
     mass += weight;
     if (topP < 1 && mass >= topP * whole) break;
   }
-  return new Map([...kept].map(([id, weight]) => [id, weight / mass]));
+  const most = Math.max(...kept.values());
+  const last = [...kept].filter(([, weight]) => weight >= minP * most);
+  const rest = last.reduce((sum, [, weight]) => sum + weight, 0);
+  return new Map(last.map(([id, weight]) => [id, weight / rest]));
 }
+
+/** How far the counts are from what they should be: Pearson's statistic, of one degree less than there are tokens. */
+function chiSquare(
+  counts: ReadonlyMap<number, number>,
+  expected: ReadonlyMap<number, number>,
+  draws: number,
+): number {
+  return [...expected].reduce((sum, [token, share]) => {
+    const due = share * draws;
+    return sum + ((counts.get(token) ?? 0) - due) ** 2 / due;
+  }, 0);
+}
+
+/** What the statistic exceeds once in a million times, by degrees of freedom from 0: quantiles of its distribution. */
+const CHI_SQUARE_1E6 = [1e-9, 23.93, 27.63, 30.66, 33.38, 35.89, 38.26] as const;
 
 describe("greedy", () => {
   it("takes the first of the largest logits, whatever the seed", () => {
@@ -82,8 +101,7 @@ describe("sampling", () => {
     assert(
       property(someLogits, someSettings, integer({ min: 0, max: 1000 }), (logits, settings, position) => {
         const expected = probabilities(logits, settings);
-        const isCut = settings.topP < 1 || (settings.topK > 0 && settings.topK < logits.length);
-        const order = isCut ? [...expected] : [...expected].sort(([a], [b]) => a - b);
+        const order = [...expected].sort(([a], [b]) => a - b);
         const uniform = uniformAt(settings.seed, position);
         const token = sampleToken(logits, settings, position);
         let mass = 0;
@@ -108,6 +126,8 @@ describe("sampling", () => {
     { topK: 3 },
     { topP: 0.7 },
     { temperature: 2, topK: 4, topP: 0.8 },
+    { minP: 0.3 },
+    { temperature: 3, minP: 0.5, topK: 5, topP: 0.9 },
   ])("draws each token as often as its probability says: %o", (change) => {
     const logits = Float32Array.of(0, 2, 1, -1, 1.5, 0.5, -3);
     const settings = { ...plain, ...change };
@@ -119,10 +139,7 @@ describe("sampling", () => {
     }
     const expected = probabilities(logits, settings);
     expect([...counts.keys()].every((token) => expected.has(token))).toBe(true);
-    for (const [token, probability] of expected) {
-      const deviation = Math.sqrt((probability * (1 - probability)) / draws);
-      expect(Math.abs((counts.get(token) ?? 0) / draws - probability)).toBeLessThanOrEqual(4.5 * deviation);
-    }
+    expect(chiSquare(counts, expected, draws)).toBeLessThan(CHI_SQUARE_1E6[expected.size - 1] ?? 0);
   });
 
   it("depends on logits, settings, seed and position, and on nothing else", () => {
@@ -141,6 +158,14 @@ describe("sampling", () => {
     expect(new Set(forward).size).toBeGreaterThan(10);
     expect(logits).toEqual(before);
   });
+});
+
+it("never takes what is impossible, at the edge of rounding either", () => {
+  const logits = Float32Array.of(-Infinity, 0, -Infinity, 0.5, -Infinity);
+  for (const change of [{}, { topP: 0.99 }, { topK: 4 }, { minP: 0.01 }]) {
+    for (let seed = 0; seed < 500; seed++)
+      expect([1, 3]).toContain(sampleToken(logits, { ...plain, ...change, seed }, 0));
+  }
 });
 
 describe("uniformAt", () => {

@@ -2,11 +2,16 @@
 import type { LlavaError } from "@llava/protocol";
 import type { Detokenizer } from "./detokenizer.ts";
 import { EventQueue } from "./event-queue.ts";
+import type { Held } from "./prefix.ts";
 import type { EngineEvent, FinishReason } from "./request.ts";
-import type { SamplingSettings } from "./sampler.ts";
+import type { GrammarMatcher } from "./grammar.ts";
+import type { TokenLogprobs } from "./logprobs.ts";
+import { type Choice, type ChoiceSettings, SamplerChain } from "./sampler-chain.ts";
 
 /** A picture of the prompt: its pixels, and which positions of the prompt its features fill. */
 export interface PromptPicture {
+  /** Equal for equal pixels, and only for those. */
+  readonly key: string;
   /** [3, size, size] */
   readonly pixels: Float32Array;
   readonly start: number;
@@ -21,7 +26,9 @@ export interface Prompt {
 
 export interface SequenceOptions {
   readonly prompt: Prompt;
-  readonly sampling: SamplingSettings;
+  readonly sampling: ChoiceSettings;
+  /** What the answer must be; lives as long as the request. */
+  readonly grammar?: GrammarMatcher;
   readonly maxTokens: number;
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
@@ -34,13 +41,13 @@ export interface SequenceOptions {
 /** Milliseconds of the process clock at which things happened first. */
 interface Marks {
   started?: number;
-  encoded?: number;
+  admitted?: number;
   firstToken?: number;
 }
 
 export class Sequence {
   readonly prompt: Prompt;
-  readonly sampling: SamplingSettings;
+  readonly sampling: ChoiceSettings;
   readonly maxTokens: number;
   readonly events = new EventQueue<EngineEvent>();
   readonly signal: AbortSignal;
@@ -48,15 +55,18 @@ export class Sequence {
   readonly arrivedAt: number;
   readonly #options: SequenceOptions;
   readonly #marks: Marks = {};
-  readonly #generated: number[] = [];
+  /** The prompt and the answer so far: one id for each position that is known. */
+  readonly #ids: number[];
   /** The newest of these, whose text has not been emitted: half a character, the beginning of a stop string. */
   #unsaid: number[] = [];
-  /** The prompt, and the tokens of an answer that is continued. */
-  #prefix: readonly number[];
-  /** Pictures whose features are there. */
-  #encoded = 0;
+  /** Of these, where the request wants to know. */
+  #unsaidLogprobs: TokenLogprobs[] = [];
+  readonly #chain: SamplerChain;
   /** Positions whose keys and values are in the cache. */
   #cached = 0;
+  /** Of the prompt's positions, those that another request had left there. */
+  #reused = 0;
+  #encodeMs = 0;
 
   constructor(options: SequenceOptions) {
     this.prompt = options.prompt;
@@ -65,7 +75,13 @@ export class Sequence {
     this.signal = options.signal;
     this.arrivedAt = options.arrivedAt;
     this.#options = options;
-    this.#prefix = options.prompt.ids;
+    this.#ids = [...options.prompt.ids];
+    this.#chain = new SamplerChain({
+      settings: options.sampling,
+      promptIds: textIds(options.prompt),
+      endTokens: options.endTokens,
+      ...(options.grammar === undefined ? {} : { grammar: options.grammar }),
+    });
   }
 
   get isDone(): boolean {
@@ -77,44 +93,67 @@ export class Sequence {
   }
 
   get generatedTokens(): number {
-    return this.#generated.length;
+    return this.#ids.length - this.prompt.ids.length;
   }
 
-  /** One id for each position that is to be in the cache before the next token is sampled. */
-  get prefix(): readonly number[] {
-    return this.#prefix;
+  /** One id for each position of the prompt and the answer so far. */
+  get ids(): readonly number[] {
+    return this.#ids;
   }
 
-  /** Positions that the cache needs room for. */
-  get capacity(): number {
-    return this.prompt.ids.length + this.maxTokens;
+  /** What is in the cache of it. */
+  get held(): Held {
+    return { ids: this.#ids, pictures: this.prompt.pictures, length: this.#cached };
   }
 
-  /** The first picture without features, or undefined. */
-  get nextPicture(): number | undefined {
-    return this.#encoded < this.prompt.pictures.length ? this.#encoded : undefined;
+  /** Tokens that may still come. */
+  get tokensLeft(): number {
+    return this.maxTokens - this.generatedTokens;
   }
 
-  get isPrefilled(): boolean {
-    return this.#cached >= this.#prefix.length;
+  /** Positions that must be in the cache before the next token is known; never 0 while the sequence runs. */
+  get pending(): number {
+    return this.#ids.length - this.#cached;
   }
 
-  /** The newest token, which the next decode step feeds. */
-  get lastToken(): number {
-    return this.#generated.at(-1) ?? 0;
+  /** Only a token of text is pending: one row of a step for many. */
+  get isDecoding(): boolean {
+    return this.pending === 1 && this.pictureAt(this.#cached) === undefined;
   }
 
+  pictureAt(position: number): PromptPicture | undefined {
+    return this.prompt.pictures.find(({ start, tokens }) => position >= start && position < start + tokens);
+  }
+
+  /** Pictures of which not every position is in the cache when `cached` positions are. */
+  picturesAfter(cached: number): readonly PromptPicture[] {
+    return this.prompt.pictures.filter(({ start, tokens }) => start + tokens > cached);
+  }
+
+  /** Work on it has begun: the encoder runs, or it has a place in the cache. */
   start(now: number): void {
     this.#marks.started ??= now;
   }
 
-  commitPicture(now: number): void {
-    this.#encoded += 1;
-    this.#marks.encoded = now;
+  /** It has a place in the cache, where its first `cached` positions are there already. */
+  admit(cached: number, now: number): void {
+    this.start(now);
+    this.#marks.admitted ??= now;
+    this.#cached = cached;
+    if (this.#marks.firstToken === undefined) this.#reused = Math.min(cached, this.prompt.ids.length);
   }
 
-  commitCached(tokens: number): void {
-    this.#cached += tokens;
+  /** It has lost its place; all that is known of it is computed again. */
+  evict(): void {
+    this.#cached = 0;
+  }
+
+  commitEncoded(milliseconds: number): void {
+    this.#encodeMs += milliseconds;
+  }
+
+  commitCached(positions: number): void {
+    this.#cached += positions;
   }
 
   /**
@@ -126,29 +165,46 @@ export class Sequence {
       const { reason } = this.#take(id);
       if (reason !== undefined) return this.#close(reason, now);
     }
-    this.#prefix = [...this.prompt.ids, ...tokens];
+  }
+
+  /**
+   * The next token, from logits [vocabulary] behind all that is committed. Changes nothing. Throws `runtime_failure` when
+   * the logits are not numbers or the answer's grammar is lost.
+   */
+  sample(logits: Float32Array): Choice {
+    return this.#chain.choose(logits);
   }
 
   /** Takes a sampled token: emits its text, ends the sequence when it is the last one. */
-  commitToken(id: number, now: number): void {
+  commitToken({ id, logprobs }: Choice, now: number): void {
     this.#marks.firstToken ??= now;
     const { text, reason } = this.#take(id);
     this.#unsaid.push(id);
-    if (text !== "") {
-      this.events.push({ type: "text-delta", text, tokens: this.#unsaid });
-      this.#unsaid = [];
-    }
+    if (logprobs) this.#unsaidLogprobs.push(logprobs);
+    if (text !== "") this.#say(text, reason === "stop");
     if (reason !== undefined) this.#close(reason, now);
+  }
+
+  /** @param isCut the last tokens may say what is not said any more: an end token, a stop string */
+  #say(text: string, isCut: boolean): void {
+    const tokens = this.#unsaid;
+    const logprobs = this.#unsaidLogprobs;
+    this.#unsaid = [];
+    this.#unsaidLogprobs = [];
+    if (logprobs.length === 0) return this.events.push({ type: "text-delta", text, tokens });
+    const numSaid = isCut ? this.#options.detokenizer.countSaid(tokens, text) : tokens.length;
+    this.events.push({ type: "text-delta", text, tokens, logprobs: logprobs.slice(0, numSaid) });
   }
 
   /** With the last token comes what was held back: a token's text is a matter of the tokens up to it, and of nothing else. */
   #take(id: number): { readonly text: string; readonly reason?: FinishReason } {
-    const { detokenizer, endTokens } = this.#options;
-    this.#generated.push(id);
+    const { detokenizer, endTokens, sampling } = this.#options;
+    this.#ids.push(id);
+    this.#chain.accept(id);
     if (endTokens.has(id)) return { text: detokenizer.finish().text, reason: "stop" };
-    const { text, isStopped } = detokenizer.push(id);
+    const { text, isStopped } = detokenizer.push(id, this.generatedTokens > (sampling.minTokens ?? 0));
     if (isStopped) return { text, reason: "stop" };
-    if (this.#generated.length < this.maxTokens) return { text };
+    if (this.generatedTokens < this.maxTokens) return { text };
     return { text: text + detokenizer.finish().text, reason: "length" };
   }
 
@@ -159,22 +215,33 @@ export class Sequence {
   }
 
   #close(reason: FinishReason, now: number): void {
-    const { started = now, encoded, firstToken = now } = this.#marks;
+    const { started = now, admitted = now, firstToken = now } = this.#marks;
     const { arrivedAt, picturesMs } = this.#options;
     const imageTokens = this.prompt.pictures.reduce((sum, picture) => sum + picture.tokens, 0);
     this.events.push({
       type: "finished",
       reason,
-      usage: { promptTokens: this.prompt.ids.length, imageTokens, completionTokens: this.#generated.length },
+      usage: {
+        promptTokens: this.prompt.ids.length,
+        imageTokens,
+        cachedTokens: this.#reused,
+        completionTokens: this.generatedTokens,
+      },
       timings: {
         queueMs: started - arrivedAt,
         ...(picturesMs === undefined ? {} : { picturesMs }),
-        encodeMs: (encoded ?? started) - started,
-        prefillMs: firstToken - (encoded ?? started),
+        encodeMs: this.#encodeMs,
+        prefillMs: firstToken - admitted,
         firstTokenMs: firstToken - arrivedAt,
         decodeMs: now - firstToken,
       },
     });
     this.events.close();
   }
+}
+
+/** Without the positions of pictures. */
+function* textIds({ ids, pictures }: Prompt): Generator<number> {
+  for (const [position, id] of ids.entries())
+    if (!pictures.some(({ start, tokens }) => position >= start && position < start + tokens)) yield id;
 }

@@ -77,7 +77,7 @@ describe("an answer", () => {
       const { queueMs, encodeMs, prefillMs, firstTokenMs, decodeMs } = end.timings;
       for (const ms of [queueMs, encodeMs, prefillMs, decodeMs]) expect(ms).toBeGreaterThanOrEqual(0);
       expect(encodeMs > 0).toBe(images.length > 0);
-      expect(queueMs + encodeMs + prefillMs).toBeCloseTo(firstTokenMs, 6);
+      expect(queueMs + encodeMs + prefillMs).toBeLessThanOrEqual(firstTokenMs + 1e-6);
     },
   );
 
@@ -159,34 +159,39 @@ describe("requests", () => {
     const requests = [sampled(1), { ...TEXT, temperature: 1, seed: 2 }, sampled(3), TEXT, PICTURE];
     const alone: Answer[] = [];
     for (const request of requests) alone.push(await ask(request));
+    await using queue = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
+    // Its processes for pictures take a while to start.
+    await read(queue.generate(PICTURE));
     const order: number[] = [];
     const together = await Promise.all(
       requests.map(async (request, i) => {
-        const answer = await ask(request);
+        const answer = await read(queue.generate(request));
         order.push(i);
         return answer;
       }),
     );
     expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
     expect(together.map(({ end }) => end.type)).toEqual(requests.map(() => "finished"));
-    // Those whose pictures are not decoded yet may be overtaken, but not by one of their own kind.
+    // Those whose pictures are not decoded yet may be overtaken.
     expect(order.filter((i) => requests[i]?.images.length === 0)).toEqual([1, 3]);
-    expect(order.filter((i) => requests[i]?.images.length === 1)).toEqual([0, 2, 4]);
-    expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
+    expect(queue.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
   });
 
   it("are served in the order in which they came, though one's picture takes time to decode", async () => {
+    await using queue = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
+    // Its processes for pictures take a while to start.
+    await read(queue.generate(PICTURE));
     const bothAreReady = Promise.withResolvers<void>();
     using _runs = watchRuns((count) => (count === 1 ? bothAreReady.promise : undefined));
     const order: string[] = [];
     const noted = async (name: string, request: GenerateRequest): Promise<void> => {
-      await ask({ ...request, maxTokens: 2 });
+      await read(queue.generate({ ...request, maxTokens: 2 }));
       order.push(name);
     };
     const answers = [noted("running", TEXT), noted("picture", PICTURE), noted("text", TEXT)];
     await pixelValues(await decodePicture(one), (await openModelFolder(MODEL)).description.pixels);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(engine.occupancy).toEqual({ running: 1, waiting: 2, slots: 1 });
+    expect(queue.occupancy).toEqual({ running: 1, waiting: 2, slots: 1 });
     bothAreReady.resolve();
     await Promise.all(answers);
     expect(order).toEqual(["running", "picture", "text"]);
@@ -215,6 +220,6 @@ describe("requests", () => {
   it("that nobody reads are not started", async () => {
     engine.generate(TEXT);
     await new Promise(setImmediate);
-    expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
+    expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 8 });
   });
 });

@@ -82,7 +82,7 @@ it("a weight that is missing, in either half, leaves no session behind", async (
     if (name === CLIP_Q_PROJ) continue;
     const encoder = (await value) as Encoder;
     const pixels = new Float32Array(3 * 28 * 28);
-    await expect(encoder.encode(pixels, new AbortController().signal)).rejects.toThrow("disposed");
+    await expect(encoder.encode([pixels], new AbortController().signal)).rejects.toThrow("disposed");
   }
 });
 
@@ -204,9 +204,21 @@ it("progress is told in order, and a model is loaded with its sessions only", as
   });
   expect(phases).toEqual(["configuration", "weights", "vision encoder", "language model", "ready"]);
   expect(report.mock.calls).toEqual([0, 1, 2, 3, 4].map((done) => [done, 4]));
-  expect(load).toHaveBeenCalledTimes(2);
+  // The encoder, the decoder, and what moves the rows of its cache.
+  expect(load).toHaveBeenCalledTimes(3);
   load.mockRestore();
   expect(engine.info).toMatchObject({ contextLength: 192, tokensPerImage: 16, card: null });
+});
+
+it("weights that are written into while they are served", async () => {
+  await using copy = await ModelCopy.make();
+  await using engine = await Engine.load(copy.folder, { threads: 1 });
+  const request = { prompt: "USER: Hello ASSISTANT:", images: [], temperature: 0, maxTokens: 2 };
+  await copy.editWeights(() => {});
+  expect(await readError(engine.generate(request))).toMatchObject({
+    code: "runtime_failure",
+    message: expect.stringContaining("Restart the server"),
+  });
 });
 
 it("memory that runs out ends one request and not the engine", async () => {
@@ -220,6 +232,6 @@ it("memory that runs out ends one request and not the engine", async () => {
     message: expect.stringContaining("4 GB"),
   });
   reserve.mockRestore();
-  expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
+  expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 8 });
   expect(await read(engine.generate(request))).toMatchObject({ end: { type: "finished" } });
 });

@@ -48,8 +48,8 @@ class Reference implements Disposable {
     const model = await openModelFolder(folder);
     const weights = await Checkpoint.open(folder);
     const options = { externalDataFolder: folder };
-    const decoder = await Decoder.load(model.description, weights, 1, options);
-    decoder.reserve(model.description.text.contextLength);
+    const decoder = await Decoder.load(model.description, weights, 2 ** 30, options);
+    await decoder.resize(1, model.description.text.contextLength);
     return new Reference(model, await Encoder.load(model.description, weights, options), decoder);
   }
 
@@ -71,10 +71,12 @@ class Reference implements Disposable {
         const row = from + i - (picture?.start ?? 0);
         return picture && row >= 0 && row < picture.tokens ? row : -1;
       });
-      using features = pixels[touched] && (await this.#encoder.encode(pixels[touched], signal));
+      const touchedPixels = pixels[touched];
+      const [features] = touchedPixels ? await this.#encoder.encode([touchedPixels], signal) : [];
+      using owned = features;
       const logitRows = rows.map((_, i) => i);
-      const part = await this.#decoder.run(
-        { ids: ids.slice(from, to), featureRows: rows, features, past: from, logitRows },
+      const part = await this.#decoder.prefill(
+        { row: 0, ids: ids.slice(from, to), featureRows: rows, features: owned, past: from, logitRows },
         signal,
       );
       logits.set(part, from * vocabSize);
@@ -87,21 +89,17 @@ class Reference implements Disposable {
   }
 
   async features(pixels: Float32Array): Promise<Float32Array> {
-    using value = await this.#encoder.encode(pixels, signal);
-    return Float32Array.from(value.data(), Number);
+    const [value] = await this.#encoder.encode([pixels], signal);
+    using owned = value;
+    return Float32Array.from(owned?.data() ?? [], Number);
   }
 
   async #continue(start: number, first: Float32Array, count: number): Promise<number[]> {
     const tokens = [mostLikely(first)];
     while (tokens.length < count) {
-      const chunk = {
-        ids: [tokens.at(-1) ?? 0],
-        featureRows: [-1],
-        features: undefined,
-        past: start + tokens.length - 1,
-        logitRows: [0],
-      };
-      tokens.push(mostLikely(await this.#decoder.run(chunk, signal)));
+      const pasts = [start + tokens.length - 1];
+      const logits = await this.#decoder.decode({ firstRow: 0, ids: [tokens.at(-1) ?? 0], pasts }, signal);
+      tokens.push(mostLikely(logits));
     }
     return tokens;
   }

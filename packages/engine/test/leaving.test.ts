@@ -15,7 +15,7 @@ const FREE = { running: 0, waiting: 0, slots: 1 };
 
 let engine: Engine;
 beforeEach(async () => {
-  engine = await Engine.load(MODEL, { threads: 1, maxWaiting: 2 });
+  engine = await Engine.load(MODEL, { threads: 1, maxRunning: 1, maxWaiting: 2 });
 });
 afterEach(async () => {
   await engine[Symbol.asyncDispose]();
@@ -164,7 +164,7 @@ it("no request leaves a listener on its caller's signal", async () => {
 });
 
 it("many that leave at any time leave nothing behind, and those that stay get their answers", async () => {
-  await using busy = await Engine.load(MODEL, { threads: 1 });
+  await using busy = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
   const alone = await read(busy.generate({ ...LONG, maxTokens: 12 }));
   const clients = Array.from({ length: 24 }, async (_, i) => {
     const request = i % 2 === 0 ? { ...PICTURE, maxTokens: 12 } : { ...LONG, maxTokens: 12 };
@@ -200,7 +200,7 @@ describe("a full queue", () => {
   });
 
   it("may have no places at all: then one runs and none waits", async () => {
-    await using strict = await Engine.load(MODEL, { threads: 1, maxWaiting: 0 });
+    await using strict = await Engine.load(MODEL, { threads: 1, maxRunning: 1, maxWaiting: 0 });
     const running = read(strict.generate({ ...LONG, maxTokens: 20 }));
     expect(await readError(strict.generate(LONG))).toMatchObject({ code: "overloaded" });
     expect(await running).toMatchObject({ end: { type: "finished" } });

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 /** After every refusal the next request is answered. */
 afterEach(async () => {
-  expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
+  expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 8 });
   expect(await read(engine.generate(TEXT))).toMatchObject({ end: { type: "finished" } });
 });
 

@@ -47,11 +47,12 @@ function saidAfter(deltas: readonly Delta[], count: number): string {
   return textOf(deltas.filter(({ tokens }) => (consumed += tokens.length) <= count));
 }
 
-/** The end of an answer without its timings. */
+/** The end of an answer without its timings, and without what the cache happened to hold. */
 function endOf(events: readonly EngineEvent[]): object {
   const end = events.at(-1);
   if (end?.type !== "finished") throw new Error(`The answer ended with ${end?.type}.`);
-  return { reason: end.reason, usage: end.usage };
+  const { cachedTokens: _, ...usage } = end.usage;
+  return { reason: end.reason, usage };
 }
 
 /** Breaks the answer off after 0, 1, … all of its tokens, and compares. Returns how it ends. */

@@ -1,5 +1,5 @@
 /** Elementwise operators and their gradients. */
-import type { Graph } from "./graph.ts";
+import type { Graph, NodeOptions } from "./graph.ts";
 import { sumTo } from "./reduction.ts";
 import {
   broadcast,
@@ -154,10 +154,15 @@ export function gelu(g: Graph, x: Tensor): Tensor {
 }
 
 /** Changes the element type; the gradient is cast back. */
-export function cast(g: Graph, x: Tensor, dtype: DType): Tensor {
+export function cast(
+  g: Graph,
+  x: Tensor,
+  dtype: DType,
+  { isListedFirst = false }: Pick<NodeOptions, "isListedFirst"> = {},
+): Tensor {
   if (x.dtype === dtype) return x;
-  const number = DATA_TYPE[dtype];
-  const y = g.apply("Cast", [x], { dtype, shape: x.shape }, { attributes: { to: { int: number } } });
+  const attributes = { to: { int: DATA_TYPE[dtype] } };
+  const y = g.apply("Cast", [x], { dtype, shape: x.shape }, { attributes, isListedFirst });
   g.record([x], [y], ([dy]) => (dy ? [cast(g, dy, x.dtype)] : []));
   return y;
 }

@@ -51,6 +51,8 @@ export interface ExternalData {
 
 export interface Initializer {
   readonly tensor: Tensor;
+  /** Nothing may be computed from it when the graph is loaded: see `Graph.external`. */
+  readonly isOverridable?: boolean;
   readonly content: { readonly data: ConstantData } | { readonly external: ExternalData };
 }
 
@@ -82,6 +84,12 @@ export interface NodeOptions {
   /** Default: ONNX's own operator set. */
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, Attribute>>;
+  /**
+   * Listed before all other nodes; for one that reads nothing but initializers. ONNX Runtime walks back from the outputs
+   * and takes, of a node's inputs, what is listed last first: so such a node runs just before the one that needs it.
+   * Listed where it is needed, all of its kind would run before anything else and their results wait in memory together.
+   */
+  readonly isListedFirst?: boolean;
 }
 
 export class Graph {
@@ -142,10 +150,19 @@ export class Graph {
     return this.constant("int64", [values.length], BigInt64Array.from(values, BigInt));
   }
 
-  /** A weight whose bytes stay in a file beside the model. */
-  external(name: string, dtype: DType, shape: readonly number[], external: ExternalData): Tensor {
+  /**
+   * A weight whose bytes stay in a file beside the model. An overridable one is also an optional input: ONNX Runtime then
+   * takes it for no constant, folds nothing into it and packs no copy of it, so that it stays mapped from its file.
+   */
+  external(
+    name: string,
+    dtype: DType,
+    shape: readonly number[],
+    external: ExternalData,
+    { isOverridable = false }: { readonly isOverridable?: boolean } = {},
+  ): Tensor {
     const tensor = this.#tensor(name, dtype, shape);
-    this.initializers.push({ tensor, content: { external } });
+    this.initializers.push({ tensor, content: { external }, isOverridable });
     return tensor;
   }
 
@@ -162,13 +179,15 @@ export class Graph {
     }
     const outputs = specs.map(({ dtype, shape }) => this.#tensor(this.#fresh(op), dtype, shape));
     for (const output of outputs) this.#produced.add(output);
-    this.nodes.push({
+    const node = {
       op,
       domain: options.domain ?? "",
       inputs: [...inputs],
       outputs,
       attributes: options.attributes ?? {},
-    });
+    };
+    if (options.isListedFirst) this.nodes.unshift(node);
+    else this.nodes.push(node);
     return outputs;
   }
 

@@ -27,7 +27,11 @@ function writeGraph(message: ProtobufWriter, graph: Graph): void {
   message.string(2, graph.name);
   for (const initializer of graph.initializers)
     message.message(5, (inner) => writeInitializer(inner, initializer));
-  for (const input of graph.inputs) message.message(11, (inner) => writeValueInfo(inner, input.name, input));
+  const overridable = graph.initializers
+    .filter(({ isOverridable }) => isOverridable)
+    .map(({ tensor }) => tensor);
+  for (const input of [...graph.inputs, ...overridable])
+    message.message(11, (inner) => writeValueInfo(inner, input.name, input));
   for (const output of graph.outputs)
     message.message(12, (inner) => writeValueInfo(inner, output.name, output.tensor));
 }

@@ -7,55 +7,30 @@ import { z } from "zod";
 import { LlavaError } from "./errors.ts";
 import { type Resume, resumeSchema } from "./hop.ts";
 import { shown } from "./parse-body.ts";
+import { readSampling, type Sampling, type SamplingBody, samplingFields } from "./sampling-fields.ts";
 
-export const ANSWER_LIMITS = {
-  stops: 4,
-  stopLength: 64,
-  modelLength: 256,
-  maxTokens: 1_000_000,
-} as const;
+const MAX_MODEL_LENGTH = 256;
 
 /** The fields of a body as a client writes them. */
-export interface AnswerRequestBody {
+export interface AnswerRequestBody extends SamplingBody {
   readonly model: string;
   readonly stream?: boolean;
   readonly stream_options?: { readonly include_usage?: boolean };
-  readonly temperature?: number;
-  readonly top_p?: number;
-  readonly top_k?: number;
-  readonly max_tokens?: number;
-  readonly stop?: string | readonly string[];
-  readonly seed?: number;
 }
 
 /** The same, checked; absent options are absent. */
-export interface AnswerRequest {
+export interface AnswerRequest extends Sampling {
   readonly model: string;
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  /** 0 to 2; 0 is greedy. */
-  readonly temperature?: number;
-  /** Above 0, up to 1. */
-  readonly topP?: number;
-  /** 0 means all. */
-  readonly topK?: number;
-  readonly maxTokens?: number;
-  readonly stop: readonly string[];
-  readonly seed?: number;
+  /** How many of the likeliest tokens to tell at each place, 0 to 20; nothing is told when absent. */
+  readonly logprobs?: number;
   /** Another worker's answer that is to be continued; only a controller of the cluster may ask so. */
   readonly resume?: Resume;
 }
 
 /** Whether a value of a field that we do not have asks for nothing. */
 export type AsksNothing = (value: unknown) => boolean;
-
-/** OpenAI's fields that change any answer and that we do not have. */
-export const UNSUPPORTED_FIELDS: Readonly<Record<string, AsksNothing>> = {
-  frequency_penalty: isZero,
-  logit_bias: isEmpty,
-  n: isOne,
-  presence_penalty: isZero,
-};
 
 /** Fields that only say something about the caller or the wire; read by nobody. */
 export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
@@ -66,22 +41,12 @@ export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   "user",
 ]);
 
-const tokens = z
-  .int("a whole number from 1")
-  .min(1, "a whole number from 1")
-  .max(ANSWER_LIMITS.maxTokens, "at most 1000000");
-const stop = z
-  .string("a text")
-  .min(1, "a text of 1 to 64 characters")
-  .max(ANSWER_LIMITS.stopLength, "a text of 1 to 64 characters")
-  .refine((value) => value.isWellFormed(), "well-formed Unicode without half characters");
-
 /** The schema's part of both bodies. */
 export const answerFields = {
   model: z
     .string("a model's name")
     .min(1, "a model's name")
-    .max(ANSWER_LIMITS.modelLength, "a name of at most 256 characters"),
+    .max(MAX_MODEL_LENGTH, "a name of at most 256 characters"),
   stream: z.boolean("true or false").optional(),
   stream_options: z
     .preprocess(
@@ -96,47 +61,18 @@ export const answerFields = {
       ),
     )
     .optional(),
-  temperature: z
-    .number("a number from 0 to 2")
-    .min(0, "a number from 0 to 2")
-    .max(2, "a number from 0 to 2")
-    .optional(),
-  top_p: z
-    .number("a number above 0, up to 1")
-    .gt(0, "a number above 0, up to 1")
-    .max(1, "a number above 0, up to 1")
-    .optional(),
-  top_k: z
-    .int("a whole number from 0")
-    .min(0, "a whole number from 0")
-    .max(2 ** 31 - 1, "a whole number up to 2147483647")
-    .optional(),
-  max_tokens: tokens.optional(),
-  max_completion_tokens: tokens.optional(),
-  stop: z
-    .preprocess(
-      (value) => (typeof value === "string" ? [value] : value),
-      z.array(stop, "a text or a list of texts").max(ANSWER_LIMITS.stops, "a list of at most 4 texts"),
-    )
-    .optional(),
-  seed: z.int32("a whole number from -2147483648 to 2147483647").optional(),
+  ...samplingFields,
   llava_resume: resumeSchema.optional(),
 };
 const answerSchema = z.object(answerFields);
 
 /** The checked fields under the names that we use. */
 export function readAnswerFields(wire: z.infer<typeof answerSchema>): AnswerRequest {
-  const maxTokens = wire.max_completion_tokens ?? wire.max_tokens;
   return {
     model: wire.model,
     stream: wire.stream ?? false,
     includeUsage: wire.stream_options?.include_usage ?? false,
-    ...(wire.temperature === undefined ? {} : { temperature: wire.temperature }),
-    ...(wire.top_p === undefined ? {} : { topP: wire.top_p }),
-    ...(wire.top_k === undefined ? {} : { topK: wire.top_k }),
-    ...(maxTokens === undefined ? {} : { maxTokens }),
-    stop: wire.stop ?? [],
-    ...(wire.seed === undefined ? {} : { seed: wire.seed }),
+    ...readSampling(wire),
     ...(wire.llava_resume === undefined ? {} : { resume: wire.llava_resume }),
   };
 }
@@ -183,10 +119,6 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 export function isNothing(): boolean {
   return false;
-}
-
-export function isZero(value: unknown): boolean {
-  return value === 0;
 }
 
 export function isOne(value: unknown): boolean {

@@ -16,7 +16,7 @@ import { LlavaError } from "./errors.ts";
 import { encodeSse, encodeSseJson, SSE_DONE, SSE_PING } from "./sse.ts";
 
 const head = completionHead("m");
-const usage = chatUsage({ promptTokens: 10, imageTokens: 4, completionTokens: 2 });
+const usage = chatUsage({ promptTokens: 10, imageTokens: 4, cachedTokens: 0, completionTokens: 2 });
 const timings = { queue_ms: 0, encode_ms: 1, prefill_ms: 2, decode_ms: 3, first_token_ms: 4 };
 
 async function* bytesOf(...pieces: readonly (string | Error)[]): AsyncGenerator<Uint8Array> {

@@ -22,6 +22,7 @@ const count = z.number();
 const chunkSchema = z.object({
   choices: z.array(
     z.object({
+      index: z.number().default(0),
       delta: z.object({ content: z.string().nullish() }).nullish(),
       finish_reason: z.enum(["stop", "length"]).nullish(),
     }),
@@ -60,7 +61,8 @@ export async function* readChatStream(
       const chunk = parseChunk(data);
       usage = chunk.usage ?? usage;
       timings = chunk.timings ?? timings;
-      const choice = chunk.choices[0];
+      // Whoever asks for several answers reads them otherwise; this is a reader of the first.
+      const choice = chunk.choices.find(({ index }) => index === 0);
       if (choice === undefined) continue;
       const text = choice.delta?.content ?? "";
       if (text !== "") yield { type: "text-delta", text };

@@ -24,13 +24,14 @@ function refused(fields: Record<string, unknown>): string {
 }
 
 describe("parseChatRequest", () => {
-  it("fills in nothing but stream, usage and stop", () => {
+  it("fills in nothing but stream, usage, stop and one answer", () => {
     expect(parseChatRequest({ model: "m", messages: [question] })).toEqual({
       model: "m",
       messages: [{ role: "user", content: [{ type: "text", text: "What color is the circle?" }] }],
       stream: false,
       includeUsage: false,
       stop: [],
+      n: 1,
     });
   });
 
@@ -51,6 +52,51 @@ describe("parseChatRequest", () => {
     expect(request).toMatchObject({ stream: true, includeUsage: true, temperature: 0, topP: 1, topK: 0 });
     expect(request).toMatchObject({ maxTokens: 7, stop: ["###"], seed: -1 });
     expect(request.messages[0]?.role).toBe("system");
+  });
+
+  it("reads what says how tokens are chosen, OpenAI's fields and vLLM's", () => {
+    const fields = {
+      min_p: 0.1,
+      repetition_penalty: 1.1,
+      presence_penalty: -2,
+      frequency_penalty: 0.5,
+      logit_bias: { "7": -100, "42": 3.5 },
+      min_tokens: 3,
+      stop_token_ids: [2, 9],
+      ignore_eos: true,
+      n: 8,
+      logprobs: true,
+      top_logprobs: 20,
+    };
+    expect(parseChatRequest({ model: "m", messages: [question], ...fields })).toMatchObject({
+      minP: 0.1,
+      repetitionPenalty: 1.1,
+      presencePenalty: -2,
+      frequencyPenalty: 0.5,
+      logitBias: new Map([
+        [7, -100],
+        [42, 3.5],
+      ]),
+      minTokens: 3,
+      stopTokenIds: [2, 9],
+      ignoreEos: true,
+      n: 8,
+      logprobs: 20,
+    });
+    expect(parseChatRequest({ model: "m", messages: [question], logprobs: true }).logprobs).toBe(0);
+    const quiet = { logprobs: false, top_logprobs: 0, logit_bias: {} };
+    const plain = parseChatRequest({ model: "m", messages: [question], ...quiet });
+    for (const name of ["logprobs", "logitBias"]) expect(plain).not.toHaveProperty(name);
+  });
+
+  it("reads the format of the answer", () => {
+    const formatOf = (format: unknown): unknown =>
+      parseChatRequest({ model: "m", messages: [question], response_format: format }).format;
+    const schema = { type: "object" };
+    const json_schema = { name: "reply", description: null, strict: true, schema };
+    expect(formatOf({ type: "text" })).toBeUndefined();
+    expect(formatOf({ type: "json_object" })).toEqual({ type: "json" });
+    expect(formatOf({ type: "json_schema", json_schema })).toEqual({ type: "json_schema", schema });
   });
 
   it("decodes pictures where they stand", () => {
@@ -134,10 +180,41 @@ describe("parseChatRequest", () => {
     [{ messages: [{ role: "user", content: "\ud800" }] }, "well-formed Unicode"],
     [{ stream: "yes" }, 'The field stream must be true or false; it is "yes".'],
     [{ colour: "red" }, "The field colour is not known; leave it out."],
-    [{ n: 2 }, "The field n is not supported here (it is 2); leave it out."],
+    [{ n: 9 }, "The field n must be at most 8; it is 9."],
+    [{ n: 0 }, "The field n must be a whole number from 1; it is 0."],
+    [{ min_p: 1.5 }, "The field min_p must be a number from 0 to 1; it is 1.5."],
+    [{ repetition_penalty: 0 }, "The field repetition_penalty must be a number above 0, up to 100; it is 0."],
+    [{ presence_penalty: 3 }, "The field presence_penalty must be a number from -2 to 2; it is 3."],
+    [{ frequency_penalty: -2.1 }, "The field frequency_penalty must be a number from -2 to 2; it is -2.1."],
+    [{ logit_bias: { "5": 101 } }, "The field logit_bias.5 must be a number from -100 to 100; it is 101."],
+    [{ logit_bias: { five: 1 } }, "The field logit_bias.five must be an object of at most 1024 token ids"],
+    [{ logit_bias: [1] }, "The field logit_bias must be an object of at most 1024 token ids"],
+    [
+      { logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1])) },
+      "The field logit_bias must be an object of at most 1024 token ids",
+    ],
+    [{ min_tokens: -1 }, "The field min_tokens must be a whole number from 0; it is -1."],
+    [{ stop_token_ids: [-1] }, "The field stop_token_ids[0] must be a token's id; it is -1."],
+    [{ ignore_eos: 1 }, "The field ignore_eos must be true or false; it is 1."],
+    [{ top_logprobs: 3 }, "The field top_logprobs is 3; it needs logprobs: true."],
+    [
+      { logprobs: true, top_logprobs: 21 },
+      "The field top_logprobs must be a whole number from 0 to 20; it is 21.",
+    ],
     [{ tools: [{}] }, "The field tools is not supported here (it is a list of 1); leave it out."],
-    [{ response_format: { type: "json_object" } }, "The field response_format is not supported here"],
-    [{ logprobs: true }, "The field logprobs is not supported here"],
+    [
+      { response_format: { type: "xml" } },
+      "The field response_format.type must be of type text, json_object or",
+    ],
+    [{ response_format: { type: "json_schema" } }, "The field response_format.json_schema is missing"],
+    [
+      { response_format: { type: "json_schema", json_schema: { name: "x" } } },
+      "The field response_format.json_schema.schema is missing; it must be a JSON schema, an object.",
+    ],
+    [
+      { response_format: { type: "json_schema", json_schema: { name: "a b", schema: {} } } },
+      "response_format.json_schema.name must be a name of letters",
+    ],
     [{ stream_options: { more: 1 } }, "The field stream_options.more is not known"],
   ])("refuses %j with a sentence", (fields, sentence) => {
     expect(refused(fields)).toContain(sentence);

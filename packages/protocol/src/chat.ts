@@ -15,16 +15,16 @@ import {
   isFalse,
   isNothing,
   isRecord,
-  isZero,
   readAnswerFields,
   supportedFields,
-  UNSUPPORTED_FIELDS,
   withoutNulls,
 } from "./answer-request.ts";
+import { type AnswerFormat, formatField, readFormat } from "./answer-format.ts";
 import { parseImageDataUrl } from "./base64.ts";
 import { LlavaError } from "./errors.ts";
 import { parseBody } from "./parse-body.ts";
 import { isPictureKey } from "./picture-key.ts";
+import { SAMPLING_LIMITS } from "./sampling-fields.ts";
 
 export const CHAT_LIMITS = {
   messages: 64,
@@ -39,6 +39,9 @@ export type ChatRole = "system" | "user" | "assistant";
 export interface ChatRequestBody extends AnswerRequestBody {
   readonly messages: readonly ChatMessageBody[];
   readonly max_completion_tokens?: number;
+  readonly logprobs?: boolean;
+  readonly top_logprobs?: number;
+  readonly response_format?: object;
 }
 
 export interface ChatMessageBody {
@@ -53,6 +56,8 @@ export type ChatPartBody =
 /** The checked request: one shape of content, pictures decoded from base64. */
 export interface ChatRequest extends AnswerRequest {
   readonly messages: readonly ChatMessage[];
+  /** Plain text when absent. */
+  readonly format?: AnswerFormat;
 }
 
 export interface ChatMessage {
@@ -96,22 +101,18 @@ const MAX_ADDRESS_LENGTH = 4096;
 
 /** OpenAI's fields that change a chat and that we do not have, with the values that ask for nothing. */
 const UNSUPPORTED: Readonly<Record<string, AsksNothing>> = {
-  ...UNSUPPORTED_FIELDS,
   audio: isNothing,
   function_call: isNothing,
   functions: isEmpty,
-  logprobs: isFalse,
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
   moderation: isNothing,
   parallel_tool_calls: (value) => typeof value === "boolean",
   prediction: isNothing,
   reasoning_effort: isNothing,
-  response_format: (value) => isRecord(value) && value["type"] === "text",
   service_tier: (value) => value === "auto" || value === "default",
   store: isFalse,
   tool_choice: (value) => value === "none" || value === "auto",
   tools: isEmpty,
-  top_logprobs: isZero,
   verbosity: isNothing,
   web_search_options: isNothing,
 };
@@ -158,6 +159,13 @@ const message = z.preprocess(
 const chatRequest = z.strictObject(
   {
     ...answerFields,
+    logprobs: z.boolean("true or false").optional(),
+    top_logprobs: z
+      .int("a whole number from 0 to 20")
+      .min(0, "a whole number from 0 to 20")
+      .max(SAMPLING_LIMITS.topLogprobs, "a whole number from 0 to 20")
+      .optional(),
+    response_format: formatField,
     messages: z
       .array(message, "a list of messages")
       .min(1, "a list of at least one message")
@@ -173,13 +181,25 @@ const chatRequest = z.strictObject(
 export function parseChatRequest(body: unknown): ChatRequest {
   const wire = parseBody(chatRequest, supportedFields(body, UNSUPPORTED, IGNORED_FIELDS));
   checkSizes(wire.messages);
+  const logprobs = readLogprobs(wire);
+  const format = readFormat(wire.response_format);
   return {
     ...readAnswerFields(wire),
+    ...(logprobs === undefined ? {} : { logprobs }),
+    ...(format === undefined ? {} : { format }),
     messages: wire.messages.map((message, index) => ({
       role: message.role,
       content: message.content.map((part, at) => readPart(part, `messages[${index}].content[${at}]`)),
     })),
   };
+}
+
+function readLogprobs({ logprobs, top_logprobs: top = 0 }: z.infer<typeof chatRequest>): number | undefined {
+  if (logprobs === true) return top;
+  if (top === 0) return undefined;
+  throw new LlavaError("invalid_request", `The field top_logprobs is ${top}; it needs logprobs: true.`, {
+    param: "top_logprobs",
+  });
 }
 
 /** The parts of OpenAI's newer Responses API, as some clients send them here too, in the words of this one. */

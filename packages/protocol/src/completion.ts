@@ -26,23 +26,50 @@ export interface ChatChunk extends CompletionHead {
 }
 
 export interface ChatChunkChoice {
-  readonly index: 0;
+  readonly index: number;
   readonly delta: { readonly role?: "assistant"; readonly content?: string };
+  /** Of the delta's tokens; only when the client asked for them. */
+  readonly logprobs?: ChatLogprobs;
   readonly finish_reason: FinishReason | null;
+}
+
+export interface ChatLogprobs {
+  readonly content: readonly AnsweredToken[];
+  readonly refusal: null;
+}
+
+export interface TokenLikelihood {
+  /** Half characters become U+FFFD; the bytes are exact. */
+  readonly token: string;
+  /** Natural logarithm, -9999 for what is impossible. */
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+}
+
+/** A token of an answer, and the likeliest ones at its place. */
+export interface AnsweredToken extends TokenLikelihood {
+  readonly top_logprobs: readonly TokenLikelihood[];
+}
+
+/** One of the answers to a question, whole; `logprobs` is null where they were not asked for. */
+export interface WholeAnswer {
+  readonly text: string;
+  readonly reason: FinishReason;
+  readonly logprobs: readonly AnsweredToken[] | null;
 }
 
 export interface ChatCompletion extends CompletionHead {
   readonly object: "chat.completion";
-  readonly choices: readonly [
-    {
-      readonly index: 0;
-      readonly message: { readonly role: "assistant"; readonly content: string; readonly refusal: null };
-      readonly logprobs: null;
-      readonly finish_reason: FinishReason;
-    },
-  ];
+  readonly choices: readonly ChatChoice[];
   readonly usage: ChatUsage;
   readonly timings: ChatTimings;
+}
+
+export interface ChatChoice {
+  readonly index: number;
+  readonly message: { readonly role: "assistant"; readonly content: string; readonly refusal: null };
+  readonly logprobs: ChatLogprobs | null;
+  readonly finish_reason: FinishReason;
 }
 
 export interface ChatUsage {
@@ -88,43 +115,59 @@ export function completionHead(
 }
 
 /** The first chunk: the role and no words yet. */
-export function roleChunk(head: CompletionHead): ChatChunk {
-  return chatChunk(head, { role: "assistant", content: "" });
+export function roleChunk(head: CompletionHead, index = 0): ChatChunk {
+  return chatChunk(head, { index, delta: { role: "assistant", content: "" } });
 }
 
-export function textChunk(head: CompletionHead, text: string): ChatChunk {
-  return chatChunk(head, { content: text });
+export function textChunk(
+  head: CompletionHead,
+  text: string,
+  index = 0,
+  logprobs: readonly AnsweredToken[] | null = null,
+): ChatChunk {
+  const told = logprobs === null ? {} : { logprobs: { content: logprobs, refusal: null } };
+  return chatChunk(head, { index, delta: { content: text }, ...told });
 }
 
 /** @param timings of our own, for whoever shows them; they are not OpenAI's and stand where its clients look at nothing */
-export function finishChunk(head: CompletionHead, reason: FinishReason, timings?: ChatTimings): ChatChunk {
-  return { ...chatChunk(head, {}, reason), ...(timings === undefined ? {} : { timings }) };
+export function finishChunk(
+  head: CompletionHead,
+  reason: FinishReason,
+  timings?: ChatTimings,
+  index = 0,
+): ChatChunk {
+  const chunk = chatChunk(head, { index, delta: {}, finish_reason: reason });
+  return timings === undefined ? chunk : { ...chunk, timings };
 }
 
 function chatChunk(
   head: CompletionHead,
-  delta: ChatChunkChoice["delta"],
-  finishReason: FinishReason | null = null,
+  {
+    index,
+    delta,
+    logprobs,
+    finish_reason = null,
+  }: Partial<ChatChunkChoice> & Pick<ChatChunkChoice, "index" | "delta">,
 ): ChatChunk {
+  const told = logprobs === undefined ? {} : { logprobs };
   return {
     id: head.id,
     object: "chat.completion.chunk",
     created: head.created,
     model: head.model,
-    choices: [{ index: 0, delta, finish_reason: finishReason }],
+    choices: [{ index, delta, ...told, finish_reason }],
   };
 }
 
 /** The last chunk, after the one with the finish reason, for clients that asked for it. */
 export function usageChunk(head: CompletionHead, usage: ChatUsage): ChatChunk {
-  return { ...chatChunk(head, {}), choices: [], usage };
+  return { ...roleChunk(head), choices: [], usage };
 }
 
-/** The whole answer at once, for requests without `stream`. */
+/** The whole answers at once, for requests without `stream`. */
 export function chatCompletion(
   head: CompletionHead,
-  text: string,
-  reason: FinishReason,
+  answers: readonly WholeAnswer[],
   usage: ChatUsage,
   timings: ChatTimings,
 ): ChatCompletion {
@@ -133,14 +176,12 @@ export function chatCompletion(
     object: "chat.completion",
     created: head.created,
     model: head.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: "assistant", content: text, refusal: null },
-        logprobs: null,
-        finish_reason: reason,
-      },
-    ],
+    choices: answers.map(({ text, reason, logprobs }, index) => ({
+      index,
+      message: { role: "assistant", content: text, refusal: null },
+      logprobs: logprobs === null ? null : { content: logprobs, refusal: null },
+      finish_reason: reason,
+    })),
     usage,
     timings,
   };
@@ -150,14 +191,14 @@ export function chatCompletion(
 export function chatUsage(counts: {
   readonly promptTokens: number;
   readonly imageTokens: number;
+  readonly cachedTokens: number;
   readonly completionTokens: number;
 }): ChatUsage {
   return {
     prompt_tokens: counts.promptTokens,
     completion_tokens: counts.completionTokens,
     total_tokens: counts.promptTokens + counts.completionTokens,
-    // No engine of ours remembers a prompt after its answer yet.
-    prompt_tokens_details: { cached_tokens: 0, image_tokens: counts.imageTokens },
+    prompt_tokens_details: { cached_tokens: counts.cachedTokens, image_tokens: counts.imageTokens },
   };
 }
 

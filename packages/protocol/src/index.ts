@@ -1,4 +1,5 @@
-export { ANSWER_LIMITS, type AnswerRequest, type AnswerRequestBody } from "./answer-request.ts";
+export type { AnswerFormat } from "./answer-format.ts";
+export type { AnswerRequest, AnswerRequestBody } from "./answer-request.ts";
 export * from "./base64.ts";
 export * from "./chat-stream.ts";
 export * from "./chat.ts";
@@ -10,7 +11,9 @@ export * from "./models.ts";
 export * from "./picture-format.ts";
 export * from "./picture-key.ts";
 export * from "./request-id.ts";
+export { SAMPLING_LIMITS } from "./sampling-fields.ts";
 export * from "./sse.ts";
+export * from "./strict-json.ts";
 export * from "./text-completion.ts";
 export * from "./worker-list.ts";
 export * from "./worker-report.ts";

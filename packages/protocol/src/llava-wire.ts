@@ -7,6 +7,7 @@ import { z } from "zod";
 
 import { decodeBase64 } from "./base64.ts";
 import { LlavaError } from "./errors.ts";
+import { resumeSchema, type Resume } from "./hop.ts";
 import { parseBody } from "./parse-body.ts";
 
 export const MAX_FRAME_BYTES = 1 << 20;
@@ -34,6 +35,13 @@ export interface WireGenerateRequest {
   readonly topP: number;
   readonly maxNewTokens: number;
   readonly stop: string | null;
+  /** From a controller whose client has the beginning of this answer from another worker. */
+  readonly resume: WireResume | null;
+}
+
+/** `said` is the last frame that the client has. */
+export interface WireResume extends Resume {
+  readonly said: WireChunk;
 }
 
 const MAX_WIRE_NEW_TOKENS = 1024;
@@ -62,6 +70,7 @@ const generateRequest = z.object({
     .nullish(),
   max_new_tokens: numeric("a number").nullish(),
   stop: z.string("a string").max(64, "a string of at most 64 characters").nullish(),
+  llava_resume: z.strictObject({ ...resumeSchema.shape, said: chunk }).optional(),
 });
 
 export function parseAddressRequest(body: unknown): { readonly model: string } {
@@ -79,6 +88,7 @@ export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
     topP: wire.top_p ?? 1,
     maxNewTokens: Math.min(Math.trunc(wire.max_new_tokens ?? 256), MAX_WIRE_NEW_TOKENS),
     stop: wire.stop === undefined || wire.stop === "" ? null : wire.stop,
+    resume: wire.llava_resume ?? null,
   };
 }
 

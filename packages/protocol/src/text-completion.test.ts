@@ -6,6 +6,7 @@ import {
   textCompletion,
   textCompletionChunk,
   textCompletionUsage,
+  textLogprobs,
 } from "./text-completion.ts";
 
 it("takes a text, alone or as a list of one, and OpenAI's default of 16 tokens", () => {
@@ -15,6 +16,7 @@ it("takes a text, alone or as a list of one, and OpenAI's default of 16 tokens",
     stream: false,
     includeUsage: false,
     stop: [],
+    n: 1,
     maxTokens: 16,
   };
   expect(parseTextRequest({ model: "m", prompt: "Once" })).toEqual(expected);
@@ -30,9 +32,11 @@ it.each([
   [{ prompt: "" }, "The field prompt must be a text of at least one character"],
   [{}, "The field prompt is missing"],
   [{ prompt: "a", echo: true }, "The field echo is not supported here (it is true)"],
-  [{ prompt: "a", logprobs: 0 }, "The field logprobs is not supported here (it is 0)"],
+  [{ prompt: "a", logprobs: 6 }, "The field logprobs must be a whole number from 0 to 5; it is 6."],
+  [{ prompt: "a", logprobs: true }, "The field logprobs must be a whole number from 0 to 5; it is true."],
+  [{ prompt: "a", response_format: { type: "text" } }, "The field response_format is not known"],
   [{ prompt: "a", best_of: 3 }, "The field best_of is not supported here (it is 3)"],
-  [{ prompt: "a", n: 2 }, "The field n is not supported here (it is 2)"],
+  [{ prompt: "a", n: 9 }, "The field n must be at most 8; it is 9."],
   [{ prompt: "a", suffix: "z" }, "The field suffix is not supported here"],
   [{ prompt: "a", messages: [] }, "The field messages is not known; leave it out."],
   [{ prompt: "é".repeat(65_537) }, "The prompt has 131074 bytes; at most 131072 are allowed."],
@@ -48,7 +52,7 @@ it.each([
 
 it("has one shape for chunks and for the whole, with the usage in a chunk without choices", () => {
   const head = completionHead("m", 5_000, "cmpl");
-  const usage = chatUsage({ promptTokens: 3, imageTokens: 0, completionTokens: 2 });
+  const usage = chatUsage({ promptTokens: 3, imageTokens: 0, cachedTokens: 0, completionTokens: 2 });
   const timings = { queue_ms: 0, encode_ms: 0, prefill_ms: 1, decode_ms: 1, first_token_ms: 1 };
   expect(head).toEqual({ id: expect.stringMatching(/^cmpl-[\da-f]{24}$/), created: 5, model: "m" });
   const choice = { index: 0, text: " time", logprobs: null };
@@ -58,10 +62,31 @@ it("has one shape for chunks and for the whole, with the usage in a chunk withou
     choices: [{ ...choice, finish_reason: null }],
   });
   expect(textCompletionUsage(head, usage)).toEqual({ ...common, choices: [], usage });
-  expect(textCompletion(head, " time", "stop", usage, timings)).toEqual({
+  const answers = [
+    { text: " time", reason: "stop" as const, logprobs: null },
+    { text: " day", reason: "length" as const, logprobs: null },
+  ];
+  expect(textCompletion(head, answers, usage, timings)).toEqual({
     ...common,
-    choices: [{ ...choice, finish_reason: "stop" }],
+    choices: [
+      { ...choice, finish_reason: "stop" },
+      { index: 1, text: " day", logprobs: null, finish_reason: "length" },
+    ],
     usage,
     timings,
+  });
+});
+
+it("lists logprobs as the older endpoint does, with the place of each token", () => {
+  const likelihood = (token: string, logprob: number) => ({ token, logprob, bytes: [] });
+  const told = [
+    { ...likelihood("on", -0.5), top_logprobs: [likelihood("on", -0.5), likelihood("in", -2)] },
+    { ...likelihood("ce", -1), top_logprobs: [likelihood("ce", -1), likelihood("ce", -7)] },
+  ];
+  expect(textLogprobs(told, 4)).toEqual({
+    tokens: ["on", "ce"],
+    token_logprobs: [-0.5, -1],
+    top_logprobs: [{ on: -0.5, in: -2 }, { ce: -1 }],
+    text_offset: [4, 6],
   });
 });

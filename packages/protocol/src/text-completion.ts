@@ -12,19 +12,25 @@ import {
   hint,
   IGNORED_FIELDS,
   isFalse,
-  isNothing,
   isOne,
   readAnswerFields,
   supportedFields,
-  UNSUPPORTED_FIELDS,
 } from "./answer-request.ts";
 import { CHAT_LIMITS } from "./chat.ts";
-import type { ChatTimings, ChatUsage, CompletionHead, FinishReason } from "./completion.ts";
+import type {
+  AnsweredToken,
+  ChatTimings,
+  ChatUsage,
+  CompletionHead,
+  FinishReason,
+  WholeAnswer,
+} from "./completion.ts";
 import { LlavaError } from "./errors.ts";
 import { parseBody } from "./parse-body.ts";
 
 export interface TextRequestBody extends AnswerRequestBody {
   readonly prompt: string | readonly [string];
+  readonly logprobs?: number;
 }
 
 export interface TextRequest extends AnswerRequest {
@@ -44,21 +50,29 @@ export interface TextCompletion extends CompletionHead {
 }
 
 export interface TextChoice {
-  readonly index: 0;
+  readonly index: number;
   readonly text: string;
-  readonly logprobs: null;
+  readonly logprobs: TextLogprobs | null;
   readonly finish_reason: FinishReason | null;
+}
+
+/** In the older endpoint's shape: one entry a token in each list. */
+export interface TextLogprobs {
+  readonly tokens: readonly string[];
+  readonly token_logprobs: readonly number[];
+  /** By token; of tokens with one text the likelier. */
+  readonly top_logprobs: readonly Readonly<Record<string, number>>[];
+  /** In characters from the answer's beginning. */
+  readonly text_offset: readonly number[];
 }
 
 /** OpenAI's: who wants a long text says so. */
 const DEFAULT_MAX_TOKENS = 16;
+const MAX_LOGPROBS = 5;
 
 const UNSUPPORTED: Readonly<Record<string, AsksNothing>> = {
-  ...UNSUPPORTED_FIELDS,
   best_of: isOne,
   echo: isFalse,
-  // 0 asks for the chosen token's own.
-  logprobs: isNothing,
   suffix: (value) => value === "",
 };
 
@@ -69,6 +83,12 @@ const prompt = z
 const textRequest = z.strictObject(
   {
     ...answerFields,
+    // 0 asks for the chosen token's own.
+    logprobs: z
+      .int("a whole number from 0 to 5")
+      .min(0, "a whole number from 0 to 5")
+      .max(MAX_LOGPROBS, "a whole number from 0 to 5")
+      .optional(),
     prompt: z.preprocess(
       (value) => (Array.isArray(value) && value.length === 1 ? value[0] : value),
       z.string("one text, or a list of one").pipe(prompt),
@@ -88,17 +108,42 @@ export function parseTextRequest(body: unknown): TextRequest {
       { param: "prompt" },
     );
   }
-  return { maxTokens: DEFAULT_MAX_TOKENS, ...readAnswerFields(wire), prompt: wire.prompt };
+  return {
+    maxTokens: DEFAULT_MAX_TOKENS,
+    ...readAnswerFields(wire),
+    ...(wire.logprobs === undefined ? {} : { logprobs: wire.logprobs }),
+    prompt: wire.prompt,
+  };
 }
 
 export function textCompletionChunk(
   head: CompletionHead,
   text: string,
   finishReason: FinishReason | null = null,
+  index = 0,
+  logprobs: TextLogprobs | null = null,
 ): TextCompletion {
   return {
     ...headOf(head),
-    choices: [{ index: 0, text, logprobs: null, finish_reason: finishReason }],
+    choices: [{ index, text, logprobs, finish_reason: finishReason }],
+  };
+}
+
+/** @param offset characters of the answer before these tokens */
+export function textLogprobs(answered: readonly AnsweredToken[], offset: number): TextLogprobs {
+  const offsets: number[] = [];
+  let at = offset;
+  for (const { token } of answered) {
+    offsets.push(at);
+    at += token.length;
+  }
+  return {
+    tokens: answered.map(({ token }) => token),
+    token_logprobs: answered.map(({ logprob }) => logprob),
+    top_logprobs: answered.map(({ top_logprobs: top }) =>
+      Object.fromEntries(top.toReversed().map(({ token, logprob }) => [token, logprob])),
+    ),
+    text_offset: offsets,
   };
 }
 
@@ -106,15 +151,20 @@ export function textCompletionUsage(head: CompletionHead, usage: ChatUsage): Tex
   return { ...headOf(head), choices: [], usage };
 }
 
-/** The whole answer at once, for requests without `stream`. */
+/** The whole answers at once, for requests without `stream`. */
 export function textCompletion(
   head: CompletionHead,
-  text: string,
-  reason: FinishReason,
+  answers: readonly WholeAnswer[],
   usage: ChatUsage,
   timings: ChatTimings,
 ): TextCompletion {
-  return { ...textCompletionChunk(head, text, reason), usage, timings };
+  const choices = answers.map(({ text, reason, logprobs }, index) => ({
+    index,
+    text,
+    logprobs: logprobs === null ? null : textLogprobs(logprobs, 0),
+    finish_reason: reason,
+  }));
+  return { ...headOf(head), choices, usage, timings };
 }
 
 function headOf({ id, created, model }: CompletionHead): CompletionHead & {

@@ -12,19 +12,19 @@ import { clientOf, ENDLESS, streamed, TEXT, type Visit } from "./openai-stage.ts
 export function describeRefusals(visit: Visit): void {
   describe("a request that cannot be done", () => {
     test.each([
-      [{ n: 2 }, "n"],
-      [{ logprobs: true }, "logprobs"],
+      [{ n: 9 }, "n"],
       [{ top_logprobs: 3 }, "top_logprobs"],
-      [{ logit_bias: { "5": 10 } }, "logit_bias"],
-      [{ frequency_penalty: 0.5 }, "frequency_penalty"],
-      [{ presence_penalty: -1 }, "presence_penalty"],
-      [{ response_format: { type: "json_object" as const } }, "response_format"],
+      [{ logit_bias: { "5": 110 } }, "logit_bias.5"],
+      [{ frequency_penalty: 2.5 }, "frequency_penalty"],
+      [{ presence_penalty: -3 }, "presence_penalty"],
+      [{ functions: [{ name: "f" }] }, "functions"],
       [{ tools: [{ type: "function" as const, function: { name: "f" } }] }, "tools"],
       [{ modalities: ["text" as const, "audio" as const] }, "modalities"],
       [{ temperature: 3 }, "temperature"],
       [{ seed: 1.5 }, "seed"],
       [{ stop: ["a", "b", "c", "d", "e"] }, "stop"],
-      [{ min_p: 0.1 }, "min_p"],
+      [{ min_p: -0.1 }, "min_p"],
+      [{ typical_p: 0.5 }, "typical_p"],
     ])("%j is refused by name and not tried again", async (fields, param) => {
       for (const params of [visit.asked(TEXT), streamed(visit.asked(TEXT))]) {
         const refusal = visit.client.chat.completions.create({ ...params, ...fields }, { maxRetries: 2 });

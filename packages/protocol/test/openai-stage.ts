@@ -24,6 +24,12 @@ type ChatParts = OpenAI.Chat.ChatCompletionContentPart[];
 export const ENDLESS = 900;
 export const TEXT = { type: "text", text: "What color is it?" } as const;
 
+/** Without what the server happened to remember. */
+export function computed(usage: OpenAI.CompletionUsage | undefined): object {
+  const { prompt_tokens, completion_tokens, total_tokens } = usage ?? {};
+  return { prompt_tokens, completion_tokens, total_tokens };
+}
+
 /** The stage once its servers run, and the client that does not try again. */
 export class Visit {
   #stage: OpenAiStage | undefined;

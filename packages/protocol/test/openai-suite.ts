@@ -4,6 +4,7 @@
  */
 import { describeAnswers, describeQuestions, describeSettings, describeStreams } from "./openai-chat.ts";
 import { describeErrors, describeFullServer, describeLeaving, describeRefusals } from "./openai-failures.ts";
+import { describeChoices, describeJson, describeLogprobs, describeTokens } from "./openai-sampling.ts";
 import { Visit, type OpenAiStage } from "./openai-stage.ts";
 import { describeModels, describeTexts } from "./openai-texts.ts";
 
@@ -13,6 +14,10 @@ export function describeOpenAi(startStage: () => Promise<OpenAiStage>): void {
   describeStreams(visit);
   describeQuestions(visit);
   describeSettings(visit);
+  describeTokens(visit);
+  describeChoices(visit);
+  describeLogprobs(visit);
+  describeJson(visit);
   describeTexts(visit);
   describeModels(visit);
   describeRefusals(visit);

@@ -54,19 +54,22 @@ export class Value<D extends DType = DType> implements Disposable {
   }
 
   /**
-   * Part of a CPU value that shares its memory: the elements from `offsetElements` on, as many as `shape` has.
+   * Part of a value that shares its memory: the elements from `offsetElements` on, as many as `shape` has.
    * One slot of a KV cache `[slots, kvHeads, capacity, headSize]` is
-   * `view(slot * kvHeads * capacity * headSize, [1, kvHeads, capacity, headSize])`.
+   * `view(slot * kvHeads * capacity * headSize, [1, kvHeads, capacity, headSize])`. Throws `invalid_argument` for
+   * memory of WebGPU, where a buffer has no address.
    */
   view(offsetElements: number, shape: readonly number[]): Value<D> {
-    const data = this.data();
     const end = offsetElements + elementCount(shape);
-    if (!Number.isSafeInteger(offsetElements) || offsetElements < 0 || end > data.length) {
+    const length = elementCount(this.shape);
+    if (!Number.isSafeInteger(offsetElements) || offsetElements < 0 || end > length) {
       throw new RuntimeError(
         "invalid_argument",
-        `A view of shape [${shape.join(", ")}] at element ${offsetElements} ends at ${end}, but the value has ${data.length} elements.`,
+        `A view of shape [${shape.join(", ")}] at element ${offsetElements} ends at ${end}, but the value has ${length} elements.`,
       );
     }
+    if (this.#memory.kind === "device") return viewOnDevice(this, this.#memory, offsetElements, shape);
+    const data = this.data();
     const { array } = ELEMENTS[this.dtype];
     const part = new array(
       data.buffer,
@@ -170,6 +173,35 @@ export function valueOnDevice<D extends DType>(
     sessionHold[Symbol.dispose]();
   });
   return new Value(dtype, [...shape], handle, memory);
+}
+
+function viewOnDevice<D extends DType>(
+  whole: Value<D>,
+  memory: Memory<D>,
+  offsetElements: number,
+  shape: readonly number[],
+): Value<D> {
+  const { type, array } = ELEMENTS[whole.dtype];
+  if (memory.device.type !== "cuda") {
+    const where = deviceName(memory.device);
+    throw new RuntimeError("invalid_argument", `Memory of ${where} cannot be viewed in parts.`);
+  }
+  const start = create(api().GetTensorMutableData, whole.handle.pointer);
+  const pointer = create(
+    api().CreateTensorWithDataAsOrtValue,
+    memoryInfo(memory.device),
+    start + BigInt(offsetElements * array.BYTES_PER_ELEMENT),
+    elementCount(shape) * array.BYTES_PER_ELEMENT,
+    dimensions(shape),
+    shape.length,
+    type,
+  );
+  const wholeHold = whole.handle.hold();
+  const handle = new Handle("This value", pointer, () => {
+    api().ReleaseValue(pointer);
+    wholeHold[Symbol.dispose]();
+  });
+  return new Value(whole.dtype, [...shape], handle, memory);
 }
 
 function describe(pointer: Pointer): { dtype: DType; shape: readonly number[] } {

@@ -6,7 +6,7 @@ import { timingsLine } from "./timings-line.ts";
 const timings = chatTimings({ queueMs: 2, encodeMs: 60, prefillMs: 90, decodeMs: 500, firstTokenMs: 312 });
 
 function usage(completionTokens: number): ReturnType<typeof chatUsage> {
-  return chatUsage({ promptTokens: 90, imageTokens: 64, completionTokens });
+  return chatUsage({ promptTokens: 90, imageTokens: 64, cachedTokens: 0, completionTokens });
 }
 
 test("time to the first word, rate of the words after it, number of tokens", () => {

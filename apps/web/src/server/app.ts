@@ -1,6 +1,6 @@
 /** Builds the web server and listens to nothing, so that tests can ask it without a port. */
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import fastifyStatic from "@fastify/static";
@@ -88,6 +88,7 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
     });
     await page.register(fastifyStatic, {
       root: folder,
+      allowedPath: (path) => staysInside(folder, path),
       cacheControl: false,
       setHeaders: (reply, path) => {
         // Names under assets/ carry a hash of their content; everything else is asked for again.
@@ -96,4 +97,15 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
       },
     });
   });
+}
+
+/** False where a link leads out of the folder, which the file server would follow. */
+function staysInside(folder: string, path: string): boolean {
+  try {
+    const way = relative(realpathSync(folder), realpathSync(join(folder, path)));
+    return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+  } catch {
+    // What is not there is not found further on.
+    return true;
+  }
 }

@@ -111,7 +111,9 @@ describe("the log", () => {
   });
   afterEach(async () => rm(folder, { recursive: true, force: true }));
 
-  async function open(options: { maxDayBytes?: number } = {}): Promise<ConversationLog> {
+  async function open(
+    options: { maxDayBytes?: number; shortensAddresses?: boolean } = {},
+  ): Promise<ConversationLog> {
     return await openConversationLog({ folder, log, now: () => NOW, ...options });
   }
 
@@ -122,6 +124,15 @@ describe("the log", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
   }
+
+  test("has a client's address, or only its network where that is wished", async () => {
+    for (const shortensAddresses of [false, true]) {
+      const conversations = await open({ shortensAddresses });
+      conversations.add({ ...turn(streamed(...WHOLE)), ip: "203.0.113.9" });
+      await conversations.flush();
+    }
+    expect(await records()).toMatchObject([{ ip: "203.0.113.9" }, { ip: "203.0.113.0" }]);
+  });
 
   test("is a file a day with a line for each chat, and each picture once", async () => {
     const conversations = await open();

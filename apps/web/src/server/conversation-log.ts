@@ -16,6 +16,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 
+import { shortAddress } from "@llava/door";
 import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from "fastify";
 
@@ -34,6 +35,8 @@ export interface ConversationLogOptions {
   readonly log: Pick<FastifyBaseLogger, "warn" | "info">;
   /** Most of one day's files, pictures included. */
   readonly maxDayBytes?: number;
+  /** Whether only the network is written of where a question came from. */
+  readonly shortensAddresses?: boolean;
   /** Unix milliseconds. */
   readonly now?: () => number;
 }
@@ -53,7 +56,8 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   let today: Day | null = null;
 
   const write = async (turn: Turn): Promise<void> => {
-    const chat = chatRecord(turn);
+    const ip = options.shortensAddresses === true ? shortAddress(turn.ip) : turn.ip;
+    const chat = chatRecord({ ...turn, ip });
     if (chat === null) return;
     const date = localDate(now());
     if (today?.date !== date) today = await openDay(folder, date);

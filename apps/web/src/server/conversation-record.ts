@@ -73,6 +73,7 @@ type Message = z.infer<typeof requestSchema>["messages"][number];
 const chunkSchema = z.object({
   choices: z.array(
     z.object({
+      index: z.number().default(0),
       delta: z.object({ content: z.string().nullish() }).nullish(),
       message: z.object({ content: z.string() }).optional(),
     }),
@@ -123,7 +124,9 @@ export class AnswerText {
       this.#isWhole = true;
       return;
     }
-    this.#text += chunkSchema.parse(JSON.parse(data)).choices[0]?.delta?.content ?? "";
+    const { choices } = chunkSchema.parse(JSON.parse(data));
+    // Of several answers the first, as in a whole body.
+    this.#text += choices.find(({ index }) => index === 0)?.delta?.content ?? "";
     if (this.#text.length > MAX_ANSWER_LENGTH) this.#hasFailed = true;
   }
 }

@@ -1,10 +1,12 @@
 /** The web server as a process: flags, listening, the word to the parent that it is ready, a clean end. */
 import {
   addDoorFlags,
+  logTo,
   openAccess,
   readSecretFile,
   reloadKeysOnHangup,
   serverFlags,
+  warnOfReaders,
   type DoorFlags,
 } from "@llava/door";
 import { LlavaError } from "@llava/protocol";
@@ -21,6 +23,7 @@ interface Flags extends DoorFlags {
   readonly pageFolder?: string;
   readonly logLevel: string;
   readonly conversationLog?: string;
+  readonly shortenAddresses?: boolean;
 }
 
 await main().catch((thrown: unknown) => {
@@ -30,13 +33,22 @@ await main().catch((thrown: unknown) => {
 
 async function main(): Promise<void> {
   const flags = readFlags();
-  const logger = pino({ name: "web", level: flags.logLevel }, pino.destination(2));
+  const logger = pino({ name: "web", level: flags.logLevel }, logTo(2));
   const access = openAccess(flags, "web");
   reloadKeysOnHangup(access, logger);
+  warnOfReaders([flags.controllerKeyFile], logger);
   const controllerKey = takeControllerKey(flags.controllerKeyFile);
   const folder = flags.conversationLog;
   const conversations =
-    folder === undefined ? {} : { conversations: await openConversationLog({ folder, log: logger }) };
+    folder === undefined
+      ? {}
+      : {
+          conversations: await openConversationLog({
+            folder,
+            log: logger,
+            shortensAddresses: flags.shortenAddresses === true,
+          }),
+        };
   const app = await createApp({
     controllerUrl: flags.controllerUrl,
     logger,
@@ -85,6 +97,10 @@ function readFlags(): Flags {
     .option(
       "--conversation-log <folder>",
       "write down what people ask and get, with their pictures, in files of LLaVA's format; tell them so",
+    )
+    .option(
+      "--shorten-addresses",
+      "write only the network of a client's address there: 24 bits of IPv4, 48 of IPv6",
     )
     .option("--log-level <level>", "trace, debug, info, warn, error or silent", "warn");
   return addDoorFlags(command, { hasCluster: false }).parse().opts<Flags>();

@@ -1,0 +1,48 @@
+/** How far a long load is, for a person: a bar that is drawn over itself, or a line now and then where nobody watches. */
+
+export interface Progress {
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+  readonly unit?: unknown;
+}
+
+/** Of what another process said. */
+export function isProgress(value: unknown): value is Progress {
+  if (typeof value !== "object" || value === null) return false;
+  if (!("phase" in value && "done" in value && "total" in value)) return false;
+  const { phase, done, total } = value;
+  return typeof phase === "string" && typeof done === "number" && typeof total === "number";
+}
+
+interface Terminal {
+  readonly isTTY?: boolean | undefined;
+  write(text: string): unknown;
+}
+
+const WIDTH = 30;
+/** Of what is written into a file: every so many hundredths. */
+const STEP_PERCENT = 10;
+
+/** Says nothing about the short steps of a load, of which there is no share to show. `name`: whose load it is. */
+export function progressBar(terminal: Terminal, name = "Weights"): (progress: Progress) => void {
+  let last = "";
+  return ({ phase: doing, done, total, unit }) => {
+    if (unit !== "bytes") return;
+    const phase = `${name}: ${doing}`;
+    const percent = Math.floor((100 * done) / total);
+    const text = `${phase} ${bar(done / total)} ${percent} % of ${(total / 1e9).toFixed(1)} GB`;
+    if (terminal.isTTY === true) {
+      terminal.write(`\r${text}${done === total ? "\n" : ""}`);
+      return;
+    }
+    const step = `${phase} ${Math.floor(percent / STEP_PERCENT)}`;
+    if (step !== last) terminal.write(`${phase}, ${percent} % of ${(total / 1e9).toFixed(1)} GB\n`);
+    last = step;
+  };
+}
+
+function bar(share: number): string {
+  const full = Math.round(WIDTH * Math.min(1, share));
+  return `[${"#".repeat(full)}${".".repeat(WIDTH - full)}]`;
+}

@@ -1,0 +1,13 @@
+/** What several answers to one question cost together. */
+import type { Usage } from "@llava/engine";
+
+/** The question counts once, and of it as remembered only what no answer had to compute. */
+export function sumUsage(usages: readonly Usage[]): Usage {
+  const [{ promptTokens, imageTokens } = { promptTokens: 0, imageTokens: 0 }] = usages;
+  return {
+    promptTokens,
+    imageTokens,
+    cachedTokens: usages.length === 0 ? 0 : Math.min(...usages.map(({ cachedTokens }) => cachedTokens)),
+    completionTokens: usages.reduce((sum, { completionTokens }) => sum + completionTokens, 0),
+  };
+}

@@ -1,0 +1,34 @@
+/** Where the weights of a serving graph come from: apart because whoever loads a model makes one, and the graph reads it. */
+
+/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
+export interface StoredTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** File name inside the checkpoint's folder. */
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A matrix [out, in] as blocks along `in` that share a scale: weight = (q − 2^(bits−1)) · scale. */
+export interface QuantizedLinear {
+  readonly bits: 4 | 8;
+  /** Columns of a block. */
+  readonly blockSize: number;
+  /** uint8 [out, blocks, blockSize·bits/8], the even column in the low half of a byte. */
+  readonly data: StoredTensor;
+  /** float32 [out·blocks] */
+  readonly scales: StoredTensor;
+}
+
+export interface WeightSource {
+  /** Throws when there is no such tensor. */
+  get(name: string): StoredTensor;
+  /** The matrix of this name, where it is quantized. */
+  blocks?(name: string): QuantizedLinear | undefined;
+  /**
+   * When matrices in half precision become float32. "loaded" (default): once, for the fastest runs; they then lie in
+   * memory, at twice the size of the file. "used": in every run that multiplies by them; they stay mapped from the file.
+   */
+  readonly widened?: "loaded" | "used";
+}

@@ -1,0 +1,79 @@
+/** Features of pictures, remembered by what the pictures show, up to a limit of bytes. */
+import type { Value } from "@llava/runtime";
+
+/** One picture's features [tokens, hidden]; in use until it is disposed. */
+export interface Lease extends Disposable {
+  readonly features: Value;
+}
+
+interface Entry {
+  readonly features: Value;
+  readonly bytes: number;
+  leases: number;
+}
+
+/** What is in use stays whatever the limit; what is not goes, the longest unused first. */
+export class FeatureCache implements Disposable {
+  readonly #limitBytes: number;
+  /** The most recently used last. */
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Pictures that somebody holds a lease of. */
+  get inUse(): number {
+    return [...this.#entries.values()].filter(({ leases }) => leases > 0).length;
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  /** Takes over the value; there is none of this key yet. */
+  add(key: string, features: Value, bytes: number): void {
+    if (this.#entries.has(key)) throw new Error("The features of this picture are there already.");
+    this.#entries.set(key, { features, bytes, leases: 0 });
+    this.#bytes += bytes;
+  }
+
+  lease(key: string): Lease | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    entry.leases += 1;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    let isHeld = true;
+    return {
+      features: entry.features,
+      [Symbol.dispose]: () => {
+        if (isHeld) entry.leases -= 1;
+        isHeld = false;
+        this.trim();
+      },
+    };
+  }
+
+  /** Forgets what is over the limit and not in use. */
+  trim(): void {
+    for (const [key, entry] of this.#entries) {
+      if (this.#bytes <= this.#limitBytes) return;
+      if (entry.leases > 0) continue;
+      this.#entries.delete(key);
+      this.#bytes -= entry.bytes;
+      entry.features[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { features } of this.#entries.values()) features[Symbol.dispose]();
+    this.#entries.clear();
+    this.#bytes = 0;
+  }
+}

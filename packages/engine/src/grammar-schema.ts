@@ -1,0 +1,223 @@
+/**
+ * A JSON schema in words that the grammar library honours, or a refusal: the library passes over keywords that it does not
+ * know, and an answer that breaks the schema is worse than none. What it honours was found by trying (grammar.test.ts).
+ */
+import { LlavaError } from "@llava/protocol";
+
+type Schema = Readonly<Record<string, unknown>>;
+type Draft = Record<string, unknown>;
+
+const LIMITS = {
+  bytes: 16 << 10,
+  depth: 16,
+  properties: 64,
+  repetitions: 256,
+  /** Integers between two bounds. */
+  integers: 1024,
+  pattern: 64,
+} as const;
+
+const TYPES = new Set(["string", "number", "integer", "boolean", "null", "object", "array"]);
+const BOUNDS = ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"] as const;
+/** They say something to people only. */
+const NOTES = new Set([
+  "title",
+  "description",
+  "default",
+  "examples",
+  "deprecated",
+  "$schema",
+  "$id",
+  "$comment",
+]);
+
+/**
+ * Regular expressions of which the library makes what they mean: whole ones, without what could write a quote or a
+ * backslash into the JSON text around them.
+ */
+const PATTERN = new RegExp(
+  String.raw`^\^(?:\\[dw.*+?()[\]{}|/-]|\[(?:\\[dw.*+?()[\]{}|/-]|[^\\"^[\]\p{Cc}])+\]|\((?:\?:)?(?!\?)|[)|*+?]|\{\d{1,3}(?:,\d{0,3})?\}|[^\\".^$|()[\]{}*+?\p{Cc}])*\$$`,
+  "u",
+);
+/** What a schema's names must not hold: they stand in the answer as they are. */
+const UNSAFE_NAME = /["\\\p{Cc}]/u;
+
+/** What may stand beside each other in one schema. */
+const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
+  string: ["minLength", "maxLength", "pattern"],
+  integer: BOUNDS,
+  number: [],
+  object: ["properties", "required", "additionalProperties"],
+  array: ["items", "prefixItems", "minItems", "maxItems"],
+  boolean: [],
+  null: [],
+};
+
+/** Throws `invalid_request` that names the first thing which cannot be followed. */
+export function grammarSchema(schema: Schema): Schema {
+  const json = JSON.stringify(schema);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > LIMITS.bytes) throw refused("", `has ${bytes} bytes; at most ${LIMITS.bytes} are taken`);
+  const draft: Draft = JSON.parse(json);
+  requireNode(draft, { root: draft, depth: 0, at: "" });
+  return draft;
+}
+
+interface Place {
+  readonly root: Schema;
+  readonly depth: number;
+  readonly at: string;
+}
+
+function requireNode(node: unknown, place: Place): void {
+  const { at, depth } = place;
+  if (!isRecord(node)) throw refused(at, "is no object");
+  if (depth > LIMITS.depth) throw refused(at, `is more than ${LIMITS.depth} deep`);
+  for (const name of ["$defs", "definitions"]) {
+    if (node[name] === undefined) continue;
+    if (depth > 0) throw refused(`${at}/${name}`, "may stand at the top only");
+    for (const [key, definition] of entriesOf(node[name], `${at}/${name}`))
+      requireNode(definition, { ...place, depth: depth + 1, at: `${at}/${name}/${key}` });
+  }
+  const used = Object.keys(node).filter((key) => !NOTES.has(key) && key !== "$defs" && key !== "definitions");
+  const kind = ["$ref", "const", "enum", "anyOf", "type"].find((key) => used.includes(key));
+  if (kind === "type") return requireTyped(node, used, place);
+  const other = used.find((key) => key !== kind && !(kind === "enum" && key === "type"));
+  if (other !== undefined)
+    throw refused(
+      `${at}/${other}`,
+      kind === undefined ? "needs a type beside it" : `cannot stand beside ${kind}`,
+    );
+  if (kind === "$ref") requireReference(node["$ref"], place);
+  if (kind === "enum") listOf(node["enum"], `${at}/enum`, 1);
+  if (kind === "anyOf")
+    for (const [i, one] of listOf(node["anyOf"], `${at}/anyOf`, 1).entries())
+      requireNode(one, { ...place, depth: depth + 1, at: `${at}/anyOf/${i}` });
+}
+
+/** Only `#/$defs/name`; a definition that is nothing but a reference could lead in a circle. */
+function requireReference(reference: unknown, { root, at }: Place): void {
+  const [, group, name] =
+    typeof reference === "string" ? (/^#\/(\$defs|definitions)\/(\w+)$/.exec(reference) ?? []) : [];
+  const definitions = group === undefined ? undefined : root[group];
+  const target = isRecord(definitions) && name !== undefined ? definitions[name] : undefined;
+  if (!isRecord(target)) throw refused(`${at}/$ref`, "must be #/$defs/name of this schema");
+  if (target["$ref"] !== undefined) throw refused(`${at}/$ref`, "leads to a reference again");
+}
+
+function requireTyped(node: Draft, used: readonly string[], place: Place): void {
+  const { at } = place;
+  const types = typeof node["type"] === "string" ? [node["type"]] : listOf(node["type"], `${at}/type`, 1);
+  for (const type of types)
+    if (typeof type !== "string" || !TYPES.has(type)) throw refused(`${at}/type`, "is no type of JSON's");
+  const known = types.length === 1 ? KEYWORDS[String(types[0])] : [];
+  const other = used.find((key) => key !== "type" && !known?.includes(key));
+  if (other !== undefined) throw refused(`${at}/${other}`, "is not supported here");
+  requireCounts(node, at);
+  spellOut(node, at);
+  requirePattern(node, at);
+  if (types[0] === "array" && node["items"] === undefined && node["prefixItems"] === undefined)
+    throw refused(at, "needs items: what is not described is not said");
+  requireChildren(node, place);
+}
+
+function requireCounts(node: Schema, at: string): void {
+  for (const name of ["minLength", "maxLength", "minItems", "maxItems"]) {
+    const value = node[name];
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > LIMITS.repetitions)
+      throw refused(`${at}/${name}`, `must be a whole number up to ${LIMITS.repetitions}`);
+  }
+}
+
+/** Integers between two bounds one by one: the library's own ranges have holes and go too far. */
+function spellOut(node: Draft, at: string): void {
+  const given = BOUNDS.filter((name) => node[name] !== undefined);
+  if (given.length === 0) return;
+  const bound = (name: (typeof BOUNDS)[number], step: number, none: number): number => {
+    const value = node[name];
+    if (value === undefined) return none;
+    if (typeof value === "number" && Number.isSafeInteger(value)) return value + step;
+    throw refused(`${at}/${name}`, "must be a whole number");
+  };
+  const first = Math.max(bound("minimum", 0, -Infinity), bound("exclusiveMinimum", 1, -Infinity));
+  const last = Math.min(bound("maximum", 0, Infinity), bound("exclusiveMaximum", -1, Infinity));
+  const count = last - first + 1;
+  if (count < 1 || count > LIMITS.integers)
+    throw refused(at, `must leave 1 to ${LIMITS.integers} integers between its bounds, or have none`);
+  for (const name of given) delete node[name];
+  delete node["type"];
+  node["enum"] = Array.from({ length: count }, (_, i) => first + i);
+}
+
+function requirePattern(node: Schema, at: string): void {
+  const { pattern } = node;
+  if (pattern === undefined) return;
+  if (typeof pattern !== "string" || pattern.length > LIMITS.pattern)
+    throw refused(`${at}/pattern`, `must be a text of at most ${LIMITS.pattern} characters`);
+  if (!PATTERN.test(pattern) || hasOuterChoice(pattern)) {
+    throw refused(
+      `${at}/pattern`,
+      "must be a regular expression from ^ to $ of letters, digits, \\d, \\w, [classes], (groups|of choices) and repetitions",
+    );
+  }
+  if (node["minLength"] !== undefined || node["maxLength"] !== undefined)
+    throw refused(`${at}/pattern`, "cannot stand beside a length");
+}
+
+/** A choice outside of all groups leaves out a quote of the answer's. */
+function hasOuterChoice(pattern: string): boolean {
+  let depth = 0;
+  for (const character of pattern.replaceAll(/\\.|\[[^\]]*\]/g, "")) {
+    if (character === "(") depth++;
+    if (character === ")") depth--;
+    if (character === "|" && depth === 0) return true;
+  }
+  return false;
+}
+
+function requireChildren(node: Schema, place: Place): void {
+  const { at } = place;
+  const child = (value: unknown, name: string): void =>
+    requireNode(value, { ...place, depth: place.depth + 1, at: `${at}/${name}` });
+  const properties =
+    node["properties"] === undefined ? [] : entriesOf(node["properties"], `${at}/properties`);
+  if (properties.length > LIMITS.properties)
+    throw refused(`${at}/properties`, `has more than ${LIMITS.properties} entries`);
+  for (const [name, value] of properties) {
+    if (UNSAFE_NAME.test(name))
+      throw refused(`${at}/properties`, "has a name with a quote, a backslash or a control character");
+    child(value, `properties/${name}`);
+  }
+  const required = node["required"] === undefined ? [] : listOf(node["required"], `${at}/required`, 0);
+  const names = new Set(properties.map(([name]) => name));
+  const missing = required.find((name) => typeof name !== "string" || !names.has(name));
+  if (missing !== undefined) throw refused(`${at}/required`, "names a property that is not described");
+  for (const name of ["items", "additionalProperties"])
+    if (node[name] !== undefined && typeof node[name] !== "boolean") child(node[name], name);
+  if (node["prefixItems"] === undefined) return;
+  for (const [i, value] of listOf(node["prefixItems"], `${at}/prefixItems`, 1).entries())
+    child(value, `prefixItems/${i}`);
+}
+
+function listOf(value: unknown, at: string, least: number): readonly unknown[] {
+  if (Array.isArray(value) && value.length >= least && value.length <= LIMITS.repetitions) return value;
+  throw refused(at, `must be a list of ${least} to ${LIMITS.repetitions}`);
+}
+
+function entriesOf(value: unknown, at: string): readonly (readonly [string, unknown])[] {
+  if (isRecord(value)) return Object.entries(value);
+  throw refused(at, "must be an object");
+}
+
+function isRecord(value: unknown): value is Draft {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function refused(at: string, what: string): LlavaError {
+  return new LlavaError(
+    "invalid_request",
+    `The JSON schema in response_format cannot be followed: ${at === "" ? "it" : at} ${what}.`,
+    { param: "response_format" },
+  );
+}

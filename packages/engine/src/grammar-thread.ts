@@ -1,0 +1,102 @@
+/**
+ * The program of a thread that keeps one grammar: xgrammar (WebAssembly) compiles it and says after each token of an answer
+ * which ones may follow. A thread of its own, because a schema comes from strangers: one that takes too long is ended from
+ * outside, and after one that it cannot digest this library is broken for good and goes with the thread.
+ */
+import { createRequire } from "node:module";
+import { parentPort, workerData } from "node:worker_threads";
+import type * as Xgrammar from "@mlc-ai/web-xgrammar";
+import { type FromThread, type GrammarTask, MATCHER, REFUSED, type ToThread } from "./grammar-link.ts";
+
+interface Following {
+  readonly matcher: Xgrammar.GrammarMatcher;
+  readonly words: Int32Array;
+  count: number;
+}
+
+/**
+ * The package is a script that its package.json calls a module: it wants what Node gives to scripts, and leaves its exports
+ * in a global.
+ */
+async function loadLibrary(): Promise<typeof Xgrammar> {
+  const { filename, dirname, url } = import.meta;
+  Object.assign(globalThis, { require: createRequire(url), __filename: filename, __dirname: dirname });
+  await import("@mlc-ai/web-xgrammar");
+  return Reflect.get(globalThis, "xgrammar") as typeof Xgrammar;
+}
+
+async function compile(
+  { GrammarCompiler, TokenizerInfo }: typeof Xgrammar,
+  { schema, isOpen, vocabulary, endToken }: GrammarTask,
+): Promise<Xgrammar.CompiledGrammar> {
+  const size = vocabulary.length;
+  const info = await TokenizerInfo.createTokenizerInfo([...vocabulary], "byte_level", false, size, [
+    endToken,
+  ]);
+  const compiler = await GrammarCompiler.createGrammarCompiler(info, false);
+  // One line, a space behind each comma and colon: a model that may choose can spend its whole answer on white space.
+  const isAnyWhiteSpace = false;
+  const oneLine = -1;
+  return await compiler.compileJSONSchema(schema, isAnyWhiteSpace, oneLine, [", ", ": "], !isOpen);
+}
+
+/** Bits of the tokens that are words. */
+function wordMask(vocabulary: readonly string[]): Int32Array {
+  const mask = new Int32Array(Math.ceil(vocabulary.length / 32));
+  for (const [id, text] of vocabulary.entries())
+    if (text !== "") mask[id >> 5] = (mask[id >> 5] ?? 0) | (1 << (id & 31));
+  return mask;
+}
+
+async function serve(task: GrammarTask, port: NonNullable<typeof parentPort>): Promise<void> {
+  const library = await loadLibrary();
+  const grammar = await compile(library, task);
+  const words = wordMask(task.vocabulary);
+  const followed = new Map<number, Following>();
+  const tell = async (following: Following): Promise<void> => {
+    const mask = await following.matcher.getNextTokenBitmask();
+    for (const [i, word] of words.entries()) following.words[MATCHER.mask + i] = (mask[i] ?? 0) & word;
+    const endWord = mask[task.endToken >> 5] ?? 0;
+    following.words[MATCHER.mayEnd] = (endWord >> (task.endToken & 31)) & 1;
+    following.count += 1;
+    publish(following.words, following.count);
+  };
+  const take = async (message: ToThread): Promise<void> => {
+    if (message.type === "open") {
+      const matcher = await library.GrammarMatcher.createGrammarMatcher(grammar);
+      const following = { matcher, words: new Int32Array(message.shared), count: 0 };
+      followed.set(message.matcher, following);
+      return await tell(following);
+    }
+    const following = followed.get(message.matcher);
+    if (following === undefined) return;
+    if (message.type === "close") {
+      followed.delete(message.matcher);
+      following.matcher.dispose();
+    } else if (following.matcher.acceptToken(message.id)) await tell(following);
+    else publish(following.words, REFUSED);
+  };
+  // One after the other: a mask takes an await.
+  let last = Promise.resolve();
+  port.on("message", (message: ToThread) => {
+    last = last
+      .then(() => take(message))
+      .catch((error: unknown) => {
+        for (const { words: of } of followed.values()) publish(of, REFUSED);
+        throw error;
+      });
+  });
+  port.postMessage({ type: "ready" } satisfies FromThread);
+}
+
+function publish(words: Int32Array, count: number): void {
+  Atomics.store(words, MATCHER.count, count);
+  Atomics.notify(words, MATCHER.count);
+}
+
+if (parentPort !== null) {
+  const port = parentPort;
+  await serve(workerData as GrammarTask, port).catch((error: unknown) => {
+    port.postMessage({ type: "failed", message: String(error) } satisfies FromThread);
+  });
+}

@@ -1,0 +1,55 @@
+/** The files of weights that a model was loaded from: they stay mapped into memory, and must stay what they were. */
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { LlavaError } from "@llava/protocol";
+
+/** Looked at this often at most, milliseconds. */
+const PAUSE_MS = 1000;
+
+interface State {
+  readonly inode: bigint;
+  readonly size: bigint;
+  readonly changedNs: bigint;
+}
+
+/**
+ * A file that another one replaced under its name (as downloads and git do) lives on for those who have it mapped. One
+ * that is written into does not: its words would silently become others.
+ */
+export class LoadedFiles {
+  readonly #states: ReadonlyMap<string, State>;
+  #lookedAt = -Infinity;
+
+  private constructor(states: ReadonlyMap<string, State>) {
+    this.#states = states;
+  }
+
+  static async in(folders: readonly string[]): Promise<LoadedFiles> {
+    const states = new Map<string, State>();
+    for (const folder of new Set(folders))
+      for (const name of await readdir(folder))
+        if (name.endsWith(".safetensors")) states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
+    return new LoadedFiles(states);
+  }
+
+  /** Throws `runtime_failure` when one has been written into since it was loaded. */
+  async requireUnchanged(now = performance.now()): Promise<void> {
+    if (now - this.#lookedAt < PAUSE_MS) return;
+    for (const [file, before] of this.#states) {
+      const after = await stateOf(file).catch(() => undefined);
+      const isSameFile = after !== undefined && after.inode === before.inode;
+      if (!isSameFile || (after.size === before.size && after.changedNs === before.changedNs)) continue;
+      throw new LlavaError(
+        "runtime_failure",
+        `${file} has been written into since the model was loaded from it. Restart the server to load what it holds now.`,
+      );
+    }
+    // Only what is well is not looked at again at once.
+    this.#lookedAt = now;
+  }
+}
+
+async function stateOf(file: string): Promise<State> {
+  const { ino, size, mtimeNs } = await stat(file, { bigint: true });
+  return { inode: ino, size, changedNs: mtimeNs };
+}

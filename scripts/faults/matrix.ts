@@ -1,0 +1,164 @@
+/** Which faults there are, what must happen, and the tests that see it happen: the source of the table in README.md beside this. */
+
+export interface FaultRow {
+  readonly fault: string;
+  readonly expected: string;
+  /** Test files, and the beginning of the full names of the tests in them that are meant; all of a file without one. */
+  readonly tests: readonly { readonly file: string; readonly name?: string }[];
+}
+
+const CONTROLLER = "apps/controller/test";
+const FAULTS = `${CONTROLLER}/faults`;
+const WORKER = "apps/worker/test";
+
+export const MATRIX: readonly FaultRow[] = [
+  {
+    fault: "worker killed (SIGKILL) after 0, 1, 5 and the last but one of its tokens",
+    expected: "with another worker the text goes on as if nothing had happened; alone: an error event",
+    tests: [
+      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "a worker's process that is killed" },
+      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "the real worker, killed" },
+    ],
+  },
+  {
+    fault: "worker killed under the page",
+    expected: "a sentence; the next worker is used without a reload",
+    tests: [{ file: "apps/cli/test/first-run.browser.test.ts", name: "the first run when the worker is killed" }],
+  },
+  {
+    fault: "controller killed under load, and started again",
+    expected: "direct answers go on, relayed ones end with an error event, all workers are back within a heartbeat",
+    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a controller that is killed under load" }],
+  },
+  {
+    fault: "controller stopped (SIGSTOP) and continued",
+    expected: "its answers end whole, direct ones never notice",
+    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a controller that is stopped" }],
+  },
+  {
+    fault: "worker stopped (SIGSTOP) and continued",
+    expected: "its answer goes on elsewhere, it gets no work, and is there again",
+    tests: [
+      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "a worker's process that is stopped" },
+      { file: `${FAULTS}/controller.test.ts`, name: "a worker that is stopped for longer" },
+    ],
+  },
+  {
+    fault: "parent of a program killed",
+    expected: "no program is left behind",
+    tests: [
+      { file: "apps/cli/test/serve.test.ts", name: "llava serve killed itself" },
+      { file: `${CONTROLLER}/processes.test.ts`, name: "ends when the program that started it is gone" },
+      { file: `${WORKER}/process.test.ts`, name: "a worker process ends when the process that started it" },
+    ],
+  },
+  {
+    fault: "connection to a worker cut, reset or swallowed, before and in an answer",
+    expected: "another worker goes on; without one an error event",
+    tests: [{ file: `${FAULTS}/network.test.ts`, name: "between controller and worker" }],
+  },
+  {
+    fault: "connection of a client cut, reset or swallowed",
+    expected: "the engine stops, the place is free",
+    tests: [{ file: `${FAULTS}/network.test.ts`, name: "between client and controller" }],
+  },
+  {
+    fault: "latency, jitter, sliced packets on every way",
+    expected: "nothing but the time changes",
+    tests: [{ file: `${FAULTS}/network.test.ts`, name: "latency, jitter and slices" }],
+  },
+  {
+    fault: "clients that leave at any moment",
+    expected: "queues, slots and permits return to zero",
+    tests: [
+      { file: "scripts/faults/storm.test.ts" },
+      { file: "packages/engine/test/leaving.test.ts" },
+      { file: `${WORKER}/limits.test.ts`, name: "a client that leaves" },
+    ],
+  },
+  {
+    fault: "a client that reads slowly, or not at all",
+    expected: "its worker is held back, then it is cut off",
+    tests: [
+      { file: `${CONTROLLER}/relay.test.ts`, name: "a client that leaves holds the worker back" },
+      { file: `${CONTROLLER}/faults.test.ts`, name: "a client that stops reading" },
+    ],
+  },
+  {
+    fault: "a run of the model that fails, memory that runs out in a request",
+    expected: "an error for those in it, nobody else",
+    tests: [
+      { file: "packages/engine/test/many.test.ts", name: "a run that fails" },
+      { file: "packages/engine/test/many.test.ts", name: "memory for fewer" },
+      { file: "packages/engine/test/broken-models.test.ts", name: "memory that runs out" },
+    ],
+  },
+  {
+    fault: "many more requests than there is room",
+    expected: "429 with a time to wait, the others answered, then there is room",
+    tests: [
+      { file: `${FAULTS}/controller.test.ts`, name: "many more requests" },
+      { file: `${WORKER}/limits.test.ts`, name: "too many" },
+    ],
+  },
+  {
+    fault: "headers or bodies one byte at a time, floods of headers, idle connections",
+    expected: "408, 431, closed; others are served",
+    tests: [{ file: "packages/door/test/hostile.test.ts" }],
+  },
+  {
+    fault: "addresses of pictures that lead inside, bounce, drip or never end (U01 to U40)",
+    expected: "400 in a sentence, nothing inside is reached",
+    tests: [{ file: `${WORKER}/image-fetch.test.ts` }],
+  },
+  {
+    fault: "hostile and broken pictures",
+    expected: "400 in a sentence, the next request succeeds",
+    tests: [
+      { file: `${WORKER}/hostile-pictures.test.ts` },
+      { file: "packages/model/test/picture-pool.test.ts" },
+    ],
+  },
+  {
+    fault: "a second process at a worker's address, late words of the first",
+    expected: "the new one is the only one there",
+    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a new process at the address" }],
+  },
+  {
+    fault: "broken, cut, contradictory or changed model files",
+    expected: "the model is refused in a sentence; a changed one is not served on",
+    tests: [{ file: "packages/engine/test/broken-models.test.ts" }],
+  },
+  {
+    fault: "SIGTERM of a worker and of the controller under load",
+    expected: "no request is lost; what outlasts the time ends with an error event",
+    tests: [
+      { file: `${FAULTS}/controller.test.ts`, name: "a worker that is told to end" },
+      { file: `${CONTROLLER}/processes.test.ts`, name: "lets a stream end that outlives SIGTERM" },
+      { file: `${WORKER}/process.test.ts`, name: "a worker process an answer that outlasts" },
+    ],
+  },
+  {
+    fault: "a worker that lies: wrong status, HTML, endless frames",
+    expected: "passed over, cut off, held against it",
+    tests: [
+      { file: `${CONTROLLER}/faults.test.ts`, name: "a worker that fails before its first byte" },
+      { file: `${CONTROLLER}/relay.test.ts`, name: "a worker lost midway may be one that never ends a frame" },
+    ],
+  },
+  {
+    fault: "strangers: registration, forged and replayed heartbeats, calls without a key",
+    expected: "401 or 403; nothing changes and nobody is called",
+    tests: [{ file: `${CONTROLLER}/strangers.test.ts` }, { file: "packages/door/test/server.test.ts" }],
+  },
+  {
+    fault: "no files left to open (EMFILE)",
+    expected: "connections are turned away; then there is room, and all is served",
+    tests: [{ file: `${FAULTS}/open-files.test.ts` }],
+  },
+  {
+    fault: "a log that cannot be written (full disk, reader gone)",
+    expected: "lines are dropped and counted, everything else goes on",
+    tests: [{ file: "apps/cli/test/log.test.ts" }],
+  },
+];
