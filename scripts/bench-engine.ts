@@ -29,7 +29,7 @@ spoil the numbers: let the machine be quiet.
   --gguf       its model (default: language-model.q4_0.gguf in the model's folder)
   --transformers-js  a folder with node_modules/@huggingface/transformers; left out: it is not measured
   --python     a Python with the packages of scripts/reference/requirements.txt; left out: transformers is not measured
-  --rounds     how often each thing is measured (default 3)
+  --rounds     how often each thing is measured (default 3); what others disturb does not count
   --threads    of each program (default 2)
   --prompt     tokens of the prompt that is measured (default 256)
   --streams    answers side by side, with commas between (default 1,2,4,8)
@@ -37,7 +37,7 @@ spoil the numbers: let the machine be quiet.
   --pictures   also ask about pictures
   --patience   seconds that a measurement waits for other programs to rest (default 20)
   --title      what the table is called (default: the folder's name)
-  --write      also write scripts/bench-results.json and scripts/bench-engine/results.md`;
+  --write      also write scripts/bench-results.json and scripts/bench-engine/results.md, after every round`;
 
 const value = (standard: string) => ({ type: "string", default: standard }) as const;
 const { values: flags } = parseArgs({
@@ -85,16 +85,18 @@ for (const { name, command, args } of programs()) {
   peers.push(stack.use(await PeerProcess.start(name, command, args)));
 }
 const title = flags.title ?? path.basename(path.resolve(model));
-const contest = await holdContest(peers, options, (line) => console.error(line));
-const result: EngineResult = { ...thisMachine(), model: title, threads, ...contest };
-console.log(markdown(title, result));
-if (flags.write) {
-  await mergeResults({ [`${PREFIX}${title}`]: result });
-  await writeTables();
-  console.log(
-    `\nWritten to ${path.relative(process.cwd(), RESULTS)} and ${path.relative(process.cwd(), TABLES)}.`,
-  );
+for await (const contest of holdContest(peers, options, (line) => console.error(line))) {
+  const result: EngineResult = { ...thisMachine(), model: title, threads, ...contest };
+  console.log(`${markdown(title, result)}\n`);
+  if (flags.write) {
+    await mergeResults({ [`${PREFIX}${title}`]: result });
+    await writeTables();
+  }
 }
+if (flags.write)
+  console.log(
+    `Written to ${path.relative(process.cwd(), RESULTS)} and ${path.relative(process.cwd(), TABLES)}.`,
+  );
 
 interface Program {
   readonly name: string;

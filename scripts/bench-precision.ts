@@ -73,8 +73,14 @@ async function demoSamples(): Promise<Sample[]> {
 function randomSamples(): Sample[] {
   const words = ["the", "circle", "is", "red", "and", "small", "left", "of", "two", "squares"];
   return Array.from({ length: 20 }, (_, i) => ({
-    question: words.map((_, j) => words[(i * 3 + j * j) % words.length]).join(" "),
-    answer: words.map((_, j) => words[(i * 7 + j * 3) % words.length]).join(" "),
+    question: words
+      .slice(0, 3)
+      .map((_, j) => words[(i * 3 + j * j) % words.length])
+      .join(" "),
+    answer: words
+      .slice(0, 3)
+      .map((_, j) => words[(i * 7 + j * 3) % words.length])
+      .join(" "),
     picture: null,
   }));
 }

@@ -10,7 +10,7 @@ import { Engine } from "@llava/engine";
 import { openModelFolder } from "@llava/model";
 import { type Ask, kindsIn, render, SCENE_SIZE, type Scores, survey } from "@llava/training";
 import sharp from "sharp";
-import { wholeNumber } from "./flags.ts";
+import { refuse, wholeNumber } from "./flags.ts";
 import { type Dimensions, modelCard } from "./model-card.ts";
 
 /** Far more than change a table; the numbers of questions go up to 2^20. */
@@ -20,6 +20,7 @@ const { values: flags } = parseArgs({
   options: {
     model: { type: "string", default: path.join(import.meta.dirname, "../apps/cli/models/llava-demo") },
     "per-kind": { type: "string", default: "200" },
+    dtype: { type: "string", default: "float32" },
     write: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -28,10 +29,11 @@ const { values: flags } = parseArgs({
 if (flags.help) {
   console.log(`Asks the demo model questions with known answers and prints a table by kind of question.
 
-  npm run eval:demo -- [--model FOLDER] [--per-kind 200] [--write]
+  npm run eval:demo -- [--model FOLDER] [--per-kind 200] [--dtype float32] [--write]
 
   --model     the model's folder (default: the shipped demo)
   --per-kind  questions of each kind in the main column; the others ask half as many
+  --dtype     precision of the weights: float32, float16, int8 or int4
   --write     write the table into README.md of the model's folder`);
   process.exit(0);
 }
@@ -39,7 +41,11 @@ if (flags.help) {
 const perKind = wholeNumber("--per-kind", flags["per-kind"], [2, MAX_PER_KIND]);
 const half = Math.ceil(perKind / 2);
 
-await using engine = await Engine.load(flags.model);
+const dtype = (["float32", "float16", "int8", "int4"] as const).find((name) => name === flags.dtype);
+if (dtype === undefined) refuse(`--dtype is "${flags.dtype}"; it must be float32, float16, int8 or int4.`);
+if (flags.write && dtype !== "float32")
+  refuse("--write goes with --dtype float32: the card is about the model itself.");
+await using engine = await Engine.load(flags.model, { dtype });
 
 const grey = await sharp({
   create: { width: SCENE_SIZE, height: SCENE_SIZE, channels: 3, background: "#808080" },

@@ -1,18 +1,17 @@
 /** Runs the tests of every fault and shows the table: `npm run faults`; with `--write` it goes into scripts/faults/README.md. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { MATRIX, type FaultRow } from "./faults/matrix.ts";
-import { thisMachine } from "./bench-results.ts";
+import { machineLine, writeSection } from "./faults/page.ts";
 
 const HELP = `npm run faults -- [flags]
 
   --write   put the table into scripts/faults/README.md`;
-const README = path.join(import.meta.dirname, "faults/README.md");
 const ROOT = path.join(import.meta.dirname, "..");
 
 /** What vitest's JSON reporter says, as far as it is read here. */
@@ -37,12 +36,14 @@ async function run(): Promise<boolean> {
   const report = await runTests(files);
   const rows = MATRIX.map((row) => ({ ...row, seen: seen(row, report) }));
   const table = [
-    "| fault | expected | seen |",
-    "|---|---|---|",
-    ...rows.map(({ fault, expected, seen: { text } }) => `| ${fault} | ${expected} | ${text} |`),
+    "| | fault | expected | seen |",
+    "|---|---|---|---|",
+    ...rows.map(
+      ({ number, fault, expected, seen: { text } }) => `| ${number} | ${fault} | ${expected} | ${text} |`,
+    ),
   ].join("\n");
   console.log(table);
-  if (values.write) await writeFile(README, page(table));
+  if (values.write) await writeSection("table", section(table));
   return rows.every((row) => row.seen.isGood);
 }
 
@@ -53,7 +54,10 @@ async function runTests(files: readonly string[]): Promise<Report> {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${output}`];
     const vitest = path.join(ROOT, "node_modules/vitest/vitest.mjs");
     const flags = ["run", "--config", "scripts/vitest.config.ts", ...reporters, ...files];
-    const child = spawn(process.execPath, [vitest, ...flags], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(process.execPath, [vitest, ...flags], {
+      cwd: ROOT,
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     await once(child, "exit");
     return reportSchema.parse(JSON.parse(await readFile(output, "utf8")));
   } finally {
@@ -74,14 +78,10 @@ function seen({ tests }: FaultRow, report: Report): { readonly text: string; rea
   return { text: isGood ? `as expected (${passed} tests)` : `${passed} of ${meant.length} tests`, isGood };
 }
 
-function page(table: string): string {
-  const { date, cpu, cores } = thisMachine();
-  return `# What happens on bad days
+function section(table: string): string {
+  return `## Each fault alone
 
-Every fault is made by a test with real processes, sockets and files; \`npm run faults -- --write\` runs them all and
-writes this page. Last on ${date.slice(0, 10)}, ${cores} cores of ${cpu}. \`npm run soak\` mixes the faults at random for
-minutes and holds what happened against the invariants in \`history.ts\`.
+\`npm run faults\` runs the tests that are meant; last on ${machineLine()}.
 
-${table}
-`;
+${table}`;
 }

@@ -145,7 +145,10 @@ async function report(
 ): Promise<boolean> {
   const { occupancy, holdings } = engine;
   const isEmpty =
-    occupancy.running === 0 && occupancy.waiting === 0 && holdings.rowsInUse === 0 && holdings.featuresInUse === 0;
+    occupancy.running === 0 &&
+    occupancy.waiting === 0 &&
+    holdings.rowsInUse === 0 &&
+    holdings.featuresInUse === 0;
   // The caches fill first; from then on nothing may grow.
   const early = memory[Math.floor(memory.length / 5)] ?? Number.NaN;
   const figures = {

@@ -14,6 +14,15 @@ export interface Controller extends AsyncDisposable {
   readonly measure: () => Promise<Measured>;
 }
 
+function measureOf(child: ChildProcess): Controller["measure"] {
+  return async () => {
+    child.send(MEASURE);
+    const { measured } = await replyOf(child, "measured");
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sent by probe.ts, of this folder
+    return measured as Measured;
+  };
+}
+
 /** @param profileFolder where a CPU profile is written when it ends */
 export async function startController(
   flags: readonly string[],
@@ -27,12 +36,7 @@ export async function startController(
   const { address } = await replyOf(child, "ready");
   return {
     url: String(address),
-    measure: async () => {
-      child.send(MEASURE);
-      const { measured } = await replyOf(child, "measured");
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sent by probe.ts, of this folder
-      return measured as Measured;
-    },
+    measure: measureOf(child),
     [Symbol.asyncDispose]: () => end(child),
   };
 }
@@ -45,7 +49,7 @@ export interface Beats {
   readonly forgotten: number;
 }
 
-export interface Workers extends AsyncDisposable {
+export interface Workers extends Controller {
   /** Of the first one. */
   readonly url: string;
   readonly beats: () => Promise<Beats>;
@@ -62,7 +66,7 @@ export interface WorkersPlan {
 
 /** Resolves when all are registered. */
 export async function startWorkers(controllerUrl: string, plan: WorkersPlan): Promise<Workers> {
-  const child = start(WORKERS, [controllerUrl, JSON.stringify(plan)], []);
+  const child = start(WORKERS, [controllerUrl, JSON.stringify(plan)], ["--import", PROBE]);
   const { address } = await replyOf(child, "ready");
   return {
     url: String(address),
@@ -73,6 +77,7 @@ export async function startWorkers(controllerUrl: string, plan: WorkersPlan): Pr
       return beats as Beats;
     },
     finish: () => void child.send("finish"),
+    measure: measureOf(child),
     [Symbol.asyncDispose]: () => end(child),
   };
 }

@@ -36,11 +36,13 @@ export async function benchStreams(plan: StreamsPlan): Promise<Row[]> {
   });
   await sleep(SETTLE_MS);
   const idle = await controller.measure();
+  await workers.measure();
   const own = monitorEventLoopDelay({ resolution: 5 });
   own.enable();
   const firsts: number[] = [];
   const answers = await openAll(controller.url, plan, firsts);
   const opening = await controller.measure();
+  const workersDelayMs = (await workers.measure()).delayP99Ms;
   await sleep(plan.holdS * 1000);
   const holding = await controller.measure();
   const open = await streamsOf(controller.url);
@@ -52,7 +54,7 @@ export async function benchStreams(plan: StreamsPlan): Promise<Row[]> {
   const after = await controller.measure();
   const beats = await workers.beats();
   own.disable();
-  const counts = { open, whole, left, ownDelayMs: Math.max(0, own.percentile(99) / 1e6 - 5) };
+  const counts = { open, whole, left, ownDelayMs: Math.max(0, own.percentile(99) / 1e6 - 5), workersDelayMs };
   return streamRows(plan, { idle, opening, holding, after }, firsts, beats, counts);
 }
 
@@ -90,6 +92,8 @@ interface Counts {
   readonly left: number;
   /** Of the process that asks and takes the times. */
   readonly ownDelayMs: number;
+  /** Of the process that all workers are in. */
+  readonly workersDelayMs: number;
 }
 
 function streamRows(
@@ -97,7 +101,7 @@ function streamRows(
   phases: Readonly<Record<"idle" | "opening" | "holding" | "after", Measured>>,
   firsts: readonly number[],
   beats: Beats,
-  { open, whole, left, ownDelayMs }: Counts,
+  { open, whole, left, ownDelayMs, workersDelayMs }: Counts,
 ): Row[] {
   const { idle, opening, holding, after } = phases;
   const lasts = firsts.slice(-Math.ceil(plan.streams * LAST_SHARE));
@@ -110,6 +114,7 @@ function streamRows(
     ["first byte p99", percentile(firsts, 0.99), "ms", `of ${firsts.length}`],
     ["first byte p99, last", percentile(lasts, 0.99), "ms", `of the last ${lasts.length}`],
     ["asker's delay p99", ownDelayMs, "ms", "of the event loop that takes these times, which is in them"],
+    ["workers' delay p99", workersDelayMs, "ms", "of the event loop that all workers share, in them too"],
     [
       "RSS, all streams",
       holding.rssMiB,

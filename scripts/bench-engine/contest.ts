@@ -2,7 +2,7 @@
 import { median } from "../bench-row.ts";
 import type { Figures, Order } from "./peer.ts";
 import type { Memory, PeerProcess } from "./peer-process.ts";
-import { askQuietly, type Measured } from "./quiet.ts";
+import { askQuietly, type Measured, MOST_FOREIGN } from "./quiet.ts";
 
 export interface ContestOptions {
   readonly rounds: number;
@@ -15,7 +15,7 @@ export interface ContestOptions {
   readonly patienceS: number;
 }
 
-/** All values of one figure, one for each round that had it. */
+/** All values of one figure, one for each round; null where others disturbed it, or where it was not measured. */
 export interface Sample {
   readonly peer: string;
   readonly figure: string;
@@ -36,18 +36,18 @@ export interface Upkeep extends Partial<Memory> {
 const IDLE_SECONDS = 3;
 
 export interface Contest {
-  /** What other programs took of the machine while something was measured, 0 to 1: in the middle, and at worst. */
+  /** What other programs took of the machine during what counts, 0 to 1: in the middle, and at worst. */
   readonly foreign: { readonly median: number; readonly most: number } | null;
   readonly samples: readonly Sample[];
   readonly upkeep: readonly Upkeep[];
 }
 
-/** `report` is told what is being done. */
-export async function holdContest(
+/** Yields what is known after each round: somebody may have no patience for all. `report` is told what is being done. */
+export async function* holdContest(
   peers: readonly PeerProcess[],
   options: ContestOptions,
   report: (line: string) => void,
-): Promise<Contest> {
+): AsyncGenerator<Contest, void, void> {
   const board = new Board(options.rounds);
   const orders = ordersOf(options);
   const upkeep: Upkeep[] = [];
@@ -63,20 +63,16 @@ export async function holdContest(
       ...(await peer.memory()),
     });
   }
-  const foreign: number[] = [];
   for (let round = 0; round < options.rounds; round++) {
     for (const order of orders) {
       for (const peer of peers.filter(({ name }) => board.can(name, order))) {
         const measured = await askQuietly(peer, order, options.patienceS);
-        foreign.push(measured.foreign);
-        board.note(peer.name, order, round, measured.figures);
+        board.note(peer.name, order, round, measured);
         report(lineOf(round, order, peer.name, measured));
       }
     }
+    yield { ...board.contest(), upkeep };
   }
-  const known = foreign.filter((share) => !Number.isNaN(share));
-  const others = known.length === 0 ? null : { median: median(known), most: Math.max(...known) };
-  return { foreign: others, samples: board.samples(), upkeep };
 }
 
 function lineOf(round: number, order: Order, peer: string, { figures, foreign }: Measured): string {
@@ -115,10 +111,13 @@ function shortened(order: Order): Order {
   }
 }
 
+interface Entry extends Omit<Sample, "values"> {
+  readonly values: ({ readonly value: number; readonly foreign: number } | null)[];
+}
+
 class Board {
   readonly #rounds: number;
-  readonly #samples = new Map<string, Sample & { readonly values: (number | null)[] }>();
-
+  readonly #entries = new Map<string, Entry>();
   /** What somebody cannot do. */
   readonly #excused = new Set<string>();
 
@@ -134,18 +133,29 @@ class Board {
     return !this.#excused.has(`${measure}\0${peer}`);
   }
 
-  note(peer: string, order: Order, round: number, figures: Figures): void {
+  note(peer: string, order: Order, round: number, { figures, foreign }: Measured): void {
     for (const { figure, unit, isRate, value } of readings(order, figures)) {
       const key = `${figure}\0${peer}`;
-      const known = this.#samples.get(key);
+      const known = this.#entries.get(key);
       const values = known?.values ?? Array.from({ length: this.#rounds }, () => null);
-      values[round] = value;
-      if (!known) this.#samples.set(key, { peer, figure, unit, isRate, values });
+      values[round] = { value, foreign };
+      if (!known) this.#entries.set(key, { peer, figure, unit, isRate, values });
     }
   }
 
-  samples(): Sample[] {
-    return [...this.#samples.values()];
+  /** Disturbed measurements do not count, unless a figure has no others: then the least disturbed one does. */
+  contest(): Pick<Contest, "foreign" | "samples"> {
+    const shares: number[] = [];
+    const samples = [...this.#entries.values()].map((entry) => {
+      const found = entry.values.flatMap((value) => (value ? [value.foreign] : []));
+      const most = Math.max(MOST_FOREIGN, Math.min(...found));
+      const kept = entry.values.map((value) => (value && !(value.foreign > most) ? value : null));
+      shares.push(...kept.flatMap((value) => (value ? [value.foreign] : [])));
+      return { ...entry, values: kept.map((value) => value && value.value) };
+    });
+    const known = shares.filter((share) => !Number.isNaN(share));
+    const foreign = known.length === 0 ? null : { median: median(known), most: Math.max(...known) };
+    return { foreign, samples };
   }
 }
 

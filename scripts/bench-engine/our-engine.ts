@@ -86,14 +86,16 @@ class OurEngine implements Peer {
   }
 
   /**
-   * A prompt that begins unlike any other, and an answer of full length. Sampled, since greedy answers of random weights
+   * A prompt that begins unlike any other, of so many tokens with a tokenizer that has one for each byte (others make
+   * fewer), and an answer of full length. Sampled, since greedy answers of random weights
    * repeat themselves, and then the engine guesses them in advance: that is measured elsewhere.
    */
   #question(tokens: number): GenerateRequest {
     this.#counter += 1;
-    const prompt = Array.from({ length: tokens }, (_, i) => letter(this.#counter * 7919 + i * i)).join("");
+    const letters = Array.from({ length: tokens }, (_, i) => letter(this.#counter * 7919 + i * i)).join("");
     return {
-      prompt: `${this.#counter} ${prompt}`,
+      // One token more marks the beginning.
+      prompt: `${this.#counter} ${letters}`.slice(0, tokens - 1),
       images: [],
       temperature: 1,
       seed: this.#counter,

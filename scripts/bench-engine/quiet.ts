@@ -4,9 +4,7 @@ import type { Figures, Order } from "./peer.ts";
 import type { PeerProcess } from "./peer-process.ts";
 
 /** Share of the whole machine that others may take during a measurement. */
-const MOST_FOREIGN = 0.05;
-/** How often something is measured until it was quiet enough; the quietest counts. */
-const ATTEMPTS = 2;
+export const MOST_FOREIGN = 0.05;
 const GLANCE_MS = 250;
 /** Linux counts in hundredths of a second. */
 const TICK_MS = 10;
@@ -17,20 +15,14 @@ export interface Measured {
   readonly foreign: number;
 }
 
-/** Asks again while others disturb, and waits before it does, at most `patienceS` seconds each time. */
+/** Waits for others to rest, at most `patienceS` seconds, and asks. */
 export async function askQuietly(peer: PeerProcess, order: Order, patienceS: number): Promise<Measured> {
-  let best: Measured | undefined;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    await waitForQuiet(patienceS);
-    const before = await cpuTimes();
-    const ownBefore = await peer.cpuMs();
-    const figures = await peer.ask(order);
-    const own = ((await peer.cpuMs()) ?? 0) - (ownBefore ?? 0);
-    const foreign = foreignShare(before, await cpuTimes(), own);
-    if (!best || foreign < best.foreign) best = { figures, foreign };
-    if (!(best.foreign > MOST_FOREIGN)) break;
-  }
-  return best ?? { figures: {}, foreign: Number.NaN };
+  await waitForQuiet(patienceS);
+  const before = await cpuTimes();
+  const ownBefore = await peer.cpuMs();
+  const figures = await peer.ask(order);
+  const own = ((await peer.cpuMs()) ?? 0) - (ownBefore ?? 0);
+  return { figures, foreign: foreignShare(before, await cpuTimes(), own) };
 }
 
 async function waitForQuiet(patienceS: number): Promise<void> {

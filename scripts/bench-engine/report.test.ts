@@ -19,9 +19,10 @@ it("of times the smaller one is the better", () => {
   expect(ratio(sample("we", [5], false), sample("they", [10], false))?.median).toBe(2);
 });
 
-it("rounds that one of them lacks do not count, and without any there is no ratio", () => {
+it("rounds that one of them lacks do not count, unless they have none in common", () => {
   expect(ratio(sample("we", [10, null, 40]), sample("they", [5, 1, null]))?.median).toBe(2);
-  expect(ratio(sample("we", [null, 3]), sample("they", [3]))).toBeUndefined();
+  expect(ratio(sample("we", [null, 3]), sample("they", [1]))).toEqual({ median: 3, least: 3, most: 3 });
+  expect(ratio(sample("we", [null, 3]), sample("they", [null]))).toBeUndefined();
 });
 
 it("the table has a column for each, a ratio for all but the first, and a dash for what nobody measured", () => {

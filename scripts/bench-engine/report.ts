@@ -15,15 +15,23 @@ export interface Ratio {
   readonly most: number;
 }
 
-/** How many times better `ours` is, from rounds that both have; undefined without any. */
+/** How many times better `ours` is, from rounds that both have, else from what each has; undefined when one has none. */
 export function ratio(ours: Sample, other: Sample): Ratio | undefined {
   const ratios = ours.values.flatMap((own, round) => {
     const theirs = other.values[round];
     if (own === null || theirs === null || theirs === undefined) return [];
     return [ours.isRate ? own / theirs : theirs / own];
   });
-  if (ratios.length === 0) return undefined;
+  if (ratios.length === 0) return ratioOfMedians(ours, other);
   return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+function ratioOfMedians(ours: Sample, other: Sample): Ratio | undefined {
+  const [own, theirs] = [ours, other].map(({ values }) => median(values.filter((value) => value !== null)));
+  const found = ours.isRate
+    ? (own ?? Number.NaN) / (theirs ?? Number.NaN)
+    : (theirs ?? Number.NaN) / (own ?? Number.NaN);
+  return Number.isNaN(found) ? undefined : { median: found, least: found, most: found };
 }
 
 /** The first peer's figures beside those of the others. */

@@ -1,4 +1,5 @@
 /** One client's request, noted for the history: it may read slowly, leave early, or ask for no stream. */
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readSse, SSE_DONE } from "@llava/protocol";
 import { z } from "zod";
@@ -94,7 +95,9 @@ async function send(
 ): Promise<Response> {
   const sampling = seed === null ? { temperature: 0 } : { temperature: 2, seed };
   const messages = [{ role: "user", content: text }];
-  const body = { model: MODEL, messages, stream: isStream, max_tokens: maxTokens, ...sampling };
+  // Without it bodies would be alike, and a controller that lost two workers over one body asks nobody any more.
+  const user = randomUUID();
+  const body = { model: MODEL, messages, stream: isStream, max_tokens: maxTokens, user, ...sampling };
   return await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${key}` },

@@ -24,8 +24,17 @@ export interface Program {
 /** What Node writes of failures that no code of ours caught, and of emitters that leak. */
 const UNCAUGHT = /unhandled|uncaught|MaxListenersExceeded|Error: |at file:\/\//i;
 const MAX_BLEMISHES = 20;
-/** Lets the parent ask for what is in memory after a collection. */
-const PROBE = ["--expose-gc", "--import", new URL("memory-probe.ts", import.meta.url).href];
+const YOUNG_MIB = 4;
+/**
+ * Lets the parent ask for what is in memory after a collection, and binds the young generation, whose room is otherwise
+ * doubled under load and kept: by tens of MiB, in which a leak would not be seen.
+ */
+const NODE_FLAGS = [
+  "--expose-gc",
+  `--max-semi-space-size=${YOUNG_MIB}`,
+  "--import",
+  new URL("probe.ts", import.meta.url).href,
+];
 const MIB = 2 ** 20;
 const MAX_LINE = 400;
 
@@ -38,7 +47,7 @@ export async function startProgram(
   const file = fileURLToPath(new URL(FILES[kind], import.meta.url));
   const child = fork(file, [...flags], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    execArgv: PROBE,
+    execArgv: NODE_FLAGS,
     env: { ...process.env, FORCE_COLOR: "0", ...options.env },
   });
   const blemishes: string[] = [];
@@ -46,20 +55,30 @@ export async function startProgram(
     if (blemishes.length < MAX_BLEMISHES) blemishes.push(line.slice(0, MAX_LINE));
   };
   const secrets = options.secrets ?? [];
+  let lastLine = "";
   readLines(child.stdout, (line) => {
+    lastLine = line;
     if (!isJson(line) || secrets.some((secret) => line.includes(secret))) note(line);
   });
   readLines(child.stderr, (line) => {
+    lastLine = line;
     if (UNCAUGHT.test(line) || secrets.some((secret) => line.includes(secret))) note(line);
   });
   const ended = new Promise<string>((resolve) => {
     child.once("exit", (code, signal) => resolve(signal ?? String(code)));
   });
-  const ready = once(child, "message").then(([message]) => addressIn(message));
+  const ready = new Promise<string>((resolve) => {
+    // A worker also tells how far the loading of its model is.
+    child.on("message", (message) => {
+      const address = addressIn(message);
+      if (address !== null) resolve(address);
+    });
+  });
   const address = await Promise.race([ready, ended.then(() => null)]);
   // Its last words are read after it is gone.
   if (address === null) await Promise.race([once(child, "close"), sleep(1_000)]);
-  if (address === null) throw new Error(`The ${kind} ended before it listened: ${blemishes.join("\n")}`);
+  if (address === null)
+    throw new Error(`The ${kind} ended before it listened: ${[...blemishes, lastLine].join("\n")}`);
   return { name: kind, child, address, blemishes, ended };
 }
 
@@ -81,13 +100,15 @@ export function footprint({ child }: Program): Footprint | null {
 }
 
 const memorySchema = z.object({
-  memory: z.object({ heapUsed: z.number(), external: z.number() }),
+  memory: z.object({ heapUsed: z.number(), heapTotal: z.number(), external: z.number() }),
 });
 
 /** What is in use after a collection, in MiB. */
 export interface Kept {
   /** Objects of JavaScript. */
   readonly heapMiB: number;
+  /** What the engine of JavaScript has taken from the system for them. */
+  readonly heapRoomMiB: number;
   /** Bytes of buffers, and what native code holds for objects. */
   readonly externalMiB: number;
 }
@@ -99,13 +120,14 @@ export async function kept({ name, child, ended }: Program): Promise<Kept> {
       const parsed = memorySchema.safeParse(message);
       if (!parsed.success) return;
       child.off("message", read);
-      const { heapUsed, external } = parsed.data.memory;
-      resolve({ heapMiB: heapUsed / MIB, externalMiB: external / MIB });
+      const { heapUsed, heapTotal, external } = parsed.data.memory;
+      resolve({ heapMiB: heapUsed / MIB, heapRoomMiB: heapTotal / MIB, externalMiB: external / MIB });
     });
   });
   child.send("memory");
   const found = await Promise.race([answer, ended]);
-  if (typeof found === "string") throw new Error(`The ${name} ended with ${found} instead of saying what it holds.`);
+  if (typeof found === "string")
+    throw new Error(`The ${name} ended with ${found} instead of saying what it holds.`);
   return found;
 }
 

@@ -33,7 +33,6 @@ export async function storm(fleet: Fleet, numStreams: number, seed: number): Pro
   const random = seeded(seed);
   const endings = new Map<string, number>();
   const holdings = new Map<string, Holding[]>();
-  const every = Math.max(1, Math.floor(numStreams / SAMPLES));
   let numBegun = 0;
   let numOfPart = 0;
   let numByWords = 0;
@@ -54,8 +53,8 @@ export async function storm(fleet: Fleet, numStreams: number, seed: number): Pro
     }
   };
   let empty = await checkEmpty(fleet);
-  while (numBegun < numStreams && empty.faults.length === 0) {
-    numOfPart = Math.min(numStreams, numBegun + every);
+  for (let part = 1; part <= SAMPLES && empty.faults.length === 0; part++) {
+    numOfPart = Math.ceil((part * numStreams) / SAMPLES);
     await Promise.all(Array.from({ length: NUM_CLIENTS }, client));
     empty = await checkEmpty(fleet);
     await note(fleet, holdings);

@@ -109,6 +109,20 @@ describe("a strike", () => {
   });
 });
 
+it("no strike comes after the weather has changed and the way is healed", async () => {
+  const socket = await open();
+  proxy.strike("hole");
+  proxy.setWeather({ after: { bytes: 1, strike: "hole" } });
+  let received = "";
+  socket.on("data", (bytes: Buffer) => (received += bytes.toString()));
+  socket.write("hello");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(received).toBe("");
+  proxy.setWeather({});
+  proxy.heal();
+  await vi.waitFor(() => expect(received).toBe("hello"));
+});
+
 it("refuses like a port at which nobody listens, and takes connections again at the same", async () => {
   const socket = await open();
   proxy.refuse();

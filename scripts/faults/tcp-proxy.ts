@@ -104,20 +104,20 @@ export async function startTcpProxy(target: string | null, seed: number): Promis
 
 type Direction = "up" | "down";
 
+interface Surroundings {
+  readonly weather: () => Weather;
+  readonly random: () => number;
+}
+
 /** Carries one direction of a link until its end, which it passes on. */
-async function pump(
-  link: Link,
-  direction: Direction,
-  env: { readonly weather: () => Weather; readonly random: () => number },
-): Promise<void> {
+async function pump(link: Link, direction: Direction, env: Surroundings): Promise<void> {
   const [from, to] = direction === "up" ? [link.client, link.server] : [link.server, link.client];
   try {
     for await (const chunk of from.iterator({ destroyOnReturn: false })) {
       const { latencyMs = 0, jitterMs = 0, sliceBytes } = env.weather();
       const waitMs = latencyMs + jitterMs * env.random();
       if (waitMs > 0) await sleep(waitMs);
-      for (const piece of slices(chunk, sliceBytes, env.random))
-        await pass(link, direction, piece, to, env.weather());
+      for (const piece of slices(chunk, sliceBytes, env.random)) await pass(link, direction, piece, to, env);
     }
     await link.passage.opened;
     to.end();
@@ -134,9 +134,10 @@ async function pass(
   direction: Direction,
   piece: Buffer,
   to: Socket,
-  weather: Weather,
+  env: Surroundings,
 ): Promise<void> {
   await link.passage.opened;
+  const weather = env.weather();
   const limit = direction === "down" ? weather.after : undefined;
   const room = limit === undefined ? Infinity : Math.max(0, limit.bytes - link.downBytes);
   const allowed = piece.subarray(0, room);
@@ -144,7 +145,9 @@ async function pass(
   if (allowed.length > 0) await write(to, allowed);
   // A turn of its own is a packet of its own.
   if (weather.sliceBytes !== undefined) await turn();
-  if (limit !== undefined && link.downBytes >= limit.bytes) hit(link, limit.strike);
+  // Not when the weather changed meanwhile: nobody would open a hole that comes after `heal`.
+  if (limit !== undefined && env.weather() === weather && link.downBytes >= limit.bytes)
+    hit(link, limit.strike);
   await link.passage.opened;
   if (allowed.length < piece.length) await write(to, piece.subarray(allowed.length));
 }

@@ -1,6 +1,7 @@
 /** Looks at a fleet from outside while it is being broken, by ways that are never broken: what it must always say, and what it holds. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import type { Canary } from "./canary.ts";
 import { CONCURRENCY, MODEL, type Fleet, type Place } from "./fleet.ts";
 import type { Routed } from "./history.ts";
 
@@ -9,7 +10,7 @@ const PATIENCE_MS = 10_000;
 
 /** One look, and what was wrong about it. */
 export interface Look {
-  readonly rule: "I6" | "I7" | "I13";
+  readonly rule: "I6" | "I7" | "I8" | "I13";
   readonly fault: string | null;
 }
 
@@ -23,7 +24,7 @@ const addressSchema = z.object({ address: z.string() });
 const loadSchema = z.object({ running: z.number(), waiting: z.number() });
 
 /** @param isWell whether the process is there and not stopped, so that its silence is a fault */
-export function watch(fleet: Fleet, isWell: (place: Place) => boolean): Watch {
+export function watch(fleet: Fleet, canary: Canary, isWell: (place: Place) => boolean): Watch {
   const looks: Look[] = [];
   const routed: Routed[] = [];
   const over = new AbortController();
@@ -31,6 +32,7 @@ export function watch(fleet: Fleet, isWell: (place: Place) => boolean): Watch {
     while (!over.signal.aborted) {
       await Promise.all([
         lookAtController(fleet, isWell, looks, routed),
+        lure(fleet, canary, looks),
         ...fleet.workers.map((place) => lookAtWorker(place, looks)),
       ]);
       await sleep(INTERVAL_MS);
@@ -71,6 +73,22 @@ async function lookAtController(
       rule: "I7",
       fault: isRefused ? null : `${path} let a stranger in: HTTP ${stranger.status}`,
     });
+  }
+}
+
+/** A picture's address, and a worker's that has no token: nobody may be led there. */
+async function lure({ controller, key }: Fleet, canary: Canary, looks: Look[]): Promise<void> {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
+  const content = [{ type: "image_url", image_url: { url: `${canary.url}/cat.png` } }];
+  const bodies = {
+    "/v1/chat/completions": { model: MODEL, max_tokens: 1, messages: [{ role: "user", content }] },
+    "/register_worker": { worker_name: canary.url, check_heart_beat: false, worker_status: null },
+  };
+  for (const [path, body] of Object.entries(bodies)) {
+    const init = { method: "POST", headers, body: JSON.stringify(body) };
+    const answer = await call(controller.address + path, init);
+    const isLed = answer?.status === 200 || canary.numCalls > 0;
+    looks.push({ rule: "I8", fault: isLed ? `${path} was led to ${canary.url}` : null });
   }
 }
 

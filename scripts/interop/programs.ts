@@ -40,9 +40,17 @@ export async function startOurWorker(controllerUrl: string): Promise<Program> {
 async function startOurs(app: string, flags: readonly string[]): Promise<Program> {
   const child = fork(MAIN(app), [...flags], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
   const program = held(child, "");
-  const [message]: unknown[] = await Promise.race([once(child, "message"), tooEarly(child, program)]);
-  const url = typeof message === "object" && message !== null && "address" in message ? message.address : "";
-  return { ...program, url: String(url) };
+  const url = await Promise.race([readyAddress(child), tooEarly(child, program)]);
+  return { ...program, url };
+}
+
+/** A worker says before how far it is with its model. */
+function readyAddress(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.on("message", (message) => {
+      if (typeof message === "object" && "address" in message) resolve(String(message.address));
+    });
+  });
 }
 
 /** One of the original's servers; resolves when it takes connections. */

@@ -11,17 +11,11 @@ function parse(...argv: string[]): ServeFlags {
   return command.opts<ServeFlags>();
 }
 
-const PICTURES = [
-  "--kv-cache-mib", "512", "--picture-processes", "3", "--allow-image-urls", "--allow-http-image-urls",
-  "--allowed-image-domain", "*.example.com", "--allowed-image-domain", "b.example",
-  
-    "--allowed-image-port",
-    "8443",
-    "--denied-image-network",
-    "203.0.113.0/24",
-    "--image-url-redirects",
-    "2",
-];
+const PICTURES = (
+  "--kv-cache-mib 512 --picture-processes 3 --allow-image-urls --allow-http-image-urls " +
+  "--allowed-image-domain *.example.com --allowed-image-domain b.example --allowed-image-port 8443 " +
+  "--denied-image-network 203.0.113.0/24 --image-url-redirects 2"
+).split(" ");
 
 test("nothing that was not given is handed on", () => {
   for (const program of ["controller", "worker", "web"] as const) {
@@ -30,17 +24,15 @@ test("nothing that was not given is handed on", () => {
 });
 
 test("each program gets the flags that are its own, as they were given", () => {
-  const flags = parse(
-    ...PICTURES, "--log-prompts", "--log-level", "debug", "--conversation-log", "/var/log/c d",
-    "--dispatch", "image_affinity", "--heartbeat-expiry", "2.5",
+  const level = ["--log-level", "debug"];
+  const log = ["--conversation-log", "/var/log/c d"];
+  const fleet = ["--heartbeat-expiry", "2.5", "--dispatch"];
+  const flags = parse(...PICTURES, "--log-prompts", ...level, ...log, ...fleet, "image_affinity");
+  expect(passedArguments(flags, "worker")).toEqual([...level, "--log-prompts", ...PICTURES]);
+  expect(passedArguments(flags, "controller").join(" ")).toBe(
+    "--dispatch-method image_affinity --heartbeat-expiry 2.5 --log-level debug",
   );
-  expect(passedArguments(flags, "worker")).toEqual(["--log-level", "debug", "--log-prompts", ...PICTURES]);
-  expect(passedArguments(flags, "controller")).toEqual([
-    "--dispatch-method", "image_affinity", "--heartbeat-expiry", "2.5", "--log-level", "debug",
-  ]);
-  expect(passedArguments(flags, "web")).toEqual([
-    "--conversation-log", "/var/log/c d", "--log-level", "debug",
-  ]);
+  expect(passedArguments(flags, "web")).toEqual([...log, ...level]);
   const plan = planServe(flags);
   expect(childFlags.controller(plan)).toContain("image_affinity");
   expect(childFlags.web(plan, "http://c")).toContain("/var/log/c d");

@@ -1,6 +1,6 @@
 /** `llava serve` as real processes: everything starts, survives what it should and ends together. */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -101,13 +101,12 @@ describe("llava serve", () => {
 
   test("hands on the flags of its programs, which take them all", async () => {
     const log = join(tiny.folder, "..", "asked");
-    const service = await serve(
-      "--model-name", "renamed", "--log-prompts", "--log-level", "info", "--kv-cache-mib", "64",
-      "--picture-processes", "1", "--allow-image-urls", "--allow-http-image-urls",
-      "--allowed-image-domain", "*.example.com", "--allowed-image-port", "8443",
-      "--denied-image-network", "203.0.113.0/24", "--image-url-redirects", "1",
-      "--dispatch-method", "image_affinity", "--heartbeat-expiry", "20", "--conversation-log", log,
-    );
+    const flags =
+      "--model-name renamed --log-prompts --log-level info --kv-cache-mib 64 --picture-processes 1 " +
+      "--allow-image-urls --allow-http-image-urls --allowed-image-domain *.example.com " +
+      "--allowed-image-port 8443 --denied-image-network 203.0.113.0/24 --image-url-redirects 1 " +
+      "--dispatch-method image_affinity --heartbeat-expiry 20 --shorten-addresses";
+    const service = await serve(...flags.split(" "), "--conversation-log", log);
     expect(service.llava.out).toContain("Model       renamed on cpu");
     expect(await models(service.page)).toContain('"renamed"');
     // Fetching is on, and this host is not among those that it may fetch from.
@@ -116,7 +115,12 @@ describe("llava serve", () => {
     expect(await refused.json()).toMatchObject({ error: { code: "image_url_blocked" } });
     const answer = await ask(service.page, { model: "renamed", max_tokens: 2, stream: true });
     expect(await answer.text()).toContain("[DONE]");
-    expect(service.llava.err).toContain("Go on.");
+    await vi.waitFor(() => expect(service.llava.err).toContain("Go on."), SOON);
+    // Where the system shows what a process was started with.
+    if (process.platform === "linux") {
+      const environment = readFileSync(`/proc/${pidOf(service, "worker")}/environ`, "utf8");
+      expect(environment).toContain("UV_THREADPOOL_SIZE=8\0");
+    }
     service.llava.child.kill("SIGTERM");
     await service.llava.ended;
     expect(existsSync(log)).toBe(true);

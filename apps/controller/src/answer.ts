@@ -1,5 +1,5 @@
 /** A worker's answer as frames, apart because whoever reads it must learn of every way in which it can break off. */
-import { LlavaError, parseErrorBody } from "@llava/protocol";
+import { IGNORED_HEADER, LlavaError, parseErrorBody } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 import { FrameBorder, type Frame, type Framing } from "./frame-border.ts";
 import type { Worker } from "./registry.ts";
@@ -26,6 +26,7 @@ export type Frames = AsyncGenerator<readonly Frame[], void, undefined>;
 const RELAYED_HEADERS = [
   "cache-control",
   "content-type",
+  IGNORED_HEADER,
   "retry-after",
   "retry-after-ms",
   "x-accel-buffering",

@@ -18,8 +18,6 @@ export function limitBodies(app: FastifyInstance, maxBytes: number): void {
     const bytes = announcedBytes(request);
     if (bytes === 0) return;
     if (heldBytes + bytes > maxBytes) {
-      // The rest of the body is not waited for.
-      reply.header("connection", "close");
       throw full(bytes);
     }
     hold(request, bytes);

@@ -137,7 +137,10 @@ export class Fleet {
   async suspect(worker: Worker): Promise<boolean> {
     const { address, incarnation } = worker;
     if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_PATIENCE_MS);
-    else if (this.#drop(worker, "its connection failed") && incarnation !== null) await this.#readmit(worker);
+    else if (this.#drop(worker, "its connection failed")) {
+      if (incarnation === null) return (await this.#statusOf(address, SUSPECT_PATIENCE_MS)) === null;
+      await this.#readmit(worker);
+    }
     const present = this.#registry.get(address);
     return present === null || present.incarnation !== incarnation;
   }

@@ -39,9 +39,9 @@ export class Losses {
   note(worker: Worker, body: Body, hasSpoken: boolean, isGone: Promise<boolean>): void {
     if (hasSpoken && this.#numRequests.get(worker.registration) !== 1) return;
     const victim = worker.incarnation ?? String(worker.registration);
-    const noted = isGone.then(async (is) => {
-      if (is) await this.#quarantine.blame(body, victim);
-    });
+    const noted = (async () => {
+      if (await isGone) await this.#quarantine.blame(body, victim);
+    })();
     this.#noted.set(body, [...(this.#noted.get(body) ?? []), noted]);
   }
 

@@ -222,36 +222,37 @@ export class Registry {
   }
 
   #choose(model: string, except: ReadonlySet<number>, keys: RequestKeys): Entry | null {
+    const nowMs = this.#options.now();
     const candidates: (Candidate & { readonly entry: Entry })[] = [];
     for (const entry of this.#entries.values()) {
       const { worker } = entry;
       const isCandidate = worker.models.includes(model) && !except.has(worker.registration);
-      if (isCandidate && this.#isOpen(worker)) candidates.push(this.#candidate(entry));
+      if (isCandidate && this.#isOpen(worker, nowMs)) candidates.push(candidateOf(entry, nowMs));
     }
     return choose(this.#options.dispatchMethod, candidates, this.#options.random, keys)?.entry ?? null;
   }
 
-  #candidate(entry: Entry): Candidate & { readonly entry: Entry } {
-    const { speed, queueLength, numLeases, load, lastHeartBeatMs } = entry.worker;
-    return {
-      entry,
-      speed,
-      queueLength,
-      isQueueKnown: this.#options.now() - lastHeartBeatMs <= STALE_MS,
-      numLeases,
-      capacity: load === null ? null : load.max_running + load.max_waiting,
-      holds: (key) => entry.held.holds(key),
-    };
-  }
-
   /** Whether it may be chosen: also between two looks of `expire` nobody is sent to a worker that is past its time. */
-  #isOpen(worker: Worker): boolean {
-    return worker.state === "ready" && !this.#isExpired(worker);
+  #isOpen(worker: Worker, nowMs = this.#options.now()): boolean {
+    return worker.state === "ready" && !this.#isExpired(worker, nowMs);
   }
 
-  #isExpired({ checkHeartBeat, lastHeartBeatMs }: Worker): boolean {
-    return checkHeartBeat && lastHeartBeatMs < this.#options.now() - this.#options.expiryMs;
+  #isExpired({ checkHeartBeat, lastHeartBeatMs }: Worker, nowMs = this.#options.now()): boolean {
+    return checkHeartBeat && lastHeartBeatMs < nowMs - this.#options.expiryMs;
   }
+}
+
+function candidateOf(entry: Entry, nowMs: number): Candidate & { readonly entry: Entry } {
+  const { speed, queueLength, numLeases, load, lastHeartBeatMs } = entry.worker;
+  return {
+    entry,
+    speed,
+    queueLength,
+    isQueueKnown: nowMs - lastHeartBeatMs <= STALE_MS,
+    numLeases,
+    capacity: load === null ? null : load.max_running + load.max_waiting,
+    holds: (key) => entry.held.holds(key),
+  };
 }
 
 /** After a request was given to the worker, or has ended there. */

@@ -37,8 +37,18 @@ const startController = (): Promise<Program> =>
 const startWorker = (controller: Program): Promise<Program> =>
   start(
     WORKER,
-    "--model-path", join(folder, NAME), "--port", "0", "--threads", "1",
-    "--cluster-token-file", tokenFile, "--controller", controller.address, "--heartbeat-interval", "0.2",
+    "--model-path",
+    join(folder, NAME),
+    "--port",
+    "0",
+    "--threads",
+    "1",
+    "--cluster-token-file",
+    tokenFile,
+    "--controller",
+    controller.address,
+    "--heartbeat-interval",
+    "0.2",
   );
 
 const rows = z.object({ data: z.array(z.object({ address: z.string(), in_flight: z.number() })) });
@@ -87,20 +97,31 @@ async function ask(
   return { text: texts.join(""), ending, numMoves: raw.split("\n: migrated\n\n").length - 1 };
 }
 
+/** The answer of the first seed that says so much that its worker is still at it when it is killed. */
+async function longAnswer(
+  controller: Program,
+  sampling: object,
+): Promise<{ readonly seeded: object; readonly undisturbed: Heard }> {
+  for (let seed = 1; seed <= 30; seed += 1) {
+    const seeded = { ...sampling, seed };
+    const undisturbed = await ask(controller, seeded);
+    if (undisturbed.text.length > 300) return { seeded, undisturbed };
+  }
+  throw new Error("The tiny model says little, whatever the seed.");
+}
+
 it.each([
   ["greedy", { temperature: 0 }],
-  ["seeded", { temperature: 0.5, seed: 5 }],
+  ["seeded", { temperature: 0.5 }],
 ])(
   "a %s answer goes on at another worker when its own is killed, as it would have",
   async (_name, sampling) => {
     const controller = await startController();
     const workers = await Promise.all([startWorker(controller), startWorker(controller)]);
     await until(async () => (await workersOf(controller)).length === 2);
-    const undisturbed = await ask(controller, sampling);
+    const { seeded, undisturbed } = await longAnswer(controller, sampling);
     expect(undisturbed.numMoves).toBe(0);
-    // So much that the worker is still at it when it is killed.
-    expect(undisturbed.text.length).toBeGreaterThan(300);
-    const disturbed = await ask(controller, sampling, async (numTexts) => {
+    const disturbed = await ask(controller, seeded, async (numTexts) => {
       if (numTexts !== 5) return;
       // Both stand still until it is known which one to kill, or a fast one would be done before.
       for (const { child } of workers) child.kill("SIGSTOP");

@@ -103,7 +103,7 @@ describe("a worker's process that is killed", () => {
       isDone: true,
     });
     expect(answer.finishReasons).toEqual(["length"]);
-    expect(await numStreams(url)).toBe(0);
+    await until(async () => (await numStreams(url)) === 0);
     await first.ended;
   });
 
@@ -197,7 +197,7 @@ describe("the real worker, killed", () => {
     max_tokens: LENGTH,
   };
   const GREEDY = { ...ASK, temperature: 0 };
-  const SEEDED = { ...ASK, temperature: 1, top_p: 0.9, seed: 11 };
+  const SEEDED = { ...ASK, temperature: 0.8, top_p: 0.9 };
 
   let root = "";
   beforeAll(async () => {
@@ -209,6 +209,19 @@ describe("the real worker, killed", () => {
   const startReal = (): Promise<Program> =>
     start(REAL, "--model-path", join(root, NAME), "--port", "0", "--threads", "1", "--no-register");
 
+  /** The undisturbed answer of the first seed whose answer is not over too soon to be cut anywhere. */
+  const longAnswer = async (
+    { address }: Program,
+    body: object,
+  ): Promise<{ readonly seeded: object; readonly undisturbed: Answer }> => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const seeded = { ...body, seed };
+      const undisturbed = await ask(address, seeded);
+      if ((undisturbed.numTokens ?? 0) > 400) return { seeded, undisturbed };
+    }
+    throw new Error("The tiny model says little, whatever the seed.");
+  };
+
   describe.each([
     ["greedy", GREEDY],
     ["seeded", SEEDED],
@@ -219,17 +232,16 @@ describe("the real worker, killed", () => {
       const known = { report: RESUMING, checkHeartBeat: false };
       await register(url, first.address, [NAME], known);
       await register(url, second.address, [NAME], { ...known, queueLength: 5 });
-      const undisturbed = await ask(second.address, body);
+      const { seeded, undisturbed } = await longAnswer(second, body);
       expect(undisturbed).toMatchObject({ numMoves: 0, errors: [], isDone: true });
-      expect(undisturbed.numTokens).toBeGreaterThan(400);
-      const answer = await ask(url, body, killAt(first, count));
+      const answer = await ask(url, seeded, killAt(first, count));
       // Behind so many the last ones may be on their way already.
       const numMoves = count < 10 ? 1 : answer.numMoves;
       expect(answer).toEqual({ ...undisturbed, numMoves });
       // A text may be of several tokens, so there may have been fewer of them.
       first.child.kill("SIGKILL");
       await first.ended;
-      expect(await numStreams(url)).toBe(0);
+      await until(async () => (await numStreams(url)) === 0);
     });
   });
 });

@@ -106,12 +106,13 @@ describe("parseWorkerFlags", () => {
     expect(parseWorkerFlags([...MODEL, ...flags])).toMatchObject({ dtype });
   });
 
-  test.each([[["--load-4bit", "--load-8bit"]], [["--load-4bit", "--dtype", "float16"]], [["--dtype", "int3"]]])(
-    "%j is a usage error",
-    (flags) => {
-      expect(refusal(...MODEL, ...flags).exitCode).not.toBe(0);
-    },
-  );
+  test.each([
+    [["--load-4bit", "--load-8bit"]],
+    [["--load-4bit", "--dtype", "float16"]],
+    [["--dtype", "int3"]],
+  ])("%j is a usage error", (flags) => {
+    expect(refusal(...MODEL, ...flags).exitCode).not.toBe(0);
+  });
 
   test.each([
     ["--port", "70000"],

@@ -13,6 +13,8 @@ import {
   encodeHopHead,
   HOP_HEADER,
   HOP_VERSION,
+  IGNORED_HEADER,
+  ignoredFields,
   LlavaError,
   RESUME_FIELD,
   SSE_HEADERS,
@@ -85,6 +87,8 @@ export async function answerOpenAi(
   const { id, created } = asked.resume ?? completionHead(service.modelName, Date.now(), dialect.idPrefix);
   const head = { id, created, model: service.modelName };
   const signal = clientSignal(reply);
+  const ignored = ignoredFields(request.body);
+  if (ignored.length > 0) reply.header(IGNORED_HEADER, ignored.join(", "));
   const resume = asked.resume ? { resume: { tokens: asked.resume.tokens } } : {};
   const requests = Array.from({ length: asked.n }, (_, i) => ({ ...generate, seed: seed + i, ...resume }));
   const events = service.answers(requests, signal, request.log);
@@ -94,7 +98,7 @@ export async function answerOpenAi(
   try {
     const first = await marked.next();
     if (!first.done && first.value !== QUIET && first.value.event.type === "error")
-      throw first.value.event.error;
+      throw named(first.value.event.error, dialect);
     reply.headers(SSE_HEADERS);
     const style = {
       head,
@@ -135,6 +139,13 @@ function notResumable(request: FastifyRequest, { stream }: AnswerRequest): Llava
   return new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });
 }
 
+/** OpenAI says which field is too long; the engine knows no fields. */
+function named(error: LlavaError, { idPrefix }: Dialect): LlavaError {
+  if (error.code !== "context_length_exceeded" || error.param !== null) return error;
+  const param = idPrefix === "cmpl" ? "prompt" : "messages";
+  return new LlavaError(error.code, error.message, { cause: error.cause, param });
+}
+
 type Finished = Extract<EngineEvent, { type: "finished" }>;
 
 async function wholeAnswer(
@@ -148,7 +159,7 @@ async function wholeAnswer(
   const logprobs = texts.map((): AnsweredToken[] | null => (top === undefined ? null : []));
   const ends: Finished[] = [];
   for await (const { index, event } of events) {
-    if (event.type === "error") throw event.error;
+    if (event.type === "error") throw named(event.error, dialect);
     if (event.type === "finished") ends[index] = event;
     else {
       texts[index] += event.text;

@@ -60,6 +60,15 @@ describe("an answer", () => {
     });
   });
 
+  test("names the fields that it owes nothing to", async () => {
+    const ignored = { user: "me", metadata: { a: "b" }, safety_identifier: null };
+    for (const stream of [true, false]) {
+      const { headers } = await chat({ ...question(TEXT), ...ignored, stream });
+      expect(headers.get("x-ignored-params")).toBe("user, metadata");
+    }
+    expect((await chat(question(TEXT))).headers.has("x-ignored-params")).toBe(false);
+  });
+
   test("as a stream says the same words, and everything a client needs in order", async () => {
     const whole = await completionOf(question(IMAGE, TEXT));
     const response = await chat({ ...question(IMAGE, TEXT), stream: true });
@@ -166,7 +175,7 @@ describe("a refusal names what was wrong", () => {
       /last message is empty/,
     ],
     ["no messages", { ...question(TEXT), messages: [] }, 400, "invalid_request", "messages", /messages/],
-    ["a prompt over the context", question(long), 400, "context_length_exceeded", null, /1024/],
+    ["a prompt over the context", question(long), 400, "context_length_exceeded", "messages", /1024/],
     [
       "something that is no picture",
       question({ type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }),

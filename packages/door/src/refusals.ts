@@ -12,6 +12,9 @@ export interface RefusalOptions {
   readonly asksBrowsers?: boolean;
 }
 
+/** As much of a body that is not wanted is read, so that its sender reads the answer before it sees the connection end. */
+const MAX_LINGER_BYTES = 128 << 20;
+
 export function answerFailures(app: FastifyInstance, options: RefusalOptions): void {
   const { seeAlso, retryAfterS, asksBrowsers = false } = options;
   const schemes = asksBrowsers ? 'Basic realm="LLaVA", Bearer realm="LLaVA"' : 'Bearer realm="LLaVA"';
@@ -20,6 +23,9 @@ export function answerFailures(app: FastifyInstance, options: RefusalOptions): v
     if (error.status >= 500) request.log.error({ err: thrown, code: error.code }, "request failed");
     const seconds = retryAfterS?.(error) ?? null;
     if (seconds !== null) setRetryAfter(reply, seconds * 1000);
+    // The framework would close at once, and what was sent meanwhile would make that a reset, which may overtake the answer.
+    const canLinger = announcedBytes(request) <= MAX_LINGER_BYTES;
+    if (error.code === "request_too_large" && canLinger) reply.removeHeader("connection");
     if (error.status === 401) reply.header("www-authenticate", schemes);
     for (const [name, value] of Object.entries(retryHeaders(error))) {
       if (!reply.hasHeader(name)) reply.header(name, value);
@@ -30,6 +36,12 @@ export function answerFailures(app: FastifyInstance, options: RefusalOptions): v
     const place = JSON.stringify(`${request.method} ${request.url}`.slice(0, 120));
     throw new LlavaError("not_found", `There is no ${place} here. ${seeAlso}`);
   });
+}
+
+/** No end is known of a body without a length. */
+function announcedBytes({ headers }: FastifyRequest): number {
+  if (headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
+  return Number(headers["content-length"] ?? 0);
 }
 
 /** Seconds for everybody's clients, rounded up, and milliseconds for OpenAI's. */

@@ -148,12 +148,17 @@ export class Decoder implements Disposable {
     const logits = new Float32Array(rows * this.#vocabulary);
     binding
       .input(DECODER_IO.ids, wrap(Value.wrap("int64", ids, [rows, 1])))
-      .input(
-        DECODER_IO.featureRows,
-        wrap(Value.wrap("int64", new BigInt64Array(rows).fill(-1n), [rows, 1])),
-      )
+      .input(DECODER_IO.featureRows, wrap(Value.wrap("int64", new BigInt64Array(rows).fill(-1n), [rows, 1])))
       .input(DECODER_IO.features, this.#noFeatures)
-      .input(DECODER_IO.logitRows, wrap(int64(Array.from({ length: rows }, (_, row) => row), [rows])))
+      .input(
+        DECODER_IO.logitRows,
+        wrap(
+          int64(
+            Array.from({ length: rows }, (_, row) => row),
+            [rows],
+          ),
+        ),
+      )
       .input(DECODER_IO.lastPositions, wrap(Value.wrap("int32", lastPositions, [rows])))
       .input(DECODER_IO.totalLength, wrap(Value.wrap("int32", totalLength, [])))
       .output(DECODER_IO.logits, wrap(Value.wrap("float32", logits, [rows, this.#vocabulary])));

@@ -20,13 +20,17 @@ it("is empty where the words are new, or too few are the same", () => {
 
 it("stands in the text behind a place that ends like the text", () => {
   assert(
-    property(array(integer({ min: 0, max: 2 }), { maxLength: 40 }), integer({ min: 1, max: 6 }), (ids, most) => {
-      const draft = draftTokens(ids, most);
-      expect(draft.length).toBeLessThanOrEqual(most);
-      if (draft.length === 0) return;
-      const asked = [...ids.slice(-2), ...draft].join();
-      const found = ids.some((_, i) => ids.slice(i, i + 2 + draft.length).join() === asked);
-      expect(found).toBe(true);
-    }),
+    property(
+      array(integer({ min: 0, max: 2 }), { maxLength: 40 }),
+      integer({ min: 1, max: 6 }),
+      (ids, most) => {
+        const draft = draftTokens(ids, most);
+        expect(draft.length).toBeLessThanOrEqual(most);
+        if (draft.length === 0) return;
+        const asked = [...ids.slice(-2), ...draft].join();
+        const found = ids.some((_, i) => ids.slice(i, i + 2 + draft.length).join() === asked);
+        expect(found).toBe(true);
+      },
+    ),
   );
 });

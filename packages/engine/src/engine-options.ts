@@ -2,6 +2,7 @@
 import type { PicturePoolOptions } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { parseDevice, type SessionOptions } from "@llava/runtime";
+import { availableMemory } from "./available-memory.ts";
 import { type PlacedWeights, WEIGHT_DTYPES, type WeightDType, type WeightOptions } from "./weights.ts";
 
 export interface LoadProgress {
@@ -76,13 +77,13 @@ export interface CacheLimits {
 }
 
 /** Checked as `sessionOptions` are. A buffer of WebGPU has no address, so that its rows cannot be told apart. */
-export function cacheLimits(options: EngineOptions): CacheLimits {
+export async function cacheLimits(options: EngineOptions): Promise<CacheLimits> {
   const isOneRow = options.device?.startsWith("webgpu") ?? false;
   const running = isOneRow ? 1 : (options.maxRunning ?? DEFAULT_MAX_RUNNING);
   return {
     running,
     rows: isOneRow ? 1 : 2 * running,
-    keyValueBytes: options.cacheBytes ?? FREE_MEMORY_SHARE * process.availableMemory(),
+    keyValueBytes: options.cacheBytes ?? FREE_MEMORY_SHARE * (await availableMemory()),
     featureBytes: options.featureBytes ?? DEFAULT_FEATURE_BYTES,
   };
 }

@@ -140,7 +140,9 @@ export class KvCache implements Disposable {
   /** All rows are the buffer itself: there are devices whose memory has no views. */
   #viewOf(buffer: Value, first: number, rows: number): Value {
     if (first < 0 || first + rows > this.#rows)
-      throw new RangeError(`Rows ${first} to ${first + rows - 1} are not among the ${this.#rows} of the cache.`);
+      throw new RangeError(
+        `Rows ${first} to ${first + rows - 1} are not among the ${this.#rows} of the cache.`,
+      );
     if (rows === this.#rows) return buffer;
     const { kvHeads, headSize } = this.#text;
     return buffer.view(first * kvHeads * this.#capacity * headSize, this.#shape(rows, this.#capacity));
@@ -148,7 +150,11 @@ export class KvCache implements Disposable {
 
   /** `more`: rows and positions that the target has beyond the source's; fewer when negative. */
   async #copy(source: Value, target: Value, [rows, positions]: readonly [number, number]): Promise<void> {
-    using pads = Value.wrap("int64", BigInt64Array.of(0n, 0n, 0n, 0n, BigInt(rows), 0n, BigInt(positions), 0n), [8]);
+    using pads = Value.wrap(
+      "int64",
+      BigInt64Array.of(0n, 0n, 0n, 0n, BigInt(rows), 0n, BigInt(positions), 0n),
+      [8],
+    );
     using binding: Binding = this.#session.bind();
     binding.input(CACHE_COPY_IO.source, source).input(CACHE_COPY_IO.pads, pads);
     binding.output(CACHE_COPY_IO.target, target);

@@ -28,7 +28,8 @@ export class LoadedFiles {
     const states = new Map<string, State>();
     for (const folder of new Set(folders))
       for (const name of await readdir(folder))
-        if (name.endsWith(".safetensors")) states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
+        if (name.endsWith(".safetensors"))
+          states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
     return new LoadedFiles(states);
   }
 

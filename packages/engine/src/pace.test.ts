@@ -5,7 +5,10 @@ import type { Sequence } from "./sequence.ts";
 
 const sequence = {} as Sequence;
 const prefill = (tokens: number): Plan => ({ kind: "prefill", sequence, from: 0, to: tokens });
-const decode = (count: number): Plan => ({ kind: "decode", sequences: Array.from({ length: count }, () => sequence) });
+const decode = (count: number): Plan => ({
+  kind: "decode",
+  sequences: Array.from({ length: count }, () => sequence),
+});
 const verify: Plan = { kind: "verify", sequence, draft: [1, 2, 3, 4] };
 
 it("gives a prompt whole chunks while nobody waits for a token, or nothing is known", () => {

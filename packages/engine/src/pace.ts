@@ -8,7 +8,7 @@ export const CHUNK_TOKENS = 256;
 /** A chunk is a power of two: its length must not make rounding differ more than it has to. */
 const LEAST_CHUNK = 16;
 /** A stream gets its next token at the latest after this many times a step's time, while another's prompt is computed. */
-export const STALL_FACTOR = 3;
+const STALL_FACTOR = 3;
 /** Tokens of one draft. */
 const DRAFT_TOKENS = 4;
 /** A draft that did not pay is tried again after this many steps. */

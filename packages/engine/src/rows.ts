@@ -51,7 +51,8 @@ export class Rows {
 
   /** New rows at the end, or fewer: those at the end go with what they remember. Nobody may sit there. */
   setCount(count: number): void {
-    if (count < this.taken) throw new Error(`Row ${this.taken - 1} is in use; there cannot be ${count} rows.`);
+    if (count < this.taken)
+      throw new Error(`Row ${this.taken - 1} is in use; there cannot be ${count} rows.`);
     while (this.#rows.length > count) this.#rows.pop();
     while (this.#rows.length < count) this.#rows.push({ sitter: undefined, held: NOTHING, usedAt: 0 });
   }

@@ -61,7 +61,8 @@ export class Runner implements Disposable {
   missingPictures(sequence: Sequence): readonly PromptPicture[] {
     const pictures = sequence.picturesAfter(0).filter(({ key }) => !this.#features.has(key));
     if (pictures.length === 0) return pictures;
-    const cached = this.rows.findSeat(wantedOf(sequence))?.cached ?? this.rows.longestMatch(wantedOf(sequence));
+    const cached =
+      this.rows.findSeat(wantedOf(sequence))?.cached ?? this.rows.longestMatch(wantedOf(sequence));
     return pictures.filter(({ start, tokens }) => start + tokens > cached);
   }
 
@@ -94,7 +95,8 @@ export class Runner implements Disposable {
 
   /** Makes room for what the plan adds. False when there is none, unless somebody gives up a row. Throws as `admit`. */
   async reserve(plan: Plan): Promise<boolean> {
-    const added = plan.kind === "verify" ? 1 + plan.draft.length : plan.kind === "decode" ? 1 : plan.to - plan.from;
+    const added =
+      plan.kind === "verify" ? 1 + plan.draft.length : plan.kind === "decode" ? 1 : plan.to - plan.from;
     const positions = Math.max(...sequencesOf(plan).map(({ cachedTokens }) => cachedTokens + added));
     if (positions <= this.#decoder.cache.capacity) return true;
     return await this.#resizeTo(positions, this.rows.sitting);
@@ -159,7 +161,8 @@ export class Runner implements Disposable {
       await this.#decoder.resize(rows, positions);
     } catch (error) {
       this.rows.clear();
-      if (isOutOfMemory(error)) throw new CacheLost("The KV cache found no memory to grow.", { cause: error });
+      if (isOutOfMemory(error))
+        throw new CacheLost("The KV cache found no memory to grow.", { cause: error });
       throw error;
     }
     this.rows.setCount(rows);
@@ -202,7 +205,8 @@ export class Runner implements Disposable {
       return picture && row >= 0 && row < picture.tokens ? row : -1;
     };
     const lease = picture && this.#leases.get(sequence)?.get(picture);
-    if (picture && !lease) throw new Error("The features of a picture were given back before they were read.");
+    if (picture && !lease)
+      throw new Error("The features of a picture were given back before they were read.");
     return {
       row: this.#rowOf(sequence),
       ids,

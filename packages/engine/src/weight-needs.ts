@@ -1,5 +1,5 @@
 /** What a graph reads of a checkpoint: found by building it, so that no second list of names can disagree with it. */
-import type { QuantizedLinear, WeightSource } from "@llava/architecture";
+import type { WeightSource } from "@llava/architecture";
 import type { Checkpoint, TensorEntry } from "@llava/checkpoint";
 
 export interface GraphWeights {
@@ -18,14 +18,15 @@ export function weightsOf(checkpoint: Checkpoint, build: (weights: WeightSource)
   const stored = new Set<string>();
   const matrices = new Map<string, TensorEntry>();
   build({
+    // A tied embedding is looked up in before it is multiplied by: it is among both.
     get(name) {
-      stored.add(name);
+      if (!matrices.has(name)) stored.add(name);
       return checkpoint.get(name);
     },
+    // None: the graph goes on to read the matrix itself, and checks its shape.
     blocks(name) {
-      const tensor = checkpoint.get(name);
-      matrices.set(name, tensor);
-      return blocksLike(tensor);
+      matrices.set(name, checkpoint.get(name));
+      return undefined;
     },
   });
   const tensors = [...matrices.values()];
@@ -34,17 +35,5 @@ export function weightsOf(checkpoint: Checkpoint, build: (weights: WeightSource)
     matrices: [...matrices.keys()],
     matrixElements: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     matrixBytes: tensors.reduce((sum, { length }) => sum + length, 0),
-  };
-}
-
-/** One block a row, so that the graph's own check of shapes is made; there are no bytes. */
-function blocksLike({ shape }: TensorEntry): QuantizedLinear {
-  const [rows = 0, columns = 0] = shape;
-  const nowhere = { file: "", offset: 0, length: 0 };
-  return {
-    bits: 8,
-    blockSize: columns,
-    data: { ...nowhere, dtype: "U8", shape: [rows, 1, columns] },
-    scales: { ...nowhere, dtype: "F32", shape: [rows] },
   };
 }

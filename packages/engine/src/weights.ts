@@ -47,7 +47,7 @@ export interface ModelWeights {
 /**
  * 64 weights share a scale. In memory each scale costs the kernel 12 bytes (its own copy, the file's page, a sum for
  * each block): with blocks of 32, as llama.cpp's Q4_0 has them, a 7B model takes 6.9 GB, with 64 less than 6, and what
- * that costs in agreement is in docs of the measured precisions.
+ * that costs in agreement is in scripts/bench-precision/results.md.
  */
 const BLOCK_SIZE = 64;
 const FORMATS = {

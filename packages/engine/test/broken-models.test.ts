@@ -5,6 +5,7 @@ import { Engine, type EngineOptions } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
 import { RuntimeError, Session } from "@llava/runtime";
 import { expect, it, vi } from "vitest";
+import { Decoder } from "../src/decoder.ts";
 import { Encoder } from "../src/encoder.ts";
 import { MODEL, ModelCopy, read, readError } from "./front-door.ts";
 
@@ -65,25 +66,32 @@ it("weights that are cut off", async () => {
   await expectUnservable(copy.folder, "invalid_checkpoint", ["model.safetensors"]);
 });
 
-it("a weight that is missing, in either half, leaves no session behind", async () => {
+it("a weight that is missing, in either half, is told before any session is made", async () => {
+  const load = vi.spyOn(Session, "load");
   for (const name of [Q_PROJ, CLIP_Q_PROJ]) {
     await using copy = await ModelCopy.make();
     await spoil(copy, name, (entry, header, key) => {
       delete header[key];
       header["spare"] = entry;
     });
-    const load = vi.spyOn(Encoder, "load");
     await expectUnservable(copy.folder, "invalid_checkpoint", [
       "self_attn.q_proj.weight",
       "copy the whole folder",
     ]);
-    const { value } = load.mock.results[0] ?? {};
-    load.mockRestore();
-    if (name === CLIP_Q_PROJ) continue;
-    const encoder = (await value) as Encoder;
-    const pixels = new Float32Array(3 * 28 * 28);
-    await expect(encoder.encode([pixels], new AbortController().signal)).rejects.toThrow("disposed");
   }
+  expect(load).not.toHaveBeenCalled();
+  load.mockRestore();
+});
+
+it("a language model that cannot be loaded leaves no vision encoder behind", async () => {
+  const encoders = vi.spyOn(Encoder, "load");
+  const decoders = vi.spyOn(Decoder, "load").mockRejectedValueOnce(new Error("no"));
+  await expect(Engine.load(MODEL, { threads: 1 })).rejects.toThrow("cannot be served: no");
+  decoders.mockRestore();
+  const encoder = (await encoders.mock.results[0]?.value) as Encoder;
+  encoders.mockRestore();
+  const pixels = new Float32Array(3 * 28 * 28);
+  await expect(encoder.encode([pixels], new AbortController().signal)).rejects.toThrow("disposed");
 });
 
 it("a weight of another shape than the configuration says", async () => {

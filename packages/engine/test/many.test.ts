@@ -75,6 +75,15 @@ describe.each([
   });
 });
 
+it.each(["int8", "int4"] as const)("%s weights answer a batch as they answer each alone", async (dtype) => {
+  await using many = await Engine.load(SHIPPED, { threads: 2, maxRunning: 4, dtype });
+  await using one = await Engine.load(SHIPPED, { threads: 2, maxRunning: 1, prefixCache: false, dtype });
+  const requests = QUESTIONS.map((question): GenerateRequest => ({ ...question, temperature: 0 }));
+  const together = await Promise.all(requests.map(async (request) => await read(many.generate(request))));
+  for (const [i, request] of requests.entries())
+    expect(together[i]?.tokens).toEqual((await read(one.generate(request))).tokens);
+});
+
 describe("memory for fewer than want to run", () => {
   it("changes no answer: the last one waits, and goes on where it was", async () => {
     const position = await bytesOfPosition();
@@ -94,7 +103,10 @@ describe("memory for fewer than want to run", () => {
     const { end } = await read(tiny.generate({ ...QUESTIONS[0], temperature: 0 }));
     expect(end).toMatchObject({
       type: "error",
-      error: { code: "out_of_memory", message: expect.stringMatching(/needs \d+ MiB .* the limit is \d+ MiB/) },
+      error: {
+        code: "out_of_memory",
+        message: expect.stringMatching(/needs \d+ MiB .* the limit is \d+ MiB/),
+      },
     });
     expect(tiny.occupancy).toEqual({ running: 0, waiting: 0, slots: 8 });
   });
@@ -118,7 +130,9 @@ describe("the cache", () => {
     await using other = await Engine.load(MODEL, { threads: 1 });
     const request = { ...QUESTIONS[1], temperature: 0, maxTokens: 12 };
     await read(engine.generate({ ...QUESTIONS[0], temperature: 0 }));
-    expect((await read(engine.generate(request))).tokens).toEqual((await read(other.generate(request))).tokens);
+    expect((await read(engine.generate(request))).tokens).toEqual(
+      (await read(other.generate(request))).tokens,
+    );
   });
 
   it("is shared by those who ask the same at the same time", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ModelProto } from "../test/schema.ts";
-import { type Attribute, exp, Graph, matMul, neg } from "./index.ts";
+import { type Attribute, cast, exp, Graph, matMul, neg } from "./index.ts";
 
 /** Our bytes as a protobuf library reads them, as plain JSON. */
 const decode = (g: Graph): Record<string, unknown> =>
@@ -138,5 +138,38 @@ describe("the bytes of a graph", () => {
     expect(decode(g)).toMatchObject({
       graph: { initializer: [{ raw_data: [...new Uint8Array(Float32Array.of(2, 3, 4, 5).buffer)] }] },
     });
+  });
+});
+
+describe("a weight that may be overridden", () => {
+  /** Two products with weights that are widened where they are used. */
+  function halves(): Graph {
+    const g = new Graph("halves");
+    let x = g.input("x", "float32", ["batch", 4]);
+    for (const name of ["first", "second"]) {
+      const external = { location: "model.safetensors", offset: 64, length: 32 };
+      const half = g.external(name, "float16", [4, 4], external, { isOverridable: true });
+      x = matMul(g, x, cast(g, half, "float32", { isListedFirst: true }));
+    }
+    g.output("y", x);
+    return g;
+  }
+
+  it("is an initializer and, after what must be fed, an input", () => {
+    expect(decode(halves())).toMatchObject({
+      graph: {
+        initializer: [{ name: "first" }, { name: "second" }],
+        input: [{ name: "x" }, { name: "first" }, { name: "second" }],
+      },
+    });
+  });
+
+  it("is widened by a node that stands before all that need it, the last weight's first", () => {
+    const { nodes } = halves();
+    expect(nodes.map(({ op, inputs }) => `${op} ${inputs[0]?.name}`).slice(0, 3)).toEqual([
+      "Cast second",
+      "Cast first",
+      "MatMul x",
+    ]);
   });
 });

@@ -32,6 +32,8 @@ export interface AnswerRequest extends Sampling {
 /** Whether a value of a field that we do not have asks for nothing. */
 export type AsksNothing = (value: unknown) => boolean;
 
+/** Names the fields of a request that its answer owes nothing to. */
+export const IGNORED_HEADER = "x-ignored-params";
 /** Fields that only say something about the caller or the wire; read by nobody. */
 export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   "metadata",
@@ -75,6 +77,12 @@ export function readAnswerFields(wire: z.infer<typeof answerSchema>): AnswerRequ
     ...readSampling(wire),
     ...(wire.llava_resume === undefined ? {} : { resume: wire.llava_resume }),
   };
+}
+
+/** Those of a body that say something and are read by nobody, for who sent them. */
+export function ignoredFields(body: unknown): readonly string[] {
+  const fields = withoutNulls(body);
+  return isRecord(fields) ? Object.keys(fields).filter((name) => IGNORED_FIELDS.has(name)) : [];
 }
 
 /**

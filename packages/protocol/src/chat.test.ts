@@ -281,4 +281,10 @@ describe("parseChatRequest", () => {
     const field = "messages[0].content[0].image_url.url";
     expect(chat.messages[0]?.content).toEqual([{ ...part, field }]);
   });
+
+  it("leaves out control characters, but no tab and no end of line", () => {
+    const content = "a\u0000b\u001bc\u000bd\te\r\nf\u007fg";
+    const chat = parseChatRequest({ model: "m", messages: [{ role: "user", content }] });
+    expect(chat.messages[0]?.content).toEqual([{ type: "text", text: "abcd\te\r\nf\u007fg" }]);
+  });
 });

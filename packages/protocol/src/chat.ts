@@ -117,9 +117,13 @@ const UNSUPPORTED: Readonly<Record<string, AsksNothing>> = {
   web_search_options: isNothing,
 };
 
+/** What no person types and terminals obey; tab and the ends of lines stay. */
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
 const text = z
   .string("a text")
-  .refine((value) => value.isWellFormed(), "well-formed Unicode without half characters");
+  .refine((value) => value.isWellFormed(), "well-formed Unicode without half characters")
+  .transform((value) => value.replace(CONTROLS, ""));
 /** Of OpenAI's hosted models: where its cache of prompts may be cut. */
 const cacheHint = { prompt_cache_breakpoint: z.unknown().optional() };
 const textPart = z.strictObject({ type: z.literal("text"), text, ...cacheHint });

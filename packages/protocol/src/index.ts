@@ -1,5 +1,10 @@
 export type { AnswerFormat } from "./answer-format.ts";
-export type { AnswerRequest, AnswerRequestBody } from "./answer-request.ts";
+export {
+  IGNORED_HEADER,
+  ignoredFields,
+  type AnswerRequest,
+  type AnswerRequestBody,
+} from "./answer-request.ts";
 export * from "./base64.ts";
 export * from "./chat-stream.ts";
 export * from "./chat.ts";

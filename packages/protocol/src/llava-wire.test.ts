@@ -80,6 +80,7 @@ describe("NUL framing", () => {
 describe("parseWireGenerateRequest", () => {
   it("has the original's defaults", () => {
     expect(parseWireGenerateRequest({ prompt: "P" })).toEqual({
+      resume: null,
       model: null,
       prompt: "P",
       images: [],

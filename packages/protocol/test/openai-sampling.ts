@@ -53,6 +53,15 @@ async function spoken(
   return answers;
 }
 
+/** A prompt that is remembered in part is computed in other pieces, whose sums differ in their last digits. */
+function alike(content: readonly Logprob[] | null | undefined): unknown {
+  return content?.map(({ logprob, top_logprobs: top, ...token }) => ({
+    ...token,
+    logprob: expect.closeTo(logprob, 3),
+    top_logprobs: top.map((other) => ({ ...other, logprob: expect.closeTo(other.logprob, 3) })),
+  }));
+}
+
 export function describeChoices(visit: Visit): void {
   describe("several answers at once", () => {
     const fields = { temperature: 1.5, seed: 40, n: 3, max_completion_tokens: 12 };
@@ -114,7 +123,7 @@ export function describeLogprobs(visit: Visit): void {
 
     test("streamed are the same; none come when nobody asks", async () => {
       const [choice] = await choicesOf(visit, asked);
-      expect((await spoken(visit, asked)).get(0)?.tokens).toEqual(choice?.logprobs?.content);
+      expect((await spoken(visit, asked)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
       expect((await spoken(visit, {})).get(0)?.tokens).toEqual([]);
       expect((await choicesOf(visit, { logprobs: true }))[0]?.logprobs?.content?.[0]?.top_logprobs).toEqual(
         [],
@@ -129,7 +138,7 @@ export function describeLogprobs(visit: Visit): void {
       expect(choice?.finish_reason).toBe("stop");
       const texts = choice?.logprobs?.content?.map(({ token }) => token);
       expect(texts?.join("")).toBe(choice?.message.content);
-      expect((await spoken(visit, cut)).get(0)?.tokens).toEqual(choice?.logprobs?.content);
+      expect((await spoken(visit, cut)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
     });
 
     test("of a text, in the older endpoint's lists", async () => {

@@ -1,10 +1,11 @@
 /**
- * Loaded into a server's process before its own program (`--import`): says what is in its memory when its parent asks, after
- * a collection, because what waits for the collector is no leak.
+ * Loaded into a server's process before its own program (`--import`). When its parent asks, says what is in its memory, after
+ * a collection, because what waits for the collector is no leak; or fails where nobody catches it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
 process.on("message", (message) => {
+  if (message === "fail") throw new Error("failed on purpose");
   if (message === "memory") void collect().then(() => process.send?.({ memory: process.memoryUsage() }));
 });
 
