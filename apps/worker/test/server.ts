@@ -33,7 +33,7 @@ export async function startServer(
   const root = await mkdtemp(join(tmpdir(), "llava-worker-"));
   const folder = join(root, MODEL_NAME);
   const model = await writeTinyModel(folder);
-  const engine = await Engine.load(folder, { threads: 1 });
+  const engine = await Engine.load(folder, { threads: 1, maxRunning: 1 });
   const service = new Service({
     engine,
     modelName: engine.info.name,
