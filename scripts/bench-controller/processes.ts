@@ -6,6 +6,7 @@ import { MEASURE, type Measured } from "./probe.ts";
 
 const CONTROLLER = fileURLToPath(new URL("../../apps/controller/src/main.ts", import.meta.url));
 const WORKERS = fileURLToPath(new URL("fake-workers.ts", import.meta.url));
+const BARE_RELAY = fileURLToPath(new URL("bare-relay.ts", import.meta.url));
 const PROBE = new URL("probe.ts", import.meta.url).href;
 
 export interface Controller extends AsyncDisposable {
@@ -39,6 +40,13 @@ export async function startController(
     measure: measureOf(child),
     [Symbol.asyncDispose]: () => end(child),
   };
+}
+
+/** A relay that does nothing else. */
+export async function startBareRelay(workerUrl: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const child = start(BARE_RELAY, [workerUrl], []);
+  const { address } = await replyOf(child, "ready");
+  return { url: String(address), [Symbol.asyncDispose]: () => end(child) };
 }
 
 export interface Beats {

@@ -44,6 +44,11 @@ const COUNTS = {
     alias: "prompt_tokens_total",
   },
   imageTokens: { name: "image_tokens_total", help: "Tokens of answered prompts that are pictures." },
+  cachedTokens: {
+    name: "cached_prompt_tokens_total",
+    help: "Tokens of answered prompts that the cache had already.",
+    alias: "prefix_cache_hits_total",
+  },
   generationTokens: {
     name: "generation_tokens_total",
     help: "Tokens of answers, also of those that were stopped.",

@@ -60,6 +60,7 @@ function measure(request: GenerateRequest, instruments: Instruments, rate: Rate)
     count(Math.max(0, own - numTokens));
     instruments.count("promptTokens", usage.promptTokens);
     instruments.count("imageTokens", usage.imageTokens);
+    instruments.count("cachedTokens", usage.cachedTokens);
     instruments.observe("promptLength", usage.promptTokens);
     instruments.observe("generationLength", usage.completionTokens);
     const waitedMs = (admittedMs ?? arrivedMs) - arrivedMs;

@@ -64,6 +64,7 @@ describe("metrics", () => {
     expect(await metric(`vllm:generation_tokens_total${THEIRS}`)).toBe(before + 21);
     expect(await metric(`llava_images_total${LABELS}`)).toBe(1);
     expect(await metric(`llava_image_tokens_total${LABELS}`)).toBe(server.model.tokensPerImage);
+    expect(await metric(`llava_cached_prompt_tokens_total${LABELS}`)).toBeGreaterThan(0);
     expect(await metric(`llava_image_encode_seconds_count${LABELS}`)).toBe(1);
     expect(await metric(`llava_image_decode_seconds_count${LABELS}`)).toBe(1);
     for (const name of [
