@@ -8,6 +8,8 @@ const CONTROLLER = fileURLToPath(new URL("../../apps/controller/src/main.ts", im
 const WORKERS = fileURLToPath(new URL("fake-workers.ts", import.meta.url));
 const BARE_RELAY = fileURLToPath(new URL("bare-relay.ts", import.meta.url));
 const PROBE = new URL("probe.ts", import.meta.url).href;
+/** As `llava controller` and `llava serve` start it (apps/cli/src/programs.ts). */
+const NODE_FLAGS = ["--initial-old-space-size=128"];
 
 export interface Controller extends AsyncDisposable {
   readonly url: string;
@@ -33,7 +35,7 @@ export async function startController(
     profileFolder === undefined
       ? []
       : ["--cpu-prof", "--cpu-prof-dir", profileFolder, "--cpu-prof-interval", "200"];
-  const child = start(CONTROLLER, ["--port", "0", ...flags], ["--import", PROBE, ...profile]);
+  const child = start(CONTROLLER, ["--port", "0", ...flags], [...NODE_FLAGS, "--import", PROBE, ...profile]);
   const { address } = await replyOf(child, "ready");
   return {
     url: String(address),

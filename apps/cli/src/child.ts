@@ -1,7 +1,7 @@
 /** One program running as a child: its start, its ready message, its last words and its end, in one place. */
 import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { environmentOf, programFile, type Program } from "./programs.ts";
+import { environmentOf, nodeFlagsOf, programFile, type Program } from "./programs.ts";
 import { isProgress, type Progress } from "./progress-bar.ts";
 
 export interface Ending {
@@ -32,6 +32,7 @@ export class Child {
     this.name = name;
     this.#process = fork(programFile(program), [...flags], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
+      execArgv: [...process.execArgv, ...nodeFlagsOf(program)],
       // A process group of its own: Ctrl-C must reach only us, who then end everything in order. Windows has no groups.
       detached: process.platform !== "win32",
       env: { ...process.env, FORCE_COLOR: "0", ...environmentOf(program), ...env },

@@ -89,11 +89,11 @@ export class WorkerClient {
     return this.#connections.request(urlOf(address, path), {
       method: "POST",
       body: () => (more.length === 0 ? only : Readable.from(pieces)),
-      headers: {
+      headers: () => ({
         ...headers,
         "content-length": String(length),
         ...signedHeaders(this.#token, "POST", path, pieces),
-      },
+      }),
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
       signal,
@@ -122,10 +122,10 @@ export class WorkerClient {
     const { statusCode, body } = await this.#connections.request(urlOf(address, path), {
       method,
       body: () => bytes,
-      headers: {
+      headers: () => ({
         ...(bytes === null ? {} : { "content-type": "application/octet-stream" }),
         ...signedHeaders(this.#token, method, path, bytes),
-      },
+      }),
       headersTimeout: BLOB_TIMEOUT_MS,
       bodyTimeout: BLOB_TIMEOUT_MS,
       signal,
@@ -145,10 +145,9 @@ export class WorkerClient {
     method: "GET" | "POST",
   ): Promise<{ readonly statusCode: number; readonly body: unknown }> {
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
-    const headers = signedHeaders(this.#token, method, path, null);
     const response = await this.#connections.request(urlOf(address, path), {
       method,
-      headers,
+      headers: () => signedHeaders(this.#token, method, path, null),
       headersTimeout: PROBE_TIMEOUT_MS,
       bodyTimeout: PROBE_TIMEOUT_MS,
       signal,

@@ -11,7 +11,9 @@ const KEEP_MS = 2_000;
 /** Of one worker; as many answers as it may well write at once. */
 const MAX_IDLE = 64;
 
-export type WorkerRequest = Omit<Dispatcher.RequestOptions, "origin" | "path" | "body"> & {
+export type WorkerRequest = Omit<Dispatcher.RequestOptions, "origin" | "path" | "headers" | "body"> & {
+  /** Called once more for a request that has to be sent again: a worker takes no signature twice. */
+  readonly headers?: () => Readonly<Record<string, string>>;
   /** Called once more for a body that has to be sent again. */
   readonly body?: () => Exclude<Dispatcher.RequestOptions["body"], undefined>;
 };
@@ -54,10 +56,15 @@ export class WorkerConnections {
     client: Client,
     origin: string,
     path: string,
-    { body, ...request }: WorkerRequest,
+    { headers, body, ...request }: WorkerRequest,
   ): Promise<Dispatcher.ResponseData> {
     try {
-      const response = await client.request({ ...request, path, ...(body && { body: body() }) });
+      const response = await client.request({
+        ...request,
+        path,
+        ...(headers && { headers: headers() }),
+        ...(body && { body: body() }),
+      });
       response.body.once("close", () => {
         if (response.body.readableEnded) this.#keep(origin, client);
         else void this.#end(client);

@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { isConnectionFailure } from "../src/worker-client.ts";
+import { isConnectionFailure, WorkerClient } from "../src/worker-client.ts";
 import { WorkerConnections } from "../src/worker-connections.ts";
 import { listen } from "./http-server.ts";
 import { closeAll, closeLater, until } from "./stand-in.ts";
@@ -10,11 +10,15 @@ import { closeAll, closeLater, until } from "./stand-in.ts";
 afterEach(closeAll);
 
 /** Closes the connection instead of answering where `breaks` says so of a request's place among all. */
-async function startServer(breaks: (place: number) => boolean): Promise<{ url: string; sockets: Socket[] }> {
+async function startServer(
+  breaks: (place: number) => boolean,
+): Promise<{ url: string; sockets: Socket[]; nonces: unknown[] }> {
   const sockets: Socket[] = [];
+  const nonces: unknown[] = [];
   let place = 0;
   const server: Server = createServer((request, response) => {
     sockets.push(request.socket);
+    nonces.push(request.headers["x-llava-nonce"]);
     if (breaks((place += 1))) return void request.socket.destroy();
     return response.end("done");
   });
@@ -23,7 +27,7 @@ async function startServer(breaks: (place: number) => boolean): Promise<{ url: s
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   });
-  return { url, sockets };
+  return { url, sockets, nonces };
 }
 
 function connections(): WorkerConnections {
@@ -54,6 +58,22 @@ it("asks again on a new one, once, when a kept one breaks before any answer", as
   expect(await ask(kept, url)).toBe("done");
   expect(sockets).toHaveLength(3);
   expect(sockets[2]).not.toBe(sockets[0]);
+});
+
+it("signs what it sends again anew: its worker takes no signature twice", async () => {
+  const { url, nonces } = await startServer((place) => place === 2);
+  const client = new WorkerClient("a".repeat(64));
+  closeLater(() => client.close());
+  const { signal } = new AbortController();
+  for (let i = 0; i < 2; i += 1) {
+    const { body } = await client.post(url, "/path", [Buffer.from("{}")], {}, { signal, silenceMs: 10_000 });
+    const closed = new Promise((resolve) => body.once("close", resolve));
+    expect(await body.text()).toBe("done");
+    await closed;
+  }
+  expect(nonces).toHaveLength(3);
+  expect(new Set(nonces).size).toBe(3);
+  expect(nonces).not.toContain(undefined);
 });
 
 it("does not ask again when a new one breaks, nor for ever", async () => {

@@ -118,12 +118,15 @@ function checkCallers(app: FastifyInstance, options: ServerOptions): void {
   const access = options.access ?? LOOPBACK_ONLY;
   const hosts = options.hosts ?? [];
   const verifier = access.token === null ? null : createVerifier(access.token);
+  // Asked for once: it is a question to the system each time.
+  let boundTo: string | null = null;
+  app.server.on("listening", () => (boundTo = boundAddress(app)));
   const noteStranger = strangerLog(options.log);
   app.addHook("onRequest", async (request) => {
     const role = request.is404 ? "public" : (request.routeOptions.config.role ?? "user");
     try {
       const caller = identify(request, access, verifier);
-      if (caller.isAmbient) checkPage(request, boundAddress(app), hosts);
+      if (caller.isAmbient) checkPage(request, boundTo, hosts);
       checkRole(caller, role, access);
     } catch (thrown) {
       if (role === "cluster") noteStranger(request);

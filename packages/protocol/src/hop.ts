@@ -18,6 +18,8 @@ export const SSE_MIGRATED = ": migrated\n\n";
 /** Each line ends with a line feed and stands before the data line of its block. */
 const HEAD_PREFIX = ": llava ";
 const TOKENS_PREFIX = ": t ";
+const HEAD_JSON = /^\{"id":"([\w-]{1,64})","created":(\d{1,13}),"seed":(-?\d{1,16})\}$/;
+const MAX_CREATED_S = 2 ** 40;
 /** The largest vocabularies have some 260,000 entries; the tokenizer's own limit is this too. */
 const MAX_TOKEN_ID = 1_000_000;
 /** No context that an engine serves holds more. */
@@ -38,10 +40,7 @@ const hopHead = z.strictObject({
   id: z
     .string("an answer's id")
     .regex(/^[\w-]{1,64}$/, "an answer's id: letters, digits, - and _, at most 64"),
-  created: z
-    .int("a time in seconds")
-    .min(0, "a time in seconds")
-    .max(2 ** 40, "a time in seconds"),
+  created: z.int("a time in seconds").min(0, "a time in seconds").max(MAX_CREATED_S, "a time in seconds"),
   seed: z.int("a whole number"),
 });
 /** For the schemas of bodies that may be continued. */
@@ -65,14 +64,15 @@ export function encodeHopTokens(tokens: readonly number[]): string {
   return tokens.length === 0 ? "" : `${TOKENS_PREFIX}${tokens.join(",")}\n`;
 }
 
-/** Of one line without its end; null for every other line and for one without sense. */
+/**
+ * Of one line without its end; null for every other line and for one without sense. By one pattern, the form that
+ * `encodeHopHead` writes: every streamed answer passes here before its first word goes out.
+ */
 export function parseHopHead(line: string): HopHead | null {
   if (!line.startsWith(HEAD_PREFIX)) return null;
-  try {
-    return hopHead.parse(JSON.parse(line.slice(HEAD_PREFIX.length)));
-  } catch {
-    return null;
-  }
+  const [, id = "", created, seed] = HEAD_JSON.exec(line.slice(HEAD_PREFIX.length)) ?? [];
+  const head = { id, created: Number(created), seed: Number(seed) };
+  return Number.isSafeInteger(head.seed) && head.created <= MAX_CREATED_S ? head : null;
 }
 
 /** Of one line without its end; null for every other line and for one without sense. */
