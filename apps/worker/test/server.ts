@@ -29,11 +29,12 @@ export async function startServer(
   limits: Partial<AdmissionLimits> = {},
   door: Partial<ServerOptions> = {},
   pictures?: PictureSources,
+  maxRunning = 8,
 ): Promise<TestServer> {
   const root = await mkdtemp(join(tmpdir(), "llava-worker-"));
   const folder = join(root, MODEL_NAME);
   const model = await writeTinyModel(folder);
-  const engine = await Engine.load(folder, { threads: 1, maxRunning: 1 });
+  const engine = await Engine.load(folder, { threads: 1, maxRunning });
   const service = new Service({
     engine,
     modelName: engine.info.name,

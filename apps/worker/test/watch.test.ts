@@ -13,7 +13,7 @@ const LIMITS = { concurrency: 1, maxWaiting: 4, maxWaitMs: 30_000 };
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({}, {}, undefined, 1);
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
