@@ -13,6 +13,7 @@ export * from "./errors.ts";
 export * from "./hop.ts";
 export * from "./llava-wire.ts";
 export * from "./models.ts";
+export type * from "./page-wire.ts";
 export * from "./picture-format.ts";
 export * from "./picture-key.ts";
 export * from "./request-id.ts";
