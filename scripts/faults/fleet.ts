@@ -44,11 +44,15 @@ export interface Fleet extends AsyncDisposable {
   readonly programs: readonly Program[];
 }
 
-/** @param secrets what no log may hold, beside key and token */
+/**
+ * @param secrets what no log may hold, beside key and token
+ * @param env of all its processes, beside this one's
+ */
 export async function startFleet(
   numWorkers: number,
   seed: number,
   secrets: readonly string[],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Fleet> {
   const folder = await mkdtemp(join(tmpdir(), "llava-fleet-"));
   const key = `llava-${randomBytes(16).toString("hex")}`;
@@ -57,7 +61,7 @@ export async function startFleet(
   const digest = createHash("sha256").update(key).digest("hex");
   await writeFile(keyFile, `soak ${digest} admin unlimited\n`, { mode: 0o600 });
   const programs: Program[] = [];
-  const options = { env: { LLAVA_CLUSTER_TOKEN: token }, secrets: [...secrets, key, token] };
+  const options = { env: { ...env, LLAVA_CLUSTER_TOKEN: token }, secrets: [...secrets, key, token] };
   const launch = async (kind: ProgramKind, port: number, flags: readonly string[]): Promise<Program> => {
     const own = ["--port", String(port), "--api-key-file", keyFile];
     const program = await startProgram(kind, [...own, ...flags], options);

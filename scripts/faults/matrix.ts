@@ -189,8 +189,27 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F27",
     fault: "an exception that nobody catches, in a worker and in the controller",
-    expected: "the process ends with a status that is not 0; answers of a worker go on elsewhere",
+    expected:
+      "answers get 5 s to end, then the process ends with status 70; what a worker could not say goes on elsewhere",
     tests: [{ file: "scripts/faults/uncaught.test.ts" }],
+  },
+  {
+    number: "F17",
+    fault: "the clock jumps by a day, forth and back",
+    expected: "no worker is lost, signatures and answers stay good",
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "whose clock jumps" }],
+  },
+  {
+    number: "F26",
+    fault: "other programs take the processor's time",
+    expected: "all is slow and nothing else: no worker and no answer is lost",
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "no time for its processes" }],
+  },
+  {
+    number: "F09",
+    fault: "a worker's process runs out of memory",
+    expected: "it ends, its answers go on elsewhere, a new one joins",
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "no memory for a worker" }],
   },
   {
     number: "F18",

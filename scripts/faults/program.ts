@@ -15,7 +15,7 @@ export interface Program {
   readonly child: ChildProcess;
   /** Where it listens. */
   readonly address: string;
-  /** Everything that a log must not hold: lines that are no JSON, secrets, words of failures that nobody caught. */
+  /** Everything that a log must not hold: lines that are no JSON, secrets, failures that nobody caught. */
   readonly blemishes: readonly string[];
   /** Code or signal. */
   readonly ended: Promise<string>;
@@ -58,7 +58,7 @@ export async function startProgram(
   let lastLine = "";
   readLines(child.stdout, (line) => {
     lastLine = line;
-    if (!isJson(line) || secrets.some((secret) => line.includes(secret))) note(line);
+    if (!isJson(line) || isFatal(line) || secrets.some((secret) => line.includes(secret))) note(line);
   });
   readLines(child.stderr, (line) => {
     lastLine = line;
@@ -148,6 +148,11 @@ function isJson(line: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Of pino's highest level: nobody caught it. */
+function isFatal(line: string): boolean {
+  return line.includes('"level":60');
 }
 
 function addressIn(message: unknown): string | null {

@@ -1,4 +1,4 @@
-/** F27: an exception that nobody catches ends the process, as a state that nobody knows must; with it ends nothing else. */
+/** F27: an exception that nobody catches ends the process, as a state that nobody knows must; what it was saying it says to the end. */
 import { expect, it } from "vitest";
 import { ask, type Manner, type Question } from "./ask.ts";
 import { startFleet } from "./fleet.ts";
@@ -24,11 +24,11 @@ it(
     failing.child.send("fail");
     expect(ending.kind).toBe("whole");
     for (const asked of await telling) expect(asked).toMatchObject({ ending, text });
-    expect(await failing.ended).toBe("1");
+    expect(await failing.ended).toBe("70");
     expect(failing.blemishes.join("\n")).toContain("failed on purpose");
 
     controller.program.child.send("fail");
-    expect(await controller.program.ended).toBe("1");
+    expect(await controller.program.ended).toBe("70");
     expect(await call(`${controller.address}/health`, {})).toBeNull();
     controller.program = await controller.start();
     await expect.poll(async () => (await tell()).text, { timeout: 60_000 }).toBe(text);

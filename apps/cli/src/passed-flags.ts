@@ -30,6 +30,12 @@ const PASSED: readonly PassedFlag[] = [
     parse: number(0.01, 86_400),
   },
   {
+    flags: "--request-deadline <seconds>",
+    help: "time after which an answer is ended, however far it is (default: 900)",
+    to: ["controller"],
+    parse: number(0.01, 86_400),
+  },
+  {
     flags: "--conversation-log <folder>",
     help: "write down what people ask and get, with their pictures; tell them so",
     to: ["web"],

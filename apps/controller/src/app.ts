@@ -70,7 +70,7 @@ export function createController(options: ControllerOptions): Controller {
   const ensureBlobs: EnsureBlobs = workerBlobs.ensure.bind(workerBlobs);
   const relay = new Relay(fleet, client, ensureBlobs, limits);
   const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker));
-  const streams = new Streams();
+  const streams = new Streams(limits.totalMs);
   const cards = new ModelCards(client, log);
   const addFirst = metrics.metrics.edge.watch;
   const app = createServer({ log, access, bodies: "bytes", seeAlso: SEE_ALSO, addFirst, ...options.door });

@@ -9,6 +9,7 @@ it("has LLaVA's ports and method by default", () => {
     dispatchMethod: "shortest_queue",
     heartbeatExpiry: 30,
     drainTimeout: 5,
+    requestDeadline: 900,
     logLevel: "info",
   });
 });

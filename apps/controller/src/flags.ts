@@ -10,6 +10,8 @@ export interface ControllerFlags extends DoorFlags {
   readonly heartbeatExpiry: number;
   /** Seconds. */
   readonly drainTimeout: number;
+  /** Seconds. */
+  readonly requestDeadline: number;
   readonly logLevel: string;
   /** In which workers' addresses must lie; anywhere when absent. */
   readonly workerNetwork?: readonly string[];
@@ -57,6 +59,11 @@ function controllerCommand(): Command {
     .addOption(
       new Option("--drain-timeout <seconds>", "time that running answers get to end when stopped")
         .default(5)
+        .argParser(seconds),
+    )
+    .addOption(
+      new Option("--request-deadline <seconds>", "time after which an answer is ended, however far it is")
+        .default(900)
         .argParser(seconds),
     )
     .addOption(

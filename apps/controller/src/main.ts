@@ -1,5 +1,13 @@
 /** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or the parent's death. */
-import { logTo, openAccess, reloadKeysOnHangup, serverFlags, warnOfReaders } from "@llava/door";
+import {
+  endOnUncaught,
+  LAST_ANSWERS_MS,
+  logTo,
+  openAccess,
+  reloadKeysOnHangup,
+  serverFlags,
+  warnOfReaders,
+} from "@llava/door";
 import { LlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger } from "fastify";
@@ -19,9 +27,11 @@ async function main(): Promise<void> {
     dispatchMethod: flags.dispatchMethod,
     heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
     workerNetworks: flags.workerNetwork ?? [],
+    limits: { totalMs: flags.requestDeadline * 1000 },
     log,
   });
   endOrderly(controller, flags, log);
+  endOnUncaught(log, () => controller.shutdown(LAST_ANSWERS_MS));
   const address = await controller.app.listen({ host: flags.host, port: flags.port });
   log.info({ address }, "ready");
   process.send?.({ type: "ready", address });

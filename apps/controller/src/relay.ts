@@ -53,6 +53,8 @@ export type EnsureBlobs = (
 export interface RelayLimits {
   /** Longest silence in a stream of a worker that says something at least every 10 s, as ours do. */
   readonly idleMs: number;
+  /** Longest time of one answer, however much it says. */
+  readonly totalMs: number;
   /** How long a client may read nothing of its answer. */
   readonly readerStallMs: number;
   /** Of all bodies together. */
@@ -61,6 +63,8 @@ export interface RelayLimits {
 
 export const RELAY_LIMITS: RelayLimits = {
   idleMs: 30_000,
+  // The longest answer of a 7B model on a small machine's CPU takes some eight minutes.
+  totalMs: 900_000,
   readerStallMs: 60_000,
   // Sixteen of the largest, or some five hundred with one picture of 1 MB each.
   bodiesBytes: 512 << 20,
@@ -113,6 +117,11 @@ export class Relay {
   /** Of the worker's circuit breaker. */
   breakerOf(worker: Worker): Breaker["state"] {
     return this.#health.stateOf(worker);
+  }
+
+  /** Whether a request could go to it now, as far as its circuit breaker goes. */
+  wouldAsk(worker: Worker): boolean {
+    return this.#health.wouldAdmit(worker);
   }
 
   /** Whether requests must bring their keys, which cost a pass over their pictures. */

@@ -1,23 +1,37 @@
-/** The answers under way, apart because two things end one from outside: its client leaves, or the controller stops. */
+/**
+ * The answers under way, apart because three things end one from outside: its client leaves, its time is up, or the
+ * controller stops.
+ */
 import type { ServerResponse } from "node:http";
 import { LlavaError } from "@llava/protocol";
 
 export class Streams {
   readonly #running = new Map<AbortController, Promise<void>>();
+  readonly #totalMs: number;
+
+  /** @param totalMs of one answer, from its request's arrival to its last byte */
+  constructor(totalMs: number) {
+    this.#totalMs = totalMs;
+  }
 
   get size(): number {
     return this.#running.size;
   }
 
-  /** Runs `answer` with a signal that aborts, with a LlavaError as reason, when the client leaves or `abortAll` is called. */
+  /**
+   * Runs `answer` with a signal that aborts, with a LlavaError as reason, when the client leaves, when the time is up and
+   * when `abortAll` is called.
+   */
   async run(response: ServerResponse, answer: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const controller = new AbortController();
     const leave = (): void => {
       if (!response.writableFinished) controller.abort(new LlavaError("cancelled", "The client went away."));
     };
+    const deadline = setTimeout(() => controller.abort(tooLong(this.#totalMs)), this.#totalMs);
     response.once("close", leave);
     if (response.destroyed) leave();
     const running = answer(controller.signal).finally(() => {
+      clearTimeout(deadline);
       response.off("close", leave);
       this.#running.delete(controller);
     });
@@ -33,4 +47,9 @@ export class Streams {
   abortAll(reason: LlavaError): void {
     for (const controller of this.#running.keys()) controller.abort(reason);
   }
+}
+
+function tooLong(totalMs: number): LlavaError {
+  const sentence = `The answer took longer than the ${totalMs / 1000} s that one may take here. Ask for a shorter one with max_tokens.`;
+  return new LlavaError("timeout", sentence);
 }

@@ -15,17 +15,19 @@ export interface WatchParts {
 }
 
 export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
-  const { registry, streams, metrics } = parts;
+  const { registry, relay, streams, metrics } = parts;
   app.get("/health", { config: { role: "public" } }, async () => ({
     status: "ok",
     workers: registry.workers.length,
     models: registry.models,
     streams: streams.size,
   }));
-  // A controller without workers is alive, and no use to anybody.
+  // A controller whose workers all are gone or keep failing is alive, and no use to anybody.
   app.get("/ready", { config: { role: "public" } }, async () => {
-    if (registry.models.length === 0) throw noModels();
-    return { status: "ready", models: registry.models };
+    const fit = registry.workers.filter((worker) => relay.wouldAsk(worker));
+    const models = registry.models.filter((model) => fit.some((worker) => worker.models.includes(model)));
+    if (models.length === 0) throw noModels();
+    return { status: "ready", models };
   });
   app.get("/workers", { config: { role: "admin" } }, async () => workersBody(parts));
   addMetricsRoute(app, metrics);

@@ -28,6 +28,12 @@ export class WorkerHealth {
     return this.#breakers.get(nameOf(worker))?.state ?? "closed";
   }
 
+  /** What `admit` would say, without asking. */
+  wouldAdmit(worker: Worker): boolean {
+    const breaker = this.#breakers.get(nameOf(worker));
+    return breaker === undefined || admit(breaker, this.#now()) !== null;
+  }
+
   admit(worker: Worker): boolean {
     const breaker = this.#breakers.get(nameOf(worker));
     if (breaker === undefined) return true;

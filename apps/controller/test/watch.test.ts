@@ -154,6 +154,20 @@ describe("readiness", () => {
     await register(url, worker.url, ["m"], { report: { state: "draining" } });
     expect(await ready()).toBe(503);
   });
+
+  it("is gone while the only worker keeps failing and is left alone", async () => {
+    const worker = await startWorker(["m"], (_request, response) => void response.destroy());
+    const { url } = await startController();
+    const known = { checkHeartBeat: false };
+    await register(url, worker.url, ["m"], known);
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
+    await until(async () => {
+      await register(url, worker.url, ["m"], known);
+      await post(`${url}/v1/chat/completions`, { model: "m", messages: [] });
+      await register(url, worker.url, ["m"], known);
+      return (await fetch(`${url}/ready`)).status === 503;
+    });
+  });
 });
 
 describe("/workers", () => {

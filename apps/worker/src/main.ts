@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   addChallengeRoute,
   BlobStore,
+  endOnUncaught,
+  LAST_ANSWERS_MS,
   logTo,
   openAccess,
   reloadKeysOnHangup,
@@ -66,7 +68,9 @@ async function startWorker(flags: WorkerFlags): Promise<void> {
   service.open(await loadEngine(service, flags, log));
   log.info(`${service.modelName} is served on ${address} (${flags.device}).`);
   const heartbeats = flags.register ? startHeartbeats(service, flags, address, access.token, log) : [];
-  onStop(() => stopWorker({ service, app, heartbeats, log, drainMs: flags.drainTimeout * 1000 }));
+  const stop = (drainMs: number): Promise<void> => stopWorker({ service, app, heartbeats, log, drainMs });
+  onStop(() => stop(flags.drainTimeout * 1000));
+  endOnUncaught(log, () => stop(LAST_ANSWERS_MS));
   process.send?.({ type: "ready", address });
 }
 

@@ -14,4 +14,5 @@ export { createAddressCheck, isNetwork } from "./networks.ts";
 export { routesOf, type NamedRoute, type Role } from "./roles.ts";
 export { createServer, type ServerOptions } from "./server.ts";
 export { parseJson } from "./strict-json.ts";
+export { endOnUncaught, LAST_ANSWERS_MS } from "./uncaught.ts";
 export { version } from "./version.ts";

@@ -1,0 +1,86 @@
+/** What a machine does to the processes on it: time that jumps (F17), too little of it (F26), memory that is used up (F09). */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { ask, type Manner, type Question } from "./ask.ts";
+import { EXPIRY_MS, HEARTBEAT_MS, MODEL, startFleet, type Fleet } from "./fleet.ts";
+import type { Asked } from "./history.ts";
+
+const QUESTION: Question = { text: "Tell me a story.", seed: 3, maxTokens: 120 };
+const MANNER: Manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 90_000 };
+const DAY_MS = 86_400_000;
+const LIMITS = { timeout: 180_000 };
+/** More than the cores of the machines that this runs on. */
+const NUM_BURNERS = 6;
+
+const tell = async ({ controller, key }: Fleet): Promise<Asked> =>
+  await ask({ url: controller.address, key, way: "relayed" }, QUESTION, 0, MANNER);
+
+async function expectAll(fleet: Fleet, numWorkers: number): Promise<void> {
+  const response = await fetch(`${fleet.controller.address}/health`);
+  expect(await response.json()).toMatchObject({ workers: numWorkers, models: [MODEL] });
+}
+
+describe("a machine", () => {
+  it(
+    "whose clock jumps by a day, forth and back, loses no worker, and answers stay what they are",
+    LIMITS,
+    async () => {
+      await using fleet = await startFleet(2, 11, []);
+      const { text } = await tell(fleet);
+      expect(text).not.toBe("");
+      for (const jump of [DAY_MS, -2 * DAY_MS, DAY_MS]) {
+        // Between requests: the processes of one machine jump together, these one after the other.
+        for (const { child } of fleet.programs) child.send(`clock ${jump}`);
+        await sleep(HEARTBEAT_MS);
+        expect(await tell(fleet)).toMatchObject({ ending: { kind: "whole" }, text });
+        // As long as workers live that are not heard of.
+        await sleep(EXPIRY_MS + HEARTBEAT_MS);
+        await expectAll(fleet, 2);
+        expect((await tell(fleet)).text).toBe(text);
+      }
+      for (const { blemishes } of fleet.programs) expect(blemishes).toEqual([]);
+    },
+  );
+
+  it("that has no time for its processes loses no worker and no answer", LIMITS, async () => {
+    await using fleet = await startFleet(2, 12, []);
+    const { text } = await tell(fleet);
+    const burners = Array.from({ length: NUM_BURNERS }, startBurner);
+    try {
+      const answers = await Promise.all([tell(fleet), tell(fleet), tell(fleet)]);
+      for (const asked of answers) expect(asked).toMatchObject({ ending: { kind: "whole" }, text });
+      await sleep(EXPIRY_MS);
+      await expectAll(fleet, 2);
+    } finally {
+      for (const burner of burners) burner.kill("SIGKILL");
+      await Promise.all(burners.map((burner) => once(burner, "exit")));
+    }
+    expect((await tell(fleet)).text).toBe(text);
+  });
+
+  it("that has no memory for a worker loses that one; its answers go on elsewhere", LIMITS, async () => {
+    await using fleet = await startFleet(2, 13, [], { NODE_OPTIONS: "--max-old-space-size=256" });
+    const { text } = await tell(fleet);
+    const [failing] = fleet.workers;
+    if (failing === undefined) throw new Error("there is no worker");
+    const telling = Promise.all([tell(fleet), tell(fleet), tell(fleet)]);
+    failing.program.child.send("hoard");
+    expect(await failing.program.ended).not.toBe("0");
+    for (const asked of await telling) expect(asked).toMatchObject({ ending: { kind: "whole" }, text });
+    failing.program = await failing.start();
+    await expect.poll(async () => await listed(fleet), { timeout: 60_000 }).toBe(2);
+  });
+});
+
+async function listed({ controller }: Fleet): Promise<unknown> {
+  const response = await fetch(`${controller.address}/health`);
+  const health: unknown = await response.json();
+  return typeof health === "object" && health !== null && "workers" in health ? health.workers : null;
+}
+
+/** Uses one core for as long as it lives. */
+function startBurner(): ChildProcess {
+  return fork(new URL("burner.ts", import.meta.url), { stdio: "ignore" });
+}
