@@ -41,6 +41,20 @@ describe("Admission", () => {
     await expect(admission.acquire(AbortSignal.abort())).rejects.toMatchObject({ code: "cancelled" });
   });
 
+  test("who can wait lets others go first, in the order in which they came", async () => {
+    const admission = new Admission({ concurrency: 1, maxWaiting: 9, maxWaitMs: 60_000 });
+    const running = await admission.acquire(never);
+    const order: string[] = [];
+    const wait = async (name: string, priority?: number): Promise<void> => {
+      using _permit = await admission.acquire(never, priority);
+      order.push(name);
+    };
+    const all = [wait("batch", 5), wait("chat"), wait("idle", 100), wait("batch too", 5), wait("chat too")];
+    running[Symbol.dispose]();
+    await Promise.all(all);
+    expect(order).toEqual(["chat", "chat too", "batch", "batch too", "idle"]);
+  });
+
   test("who waits too long is told overloaded", async () => {
     const admission = new Admission({ concurrency: 1, maxWaiting: 5, maxWaitMs: 5 });
     await admission.acquire(never);

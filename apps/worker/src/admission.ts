@@ -14,6 +14,7 @@ export interface AdmissionLimits {
 export type Permit = Disposable;
 
 interface Waiter {
+  readonly priority: number;
   admit(): void;
   refuse(error: LlavaError): void;
 }
@@ -53,10 +54,11 @@ export class Admission {
     return this.#draining;
   }
 
-  async acquire(signal: AbortSignal): Promise<Permit> {
+  /** Of those that wait, the ones with the smallest `priority` go first, and among them the one that came first. */
+  async acquire(signal: AbortSignal, priority = 0): Promise<Permit> {
     if (this.#draining) throw shuttingDown();
     if (signal.aborted) throw cancelled();
-    if (this.#running >= this.limits.concurrency) await this.#wait(signal);
+    if (this.#running >= this.limits.concurrency) await this.#wait(signal, priority);
     else this.#running += 1;
     return this.#permit();
   }
@@ -79,11 +81,11 @@ export class Admission {
     return Math.min(30, Math.max(1, Math.ceil((turnsAhead * this.#meanServiceMs) / 1000)));
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
+  async #wait(signal: AbortSignal, priority: number): Promise<void> {
     if (this.#waiting.length >= this.limits.maxWaiting)
       throw this.#overloaded("no place is free in its queue");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { admit: resolve, refuse: reject };
+    const waiter: Waiter = { priority, admit: resolve, refuse: reject };
     const leave = (error: LlavaError): void => {
       this.#waiting = this.#waiting.filter((other) => other !== waiter);
       reject(error);
@@ -94,7 +96,8 @@ export class Admission {
       this.limits.maxWaitMs,
     );
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#waiting.push(waiter);
+    const behind = this.#waiting.findIndex((other) => other.priority > priority);
+    this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, waiter);
     try {
       await promise;
     } finally {

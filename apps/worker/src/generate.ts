@@ -34,6 +34,7 @@ export function fromTextRequest(text: TextRequest): GenerateRequest {
 
 /** The engine calls these fields by the same names. */
 const SHARED = [
+  "priority",
   "temperature",
   "topP",
   "topK",

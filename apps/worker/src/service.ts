@@ -184,7 +184,7 @@ export class Service {
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     try {
       const { engine } = this;
-      using _permit = await this.admission.acquire(signal);
+      using _permit = await this.admission.acquire(signal, requests[0]?.priority);
       for (const one of measured) one.admitted();
       const events = interleave(requests.map((request) => engine.generate(request, signal)));
       for await (const { index, value: event } of events) {

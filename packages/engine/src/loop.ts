@@ -49,7 +49,7 @@ export class Loop {
   add(sequence: Sequence): void {
     this.#waiting.push(sequence);
     // One with pictures may be ready after a later one without.
-    this.#waiting.sort((a, b) => a.arrivedAt - b.arrivedAt);
+    this.#waiting.sort((a, b) => a.priority - b.priority || a.arrivedAt - b.arrivedAt);
     this.#wake();
   }
 

@@ -62,6 +62,7 @@ export async function prepare(
     endTokens: endTokens(request, description.text),
     detokenizer: new Detokenizer(tokenizer, stopsOf(request, template), answerStart(request)),
     arrivedAt: admission.arrivedAt,
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(pixels.length === 0 ? {} : { picturesMs }),
     ...(grammar === undefined ? {} : { grammar }),
     signal: admission.signal,

@@ -16,6 +16,8 @@ export interface GenerateRequest {
   readonly prompt: string | readonly Message[] | { readonly words: string };
   /** Encoded files (PNG, JPEG, WebP), one for each picture of the prompt, in order. */
   readonly images: readonly Uint8Array[];
+  /** Of those that wait, the ones with the smallest number go first, and among them the one that came first. Default 0. */
+  readonly priority?: number;
   /** Default 1; at most 0.001 is greedy. */
   readonly temperature?: number;
   /** Default 1. */

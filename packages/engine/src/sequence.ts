@@ -33,6 +33,8 @@ export interface SequenceOptions {
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
   readonly arrivedAt: number;
+  /** Of the request; 0 when absent. */
+  readonly priority?: number;
   /** That the decoding of its pictures took. */
   readonly picturesMs?: number;
   readonly signal: AbortSignal;
@@ -53,6 +55,8 @@ export class Sequence {
   readonly signal: AbortSignal;
   /** Milliseconds of the process clock. */
   readonly arrivedAt: number;
+  /** Smaller goes first. */
+  readonly priority: number;
   readonly #options: SequenceOptions;
   readonly #marks: Marks = {};
   /** The prompt and the answer so far: one id for each position that is known. */
@@ -74,6 +78,7 @@ export class Sequence {
     this.maxTokens = options.maxTokens;
     this.signal = options.signal;
     this.arrivedAt = options.arrivedAt;
+    this.priority = options.priority ?? 0;
     this.#options = options;
     this.#ids = [...options.prompt.ids];
     this.#chain = new SamplerChain({

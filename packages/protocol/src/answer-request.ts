@@ -10,10 +10,13 @@ import { shown } from "./parse-body.ts";
 import { readSampling, type Sampling, type SamplingBody, samplingFields } from "./sampling-fields.ts";
 
 const MAX_MODEL_LENGTH = 256;
+/** As vLLM counts, but from 0: a client may let others go first and not push itself before them. */
+const LAST_PRIORITY = 100;
 
 /** The fields of a body as a client writes them. */
 export interface AnswerRequestBody extends SamplingBody {
   readonly model: string;
+  readonly priority?: number;
   readonly stream?: boolean;
   readonly stream_options?: { readonly include_usage?: boolean };
 }
@@ -21,6 +24,8 @@ export interface AnswerRequestBody extends SamplingBody {
 /** The same, checked; absent options are absent. */
 export interface AnswerRequest extends Sampling {
   readonly model: string;
+  /** 0 to 100: whoever waits with a smaller one goes first; 0 when absent. */
+  readonly priority?: number;
   readonly stream: boolean;
   readonly includeUsage: boolean;
   /** How many of the likeliest tokens to tell at each place, 0 to 20; nothing is told when absent. */
@@ -49,6 +54,11 @@ export const answerFields = {
     .string("a model's name")
     .min(1, "a model's name")
     .max(MAX_MODEL_LENGTH, "a name of at most 256 characters"),
+  priority: z
+    .int("a whole number from 0, the first, to 100")
+    .min(0, "a whole number from 0, the first, to 100")
+    .max(LAST_PRIORITY, "a whole number from 0, the first, to 100")
+    .optional(),
   stream: z.boolean("true or false").optional(),
   stream_options: z
     .preprocess(
@@ -72,6 +82,7 @@ const answerSchema = z.object(answerFields);
 export function readAnswerFields(wire: z.infer<typeof answerSchema>): AnswerRequest {
   return {
     model: wire.model,
+    ...(wire.priority === undefined ? {} : { priority: wire.priority }),
     stream: wire.stream ?? false,
     includeUsage: wire.stream_options?.include_usage ?? false,
     ...readSampling(wire),

@@ -193,6 +193,7 @@ describe("parseChatRequest", () => {
       { logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1])) },
       "The field logit_bias must be an object of at most 1024 token ids",
     ],
+    [{ priority: -1 }, "The field priority must be a whole number from 0, the first, to 100; it is -1."],
     [{ min_tokens: -1 }, "The field min_tokens must be a whole number from 0; it is -1."],
     [{ stop_token_ids: [-1] }, "The field stop_token_ids[0] must be a token's id; it is -1."],
     [{ ignore_eos: 1 }, "The field ignore_eos must be true or false; it is 1."],

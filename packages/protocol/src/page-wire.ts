@@ -12,7 +12,10 @@ import type { ErrorCode } from "./errors.ts";
 import type { ModelCard } from "./models.ts";
 
 /** Pictures are references (`sha256:…`) to what was uploaded with `PUT /v1/blobs/sha256:…`. */
-export type PageChatBody = Omit<ChatRequestBody, "stream" | "stream_options" | "n" | "logprobs" | "top_logprobs">;
+export type PageChatBody = Omit<
+  ChatRequestBody,
+  "stream" | "stream_options" | "n" | "logprobs" | "top_logprobs"
+>;
 
 export interface PageStreamStarted {
   /** Names the answer in events; known only to the browser that asked. */
@@ -24,7 +27,12 @@ export type PageProgress =
   /** Sent on; nothing was heard yet. */
   | { readonly kind: "sent" }
   /** `position` counts from 1. */
-  | { readonly kind: "queued"; readonly position: number; readonly length: number; readonly etaMs: number | null }
+  | {
+      readonly kind: "queued";
+      readonly position: number;
+      readonly length: number;
+      readonly etaMs: number | null;
+    }
   /** Tokens of the prompt, those of pictures included. */
   | { readonly kind: "reading"; readonly done: number; readonly total: number };
 
