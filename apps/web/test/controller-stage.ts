@@ -120,6 +120,8 @@ export class Exchange {
 
 export class ControllerStage implements AsyncDisposable {
   models: readonly ModelCard[] = [card("llava-demo")];
+  /** What was uploaded, by key. */
+  readonly blobs = new Map<string, Buffer>();
   /** Takes the next question; without anybody waiting for it, the answer is "Yes.". */
   #waiting: ((exchange: Exchange) => void) | null = null;
   #server: Server | null = null;
@@ -171,6 +173,15 @@ export class ControllerStage implements AsyncDisposable {
     }
     const parts: Buffer[] = [];
     for await (const part of incoming) parts.push(part);
+    if (incoming.url?.startsWith("/v1/blobs/")) {
+      this.blobs.set(incoming.url.slice("/v1/blobs/".length), Buffer.concat(parts));
+      response.writeHead(201, { "content-type": "application/json" }).end("{}");
+      return;
+    }
+    if (incoming.url !== "/v1/chat/completions") {
+      response.writeHead(404, { "content-type": "application/json" }).end("{}");
+      return;
+    }
     const exchange = new Exchange(incoming, Buffer.concat(parts), response);
     const take = this.#waiting;
     this.#waiting = null;

@@ -3,8 +3,8 @@
  * its own, and the page, which is loaded by every visitor, trusts the server that it came from.
  *
  * `POST /api/chat` (`PageChatBody`) → 202 `PageStreamStarted`: the server asks the controller and keeps the answer; who
- * leaves does not stop it. `GET /api/events?after=SEQ` → server-sent events, one stream for all answers of a browser: each
- * is `id: SEQ` and `data: PageEvent`. `DELETE /api/streams/ID` stops one; 204, also when it has ended long ago.
+ * leaves does not stop it. `GET /api/events?after=ID` → server-sent events, one stream for all answers of a browser: each
+ * is `id: ID` and `data: PageEvent`, and a new connection goes on after the last ID that was seen, as far as it can. `DELETE /api/streams/ID` stops one; 204, also when it has ended long ago.
  */
 import type { ChatRequestBody } from "./chat.ts";
 import type { ChatTimings, ChatUsage, FinishReason } from "./completion.ts";
@@ -37,7 +37,9 @@ export type PageProgress =
   | { readonly kind: "reading"; readonly done: number; readonly total: number };
 
 export type PageEvent =
-  /** The whole of an answer so far; comes first for each answer that a new connection has not followed. */
+  /** First of all on every connection: the answers that the server knows. Another one is lost. */
+  | { readonly type: "hello"; readonly streams: readonly string[] }
+  /** The whole of an answer so far, where a connection cannot go on after what was seen. */
   | {
       readonly type: "snapshot";
       readonly stream: string;
@@ -53,9 +55,9 @@ export type PageEvent =
   /** Another worker goes on with it. */
   | { readonly type: "migrated"; readonly stream: string }
   | { readonly type: "end"; readonly stream: string; readonly end: PageEnd }
-  /** First of all on every connection, and whenever something about them has changed. */
+  /** On every connection, and whenever something about them has changed. */
   | { readonly type: "models"; readonly models: readonly PageModel[]; readonly problem: PageError | null }
-  /** Once a second while the connection was opened with `cluster=1`; the shape is `cluster.ts`'s. */
+  /** Once a second on a connection that was opened with `cluster=1`: the controller's `GET /cluster`. */
   | { readonly type: "cluster"; readonly cluster: unknown };
 
 export type PageEnd =

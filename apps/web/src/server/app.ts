@@ -11,6 +11,7 @@ import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
 import { watchTurn, type ConversationLog } from "./conversation-log.ts";
 import { createForwarder } from "./forward.ts";
+import { addPageRoutes } from "./page-routes.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 
 /** Room for a conversation with several pictures as base64. */
@@ -69,10 +70,18 @@ function addForwarding(
   });
   const config = { role: "user" } as const;
   app.post("/v1/chat/completions", { config }, async (request, reply) => {
-    const watch = conversations === undefined ? undefined : watchTurn(conversations, request, reply);
-    return await forwarder.forward(request, reply, watch);
+    if (conversations === undefined) return await forwarder.forward(request, reply);
+    const watch = watchTurn(conversations, request);
+    return await forwarder.forward(request, reply, (isStream) => {
+      const { push, end } = watch(isStream);
+      reply.raw.once("close", end);
+      return push;
+    });
   });
   app.get("/v1/models", { config }, async (request, reply) => forwarder.forward(request, reply));
+  const uploads = { config: { ...config, accepts: ["image/*", "application/octet-stream"] } } as const;
+  app.put("/v1/blobs/:key", uploads, async (request, reply) => forwarder.forward(request, reply));
+  addPageRoutes(app, { forwarder, ...(conversations === undefined ? {} : { conversations }) });
 }
 
 async function addPage(app: FastifyInstance, folder: string): Promise<void> {
@@ -86,6 +95,9 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
     page.addHook("onRoute", (route) => {
       route.config = { ...route.config, role: "public" };
     });
+    // The page's own places: the same file, which looks at its address itself.
+    for (const path of ["/c/:id", "/compare", "/cluster"])
+      page.get(path, async (_request, reply) => reply.sendFile("index.html"));
     await page.register(fastifyStatic, {
       root: folder,
       allowedPath: (path) => staysInside(folder, path),

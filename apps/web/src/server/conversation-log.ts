@@ -18,14 +18,16 @@ import { join } from "node:path";
 
 import { shortAddress } from "@llava/door";
 import { LlavaError } from "@llava/protocol";
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyBaseLogger, FastifyRequest } from "fastify";
 
 import { AnswerText, chatRecord, type LoggedPicture, type Turn } from "./conversation-record.ts";
-import type { WatchAnswer } from "./forward.ts";
+import { voteRecord, type Vote } from "./vote.ts";
 
 export interface ConversationLog {
   /** Writes it down when it can; returns at once. */
   readonly add: (turn: Turn) => void;
+  /** The same for what somebody thinks of an answer. */
+  readonly vote: (vote: Vote, ip: string) => void;
   /** Resolves when all that was added is on disk or left out. */
   readonly flush: () => Promise<void>;
 }
@@ -55,18 +57,19 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   let last: Promise<void> = Promise.resolve();
   let today: Day | null = null;
 
-  const write = async (turn: Turn): Promise<void> => {
-    const ip = options.shortensAddresses === true ? shortAddress(turn.ip) : turn.ip;
-    const chat = chatRecord({ ...turn, ip });
-    if (chat === null) return;
+  const shown = (ip: string): string => (options.shortensAddresses === true ? shortAddress(ip) : ip);
+  const write = async (record: object, pictures: readonly LoggedPicture[]): Promise<void> => {
     const date = localDate(now());
     if (today?.date !== date) today = await openDay(folder, date);
-    const line = `${JSON.stringify(chat.record)}\n`;
-    const bytes =
-      Buffer.byteLength(line) + chat.pictures.reduce((sum, picture) => sum + picture.bytes.length, 0);
+    const line = `${JSON.stringify(record)}\n`;
+    const bytes = Buffer.byteLength(line) + pictures.reduce((sum, picture) => sum + picture.bytes.length, 0);
     if (today.bytes + bytes > maxDayBytes) throw new Error(`the day's ${maxDayBytes} bytes are full`);
-    for (const picture of chat.pictures) await keepPicture(today, picture);
+    for (const picture of pictures) await keepPicture(today, picture);
     await appendLine(today, line);
+  };
+  const writeTurn = async (turn: Turn): Promise<void> => {
+    const chat = chatRecord({ ...turn, ip: shown(turn.ip) });
+    if (chat !== null) await write(chat.record, chat.pictures);
   };
   const lose = (err: unknown): void => {
     numLost += 1;
@@ -78,35 +81,47 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
     if (numLost > 0) log.info({ numLost, folder }, "conversations are written down again");
     numLost = 0;
   };
+  const queue = (bytes: number, task: () => Promise<void>): void => {
+    if (pendingBytes + bytes > MAX_PENDING_BYTES) {
+      lose(new Error("the disk is too slow"));
+      return;
+    }
+    pendingBytes += bytes;
+    last = last
+      .then(task)
+      .then(found, lose)
+      .finally(() => {
+        pendingBytes -= bytes;
+      });
+  };
   return {
-    add: (turn) => {
-      const bytes = turn.request.length;
-      if (pendingBytes + bytes > MAX_PENDING_BYTES) {
-        lose(new Error("the disk is too slow"));
-        return;
-      }
-      pendingBytes += bytes;
-      last = last
-        .then(() => write(turn))
-        .then(found, lose)
-        .finally(() => {
-          pendingBytes -= bytes;
-        });
+    add: (turn) => queue(turn.request.length, () => writeTurn(turn)),
+    vote: (vote, ip) => {
+      const record = voteRecord(vote, shown(ip), now());
+      queue(JSON.stringify(record).length, () => write(record, []));
     },
     flush: async () => await last,
   };
 }
 
-/** Follows one request, whose answer is written down when it is whole. */
-export function watchTurn(log: ConversationLog, request: FastifyRequest, reply: FastifyReply): WatchAnswer {
+/** Follows an answer's bytes; at its end it is written down, if it is whole. */
+export interface TurnWatch {
+  readonly push: (bytes: Uint8Array) => void;
+  readonly end: () => void;
+}
+
+/** Follows one request. */
+export function watchTurn(log: ConversationLog, request: FastifyRequest): (isStream: boolean) => TurnWatch {
   const startedMs = Date.now();
   return (isStream) => {
     const answer = new AnswerText(isStream);
-    reply.raw.once("close", () => {
-      if (!Buffer.isBuffer(request.body)) return;
-      log.add({ request: request.body, answer, startedMs, finishedMs: Date.now(), ip: request.ip });
-    });
-    return (bytes) => answer.push(bytes);
+    return {
+      push: (bytes) => answer.push(bytes),
+      end: () => {
+        if (!Buffer.isBuffer(request.body)) return;
+        log.add({ request: request.body, answer, startedMs, finishedMs: Date.now(), ip: request.ip });
+      },
+    };
   };
 }
 

@@ -20,7 +20,18 @@ const KEPT_HEADERS = ["content-type", "cache-control", "retry-after", "x-accel-b
 /** Called when an answer with status 200 begins; what it returns is called with each piece that passes. Neither may throw. */
 export type WatchAnswer = (isStream: boolean) => (bytes: Uint8Array) => void;
 
+/** A request of this server's own. */
+export interface OwnRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
 export interface Forwarder extends AsyncDisposable {
+  /** The controller's answer, whatever its status. Throws `LlavaError`; `cancelled` when the signal was aborted. */
+  ask(request: OwnRequest): Promise<Dispatcher.ResponseData>;
   /** Sends the request to the same path of the controller and its answer to the browser. Throws `LlavaError`. */
   forward(request: FastifyRequest, reply: FastifyReply, watch?: WatchAnswer): Promise<FastifyReply>;
   /** Ends the answers that are under way; each stream says so in its last event. */
@@ -37,6 +48,25 @@ export function createForwarder(controllerUrl: string, key?: string): Forwarder 
   });
   const stopping = new AbortController();
   return {
+    async ask({ method, path, body, headers, signal }) {
+      const all = {
+        ...headers,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      };
+      try {
+        return await send(controllerUrl + path, {
+          dispatcher,
+          method,
+          headers: all,
+          body: body ?? null,
+          signal,
+        });
+      } catch (thrown) {
+        if (signal.aborted) throw new LlavaError("cancelled", "The answer was stopped.", { cause: thrown });
+        throw unreachable(controllerUrl, thrown);
+      }
+    },
     async forward(request, reply, watch) {
       const left = whenBrowserLeaves(reply);
       const signal = AbortSignal.any([left, stopping.signal]);
@@ -94,8 +124,8 @@ async function* showing(
   }
 }
 
-function method(request: FastifyRequest): "GET" | "POST" {
-  return request.method === "POST" ? "POST" : "GET";
+function method({ method }: FastifyRequest): "GET" | "HEAD" | "POST" | "PUT" {
+  return method === "POST" || method === "PUT" || method === "HEAD" ? method : "GET";
 }
 
 /** Aborted when the connection closes before the whole answer was written. */
@@ -146,7 +176,7 @@ function unreachable(controllerUrl: string, cause: unknown): LlavaError {
   return new LlavaError("no_worker", sentence, { cause });
 }
 
-function brokenOff(cause: unknown): LlavaError {
+export function brokenOff(cause: unknown): LlavaError {
   const sentence = "The connection to the controller broke in the middle of the answer. Try again.";
   return new LlavaError("worker_lost", sentence, { cause });
 }

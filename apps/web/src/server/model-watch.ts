@@ -1,0 +1,120 @@
+/** Which models can be asked, looked up as long as somebody listens, so that a hundred open pages ask the controller once. */
+import { LlavaError, parseModelList, parseWorkerList, toLlavaError } from "@llava/protocol";
+import type { ModelCard, PageEvent, PageModel, WorkerList } from "@llava/protocol";
+
+import type { Forwarder } from "./forward.ts";
+import { pageError } from "./page-stream.ts";
+
+type ModelsEvent = Extract<PageEvent, { type: "models" }>;
+
+const CALM_MS = 5_000;
+/** While nothing can be asked, somebody is waiting. */
+const EAGER_MS = 1_500;
+const TIMEOUT_MS = 8_000;
+
+export class ModelWatch implements Disposable {
+  readonly #forwarder: Forwarder;
+  readonly #isHeard: () => boolean;
+  readonly #tell: (event: PageEvent) => void;
+  #last: ModelsEvent | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | null = null;
+  #isClosed = false;
+
+  constructor(forwarder: Forwarder, isHeard: () => boolean, tell: (event: PageEvent) => void) {
+    this.#forwarder = forwarder;
+    this.#isHeard = isHeard;
+    this.#tell = tell;
+  }
+
+  /** What was last seen. */
+  get last(): ModelsEvent | null {
+    return this.#last;
+  }
+
+  /** Looks now, and then again and again; called when somebody comes and when an answer has failed. */
+  async look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => (this.#looking = null));
+    await this.#looking;
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #lookOnce(): Promise<void> {
+    clearTimeout(this.#timer);
+    const next = await this.#ask();
+    if (this.#isClosed) return;
+    const isNew = JSON.stringify(next) !== JSON.stringify(this.#last);
+    this.#last = next;
+    if (isNew) this.#tell(next);
+    if (!this.#isHeard()) return;
+    const isCalm = next.models.some(({ state }) => state === "ready");
+    this.#timer = setTimeout(() => void this.look(), isCalm ? CALM_MS : EAGER_MS).unref();
+  }
+
+  async #ask(): Promise<ModelsEvent> {
+    const known = this.#last?.models ?? [];
+    try {
+      const [cards, workers] = await Promise.all([this.#cards(), this.#workers()]);
+      return { type: "models", models: merged(known, cards, workers), problem: null };
+    } catch (thrown) {
+      return { type: "models", models: merged(known, [], null), problem: pageError(toLlavaError(thrown)) };
+    }
+  }
+
+  async #cards(): Promise<readonly ModelCard[]> {
+    const body = await this.#json("/v1/models");
+    return parseModelList(body).data;
+  }
+
+  /** Null where this server may not look at them. */
+  async #workers(): Promise<WorkerList | null> {
+    try {
+      return parseWorkerList(await this.#json("/workers"));
+    } catch {
+      return null;
+    }
+  }
+
+  async #json(path: string): Promise<unknown> {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const { statusCode, body } = await this.#forwarder.ask({ method: "GET", path, signal });
+    if (statusCode === 200) return await body.json();
+    await body.dump();
+    throw new LlavaError(
+      "no_worker",
+      `The controller answered with status ${statusCode}. Is it the right one?`,
+    );
+  }
+}
+
+/** All models known before, with what is served now; new ones at the end. */
+export function merged(
+  known: readonly PageModel[],
+  served: readonly ModelCard[],
+  workers: WorkerList | null,
+): readonly PageModel[] {
+  const cards = new Map(served.map((card) => [card.id, card]));
+  const before = known.filter(({ card }) => !cards.has(card.id));
+  const gone = before.map((model): PageModel => ({ ...model, state: "gone", numWorkers: 0, queue: null }));
+  const order = new Map(known.map(({ card }, index) => [card.id, index]));
+  const now = served.map((card) => pageModel(card, workers));
+  const rank = ({ card }: PageModel): number => order.get(card.id) ?? order.size;
+  return [...gone, ...now].toSorted((a, b) => rank(a) - rank(b));
+}
+
+function pageModel(card: ModelCard, workers: WorkerList | null): PageModel {
+  const mine = workers?.data.filter(({ models }) => models.includes(card.id)) ?? [];
+  const known = mine.flatMap(({ running, waiting }) =>
+    running === null || waiting === null ? [] : [running + waiting],
+  );
+  return {
+    card,
+    state: mine.length > 0 && mine.every(({ state }) => state === "draining") ? "draining" : "ready",
+    numWorkers: workers === null ? 1 : mine.length,
+    queue: known.length === 0 ? null : known.reduce((sum, count) => sum + count, 0),
+  };
+}

@@ -1,0 +1,66 @@
+/** What people think of answers, as it comes from the page and as LLaVA and FastChat write it down. */
+import { z } from "zod";
+
+const MAX_TEXT = 128 << 10;
+const message = z.strictObject({
+  role: z.enum(["system", "user", "assistant"]),
+  text: z.string().max(MAX_TEXT),
+  pictures: z.array(z.string().max(128)).max(64),
+});
+
+const ONE = ["upvote", "downvote", "flag"] as const;
+const TWO = ["leftvote", "rightvote", "tievote", "bothbad_vote"] as const;
+const models = z.string().min(1).max(256);
+const conversation = z.array(message).max(512);
+
+export const voteSchema = z.union([
+  z.strictObject({
+    type: z.enum(ONE),
+    models: z.tuple([models]),
+    conversations: z.tuple([conversation]),
+  }),
+  z.strictObject({
+    type: z.enum(TWO),
+    models: z.tuple([models, models]),
+    conversations: z.tuple([conversation, conversation]),
+  }),
+]);
+
+export type Vote = z.infer<typeof voteSchema>;
+
+interface VoteState {
+  readonly system: string;
+  readonly roles: readonly [string, string];
+  readonly messages: readonly (readonly [string, string])[];
+  readonly offset: number;
+  readonly sep: string;
+  readonly sep2: string;
+}
+
+/** LLaVA's record has one model and one state, FastChat's of a comparison two of each. Times are Unix seconds. */
+export function voteRecord(vote: Vote, ip: string, nowMs: number): object {
+  const tstamp = Math.round(nowMs * 10) / 10_000;
+  const states = vote.conversations.map(stateOf);
+  return vote.models.length === 1
+    ? { tstamp, type: vote.type, model: vote.models[0], state: states[0], ip }
+    : { tstamp, type: vote.type, models: vote.models, states, ip };
+}
+
+/** LLaVA's `Conversation.dict()`, with the names and separators of `llava_v1`. */
+function stateOf(messages: z.infer<typeof conversation>): VoteState {
+  const spoken = messages.filter(({ role }) => role !== "system");
+  return {
+    system: messages
+      .filter(({ role }) => role === "system")
+      .map(({ text }) => text)
+      .join("\n"),
+    roles: ["USER", "ASSISTANT"],
+    messages: spoken.map(({ role, text, pictures }) => [
+      role === "user" ? "USER" : "ASSISTANT",
+      [...pictures.map(() => "<image>"), text].join("\n"),
+    ]),
+    offset: 0,
+    sep: " ",
+    sep2: "</s>",
+  };
+}
