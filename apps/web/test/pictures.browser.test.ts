@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 import type { FastifyInstance } from "fastify";
@@ -48,8 +49,11 @@ async function sentPicture(): Promise<{ mediaType: string; bytes: Buffer }> {
   const exchange = await asked;
   exchange.begin().say("A picture.").finish();
   const part = exchange.request.messages.at(-1)?.content[0];
-  if (part?.type !== "image") throw new Error("No picture was sent.");
-  return { mediaType: part.mediaType, bytes: Buffer.from(part.bytes) };
+  if (part?.type !== "image_reference") throw new Error("No picture was sent.");
+  const bytes = stage.blobs.get(part.key);
+  if (bytes === undefined) throw new Error("The picture was not uploaded.");
+  expect(part.key).toBe(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
+  return { mediaType: bytes[0] === 0xff ? "image/jpeg" : "image/png", bytes };
 }
 
 /** Fires a paste or a drop with a file, as the browser does for a real one. */
@@ -107,7 +111,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   await give("drop", await sidewaysJpeg(2688, 1000), "IMG_1.JPG", "image/jpeg");
   await visit.attached.waitFor();
   expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
-  await visit.page.locator(".attached-notes").getByText("never saw a photograph").waitFor();
+  await visit.page.locator(".tray .limits").getByText("never saw a photograph").waitFor();
   const sent = await sentPicture();
   expect(sent.mediaType).toBe("image/jpeg");
   expect(jpegSize(sent.bytes)).toEqual({ width: 500, height: 1344 });
@@ -119,7 +123,7 @@ test("a picture can be chosen as a file, removed, and chosen again", async () =>
   const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
   await input.setInputFiles(file);
   await visit.attached.waitFor();
-  await visit.button("Remove the picture").click();
+  await visit.button("Remove stars.png").click();
   await visit.attached.waitFor({ state: "detached" });
   await input.setInputFiles(file);
   await visit.attached.waitFor();
@@ -132,6 +136,41 @@ test("what is no picture is refused in a sentence, and typed words stay", async 
   await give("paste", Buffer.from("not really"), "broken.png", "image/png");
   await visit.page.getByText('This browser cannot read "broken.png" as a picture.').waitFor();
   expect(await visit.question.inputValue()).toBe("What is this?");
+  expect(await visit.attached.count()).toBe(0);
+});
+
+test("several pictures keep the order that they are put in", async () => {
+  const other = new URL("../src/browser/public/samples/reading.png", import.meta.url);
+  await give("paste", await readFile(SAMPLE), "stars.png", "image/png");
+  await visit.attached.nth(0).waitFor();
+  await give("drop", await readFile(other), "letters.png", "image/png");
+  await visit.attached.nth(1).waitFor();
+  await visit.button("Remove letters.png").press("Alt+ArrowLeft");
+  const asked = stage.next();
+  await visit.send("What differs?");
+  const exchange = await asked;
+  exchange.begin().say("All.").finish();
+  const keys = exchange.request.messages[0]?.content.flatMap((part) =>
+    part.type === "image_reference" ? [part.key] : [],
+  );
+  expect(keys?.map((key) => stage.blobs.get(key)?.length)).toEqual(
+    [await readFile(other), await readFile(SAMPLE)].map(({ length }) => length),
+  );
+  await visit.button("Show letters.png large").click();
+  await visit.page.getByRole("dialog", { name: "Picture" }).waitFor();
+  await visit.page.keyboard.press("ArrowRight");
+  await visit.page.getByText("stars.png ·").waitFor();
+  await visit.page.keyboard.press("Escape");
+  await visit.page.getByRole("dialog").waitFor({ state: "detached" });
+});
+
+test("what models cannot see is refused in words", async () => {
+  await give("drop", Buffer.from("GIF89a........"), "dance.gif", "image/gif");
+  await visit.page.getByText('"dance.gif" is a GIF.').waitFor();
+  await give("drop", Buffer.from("\0\0\0\x18ftypheic...."), "IMG_2.HEIC", "image/heic");
+  await visit.page.getByText('"IMG_2.HEIC" is a HEIC picture').waitFor();
+  await give("drop", Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>"), "plan.svg", "image/svg+xml");
+  await visit.page.getByText('"plan.svg" is an SVG drawing.').waitFor();
   expect(await visit.attached.count()).toBe(0);
 });
 
@@ -170,7 +209,7 @@ test("nothing is wider than a telephone of 360 pixels", async () => {
   await visit.page.setViewportSize({ width: 360, height: 640 });
   const width = async (): Promise<unknown> =>
     visit.page.evaluate(
-      "Math.max(...Array.from(document.querySelectorAll('.page, .header, main > .column, .card'), (e) => e.getBoundingClientRect().right))",
+      "Math.max(...Array.from(document.querySelectorAll('.chat, .header, main > .column, .card'), (e) => e.getBoundingClientRect().right))",
     );
   await visit.chooseSample("Shapes");
   expect(await width()).toBeLessThanOrEqual(360);

@@ -20,6 +20,25 @@ export const WarningIcon = icon(
   <path d="M12 8v5M12 16.5v.01M12 3.5a8.5 8.5 0 1 1 0 17 8.5 8.5 0 0 1 0-17Z" />,
 );
 export const ParametersIcon = icon(<path d="M4 8h9M19 8h1M4 16h1M11 16h9M16 5.5v5M8 13.5v5" />);
+export const LeftIcon = icon(<path d="M14 6l-6 6 6 6" />);
+export const RightIcon = icon(<path d="M10 6l6 6-6 6" />);
+export const MinusIcon = icon(<path d="M5 12h14" />);
+export const MenuIcon = icon(<path d="M4 7h16M4 12h16M4 17h10" />);
+export const SearchIcon = icon(<path d="M11 4.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13ZM16 16l4 4" />);
+export const EditIcon = icon(<path d="M5 19l1-4L16.5 4.5l3 3L9 18l-4 1ZM14 7l3 3" />);
+export const CopyIcon = icon(<path d="M9 9h10v11H9zM5 15V4h10" />);
+export const TrashIcon = icon(<path d="M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7" />);
+export const UpIcon = icon(
+  <path d="M8 11l3.5-7c1.5 0 2.3 1 2 2.500L13 9.500h5.500l-1.500 9H8zM8 11H4.500v7.500H8" />,
+);
+export const ThumbDownIcon = icon(
+  <path d="M16 13l-3.500 7c-1.500 0-2.300-1-2-2.500l.500-3H5.500l1.500-9h9zM16 13h3.500V5.500H16" />,
+);
+export const FlagIcon = icon(<path d="M6 20V4.500h11l-2 4 2 4H6" />);
+export const ThemeIcon = icon(<path d="M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16" />);
+export const HelpIcon = icon(
+  <path d="M9.500 9.500a2.500 2.500 0 1 1 3.600 2.200c-.800.400-1.100 1-1.100 1.800M12 17v.01M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17Z" />,
+);
 export const PictureIcon = icon(
   <>
     <rect x="3.5" y="4.5" width="17" height="15" rx="3" />

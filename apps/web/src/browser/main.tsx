@@ -1,15 +1,18 @@
 /** Where the page begins. */
-import "./no-eval.ts";
 import { render } from "preact";
 
-import { PageState } from "./page-state.ts";
-import { Page } from "./page.tsx";
+import { App } from "./app.ts";
+import { Page } from "./shell/page.tsx";
 import "./styles/base.css";
 import "./styles/page.css";
+import "./styles/sidebar.css";
 import "./styles/composer.css";
 import "./styles/conversation.css";
+import "./styles/markdown.css";
+import { followTheme } from "./theme.ts";
 
-const state = new PageState();
+followTheme();
+const app = new App();
 const root = document.getElementById("page");
-if (root) render(<Page state={state} />, root);
-state.start();
+if (root) render(<Page app={app} />, root);
+void app.start();

@@ -1,6 +1,6 @@
 /** The pictures that the page brings along, each with questions worth asking; made by scripts/samples.ts. */
-import { readPicture } from "./picture.ts";
-import type { Picture } from "./picture.ts";
+import { readPicture } from "./pictures/read.ts";
+import type { ReadPicture } from "./pictures/read.ts";
 
 export interface Sample {
   /** Below /samples/. */
@@ -25,10 +25,12 @@ export async function loadSamples(): Promise<readonly Sample[]> {
 }
 
 /** Throws `PictureError` when the file does not come. */
-export async function loadSamplePicture(sample: Sample): Promise<Picture> {
+export async function loadSamplePicture(sample: Sample): Promise<ReadPicture> {
   const response = await fetch(sampleUrl(sample));
   const file = new File([await response.blob()], sample.file, { type: "image/png" });
-  return { ...(await readPicture(file)), sample };
+  const { ref, blob } = await readPicture(file);
+  const { title, alt, questions } = sample;
+  return { ref: { ...ref, name: title, alt, questions, isDrawing: true }, blob };
 }
 
 export function sampleUrl(sample: Sample): string {

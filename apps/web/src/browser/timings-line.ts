@@ -1,5 +1,5 @@
 /** The small line under an answer: how long, how fast, how much. */
-import type { ChatTimings, ChatUsage, FinishReason } from "@llava/protocol";
+import type { ChatTimings, ChatUsage, FinishReason } from "@llava/protocol/browser";
 
 interface Ending {
   readonly reason: FinishReason;

@@ -1,0 +1,211 @@
+/** Everything the page knows, put together once. Views show it and call it. */
+import type { PageEvent } from "@llava/protocol/browser";
+import { batch, computed, effect, signal } from "@preact/signals";
+import type { ReadonlySignal, Signal } from "@preact/signals";
+
+import { Answers } from "./chat/answer.ts";
+import { Chat } from "./chat/chat.ts";
+import { Conversations } from "./chat/conversations.ts";
+import { Draft } from "./chat/draft.ts";
+import { Keeper } from "./chat/keeper.ts";
+import type { MessageNode } from "./chat/message-node.ts";
+import { Models } from "./models.ts";
+import { PictureUrls } from "./pictures/urls.ts";
+import { Router } from "./router.ts";
+import { loadSamplePicture, loadSamples } from "./samples.ts";
+import type { Sample } from "./samples.ts";
+import { Store } from "./store/store.ts";
+import { TEXTS } from "./texts.ts";
+import { EventLine } from "./wire/event-line.ts";
+import { Uploads } from "./wire/uploads.ts";
+
+/** A word about what was just done, and the way back. */
+export interface Toast {
+  readonly text: string;
+  readonly undo: () => void;
+}
+
+const TOAST_MS = 8_000;
+
+export class App {
+  readonly store = new Store();
+  readonly uploads = new Uploads(this.store);
+  readonly answers = new Answers(this.uploads);
+  readonly keeper = new Keeper(this.store);
+  readonly conversations = new Conversations(this.store);
+  readonly chat = new Chat(this);
+  readonly draft = new Draft(this.store);
+  readonly models = new Models();
+  readonly router = new Router();
+  readonly urls = new PictureUrls(this.store);
+  readonly events = new EventLine((event) => this.#take(event));
+  readonly samples: Signal<readonly Sample[]> = signal([]);
+  /** Read out by screen readers: what is going on, and each answer once, when it is whole. */
+  readonly status: Signal<string> = signal("");
+  readonly spokenAnswer: Signal<string> = signal("");
+  readonly toast: Signal<Toast | null> = signal(null);
+  readonly canAsk: ReadonlySignal<boolean> = computed(
+    () =>
+      this.models.selected.value !== null &&
+      this.chat.running.value === null &&
+      this.draft.numReading.value === 0,
+  );
+  /** Questions that go with the picture in play and were not asked yet. */
+  readonly suggestions: ReadonlySignal<readonly string[]> = computed(() => {
+    const asked = this.chat.path.value.flatMap(({ node }) => {
+      const message = node.message.value;
+      return message.role === "user" ? [message] : [];
+    });
+    const pictures = [...asked.flatMap((message) => message.pictures), ...this.draft.pictures.value];
+    const texts = new Set(asked.map(({ text }) => text));
+    return (pictures.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
+  });
+  #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
+
+  async start(): Promise<void> {
+    this.keeper.onEnd = (node) => this.#say(node);
+    void loadSamples().then((samples) => (this.samples.value = samples));
+    this.store.onChange(() => void this.#reload());
+    await this.conversations.load();
+    // Before the first event: what an earlier visit has asked for is told in it.
+    await this.keeper.resume(this.answers);
+    effect(() => void this.#show(this.router.route.value));
+    effect(() => {
+      document.title = this.chat.conversation.value?.title || TEXTS.shell.name;
+    });
+    this.events.start();
+    this.#readAddress();
+  }
+
+  /** Sends what is typed, with the attached pictures; what cannot be sent stays. */
+  async sendDraft(): Promise<void> {
+    if (this.draft.text.value.trim() === "") return;
+    await this.#ask(() => this.draft.give());
+  }
+
+  /** Sends a question with the attached pictures; typed words stay. */
+  async ask(text: string): Promise<void> {
+    await this.#ask(() => {
+      const { pictures } = this.draft;
+      const given = { text, pictures: pictures.peek() };
+      this.draft.set(this.draft.text.peek(), []);
+      return given;
+    });
+  }
+
+  async takeSample(sample: Sample): Promise<void> {
+    const taken = this.draft.pictures.value.find(({ name, isDrawing }) => isDrawing && name === sample.title);
+    if (taken) this.draft.remove(taken.key);
+    else await this.draft.take(() => loadSamplePicture(sample));
+  }
+
+  async regenerate(id: string): Promise<void> {
+    const model = this.models.selected.peek();
+    if (model === null) return;
+    this.status.value = TEXTS.status.onItsWay;
+    await this.chat.regenerate(id, model.card.id);
+  }
+
+  newChat(): void {
+    this.router.go({ kind: "new" });
+    this.status.value = TEXTS.status.newConversation;
+  }
+
+  async deleteMessage(id: string): Promise<void> {
+    const undo = await this.chat.remove(id);
+    this.#offerUndo(
+      TEXTS.shell.messageDeleted,
+      () => void undo(),
+      () => undefined,
+    );
+  }
+
+  deleteConversation(id: string): void {
+    const title = this.conversations.find(id)?.title ?? "";
+    const isOpen = this.chat.conversation.peek()?.id === id;
+    const { forget, undo } = this.conversations.hide(id);
+    if (isOpen) this.router.go({ kind: "new" });
+    this.#offerUndo(TEXTS.shell.deleted(title || TEXTS.shell.untitled), undo, () => void forget());
+  }
+
+  #offerUndo(text: string, undo: () => void, finish: () => void): void {
+    this.#endToast();
+    const timer = setTimeout(() => this.#endToast(), TOAST_MS);
+    this.#toastEnd = { timer, finish };
+    this.toast.value = {
+      text,
+      undo: () => {
+        clearTimeout(timer);
+        this.#toastEnd = null;
+        this.toast.value = null;
+        undo();
+      },
+    };
+  }
+
+  /** The time to change one's mind is over. */
+  #endToast(): void {
+    if (this.#toastEnd === null) return;
+    clearTimeout(this.#toastEnd.timer);
+    this.#toastEnd.finish();
+    this.#toastEnd = null;
+    this.toast.value = null;
+  }
+
+  async #ask(give: () => ReturnType<Draft["give"]>): Promise<void> {
+    const model = this.models.selected.value;
+    if (model === null || !this.canAsk.value) return;
+    const { text, pictures } = give();
+    this.status.value = TEXTS.status.onItsWay;
+    const isNew = this.chat.conversation.peek() === null;
+    const asking = this.chat.ask(model.card.id, text, pictures);
+    const id = this.chat.conversation.peek()?.id;
+    if (isNew && id !== undefined) {
+      this.draft.moveTo(id);
+      this.router.become({ kind: "chat", id });
+    }
+    await asking;
+  }
+
+  #take(event: PageEvent): void {
+    batch(() => {
+      if (event.type === "models") this.models.take(event);
+      else this.answers.take(event);
+    });
+  }
+
+  async #show(route: Router["route"]["value"]): Promise<void> {
+    const id = route.kind === "chat" ? route.id : null;
+    if (id !== (this.chat.conversation.peek()?.id ?? null) && !(await this.chat.open(id)))
+      return this.router.become({ kind: "new" });
+    this.draft.open(id ?? "");
+  }
+
+  async #reload(): Promise<void> {
+    await this.conversations.load();
+    await this.chat.reload();
+  }
+
+  #say(node: MessageNode): void {
+    if (!this.chat.path.peek().some((shown) => shown.node === node)) return;
+    const state = node.state.peek();
+    if (state?.kind === "stopped") this.status.value = TEXTS.status.stopped;
+    if (state?.kind === "failed") this.status.value = state.failure.message;
+    if (state?.kind !== "finished") return;
+    this.status.value = TEXTS.status.complete;
+    this.spokenAnswer.value = node.text.peek();
+  }
+
+  /** `?q=` fills the field and never sends: a link must not ask in somebody's name. */
+  #readAddress(): void {
+    const asked = new URLSearchParams(location.search);
+    const question = asked.get("q");
+    const model = asked.get("model");
+    const temperature = Number(asked.get("temperature") ?? Number.NaN);
+    if (question !== null) this.draft.type(question);
+    if (model !== null) this.models.choose(model);
+    if (temperature >= 0 && temperature <= 1)
+      this.chat.setSettings({ ...this.chat.settings.peek(), temperature });
+    if (location.search !== "") history.replaceState(null, "", location.pathname);
+  }
+}

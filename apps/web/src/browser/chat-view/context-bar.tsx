@@ -1,0 +1,29 @@
+/** How much of the model's context the conversation takes, pictures included: what the last answer said, and a guess at what was typed since. */
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { TEXTS } from "../texts.ts";
+
+/** Of English in vocabularies of LLaVA's kind; only a guess, and said so. */
+const CHARACTERS_PER_TOKEN = 4;
+
+export function ContextBar({ app }: { readonly app: App }): JSX.Element | null {
+  const card = app.models.selected.value?.card;
+  const all = card?.context_length;
+  if (all === undefined || (app.chat.path.value.length === 0 && app.draft.isEmpty)) return null;
+  const perPicture = card?.tokens_per_image ?? 0;
+  const typed = Math.ceil(app.draft.text.value.length / CHARACTERS_PER_TOKEN);
+  const used = Math.min(all, answered(app) + typed + perPicture * app.draft.pictures.value.length);
+  return (
+    <p class="context">
+      <meter aria-label={TEXTS.composer.contextLabel} min={0} max={all} high={0.85 * all} value={used} />
+      <span>{TEXTS.composer.context(used, all)}</span>
+    </p>
+  );
+}
+
+function answered(app: App): number {
+  const last = app.chat.path.value.findLast(({ node }) => node.state.value?.kind === "finished");
+  const state = last?.node.state.value;
+  return state?.kind === "finished" ? (state.usage?.total_tokens ?? 0) : 0;
+}

@@ -1,0 +1,107 @@
+/** Below an answer's words: what is going on, how it ended, or what went wrong and what to do. */
+import type { PageProgress } from "@llava/protocol/browser";
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import type { MessageNode } from "../chat/message-node.ts";
+import type { AnswerState, Failure } from "../chat/types.ts";
+import { RetryIcon, WarningIcon } from "../icons.tsx";
+import { TEXTS } from "../texts.ts";
+import { timingsLine } from "../timings-line.ts";
+
+interface Props {
+  readonly app: App;
+  readonly node: MessageNode;
+  readonly state: AnswerState;
+  readonly hasPicture: boolean;
+  readonly isLast: boolean;
+}
+
+export function Ending({ app, node, state, hasPicture, isLast }: Props): JSX.Element | null {
+  switch (state.kind) {
+    case "sending":
+      return <Waiting text={TEXTS.progress.sending} />;
+    case "progress":
+      return <Waiting text={progressText(state.progress, hasPicture)} />;
+    case "streaming":
+      return null;
+    case "finished": {
+      const { migrations } = { migrations: 0, ...node.message.value };
+      const moved = migrations > 0 ? ` · ${TEXTS.turn.moved(migrations)}` : "";
+      return <p class="timings">{timingsLine(state) + moved}</p>;
+    }
+    case "stopped":
+      return (
+        <p class="stopped">
+          {TEXTS.turn.stopped} {isLast && <Again app={app} node={node} label={TEXTS.turn.askAgain} />}
+        </p>
+      );
+    case "failed":
+      return <Failed app={app} node={node} failure={state.failure} isLast={isLast} />;
+  }
+}
+
+function progressText(progress: PageProgress, hasPicture: boolean): string {
+  switch (progress.kind) {
+    case "sent":
+      return hasPicture ? TEXTS.progress.picture : TEXTS.progress.thinking;
+    case "queued":
+      return TEXTS.progress.queued(progress.position, progress.length);
+    case "reading":
+      return TEXTS.progress.reading(Math.round((100 * progress.done) / Math.max(1, progress.total)));
+  }
+}
+
+function Waiting({ text }: { readonly text: string }): JSX.Element {
+  return (
+    <p class="waiting">
+      <span class="ember" aria-hidden="true" />
+      {text}
+    </p>
+  );
+}
+
+interface FailedProps {
+  readonly app: App;
+  readonly node: MessageNode;
+  readonly failure: Failure;
+  readonly isLast: boolean;
+}
+
+function Failed({ app, node, failure, isLast }: FailedProps): JSX.Element {
+  const details = `${failure.code}: ${failure.message}`;
+  return (
+    <div class="failure">
+      <WarningIcon />
+      <p>{failure.message}</p>
+      <div class="failure-actions">
+        {isLast && <Again app={app} node={node} label={TEXTS.turn.tryAgain} />}
+        {isLast && failure.code === "context_length_exceeded" && (
+          <button type="button" class="text-button" onClick={() => app.newChat()}>
+            {TEXTS.shell.newChat}
+          </button>
+        )}
+        <button
+          type="button"
+          class="text-button soft"
+          onClick={() => void navigator.clipboard.writeText(details)}
+        >
+          {TEXTS.turn.details}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Again({ app, node, label }: Pick<Props, "app" | "node"> & { readonly label: string }): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="text-button"
+      disabled={!app.canAsk.value}
+      onClick={() => void app.regenerate(node.id)}
+    >
+      <RetryIcon /> {label}
+    </button>
+  );
+}

@@ -1,0 +1,33 @@
+/** Says above the composer why nothing can be asked right now, and what will change it. */
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { isReady } from "../models.ts";
+import type { Models } from "../models.ts";
+import { TEXTS } from "../texts.ts";
+
+export function Notice({ app }: { readonly app: App }): JSX.Element | null {
+  const { models } = app;
+  const text = app.events.isConnected.value ? noticeText(models) : TEXTS.shell.offline;
+  if (text === null) return null;
+  const other = models.list.value?.find(isReady)?.card.id;
+  return (
+    <div class="notice">
+      <p>
+        {text} {app.events.isConnected.value && <span class="soft">{TEXTS.models.goesOn}</span>}
+      </p>
+      {other !== undefined && (
+        <button type="button" class="text-button" onClick={() => models.choose(other)}>
+          {TEXTS.models.use(other)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function noticeText({ problem, list, selected }: Models): string | null {
+  if (problem.value) return problem.value.message;
+  if (list.value === null) return null;
+  if (selected.value === null) return TEXTS.models.noModel;
+  return selected.value.state === "gone" ? TEXTS.models.noWorker(selected.value.card.id) : null;
+}

@@ -1,0 +1,54 @@
+/** The field for the question; apart because a key press there means different things to different keyboards. */
+import { useRef } from "preact/hooks";
+import type { JSX, TargetedInputEvent, TargetedKeyboardEvent } from "preact";
+
+import type { App } from "../app.ts";
+import { TEXTS } from "../texts.ts";
+
+/** On a touch screen, Enter breaks the line: there is no Shift to hold. */
+const isTouch = matchMedia("(pointer: coarse)");
+const growsByItself = CSS.supports("field-sizing", "content");
+
+export function QuestionField({ app }: { readonly app: App }): JSX.Element {
+  const isComposing = useRef(false);
+  const onKeyDown = (event: TargetedKeyboardEvent<HTMLTextAreaElement>): void => {
+    if (event.key === "ArrowUp" && app.draft.text.peek() === "") return editLast(event);
+    if (event.key !== "Enter" || event.shiftKey || isTouch.matches) return;
+    // Enter that confirms a word of an input method: browsers tell it in three ways, none of them everywhere.
+    if (isComposing.current || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    void app.sendDraft();
+  };
+  const onInput = (event: TargetedInputEvent<HTMLTextAreaElement>): void => {
+    app.draft.type(event.currentTarget.value);
+    if (growsByItself) return;
+    event.currentTarget.style.height = "auto";
+    event.currentTarget.style.height = `${event.currentTarget.scrollHeight}px`;
+  };
+  return (
+    <>
+      <label class="unseen" for="question">
+        {TEXTS.composer.label}
+      </label>
+      <textarea
+        id="question"
+        rows={1}
+        placeholder={app.chat.path.value.length === 0 ? TEXTS.composer.first : TEXTS.composer.further}
+        value={app.draft.text}
+        autocomplete="off"
+        onInput={onInput}
+        onKeyDown={onKeyDown}
+        onCompositionStart={() => (isComposing.current = true)}
+        onCompositionEnd={() => (isComposing.current = false)}
+      />
+    </>
+  );
+}
+
+function editLast(event: Event): void {
+  const buttons = document.querySelectorAll<HTMLElement>(".edit-question");
+  const last = buttons[buttons.length - 1];
+  if (last === undefined) return;
+  event.preventDefault();
+  last.click();
+}

@@ -1,0 +1,87 @@
+/** The conversation so far; follows the end while one reads there, and leaves those alone who scrolled away. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import type { ShownMessage } from "../chat/chat.ts";
+import { DownIcon } from "../icons.tsx";
+import { TEXTS } from "../texts.ts";
+import { Turn } from "./turn.tsx";
+
+/** Whoever is this near to the end reads along. */
+const FOLLOW_DISTANCE_PX = 48;
+
+export function Transcript({ app }: { readonly app: App }): JSX.Element {
+  const path = app.chat.path.value;
+  const scroller = useRef<HTMLElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const lastTop = useRef(0);
+  const isFollowing = useSignal(true);
+
+  useEffect(() => {
+    isFollowing.value = true;
+    scrollToEnd(scroller.current);
+  }, [path.length]);
+
+  useEffect(() => {
+    if (!content.current || !scroller.current) return undefined;
+    const observer = new ResizeObserver(() => {
+      if (isFollowing.value) scrollToEnd(scroller.current);
+    });
+    // The answer grows inside, the composer from below.
+    observer.observe(content.current);
+    observer.observe(scroller.current);
+    return () => observer.disconnect();
+  }, []);
+
+  const turns = turnsOf(path);
+  return (
+    <main
+      class="scroll"
+      ref={scroller}
+      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+        // Only a move upwards is somebody's wish; the end may also run away by itself.
+        if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX) isFollowing.value = true;
+        else if (scrollTop < lastTop.current) isFollowing.value = false;
+        lastTop.current = scrollTop;
+      }}
+    >
+      <div class="column turns" ref={content}>
+        {turns.map(({ question, answer }, index) => (
+          <Turn
+            key={question.node.id}
+            app={app}
+            question={question}
+            answer={answer}
+            isLast={index === turns.length - 1}
+          />
+        ))}
+      </div>
+      {!isFollowing.value && (
+        <button type="button" class="to-end" onClick={() => scrollToEnd(scroller.current)}>
+          <DownIcon /> {TEXTS.turn.latest}
+        </button>
+      )}
+    </main>
+  );
+}
+
+interface TurnParts {
+  readonly question: ShownMessage;
+  readonly answer: ShownMessage | null;
+}
+
+/** Each question with the answer that follows it. */
+function turnsOf(path: readonly ShownMessage[]): readonly TurnParts[] {
+  return path.flatMap((shown, index) => {
+    if (shown.node.message.peek().role !== "user") return [];
+    const next = path[index + 1];
+    const isAnswer = next?.node.message.peek().role === "assistant";
+    return [{ question: shown, answer: isAnswer ? next : null }];
+  });
+}
+
+function scrollToEnd(scroller: HTMLElement | null): void {
+  scroller?.scrollTo({ top: scroller.scrollHeight, behavior: "instant" });
+}

@@ -1,0 +1,163 @@
+/** One question and its answer, in whatever state the answer is. */
+import { useComputed, useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { isOver } from "../chat/answer.ts";
+import type { ShownMessage } from "../chat/chat.ts";
+import type { AnswerState, PictureRef, UserMessage } from "../chat/types.ts";
+import { EditIcon, LeftIcon, RightIcon, TrashIcon } from "../icons.tsx";
+import { Markdown } from "../markdown/markdown-view.tsx";
+import { Lightbox } from "../pictures/lightbox.tsx";
+import { StoredPicture } from "../pictures/stored-picture.tsx";
+import { TEXTS } from "../texts.ts";
+import { AnswerActions } from "./answer-actions.tsx";
+import { EditForm } from "./edit-form.tsx";
+import { Ending } from "./ending.tsx";
+
+interface Props {
+  readonly app: App;
+  readonly question: ShownMessage;
+  readonly answer: ShownMessage | null;
+  readonly isLast: boolean;
+}
+
+export function Turn({ app, question, answer, isLast }: Props): JSX.Element | null {
+  const message = question.node.message.value;
+  const isEditing = useSignal(false);
+  if (message.role !== "user") return null;
+  const state = answer?.node.state.value ?? null;
+  return (
+    <article class="turn" aria-busy={state !== null && !isOver(state)}>
+      <div class="question">
+        <Pictures app={app} message={message} />
+        {isEditing.value ? (
+          <EditForm app={app} message={message} onClose={() => (isEditing.value = false)} />
+        ) : (
+          <div class="question-line">
+            <div class="actions question-actions">
+              <Versions app={app} shown={question} />
+              <button
+                type="button"
+                class="edit-question"
+                aria-label={TEXTS.turn.edit}
+                title={TEXTS.turn.edit}
+                onClick={() => (isEditing.value = true)}
+              >
+                <EditIcon />
+              </button>
+              <button
+                type="button"
+                aria-label={TEXTS.turn.remove}
+                title={TEXTS.turn.remove}
+                onClick={() => void app.deleteMessage(message.id)}
+              >
+                <TrashIcon />
+              </button>
+            </div>
+            <h2>{message.text}</h2>
+          </div>
+        )}
+      </div>
+      {answer && (
+        <AnswerView app={app} answer={answer} hasPicture={message.pictures.length > 0} isLast={isLast} />
+      )}
+    </article>
+  );
+}
+
+interface AnswerProps {
+  readonly app: App;
+  readonly answer: ShownMessage;
+  readonly hasPicture: boolean;
+  readonly isLast: boolean;
+}
+
+function AnswerView({ app, answer, hasPicture, isLast }: AnswerProps): JSX.Element | null {
+  const { node } = answer;
+  const message = node.message.value;
+  const state = node.state.value;
+  const isDone = useComputed(() => node.state.value !== null && isOver(node.state.value));
+  if (message.role !== "assistant" || state === null) return null;
+  return (
+    <div class="answer" data-progress={progressOf(state)}>
+      <div class="answer-head">
+        <h3 class="answerer">{message.model}</h3>
+        <Versions app={app} shown={answer} />
+      </div>
+      <Markdown key={node.id} text={node.text} isDone={isDone} />
+      <Ending app={app} node={node} state={state} hasPicture={hasPicture} isLast={isLast} />
+      {isDone.value && <AnswerActions app={app} node={node} message={message} state={state} />}
+    </div>
+  );
+}
+
+/** What has not said a word yet is waiting, whatever is done for it. */
+function progressOf({ kind }: AnswerState): string {
+  return kind === "sending" || kind === "progress" ? "waiting" : kind;
+}
+
+function Versions({ app, shown }: { readonly app: App; readonly shown: ShownMessage }): JSX.Element | null {
+  const { node, version, numVersions } = shown;
+  if (numVersions < 2) return null;
+  return (
+    <span class="versions">
+      <button
+        type="button"
+        aria-label={TEXTS.turn.before}
+        disabled={version === 0}
+        onClick={() => app.chat.showVersion(node.id, -1)}
+      >
+        <LeftIcon />
+      </button>
+      <span>{TEXTS.turn.version(version + 1, numVersions)}</span>
+      <button
+        type="button"
+        aria-label={TEXTS.turn.after}
+        disabled={version === numVersions - 1}
+        onClick={() => app.chat.showVersion(node.id, 1)}
+      >
+        <RightIcon />
+      </button>
+    </span>
+  );
+}
+
+function Pictures({
+  app,
+  message,
+}: {
+  readonly app: App;
+  readonly message: UserMessage;
+}): JSX.Element | null {
+  const open = useSignal<number | null>(null);
+  const { pictures } = message;
+  if (pictures.length === 0) return null;
+  return (
+    <div class="pictures">
+      {pictures.map((picture, index) => (
+        <button
+          key={picture.key}
+          type="button"
+          class="picture"
+          aria-label={TEXTS.turn.open(picture.name)}
+          onClick={() => (open.value = index)}
+        >
+          <StoredPicture picture={picture} urls={app.urls} alt={altOf(picture)} />
+        </button>
+      ))}
+      {open.value !== null && (
+        <Lightbox
+          pictures={pictures}
+          first={open.value}
+          urls={app.urls}
+          onClose={() => (open.value = null)}
+        />
+      )}
+    </div>
+  );
+}
+
+function altOf({ alt, name }: PictureRef): string {
+  return alt ?? TEXTS.turn.yourPicture(name);
+}

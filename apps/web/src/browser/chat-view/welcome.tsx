@@ -1,0 +1,64 @@
+/** What one sees before the first question: what this is, pictures to begin with, and what the model cannot do. */
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { summarize } from "../model-card.ts";
+import { sampleUrl } from "../samples.ts";
+import type { Sample } from "../samples.ts";
+import { TEXTS } from "../texts.ts";
+
+interface Props {
+  readonly app: App;
+}
+
+export function Welcome({ app }: Props): JSX.Element {
+  const samples = app.samples.value;
+  return (
+    <main class="scroll">
+      <div class="column welcome">
+        <h2>{TEXTS.welcome.title}</h2>
+        <p class="lead">{TEXTS.welcome.lead}</p>
+        {samples.length > 0 && (
+          <section aria-labelledby="samples-title">
+            <h3 id="samples-title">{TEXTS.welcome.samples}</h3>
+            <ul class="samples">
+              {samples.map((sample) => (
+                <li key={sample.file}>
+                  <SampleButton sample={sample} app={app} />
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
+        <ModelNote app={app} />
+        <p class="privacy">{TEXTS.welcome.privacy}</p>
+      </div>
+    </main>
+  );
+}
+
+function SampleButton({ sample, app }: Props & { readonly sample: Sample }): JSX.Element {
+  const isChosen = app.draft.pictures.value.some(({ name, isDrawing }) => isDrawing && name === sample.title);
+  return (
+    <button type="button" class="sample" aria-pressed={isChosen} onClick={() => void app.takeSample(sample)}>
+      <img src={sampleUrl(sample)} alt={sample.alt} width="384" height="384" draggable={false} />
+      <span class="sample-title">{sample.title}</span>
+      {sample.badge && <span class="badge">{sample.badge}</span>}
+    </button>
+  );
+}
+
+/** The model's own words about itself, from its card. */
+function ModelNote({ app }: Props): JSX.Element | null {
+  const card = app.models.selected.value?.card;
+  const { description, limits } = summarize(card?.card);
+  if (!card || (!description && !limits)) return null;
+  return (
+    <aside class="model-note" aria-label={TEXTS.models.about(card.id)}>
+      <p>
+        <strong>{card.id}</strong> {description}
+      </p>
+      {limits && limits !== description && <p class="limits">{limits}</p>}
+    </aside>
+  );
+}

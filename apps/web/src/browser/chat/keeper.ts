@@ -1,0 +1,91 @@
+/**
+ * Writes answers down while they come, whichever conversation is shown: a tab that dies loses a second of one, and the end of
+ * it comes back from the server.
+ */
+import { batch, effect } from "@preact/signals";
+
+import type { Store } from "../store/store.ts";
+import { isOver } from "./answer.ts";
+import type { Answer, Answers } from "./answer.ts";
+import { MessageNode } from "./message-node.ts";
+import type { AssistantMessage } from "./types.ts";
+
+const WRITE_MS = 1_000;
+
+export class Keeper {
+  readonly #store: Store;
+  readonly #running = new Map<string, MessageNode>();
+  /** Called when an answer has ended, in whatever way. */
+  onEnd: (node: MessageNode) => void = () => undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The node of an answer under way, so that it is the same wherever it is shown. */
+  find(id: string): MessageNode | undefined {
+    return this.#running.get(id);
+  }
+
+  /** Takes up the answers that an earlier visit has asked for. */
+  async resume(answers: Answers): Promise<void> {
+    for (const message of await this.#store.unfinished()) {
+      if (message.role !== "assistant" || message.stream === null || this.#running.has(message.id)) continue;
+      this.follow(new MessageNode(message), answers.resume(message.stream));
+    }
+  }
+
+  /** @param node of an assistant's message that the answer is to fill */
+  follow(node: MessageNode, answer: Answer): void {
+    this.#running.set(node.id, node);
+    node.answer.value = answer;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = effect(() => {
+      const state = answer.state.value;
+      void answer.text.value;
+      if (isOver(state)) {
+        clearTimeout(timer);
+        // Not from within: an effect cannot end itself.
+        queueMicrotask(() => {
+          stop();
+          this.#finish(node, answer);
+        });
+        return;
+      }
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        void this.write(node, answer);
+      }, WRITE_MS);
+    });
+  }
+
+  async write(node: MessageNode, answer: Answer): Promise<void> {
+    const message = node.message.peek();
+    if (message.role !== "assistant" || answer.isOver) return;
+    await this.#store.putMessage(current(message, answer));
+  }
+
+  #finish(node: MessageNode, answer: Answer): void {
+    const message = node.message.peek();
+    this.#running.delete(node.id);
+    if (message.role !== "assistant") return;
+    const finished = { ...current(message, answer), stream: null };
+    batch(() => {
+      node.message.value = finished;
+      node.answer.value = null;
+    });
+    void this.#store.putMessage(finished);
+    this.onEnd(node);
+  }
+}
+
+function current(message: AssistantMessage, { text, state, migrations, stream }: Answer): AssistantMessage {
+  return {
+    ...message,
+    // One that was taken up again has said nothing yet here, and must not lose what was heard of it before.
+    text: text.peek() === "" ? message.text : text.peek(),
+    state: state.peek(),
+    migrations: migrations.peek(),
+    stream,
+  };
+}

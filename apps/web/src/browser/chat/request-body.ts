@@ -1,0 +1,54 @@
+/** From the way through a conversation to what the server is asked; apart because it is a pure function of both. */
+import type { ChatMessageBody, PageChatBody } from "@llava/protocol/browser";
+
+import type { Message, PictureRef, Settings } from "./types.ts";
+
+/**
+ * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its
+ * pictures: they go with the next question.
+ */
+export function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
+  const messages: ChatMessageBody[] = [];
+  if (system !== null && system.trim() !== "") messages.push({ role: "system", content: system });
+  let pictures: readonly PictureRef[] = [];
+  for (const [index, message] of path.entries()) {
+    if (message.role === "assistant") {
+      if (message.text !== "") messages.push({ role: "assistant", content: message.text });
+      continue;
+    }
+    pictures = [...pictures, ...message.pictures];
+    const next = path[index + 1];
+    if (next?.role === "assistant" && next.text === "" && index + 2 < path.length) continue;
+    messages.push({ role: "user", content: contentOf(message.text, pictures) });
+    pictures = [];
+  }
+  return messages;
+}
+
+function contentOf(text: string, pictures: readonly PictureRef[]): ChatMessageBody["content"] {
+  if (pictures.length === 0) return text;
+  const images = pictures.map(({ key }) => ({ type: "image_url", image_url: { url: key } }) as const);
+  return [...images, { type: "text", text }];
+}
+
+/** @param path ends in the question */
+export function toBody(model: string, path: readonly Message[], settings: Settings): PageChatBody {
+  const { temperature, top_p, max_tokens, seed, stop, system } = settings;
+  return {
+    model,
+    messages: toMessages(path, system),
+    temperature,
+    top_p,
+    max_tokens,
+    ...(seed === null ? {} : { seed }),
+    ...(stop.length === 0 ? {} : { stop }),
+  };
+}
+
+/** Of all messages on the way, each once. */
+export function pictureKeys(path: readonly Message[]): readonly string[] {
+  const keys = path.flatMap((message) =>
+    message.role === "user" ? message.pictures.map(({ key }) => key) : [],
+  );
+  return [...new Set(keys)];
+}

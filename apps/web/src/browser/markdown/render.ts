@@ -1,0 +1,197 @@
+/**
+ * Markdown to elements, token by token: no string of HTML is ever made, so whatever a model writes can show and not act.
+ * Markup in the text is text; pictures are links, for a picture from elsewhere tells elsewhere that it was looked at.
+ */
+import type { MarkedToken, Token, Tokens } from "marked";
+
+import { copyText } from "../copy-text.ts";
+import { TEXTS } from "../texts.ts";
+
+type BlockName =
+  | "heading"
+  | "paragraph"
+  | "text"
+  | "html"
+  | "code"
+  | "blockquote"
+  | "list"
+  | "table"
+  | "hr"
+  | "space"
+  | "def";
+/** Without extensions the lexer makes no others. */
+type BlockToken = Extract<MarkedToken, { type: BlockName }>;
+type InlineName = "strong" | "em" | "del" | "codespan" | "br" | "link" | "image" | "text" | "escape" | "html";
+type InlineToken = Extract<MarkedToken, { type: InlineName }>;
+
+/** Levels above are the page's own. */
+const FIRST_HEADING = 4;
+const LAST_HEADING = 6;
+const SAFE_LINK = /^(https?:|mailto:)/i;
+
+/** Null for what shows nothing. */
+export function renderBlock(token: Token): HTMLElement | null {
+  const block = token as BlockToken;
+  switch (block.type) {
+    case "heading":
+      return element(headingName(block.depth), inline(block.tokens));
+    case "paragraph":
+      return element("p", inline(block.tokens));
+    case "text":
+      return element("p", block.tokens ? inline(block.tokens) : [decoded(block.text)]);
+    case "html":
+      return element("p", [block.raw.trimEnd()]);
+    case "code":
+      return codeBlock(block);
+    case "blockquote":
+      return element("blockquote", blocks(block.tokens));
+    case "list":
+      return list(block);
+    case "table":
+      return table(block);
+    case "hr":
+      return document.createElement("hr");
+    case "space":
+    case "def":
+      return null;
+  }
+}
+
+function headingName(depth: number): "h4" | "h5" | "h6" {
+  const level = Math.min(LAST_HEADING, FIRST_HEADING + depth - 1);
+  return level === FIRST_HEADING ? "h4" : level === LAST_HEADING ? "h6" : "h5";
+}
+
+function blocks(tokens: readonly Token[]): readonly HTMLElement[] {
+  return tokens.flatMap((token) => renderBlock(token) ?? []);
+}
+
+function list({ ordered, start, items }: Tokens.List): HTMLElement {
+  const found = document.createElement(ordered ? "ol" : "ul");
+  if (found instanceof HTMLOListElement && typeof start === "number" && start !== 1) found.start = start;
+  for (const item of items) found.append(listItem(item));
+  return found;
+}
+
+function listItem({ task, checked, tokens, loose }: Tokens.ListItem): HTMLElement {
+  const item = document.createElement("li");
+  if (task) {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.disabled = true;
+    box.checked = checked === true;
+    item.append(box, " ");
+  }
+  for (const token of tokens) {
+    // A tight list's words stand in the item itself.
+    if (token.type === "text" && !loose) item.append(...inline((token as Tokens.Text).tokens ?? []));
+    else if (token.type !== "checkbox") item.append(...blocks([token]));
+  }
+  return item;
+}
+
+function table({ header, rows }: Tokens.Table): HTMLElement {
+  const cell = (name: "th" | "td") => (each: Tokens.TableCell) => {
+    const made = element(name, inline(each.tokens));
+    if (each.align) made.style.textAlign = each.align;
+    return made;
+  };
+  const head = element("thead", [element("tr", header.map(cell("th")))]);
+  const body = element(
+    "tbody",
+    rows.map((row) => element("tr", row.map(cell("td")))),
+  );
+  const wrapper = element("div", [element("table", [head, body])]);
+  wrapper.className = "table-scroll";
+  // Wide ones scroll, by keyboard too.
+  wrapper.tabIndex = 0;
+  wrapper.setAttribute("role", "region");
+  wrapper.setAttribute("aria-label", "Table");
+  return wrapper;
+}
+
+function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
+  const language = (lang ?? "").split(/\s/)[0] ?? "";
+  const code = element("code", [text]);
+  if (language !== "") code.dataset["language"] = language;
+  const copy = element("button", [TEXTS.turn.copy]);
+  copy.setAttribute("type", "button");
+  copy.className = "copy-code";
+  copy.addEventListener("click", () => {
+    void copyText(code.textContent ?? "", (isCopied) => {
+      copy.textContent = isCopied ? TEXTS.turn.copied : TEXTS.turn.copy;
+    });
+  });
+  const label = element("span", [language]);
+  const bar = element("div", [label, copy]);
+  bar.className = "code-bar";
+  const pre = element("pre", [code]);
+  pre.tabIndex = 0;
+  const block = element("div", [bar, pre]);
+  block.className = "code";
+  return block;
+}
+
+function inline(tokens: readonly Token[]): readonly (Node | string)[] {
+  return tokens.map(renderInline);
+}
+
+function renderInline(inlineToken: Token): Node | string {
+  const token = inlineToken as InlineToken;
+  switch (token.type) {
+    case "strong":
+      return element("strong", inline(token.tokens));
+    case "em":
+      return element("em", inline(token.tokens));
+    case "del":
+      return element("del", inline(token.tokens));
+    case "codespan":
+      return element("code", [token.text]);
+    case "br":
+      return document.createElement("br");
+    case "link":
+      return link(token.href, inline(token.tokens));
+    case "image":
+      return link(token.href, [decoded(token.text) || token.href]);
+    case "text":
+      return token.tokens ? element("span", inline(token.tokens)) : decoded(token.text);
+    case "escape":
+      return token.text;
+    case "html":
+      return token.raw;
+  }
+}
+
+/** Words with the address behind them, where it is of a kind that cannot act. */
+function link(href: string, words: readonly (Node | string)[]): HTMLElement {
+  if (!SAFE_LINK.test(href)) return element("span", words);
+  const made = element("a", words) as HTMLAnchorElement;
+  made.href = href;
+  made.target = "_blank";
+  made.rel = "noopener noreferrer nofollow";
+  return made;
+}
+
+function element(name: keyof HTMLElementTagNameMap, children: readonly (Node | string)[]): HTMLElement {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+}
+
+const NAMED: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: "\u00a0",
+};
+
+/** The few references to characters that models write. */
+function decoded(text: string): string {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,5}));/gi, (whole, decimal, hex, name) => {
+    const code = decimal ? Number(decimal) : hex ? Number.parseInt(String(hex), 16) : null;
+    if (code === null) return NAMED[String(name)] ?? whole;
+    return code > 0 && code <= 0x10_ff_ff ? String.fromCodePoint(code) : "\ufffd";
+  });
+}

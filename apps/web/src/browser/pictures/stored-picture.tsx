@@ -1,0 +1,26 @@
+/** A picture out of the browser's database. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { JSX } from "preact";
+
+import type { PictureRef } from "../chat/types.ts";
+import type { PictureUrls } from "./urls.ts";
+
+interface Props {
+  readonly picture: PictureRef;
+  readonly urls: PictureUrls;
+  readonly alt: string;
+}
+
+export function StoredPicture({ picture, urls, alt }: Props): JSX.Element {
+  const url = useSignal<string | null>(null);
+  const { key, width, height } = picture;
+  useEffect(() => {
+    let isShown = true;
+    void urls.of(key).then((found) => isShown && (url.value = found));
+    return () => void (isShown = false);
+  }, [key]);
+  return (
+    <img {...(url.value === null ? {} : { src: url.value })} {...{ alt, width, height }} draggable={false} />
+  );
+}

@@ -1,0 +1,35 @@
+/** Addresses under which the page shows pictures out of its database; apart because each holds a file in memory until it is let go. */
+import type { Store } from "../store/store.ts";
+
+/** More than a screen shows. */
+const MAX_URLS = 128;
+
+export class PictureUrls {
+  readonly #store: Store;
+  /** The one used longest ago first. */
+  readonly #urls = new Map<string, Promise<string | null>>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Null when the picture is gone. */
+  async of(key: string): Promise<string | null> {
+    const url = this.#urls.get(key) ?? this.#open(key);
+    this.#urls.delete(key);
+    this.#urls.set(key, url);
+    if (this.#urls.size > MAX_URLS) {
+      const [oldest] = this.#urls;
+      if (oldest !== undefined) {
+        this.#urls.delete(oldest[0]);
+        void oldest[1].then((old) => old !== null && URL.revokeObjectURL(old));
+      }
+    }
+    return await url;
+  }
+
+  async #open(key: string): Promise<string | null> {
+    const blob = await this.#store.picture(key);
+    return blob === null ? null : URL.createObjectURL(blob);
+  }
+}

@@ -1,0 +1,37 @@
+/** Where in the page one is, as its address says. */
+import { signal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
+
+export type Route = { readonly kind: "new" } | { readonly kind: "chat"; readonly id: string };
+
+export class Router {
+  readonly route: Signal<Route> = signal(routeOf(location.pathname));
+
+  constructor() {
+    window.addEventListener("popstate", () => (this.route.value = routeOf(location.pathname)));
+  }
+
+  go(route: Route): void {
+    this.#move(route, "pushState");
+  }
+
+  /** Without a way back to where one was. */
+  become(route: Route): void {
+    this.#move(route, "replaceState");
+  }
+
+  #move(route: Route, how: "pushState" | "replaceState"): void {
+    const path = pathOf(route);
+    if (path !== location.pathname) history[how](null, "", path);
+    this.route.value = route;
+  }
+}
+
+export function pathOf(route: Route): string {
+  return route.kind === "chat" ? `/c/${route.id}` : "/";
+}
+
+export function routeOf(path: string): Route {
+  const id = /^\/c\/([0-9a-z]{1,64})$/.exec(path)?.[1];
+  return id === undefined ? { kind: "new" } : { kind: "chat", id };
+}

@@ -1,0 +1,25 @@
+/** Conversations in the order of the days on which they were last used. */
+import type { Conversation } from "../chat/types.ts";
+
+export type Day = "today" | "yesterday" | "week" | "earlier";
+
+export interface DayGroup {
+  readonly day: Day;
+  readonly items: readonly Conversation[];
+}
+
+const ORDER: readonly Day[] = ["today", "yesterday", "week", "earlier"];
+
+/** Days without one are left out. @param nowMs by the clock and the calendar of this browser */
+export function byDay(conversations: readonly Conversation[], nowMs: number): readonly DayGroup[] {
+  const midnight = new Date(nowMs).setHours(0, 0, 0, 0);
+  const daysAgo = (days: number): number => new Date(midnight).setDate(new Date(midnight).getDate() - days);
+  const dayOf = ({ updatedMs }: Conversation): Day => {
+    if (updatedMs >= midnight) return "today";
+    if (updatedMs >= daysAgo(1)) return "yesterday";
+    return updatedMs >= daysAgo(6) ? "week" : "earlier";
+  };
+  return ORDER.map((day) => ({ day, items: conversations.filter((each) => dayOf(each) === day) })).filter(
+    ({ items }) => items.length > 0,
+  );
+}

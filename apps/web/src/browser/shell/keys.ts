@@ -1,0 +1,56 @@
+/** The keys that work wherever one is on the page; those of the browser itself are left alone. */
+import type { App } from "../app.ts";
+
+export interface KeyTargets {
+  readonly openList: () => void;
+  readonly openHelp: () => void;
+}
+
+/** Returns what ends the listening. */
+export function listenForKeys(app: App, { openList, openHelp }: KeyTargets): () => void {
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const { altKey, ctrlKey, metaKey, shiftKey } = event;
+    const isCommand = (ctrlKey || metaKey) && !altKey && !shiftKey;
+    const isAlt = altKey && !ctrlKey && !metaKey && !shiftKey;
+    const act = actionOf();
+    if (act === null) return;
+    event.preventDefault();
+    act();
+
+    // By the key's place where Alt makes another letter of it.
+    function actionOf(): (() => void) | null {
+      if (isCommand && event.key === "k") return search;
+      if (isCommand && event.key === "/") return openHelp;
+      if (isAlt && event.code === "KeyN") return newChat;
+      if (isAlt && event.code === "KeyC") return copyLast;
+      if (isAlt && event.code === "KeyR") return answerAgain;
+      if (
+        event.key === "Escape" &&
+        app.chat.running.peek() !== null &&
+        !document.querySelector("dialog[open]")
+      )
+        return () => app.chat.stop();
+      return null;
+    }
+  };
+  const search = (): void => {
+    openList();
+    requestAnimationFrame(() => document.getElementById("search")?.focus());
+  };
+  const newChat = (): void => {
+    app.newChat();
+    document.getElementById("question")?.focus();
+  };
+  const lastAnswer = () =>
+    app.chat.path.peek().findLast(({ node }) => node.message.peek().role === "assistant")?.node;
+  const copyLast = (): void => {
+    const text = lastAnswer()?.text.peek();
+    if (text) void navigator.clipboard.writeText(text);
+  };
+  const answerAgain = (): void => {
+    const id = lastAnswer()?.id;
+    if (id !== undefined) void app.regenerate(id);
+  };
+  window.addEventListener("keydown", onKeyDown);
+  return () => window.removeEventListener("keydown", onKeyDown);
+}

@@ -1,0 +1,97 @@
+/** The frame of the page: conversations at the side, one of them in the middle, and what can be dropped or pasted anywhere. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { Composer } from "../chat-view/composer.tsx";
+import { Transcript } from "../chat-view/transcript.tsx";
+import { Welcome } from "../chat-view/welcome.tsx";
+import { picturesAmong } from "../pictures/read.ts";
+import { TEXTS } from "../texts.ts";
+import { Header } from "./header.tsx";
+import { HelpSheet } from "./help-sheet.tsx";
+import { listenForKeys } from "./keys.ts";
+import { Sidebar } from "./sidebar.tsx";
+import { ToastView } from "./toast.tsx";
+
+interface Props {
+  readonly app: App;
+}
+
+export function Page({ app }: Props): JSX.Element {
+  const isDragging = useSignal(false);
+  const isListOpen = useSignal(false);
+  const isHelpOpen = useSignal(false);
+  useEffect(() => listenForPictures(app, (is) => (isDragging.value = is)), [app]);
+  useEffect(() => {
+    const openList = (): void => void (isListOpen.value = true);
+    return listenForKeys(app, { openList, openHelp: () => (isHelpOpen.value = true) });
+  }, [app]);
+  const isEmpty = app.chat.path.value.length === 0;
+  return (
+    <div class="page" data-list={isListOpen.value ? "open" : "closed"}>
+      <a class="skip" href="#question">
+        {TEXTS.shell.skip}
+      </a>
+      <Sidebar app={app} isOpen={isListOpen} />
+      <div class="chat">
+        <Header app={app} isListOpen={isListOpen} onHelp={() => (isHelpOpen.value = true)} />
+        {isEmpty ? <Welcome app={app} /> : <Transcript app={app} key={app.chat.conversation.value?.id} />}
+        <Composer app={app} />
+      </div>
+      {isDragging.value && (
+        <div class="drop-here" aria-hidden="true">
+          <p>{TEXTS.composer.drop}</p>
+        </div>
+      )}
+      {isHelpOpen.value && <HelpSheet onClose={() => (isHelpOpen.value = false)} />}
+      <ToastView app={app} />
+      <Spoken app={app} />
+    </div>
+  );
+}
+
+/** Present from the start, for screen readers do not notice a region that comes together with its words. */
+function Spoken({ app }: Props): JSX.Element {
+  return (
+    <div class="unseen">
+      <p role="status">{app.status}</p>
+      <p role="log">{app.spokenAnswer}</p>
+    </div>
+  );
+}
+
+/** Returns what ends the listening. */
+function listenForPictures(app: App, setDragging: (isDragging: boolean) => void): () => void {
+  const ending = new AbortController();
+  const { signal } = ending;
+  // Entering a child comes before leaving its parent, so only the depth tells when the pointer left the page.
+  let depth = 0;
+  const takeFrom = (data: DataTransfer | null): boolean => {
+    const files = [...(data?.files ?? [])];
+    const pictures = picturesAmong(files);
+    if (pictures.length > 0) void app.draft.takeFiles(pictures);
+    else if (files[0]) app.draft.problem.value = TEXTS.composer.notAPicture(files[0].name);
+    return pictures.length > 0;
+  };
+  const drag = (step: number) => (event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    depth += step;
+    setDragging(depth > 0);
+  };
+  const drop = (event: DragEvent): void => {
+    drag(-depth)(event);
+    takeFrom(event.dataTransfer);
+  };
+  const paste = (event: ClipboardEvent): void => {
+    if (takeFrom(event.clipboardData)) event.preventDefault();
+  };
+  window.addEventListener("dragenter", drag(1), { signal });
+  window.addEventListener("dragleave", drag(-1), { signal });
+  window.addEventListener("dragover", drag(0), { signal });
+  window.addEventListener("drop", drop, { signal });
+  window.addEventListener("paste", paste, { signal });
+  return () => ending.abort();
+}

@@ -1,0 +1,17 @@
+/** What was just done, with the way back, for a few seconds. */
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { TEXTS } from "../texts.ts";
+
+export function ToastView({ app }: { readonly app: App }): JSX.Element {
+  const toast = app.toast.value;
+  return (
+    <div class="toast" role="status" hidden={toast === null}>
+      <p>{toast?.text}</p>
+      <button type="button" class="text-button" onClick={() => toast?.undo()}>
+        {TEXTS.shell.undo}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,96 @@
+/** Single requests to the server: ask, stop, upload, vote. Everything else is told on the stream of events. */
+import { isErrorCode, LlavaError } from "@llava/protocol/browser";
+import type { PageChatBody, PageError, PageStreamStarted, PageVote } from "@llava/protocol/browser";
+
+import type { Failure } from "../chat/types.ts";
+
+/** A failure of a request, for the place where it is shown. */
+export class RequestFailed extends Error {
+  override readonly name = "RequestFailed";
+  readonly failure: Failure;
+
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.failure = failure;
+  }
+}
+
+/** The name of the answer in events. Throws `RequestFailed`. */
+export async function postChat(body: PageChatBody, signal: AbortSignal): Promise<string> {
+  const response = await send("/api/chat", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+  const { stream } = (await response.json()) as PageStreamStarted;
+  return stream;
+}
+
+/** Never fails: what cannot be stopped ends by itself. */
+export async function stopStream(stream: string): Promise<void> {
+  await fetch(`/api/streams/${stream}`, { method: "DELETE", keepalive: true }).catch(() => undefined);
+}
+
+/** Whether the server keeps it. Throws `RequestFailed`. */
+export async function postVote(vote: PageVote): Promise<boolean> {
+  const response = await send("/api/votes", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(vote),
+  });
+  const { stored } = (await response.json()) as { readonly stored: boolean };
+  return stored;
+}
+
+/** Throws `RequestFailed`. */
+export async function putBlob(key: string, blob: Blob, signal: AbortSignal): Promise<void> {
+  await send(`/v1/blobs/${key}`, {
+    method: "PUT",
+    headers: { "content-type": blob.type },
+    body: blob,
+    signal,
+  });
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (cause) {
+    throw new RequestFailed(offline(), { cause });
+  }
+  if (response.ok) return response;
+  throw new RequestFailed(await refusal(response));
+}
+
+export function offline(): Failure {
+  const message = "The server cannot be reached. Is it still running, and are you online?";
+  return { code: "offline", message, isRetryable: true, retryAfterMs: null };
+}
+
+export function failureOf({ code, message, retryable, retryAfterMs }: PageError): Failure {
+  return { code, message, isRetryable: retryable, retryAfterMs };
+}
+
+async function refusal(response: Response): Promise<Failure> {
+  const body: unknown = await response.json().catch(() => null);
+  const { code, message, retryable } = errorIn(body) ?? unexplained(response.status);
+  const waitMs = Number(response.headers.get("retry-after-ms") ?? Number.NaN);
+  return { code, message, isRetryable: retryable, retryAfterMs: Number.isFinite(waitMs) ? waitMs : null };
+}
+
+function unexplained(status: number): LlavaError {
+  return new LlavaError(
+    "internal",
+    `The server answered with status ${status} and no explanation. Try again.`,
+  );
+}
+
+/** OpenAI's body of an error, as all our servers send it. */
+function errorIn(body: unknown): LlavaError | null {
+  if (typeof body !== "object" || body === null || !("error" in body)) return null;
+  const { code, message } = body.error as { readonly code?: unknown; readonly message?: unknown };
+  if (!isErrorCode(code) || typeof message !== "string") return null;
+  return new LlavaError(code, message);
+}

@@ -1,0 +1,32 @@
+/** Which pictures the server has: each goes once, by its hash, before the first question that refers to it. */
+import type { Store } from "../store/store.ts";
+import { putBlob, RequestFailed } from "./api.ts";
+
+export class Uploads {
+  readonly #store: Store;
+  readonly #known = new Set<string>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Throws `RequestFailed`. */
+  async ensure(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    await Promise.all(keys.filter((key) => !this.#known.has(key)).map((key) => this.#upload(key, signal)));
+  }
+
+  /** The server says that it lacks some: all go again with the next question. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  async #upload(key: string, signal: AbortSignal): Promise<void> {
+    const blob = await this.#store.picture(key);
+    if (blob === null) {
+      const message = "A picture of this conversation is no longer in this browser. Add it again.";
+      throw new RequestFailed({ code: "blob_missing", message, isRetryable: false, retryAfterMs: null });
+    }
+    await putBlob(key, blob, signal);
+    this.#known.add(key);
+  }
+}
