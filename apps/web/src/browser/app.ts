@@ -60,11 +60,11 @@ export class App {
     const texts = new Set(asked.map(({ text }) => text));
     return (pictures.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
   });
+  #hasAskedForSamples = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
 
   async start(): Promise<void> {
     this.keeper.onEnd = (node) => this.#say(node);
-    void loadSamples().then((samples) => (this.samples.value = samples));
     this.store.onChange(() => void this.#reload());
     await this.conversations.load();
     // Before the first event: what an earlier visit has asked for is told in it.
@@ -172,6 +172,14 @@ export class App {
       if (event.type === "models") this.models.take(event);
       else this.answers.take(event);
     });
+    if (event.type === "models") this.#loadSamples();
+  }
+
+  /** Once, when one could ask already: nobody waits for pictures to begin with. */
+  #loadSamples(): void {
+    if (this.#hasAskedForSamples) return;
+    this.#hasAskedForSamples = true;
+    void loadSamples().then((samples) => (this.samples.value = samples));
   }
 
   async #show(route: Router["route"]["value"]): Promise<void> {

@@ -100,6 +100,7 @@ export const TEXTS = {
     moved: (count: number) =>
       count === 1 ? "another worker went on with it" : `${count} times another worker went on with it`,
   },
+  words: { done: "Done", open: "To do", table: "Table" },
   progress: {
     sending: "Sending…",
     sent: "Asking…",

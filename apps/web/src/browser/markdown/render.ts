@@ -24,9 +24,6 @@ type BlockToken = Extract<MarkedToken, { type: BlockName }>;
 type InlineName = "strong" | "em" | "del" | "codespan" | "br" | "link" | "image" | "text" | "escape" | "html";
 type InlineToken = Extract<MarkedToken, { type: InlineName }>;
 
-/** Levels above are the page's own. */
-const FIRST_HEADING = 4;
-const LAST_HEADING = 6;
 const SAFE_LINK = /^(https?:|mailto:)/i;
 
 /** Null for what shows nothing. */
@@ -57,9 +54,10 @@ export function renderBlock(token: Token): HTMLElement | null {
   }
 }
 
+/** Levels above are the page's own; models begin with the first or the second as they like. */
 function headingName(depth: number): "h4" | "h5" | "h6" {
-  const level = Math.min(LAST_HEADING, FIRST_HEADING + depth - 1);
-  return level === FIRST_HEADING ? "h4" : level === LAST_HEADING ? "h6" : "h5";
+  if (depth <= 2) return "h4";
+  return depth === 3 ? "h5" : "h6";
 }
 
 function blocks(tokens: readonly Token[]): readonly HTMLElement[] {
@@ -80,6 +78,7 @@ function listItem({ task, checked, tokens, loose }: Tokens.ListItem): HTMLElemen
     box.type = "checkbox";
     box.disabled = true;
     box.checked = checked === true;
+    box.setAttribute("aria-label", box.checked ? TEXTS.words.done : TEXTS.words.open);
     item.append(box, " ");
   }
   for (const token of tokens) {
@@ -106,7 +105,7 @@ function table({ header, rows }: Tokens.Table): HTMLElement {
   // Wide ones scroll, by keyboard too.
   wrapper.tabIndex = 0;
   wrapper.setAttribute("role", "region");
-  wrapper.setAttribute("aria-label", "Table");
+  wrapper.setAttribute("aria-label", TEXTS.words.table);
   return wrapper;
 }
 
