@@ -4,9 +4,10 @@ import { isBuiltin } from "node:module";
 import { join, posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
 
-/** The packages of ours that a workspace may import, by the names of their folders. */
+/** The packages of ours that a workspace may import, by the names of their folders; with a path, only that part of one. */
 const TABLE: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol": [],
+  "packages/drawings": [],
   "packages/onnx": [],
   "packages/runtime": [],
   "packages/door": ["protocol"],
@@ -14,9 +15,9 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
   "packages/checkpoint": ["protocol", "model"],
   "packages/architecture": ["model", "onnx"],
   "packages/engine": ["protocol", "runtime", "architecture", "checkpoint", "model"],
-  "packages/training": ["protocol", "onnx", "runtime", "architecture", "checkpoint", "model"],
+  "packages/training": ["protocol", "drawings", "onnx", "runtime", "architecture", "checkpoint", "model"],
   "apps/controller": ["protocol", "door"],
-  "apps/web": ["protocol", "door"],
+  "apps/web": ["protocol", "door", "drawings", "model/view"],
   "apps/worker": ["protocol", "door", "engine", "model"],
   "apps/cli": [
     "protocol",
@@ -39,7 +40,8 @@ const NATIVE = ["koffi", "onnxruntime-node"];
 const NATIVE_DOOR = "packages/runtime";
 
 /** Sources that run in a browser, where Node's modules are not. */
-const BROWSER = /^(packages\/protocol|apps\/web\/src\/browser)\//;
+const BROWSER =
+  /^(packages\/(protocol|drawings)\/|packages\/model\/src\/(view|geometry|resample)\.ts|apps\/web\/src\/browser\/)/;
 const SOURCE = /^(packages|apps|scripts)\/.*\.tsx?$/;
 const TEST = /\.test\.tsx?$|^[^/]+\/[^/]+\/test\//;
 
@@ -88,7 +90,7 @@ export function importFault(
   }
   const name = packageName(specifier);
   if (NATIVE.includes(name) && folder !== NATIVE_DOOR) return `only ${NATIVE_DOOR} may.`;
-  return tableFault(folder, name, isTest) ?? declarationFault(file, folder, name, manifests);
+  return tableFault(folder, specifier, isTest) ?? declarationFault(file, folder, name, manifests);
 }
 
 function pathFault(file: string, folder: string, specifier: string): string | undefined {
@@ -100,11 +102,13 @@ function pathFault(file: string, folder: string, specifier: string): string | un
   return target.startsWith(`${folder}/`) ? undefined : `it lies outside ${folder}; import the package.`;
 }
 
-function tableFault(folder: string, name: string, isTest: boolean): string | undefined {
-  if (!name.startsWith("@llava/") || folder === ".") return undefined;
-  if (name.startsWith("@llava/app-")) return "apps are started, not imported.";
+function tableFault(folder: string, specifier: string, isTest: boolean): string | undefined {
+  if (!specifier.startsWith("@llava/") || folder === ".") return undefined;
+  if (specifier.startsWith("@llava/app-")) return "apps are started, not imported.";
   const allowed = TABLE[folder] ?? [];
-  if (isTest || allowed.includes(name.slice("@llava/".length))) return undefined;
+  const wanted = specifier.slice("@llava/".length);
+  const isAllowed = allowed.some((entry) => wanted === entry || wanted.startsWith(`${entry}/`));
+  if (isTest || isAllowed) return undefined;
   return `${folder} may import ${allowed.length > 0 ? allowed.join(", ") : "none of our packages"}.`;
 }
 

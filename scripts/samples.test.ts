@@ -2,9 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { expect, test } from "vitest";
 
-import { isClearlyPlaced } from "../packages/training/src/demo/scene.ts";
-import { isHeldOut } from "../packages/training/src/demo/vocabulary.ts";
-import { SAMPLE_SCENES } from "./sample-scenes.ts";
+import { isClearlyPlaced, isHeldOut, SAMPLE_SCENES } from "@llava/drawings";
 import { describe as describeSample } from "./samples.ts";
 
 const COMMITTED = new URL("../apps/web/src/browser/public/samples/samples.json", import.meta.url);

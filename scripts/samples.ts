@@ -6,17 +6,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 
-import { caption } from "../packages/training/src/demo/captions.ts";
-import { DEFAULT_OPTIONS } from "../packages/training/src/demo/question.ts";
-import { questionFor } from "../packages/training/src/demo/questions.ts";
-import { Random } from "../packages/training/src/random.ts";
-import { render } from "../packages/training/src/demo/render.ts";
-import { SAMPLE_SCENES } from "./sample-scenes.ts";
-import type { SampleScene } from "./sample-scenes.ts";
+import { answerTo, caption, render, SAMPLE_SCENES, type SampleScene } from "@llava/drawings";
 
 /** Edge in pixels: four to one of the demo model's. */
 const SIZE = 384;
-const MAX_TRIES = 5_000;
 const FOLDER = fileURLToPath(new URL("../apps/web/src/browser/public/samples/", import.meta.url));
 
 async function writeSamples(): Promise<void> {
@@ -40,26 +33,14 @@ export function describe(sample: SampleScene): object {
     alt: caption(scene),
     ...(badge === undefined ? {} : { badge }),
     questions: questions.map(({ text }) => text),
-    answers: questions.map(({ text, kind }) => answerTo(text, kind, sample)),
+    answers: questions.map(({ text, kind }) => {
+      const answer = answerTo(scene, kind, text);
+      if (answer !== null) return answer;
+      throw new Error(
+        `The demo never asks "${text}" about ${file}; choose another question in packages/drawings/src/samples.ts.`,
+      );
+    }),
   };
-}
-
-/** The generator chooses its words at random: asked often enough, it asks this too, and then it knows the answer. */
-function answerTo(
-  text: string,
-  kind: SampleScene["questions"][number]["kind"],
-  { scene, file }: SampleScene,
-): string {
-  for (let seed = 0; seed < MAX_TRIES; seed++) {
-    const question = questionFor(scene, kind, Random.of(seed, "samples"), {
-      ...DEFAULT_OPTIONS,
-      split: "held-out",
-    });
-    if (question?.text === text) return question.sentence;
-  }
-  throw new Error(
-    `The demo never asks "${text}" about ${file}; choose another question in scripts/sample-scenes.ts.`,
-  );
 }
 
 if (import.meta.main) await writeSamples();

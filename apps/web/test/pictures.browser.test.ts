@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
+import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
@@ -111,7 +112,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   await give("drop", await sidewaysJpeg(2688, 1000), "IMG_1.JPG", "image/jpeg");
   await visit.attached.waitFor();
   expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
-  await visit.page.locator(".tray .limits").getByText("never saw a photograph").waitFor();
+  await visit.page.locator(".photo-notice").getByText("never saw a photograph").waitFor();
   const sent = await sentPicture();
   expect(sent.mediaType).toBe("image/jpeg");
   expect(jpegSize(sent.bytes)).toEqual({ width: 500, height: 1344 });
@@ -119,7 +120,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
 });
 
 test("a picture can be chosen as a file, removed, and chosen again", async () => {
-  const input = visit.page.locator("input[type=file]");
+  const input = visit.page.locator("input[type=file][multiple]");
   const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
   await input.setInputFiles(file);
   await visit.attached.waitFor();
@@ -165,8 +166,10 @@ test("several pictures keep the order that they are put in", async () => {
 });
 
 test("what models cannot see is refused in words", async () => {
-  await give("drop", Buffer.from("GIF89a........"), "dance.gif", "image/gif");
-  await visit.page.getByText('"dance.gif" is a GIF.').waitFor();
+  const frames = Buffer.concat([Buffer.alloc(1200, 0), Buffer.alloc(1200, 255)]);
+  const raw = { width: 20, height: 40, channels: 3, pageHeight: 20 } as const;
+  await give("drop", await sharp(frames, { raw }).gif({ delay: 100 }).toBuffer(), "dance.gif", "image/gif");
+  await visit.page.getByText('"dance.gif" is an animation.').waitFor();
   await give("drop", Buffer.from("\0\0\0\x18ftypheic...."), "IMG_2.HEIC", "image/heic");
   await visit.page.getByText('"IMG_2.HEIC" is a HEIC picture').waitFor();
   await give("drop", Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>"), "plan.svg", "image/svg+xml");

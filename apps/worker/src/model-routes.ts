@@ -43,10 +43,12 @@ export function addModelRoutes(app: FastifyInstance, service: Service): void {
 }
 
 function cardOf({ engine, modelName, startedS }: Service): ModelCard {
-  const { contextLength, tokensPerImage, conversation, card, takesSystem } = engine.info;
+  const { contextLength, tokensPerImage, imageSize, imageShape, conversation, card, takesSystem } = engine.info;
   return createModelCard(modelName, startedS, {
     context_length: contextLength,
     tokens_per_image: tokensPerImage,
+    image_size: imageSize,
+    image_aspect_ratio: imageShape,
     conversation,
     input_modalities: ["text", "image"],
     output_modalities: ["text"],

@@ -275,6 +275,8 @@ describe("around it", () => {
       owned_by: "llava",
       context_length: server.model.contextLength,
       tokens_per_image: server.model.tokensPerImage,
+      image_size: 32,
+      image_aspect_ratio: "crop",
       conversation: "llava_v1",
       input_modalities: ["text", "image"],
       output_modalities: ["text"],

@@ -26,6 +26,9 @@ export interface EngineInfo {
   readonly name: string;
   readonly contextLength: number;
   readonly tokensPerImage: number;
+  /** Edge of the square that the vision tower sees, pixels, and how a picture becomes one. */
+  readonly imageSize: number;
+  readonly imageShape: "pad" | "crop";
   readonly conversation: string;
   /** False: the model was never shown a system message, and one is refused. */
   readonly takesSystem: boolean;
@@ -94,6 +97,8 @@ export class Engine implements AsyncDisposable {
       name: description.name,
       contextLength: description.text.contextLength,
       tokensPerImage: description.vision.tokensPerImage,
+      imageSize: description.pixels.size,
+      imageShape: description.pixels.shape,
       conversation: description.conversation,
       takesSystem: findConversation(description.conversation).takesSystem,
       card: model.card,

@@ -1,5 +1,7 @@
 /** Where each pixel of the model's square comes from: plain arithmetic, apart from the filter that does the work. */
-import type { PixelDescription } from "./description.ts";
+
+/** How a picture that is no square becomes one: LLaVA's Pad and Resize, and CLIP's processor. */
+export type SquareShape = "pad" | "crop" | "resize";
 
 /**
  * The picture lies at `offset` on a canvas; the canvas is resized; a square of `size` is cut out of the result.
@@ -19,13 +21,14 @@ export interface Placement {
 
 /**
  * "pad": LLaVA's expand2square, centred with a floor. "crop": CLIP's processor, the shorter edge to `size` exactly,
- * the longer one truncated, then the centre.
+ * the longer one truncated, then the centre. "resize": both edges to `size`, whatever becomes of the proportions.
  */
 export function placePicture(
   width: number,
   height: number,
-  { size, shape }: Pick<PixelDescription, "size" | "shape">,
+  { size, shape }: { readonly size: number; readonly shape: SquareShape },
 ): Placement {
+  if (shape === "resize") return wholePicture(width, height, size, size, size);
   if (shape === "pad") {
     const side = Math.max(width, height);
     return {
@@ -43,6 +46,16 @@ export function placePicture(
   const longer = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
   const resizedWidth = width <= height ? size : longer;
   const resizedHeight = width <= height ? longer : size;
+  return wholePicture(width, height, resizedWidth, resizedHeight, size);
+}
+
+function wholePicture(
+  width: number,
+  height: number,
+  resizedWidth: number,
+  resizedHeight: number,
+  size: number,
+): Placement {
   return {
     canvasWidth: width,
     canvasHeight: height,

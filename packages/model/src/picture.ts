@@ -3,14 +3,9 @@ import { createHash } from "node:crypto";
 import { detectFormat, LlavaError } from "@llava/protocol";
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { Pace } from "./pace.ts";
+import type { Picture } from "./resample.ts";
 
-/** A decoded picture, upright, sRGB, opaque. */
-export interface Picture {
-  readonly width: number;
-  readonly height: number;
-  /** [height, width, 3], row by row. */
-  readonly rgb: Uint8Array;
-}
+export type { Picture };
 
 export interface PictureLimits {
   /** Of the encoded file. */

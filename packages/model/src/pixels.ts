@@ -1,9 +1,8 @@
 /** The last step to the vision tower: a picture as the normalised numbers that CLIP's processor would make of it. */
 import type { PixelDescription } from "./description.ts";
-import { placePicture } from "./geometry.ts";
 import { Pace } from "./pace.ts";
-import type { Picture } from "./picture.ts";
-import { resamplePicture } from "./resample.ts";
+import type { Picture } from "./resample.ts";
+import { modelView } from "./view.ts";
 
 /**
  * [3, size, size], float32. Leaves the event loop its turns: nothing blocks for more than some milliseconds.
@@ -31,13 +30,7 @@ export async function squarePicture(
   description: PixelDescription,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const placement = placePicture(picture.width, picture.height, description);
-  return await resamplePicture(picture, placement, paddingColour(description), new Pace(signal));
-}
-
-/** LLaVA's int(mean * 255): CLIP's mean is (122, 116, 104). */
-function paddingColour({ mean }: PixelDescription): [number, number, number] {
-  return [Math.trunc(mean[0] * 255), Math.trunc(mean[1] * 255), Math.trunc(mean[2] * 255)];
+  return await modelView(picture, description, new Pace(signal));
 }
 
 /** (byte * rescale - mean) / std for all 256 bytes, rounded to float32 after each operation as in the reference. */

@@ -6,6 +6,9 @@ import { LlavaError } from "@llava/protocol";
 import { z } from "zod";
 import type { PixelDescription } from "./description.ts";
 import { parseModelJson } from "./model-file.ts";
+import { CLIP_MEAN } from "./view.ts";
+
+export { CLIP_MEAN };
 
 /** PIL's number for bicubic, the only filter built here. */
 const BICUBIC = 3;
@@ -34,8 +37,7 @@ export function parsePreprocessor(value: unknown, imageSize: number): PixelDescr
   };
 }
 
-/** openai/clip-vit-large-patch14-336. */
-export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
+/** openai/clip-vit-large-patch14-336, as CLIP_MEAN. */
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /** Height and width make a square of a padded picture, but would stretch any other. */

@@ -3,8 +3,20 @@
  * libvips' filter differs by up to 83/255 and the model was trained on this one.
  */
 import type { Placement } from "./geometry.ts";
-import type { Pace } from "./pace.ts";
-import type { Picture } from "./picture.ts";
+
+/** A decoded picture, upright, sRGB, opaque. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  /** [height, width, 3], row by row. */
+  readonly rgb: Uint8Array;
+}
+
+/** Who else must have a turn while a large picture is worked on: `rest` is called whenever `isDue`. */
+export interface Turns {
+  readonly isDue: boolean;
+  rest(): Promise<void>;
+}
 
 /** Pillow's PRECISION_BITS: 32 bits less 8 for the value less 2 for sums that overshoot. */
 const WEIGHT_BITS = 22;
@@ -19,7 +31,7 @@ export async function resamplePicture(
   picture: Picture,
   placement: Placement,
   fill: readonly [number, number, number],
-  pace: Pace,
+  pace: Turns,
 ): Promise<Uint8Array> {
   const { canvasWidth, canvasHeight, resizedWidth, resizedHeight, cropLeft, cropTop, size } = placement;
   const columns = bicubicWeights(canvasWidth, resizedWidth, cropLeft, size);
@@ -42,7 +54,7 @@ async function shrinkRows(
   columns: Weights,
   firstRow: number,
   endRow: number,
-  pace: Pace,
+  pace: Turns,
 ): Promise<Uint8Array> {
   const { canvasWidth, offsetX, offsetY, size } = placement;
   const narrow = new Uint8Array((endRow - firstRow) * size * 3);

@@ -16,6 +16,10 @@ export interface ModelCard {
   readonly context_length?: number;
   /** Positions that one picture takes in the context. */
   readonly tokens_per_image?: number;
+  /** Edge of the square that its vision tower sees, pixels. */
+  readonly image_size?: number;
+  /** How a picture becomes that square unless the request says otherwise. */
+  readonly image_aspect_ratio?: "pad" | "crop";
   /** Key of the conversation template. */
   readonly conversation?: string;
   /** What a message may hold: `text`, `image`. */
@@ -50,6 +54,8 @@ const modelCard = z.object({
   owned_by: z.string("a string"),
   context_length: z.int("a whole number").positive("a number above 0").exactOptional(),
   tokens_per_image: z.int("a whole number").min(0, "a number from 0").exactOptional(),
+  image_size: z.int("a whole number").min(1, "a number from 1").exactOptional(),
+  image_aspect_ratio: z.enum(["pad", "crop"], "pad or crop").exactOptional(),
   conversation: z.string("a template's name").exactOptional(),
   input_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),
   output_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),

@@ -2,8 +2,6 @@ export { BatchBuffer } from "./batch-buffer.ts";
 export type { EvaluationItem } from "./demo/evaluation.ts";
 export * from "./demo/export.ts";
 export * from "./demo/phases.ts";
-export { render } from "./demo/render.ts";
-export { SCENE_SIZE } from "./demo/scene.ts";
 export * from "./demo/score.ts";
 export * from "./trainer.ts";
 export * from "./training-state.ts";

@@ -1,6 +1,6 @@
 /** Starting values of parameters that no checkpoint gives. */
 import { elementCount } from "@llava/onnx";
-import { Random } from "./random.ts";
+import { Random } from "@llava/drawings";
 
 /**
  * Norm weights 1, biases 0, everything else normal. Linear layers [out, in] get std 1/√in: at widths of a few hundred

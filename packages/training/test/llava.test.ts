@@ -6,7 +6,7 @@ import { languageModel, projector, TrainingOperations, visionTower } from "@llav
 import type { ModelDescription } from "@llava/model";
 import { crossEntropy, Graph, reshape } from "@llava/onnx";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { Random } from "../src/random.ts";
+import { Random } from "@llava/drawings";
 import { initialValues } from "../src/initialization.ts";
 import { type Batch, type Phase, train } from "../src/trainer.ts";
 import { TrainingState } from "../src/training-state.ts";

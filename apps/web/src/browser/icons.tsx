@@ -39,6 +39,10 @@ export const ThemeIcon = icon(<path d="M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16
 export const HelpIcon = icon(
   <path d="M9.500 9.500a2.500 2.500 0 1 1 3.600 2.200c-.800.400-1.100 1-1.100 1.800M12 17v.01M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17Z" />,
 );
+export const CameraIcon = icon(
+  <path d="M4 8h3.500l1.500-2.500h6L16.500 8H20v11H4zM12 10.200a3 3 0 1 1 0 6 3 3 0 0 1 0-6Z" />,
+);
+export const DiceIcon = icon(<path d="M5 5h14v14H5zM9 9v.01M15 15v.01M15 9v.01M9 15v.01" />);
 export const PictureIcon = icon(
   <>
     <rect x="3.5" y="4.5" width="17" height="15" rx="3" />

@@ -150,4 +150,97 @@ export const TEXTS = {
     larger: "Larger",
     smaller: "Smaller",
   },
+  pictures: {
+    tooLarge: (name: string, megabytes: number) =>
+      `"${name}" is larger than ${megabytes} MB. Choose a smaller picture.`,
+    refusals: {
+      animation: (name: string) =>
+        `"${name}" is an animation. The model sees still pictures only: save one frame as PNG or JPEG.`,
+      heic: (name: string) =>
+        `"${name}" is a HEIC picture, which this browser cannot read. Save it as JPEG or PNG first.`,
+      svg: (name: string) => `"${name}" is an SVG drawing. Save it as PNG first.`,
+      pdf: (name: string) => `"${name}" is a PDF document. Save the page that matters as PNG first.`,
+      video: (name: string) => `"${name}" is a film or sound. Save one frame as PNG or JPEG.`,
+      unreadable: (name: string) =>
+        `This browser cannot read "${name}" as a picture. Use a PNG, JPEG or WebP file.`,
+      too_many_pixels: (name: string) =>
+        `"${name}" has more than 120 million pixels. Make it smaller, or cut out what matters.`,
+      too_narrow: (name: string) =>
+        `"${name}" is more than 200 times as long as it is wide. Cut out the part that matters.`,
+      too_heavy: (name: string) =>
+        `"${name}" has more than 10 MB at this size, more than servers take. Choose a smaller size below.`,
+      no_memory: (name: string) =>
+        `This browser has no memory left for "${name}". Choose a smaller picture, or close other pages.`,
+    },
+    shrunk: (width: number, height: number) => `shrunk from ${width} × ${height}`,
+    moveLeft: (name: string) => `Move ${name} to the left`,
+    moveRight: (name: string) => `Move ${name} to the right`,
+    cap: "New pictures are sent",
+    caps: (cap: number | null) => (cap === null ? "as they are" : `up to ${cap} pixels`),
+    sees: (size: number, tokens: number | null) =>
+      tokens === null ? `The model sees ${size} × ${size} pixels` : `The model sees ${size} × ${size} · ${tokens} tokens each`,
+    viewOf: (name: string) => `What the model sees of ${name}`,
+    modes: "How a picture becomes a square",
+    mode: { default: "As trained", pad: "Pad", crop: "Crop", resize: "Squash" },
+    modeHint: {
+      default: "as the model was trained",
+      pad: "the whole picture on a square of plain colour",
+      crop: "the middle only; what lies outside is not seen",
+      resize: "the whole picture, its proportions changed",
+    },
+    camera: {
+      title: "Take a picture",
+      take: "Take the picture",
+      refused: "The camera could not be opened. Allow this page to use it, or choose a file instead.",
+      file: "photo.jpg",
+    },
+    original: "Original",
+    modelView: "What the model sees",
+    showAs: "Show",
+    fit: "Fit to the window",
+    position: (index: number, all: number) => `${index} of ${all}`,
+  },
+  scenes: {
+    title: "Or with a drawing made this moment",
+    name: (seed: number) => `Drawing ${seed % 1000}`,
+    pick: (things: readonly string[]) => (things.length === 0 ? "A drawing of nothing" : `A drawing: ${things.join(", ")}`),
+    another: "Draw others",
+    neverSeen: "never seen in training",
+    edit: "Draw your own",
+    badge: {
+      drawingsOnly: "drawings only, not for photos",
+      accuracy: (percent: number) => `${percent} % right in its own test`,
+      parameters: (count: string) => `${count} parameters`,
+      details: "How well does it do?",
+      count: (n: number) => `${n} questions`,
+      interval: (low: number, high: number, n: number) => `${low}–${high} %, ${n} questions`,
+      columns: ["Question", "Right", "95 % interval, and of how many"],
+      all: "all",
+    },
+    photo: {
+      notice: (model: string) =>
+        `This is no drawing of the page's. ${model} knows drawings like these only; about anything else it guesses:`,
+      use: (model: string) => `Ask ${model} instead`,
+    },
+    truth: (answer: string) => `True of this drawing: ${answer}`,
+    editor: {
+      title: "Draw a scene",
+      name: "My drawing",
+      canvas: "The drawing. Arrow keys move what is chosen, Delete removes it.",
+      objects: "Objects",
+      none: "Nothing is drawn yet. Add a shape or a letter.",
+      addShape: "Add a shape",
+      addCharacter: "Add a letter",
+      full: (most: number) => `${most} objects are the most that the model has learned to count.`,
+      shape: "Shape",
+      character: "Letter or digit",
+      color: "Colour",
+      size: "Size",
+      texture: "Pattern",
+      remove: "Remove",
+      use: "Ask about it",
+      close: "These overlap; the model has only seen objects that lie apart.",
+      heldOut: (what: string) => `A ${what}: the model has never seen one. See whether it knows it all the same.`,
+    },
+  },
 } as const;

@@ -10,9 +10,7 @@ import { DEMO_MODEL } from "./demo-model.ts";
 import { PATCHES } from "./labels.ts";
 import { patchLoss, writePictures } from "./patch-objective.ts";
 import { Probe } from "./probe.ts";
-import { Random } from "../random.ts";
-import { SCENE_SIZE, type Scene, sceneOf } from "./scene.ts";
-import type { Split } from "./vocabulary.ts";
+import { Random, type Scene, SCENE_SIZE, sceneOf, type Split } from "@llava/drawings";
 
 export interface AnswerPhaseOptions {
   readonly name: string;

@@ -4,13 +4,10 @@ import type { Batch } from "../trainer.ts";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
 import { PATCHES } from "./labels.ts";
 import { SPARED } from "./patch-objective.ts";
-import { questionFor } from "./questions.ts";
-import type { Random } from "../random.ts";
-import type { Scene } from "./scene.ts";
+import { questionFor, type Random, type Scene, type Split } from "@llava/drawings";
 import { symbolicDialogue } from "./symbolic.ts";
 import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
 import { BOS, IMAGE } from "./tokenizer.ts";
-import type { Split } from "./vocabulary.ts";
 
 /** Ids of a dialogue after its picture. */
 const TEXT_BUDGET = 112;

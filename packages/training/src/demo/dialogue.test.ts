@@ -3,9 +3,7 @@ import { expect, test } from "vitest";
 import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { mentionsHeldOut } from "./evaluation.ts";
-import { IDENTITY, KINDS, SHORT_ANSWER_SUFFIX, WORDINGS } from "./phrases.ts";
-import { Random } from "../random.ts";
-import { sceneOf } from "./scene.ts";
+import { IDENTITY, KINDS, Random, sceneOf, SHORT_ANSWER_SUFFIX, WORDINGS } from "@llava/drawings";
 import { symbolicDialogue } from "./symbolic.ts";
 
 const dialogues = (count: number): Turn[][] =>

@@ -1,12 +1,21 @@
 // Several questions about one scene in a row, as a person would ask them, in one style of answering.
-import { ABOUT_IT, SAME_ABOUT, SHORT_ANSWER_SUFFIX } from "./phrases.ts";
-import type { Kind } from "./phrases.ts";
-import { DEFAULT_OPTIONS } from "./question.ts";
-import type { Question, QuestionOptions } from "./question.ts";
-import { aboutObject, questionFor } from "./questions.ts";
-import type { Random } from "../random.ts";
-import type { Scene, SceneObject } from "./scene.ts";
-import { COLORS, SHAPES, isHeldOut } from "./vocabulary.ts";
+import {
+  ABOUT_IT,
+  aboutObject,
+  COLORS,
+  DEFAULT_OPTIONS,
+  isHeldOut,
+  type Kind,
+  type Question,
+  questionFor,
+  type QuestionOptions,
+  type Random,
+  SAME_ABOUT,
+  type Scene,
+  type SceneObject,
+  SHAPES,
+  SHORT_ANSWER_SUFFIX,
+} from "@llava/drawings";
 
 export interface Turn {
   readonly kind: Kind;

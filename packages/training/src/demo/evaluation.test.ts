@@ -1,10 +1,7 @@
 import { expect, test } from "vitest";
 
 import { EVALUATION_KINDS, evaluationItem, mentionsHeldOut } from "./evaluation.ts";
-import { NOTHING, SHORT_ANSWER_SUFFIX, WORDINGS } from "./phrases.ts";
-import { sceneOf } from "./scene.ts";
-import { isHeldOut } from "./vocabulary.ts";
-import type { Split } from "./vocabulary.ts";
+import { isHeldOut, NOTHING, sceneOf, SHORT_ANSWER_SUFFIX, type Split, WORDINGS } from "@llava/drawings";
 
 const SEEDS = Array.from({ length: 60 }, (_, seed) => seed);
 const cases = (["test", "held-out"] as const).flatMap((split) =>

@@ -1,13 +1,19 @@
 // Single questions with known answers for measuring the model: fixed by kind, split and seed.
-import { KINDS, SHORT_ANSWER_SUFFIX } from "./phrases.ts";
-import type { Kind, Wordings } from "./phrases.ts";
-import type { Question } from "./question.ts";
-import { questionFor } from "./questions.ts";
-import { Random } from "../random.ts";
-import { sceneOf } from "./scene.ts";
-import type { Scene } from "./scene.ts";
-import { COLORS, SHAPES, isHeldOut } from "./vocabulary.ts";
-import type { Split } from "./vocabulary.ts";
+import {
+  COLORS,
+  isHeldOut,
+  type Kind,
+  KINDS,
+  type Question,
+  questionFor,
+  Random,
+  type Scene,
+  sceneOf,
+  SHAPES,
+  SHORT_ANSWER_SUFFIX,
+  type Split,
+  type Wordings,
+} from "@llava/drawings";
 
 export interface EvaluationItem {
   readonly kind: Kind;

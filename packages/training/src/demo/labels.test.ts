@@ -1,10 +1,7 @@
 import { expect, test } from "vitest";
 
 import { GRID_SIZE, PATCHES, PATCH_HEADS, PATCH_SIZE, labelWeights, patchLabels } from "./labels.ts";
-import { render } from "./render.ts";
-import { sceneOf } from "./scene.ts";
-import type { Scene } from "./scene.ts";
-import { CHARACTERS, COLORS, SHAPES } from "./vocabulary.ts";
+import { CHARACTERS, COLORS, render, type Scene, sceneOf, SHAPES } from "@llava/drawings";
 
 /** For each object the pixels of each patch that it changes, found by drawing the scene without it. */
 function changedPixels(scene: Scene): number[][] {

@@ -1,9 +1,18 @@
 // What every patch of the picture shows, for the pre-training of the vision tower.
-import { GLYPH_ASPECT, rasterize } from "./render.ts";
-import type { Coverage } from "./render.ts";
-import { SCENE_SIZE, cellOf } from "./scene.ts";
-import type { Scene, SceneObject } from "./scene.ts";
-import { CHARACTERS, COLORS, SHAPES, SIZES, TEXTURES } from "./vocabulary.ts";
+import {
+  cellOf,
+  CHARACTERS,
+  COLORS,
+  type Coverage,
+  GLYPH_ASPECT,
+  rasterize,
+  type Scene,
+  SCENE_SIZE,
+  type SceneObject,
+  SHAPES,
+  SIZES,
+  TEXTURES,
+} from "@llava/drawings";
 
 export const PATCH_SIZE = 12;
 export const GRID_SIZE = SCENE_SIZE / PATCH_SIZE;

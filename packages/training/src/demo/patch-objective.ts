@@ -4,9 +4,7 @@ import { add, crossEntropy, type Graph, reshape, split, type Tensor } from "@lla
 import type { Batch } from "../trainer.ts";
 import { labelWeights, PATCH_HEADS, patchLabels, PATCHES, type PatchLabels } from "./labels.ts";
 import { writePixels } from "./pixels.ts";
-import { rasterize, render } from "./render.ts";
-import { SCENE_SIZE, type Scene } from "./scene.ts";
-import { COLORS, isHeldOut, SHAPES } from "./vocabulary.ts";
+import { COLORS, isHeldOut, rasterize, render, type Scene, SCENE_SIZE, SHAPES } from "@llava/drawings";
 
 /** Added to a spared word's or class's logit: as good as nothing is left of its probability. */
 export const SPARED = -1e4;

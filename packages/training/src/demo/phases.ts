@@ -1,6 +1,6 @@
 // The recipe of the demo model, a miniature of LLaVA's: tower, language, alignment, instruction tuning, and practice.
 import type { BytePairEncoder } from "../bpe.ts";
-import type { Random } from "../random.ts";
+import { KINDS, type Random, type Scene, sceneOf } from "@llava/drawings";
 import type { Phase } from "../trainer.ts";
 import { answerPhase, type AnswerPhaseOptions } from "./answer-phase.ts";
 import {
@@ -12,8 +12,6 @@ import {
   toldTurns,
 } from "./answer-samples.ts";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
-import { KINDS } from "./phrases.ts";
-import { type Scene, sceneOf } from "./scene.ts";
 import { trainTokenizer } from "./tokenizer.ts";
 import { towerPhase } from "./tower-phase.ts";
 

@@ -1,15 +1,19 @@
 import { expect, test } from "vitest";
 
-import { fullName } from "./captions.ts";
+import {
+  COLORS,
+  fullName,
+  type Kind,
+  KINDS,
+  type Question,
+  questionFor,
+  Random,
+  type Scene,
+  type SceneObject,
+  sceneOf,
+  SHAPES,
+} from "@llava/drawings";
 import { dialogue } from "./dialogue.ts";
-import { KINDS } from "./phrases.ts";
-import type { Kind } from "./phrases.ts";
-import type { Question } from "./question.ts";
-import { questionFor } from "./questions.ts";
-import { Random } from "../random.ts";
-import { sceneOf } from "./scene.ts";
-import type { Scene, SceneObject } from "./scene.ts";
-import { COLORS, SHAPES } from "./vocabulary.ts";
 
 const NOUNS = ["object", "character", "letter", "digit", ...SHAPES];
 const WORDS = ["zero", "one", "two", "three", "four", "five"];

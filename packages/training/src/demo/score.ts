@@ -1,8 +1,6 @@
 // How often a model's answers are right, with the uncertainty that the number of questions leaves.
 import { type EvaluationItem, EVALUATION_KINDS, evaluationItem } from "./evaluation.ts";
-import { KINDS } from "./phrases.ts";
-import type { Kind, Wordings } from "./phrases.ts";
-import type { Split } from "./vocabulary.ts";
+import { type Kind, KINDS, type Split, type Wordings } from "@llava/drawings";
 
 /** Answers one question about one picture, in words. */
 export type Ask = (item: EvaluationItem) => Promise<string>;

@@ -1,13 +1,20 @@
 // Dialogues about a scene that is told instead of shown, with which the language model learns to look things up.
-import { fullName } from "./captions.ts";
+import {
+  atPlace,
+  type Axis,
+  capitalized,
+  cellOf,
+  colored,
+  fullName,
+  nounOf,
+  placeOf,
+  type Random,
+  type Scene,
+  type SceneObject,
+} from "@llava/drawings";
 import { dialogue } from "./dialogue.ts";
 import type { DialogueOptions, Turn } from "./dialogue.ts";
 import { PATCH_SIZE } from "./labels.ts";
-import type { Axis } from "./question.ts";
-import type { Random } from "../random.ts";
-import { cellOf, placeOf } from "./scene.ts";
-import type { Scene, SceneObject } from "./scene.ts";
-import { atPlace, capitalized, colored, nounOf } from "./words.ts";
 
 /** The dialogue of `dialogue`; its first question is preceded by the scene in words, in one of several forms. */
 export function symbolicDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {

@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { BytePairEncoder, DIGIT, trainBpe, written } from "../bpe.ts";
 import { COMMON_WORDS } from "./common-words.ts";
 import { dialogue } from "./dialogue.ts";
-import { Random } from "../random.ts";
-import { sceneOf } from "./scene.ts";
+import { Random, sceneOf } from "@llava/drawings";
 import { symbolicDialogue } from "./symbolic.ts";
 
 export const BOS = "<s>";

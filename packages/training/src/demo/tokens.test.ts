@@ -7,8 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BytePairEncoder } from "../bpe.ts";
 import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
-import { Random } from "../random.ts";
-import { sceneOf } from "./scene.ts";
+import { Random, sceneOf } from "@llava/drawings";
 import { symbolicDialogue } from "./symbolic.ts";
 import {
   EOS,

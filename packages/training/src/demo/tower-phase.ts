@@ -8,8 +8,7 @@ import { DEMO_MODEL } from "./demo-model.ts";
 import { PATCH_HEADS, PATCHES, type PatchLabels } from "./labels.ts";
 import { patchLogits, patchLoss, writePictures } from "./patch-objective.ts";
 import { Probe } from "./probe.ts";
-import { Random } from "../random.ts";
-import { SCENE_SIZE, sceneOf } from "./scene.ts";
+import { Random, SCENE_SIZE, sceneOf } from "@llava/drawings";
 
 /** Scenes of the test split that the probe looks at. */
 const PROBE_PICTURES = 256;

@@ -4,6 +4,7 @@ import type { JSX, TargetedEvent } from "preact";
 
 import type { App } from "../app.ts";
 import { PictureIcon, SendIcon, StopIcon } from "../icons.tsx";
+import { CameraButton } from "../pictures/camera-button.tsx";
 import { PictureTray } from "../pictures/tray.tsx";
 import { TEXTS } from "../texts.ts";
 import { ContextBar } from "./context-bar.tsx";
@@ -30,6 +31,7 @@ export function Composer({ app }: Props): JSX.Element {
           {app.draft.problem.value && <p class="draft-problem">{app.draft.problem}</p>}
           <div class="card-row">
             <ChoosePictures app={app} />
+            <CameraButton app={app} />
             <QuestionField app={app} />
             <SendButton app={app} />
           </div>

@@ -8,12 +8,15 @@ import type { ShownMessage } from "../chat/chat.ts";
 import type { AnswerState, PictureRef, UserMessage } from "../chat/types.ts";
 import { EditIcon, LeftIcon, RightIcon, TrashIcon } from "../icons.tsx";
 import { Markdown } from "../markdown/markdown-view.tsx";
-import { Lightbox } from "../pictures/lightbox.tsx";
+import { lazily } from "../lazy.tsx";
+import type { LightboxProps } from "../pictures/lightbox.tsx";
 import { StoredPicture } from "../pictures/stored-picture.tsx";
 import { TEXTS } from "../texts.ts";
 import { AnswerActions } from "./answer-actions.tsx";
 import { EditForm } from "./edit-form.tsx";
 import { Ending } from "./ending.tsx";
+
+const Lightbox = lazily<LightboxProps>(async () => (await import("../pictures/lightbox.tsx")).Lightbox);
 
 interface Props {
   readonly app: App;
@@ -147,12 +150,7 @@ function Pictures({
         </button>
       ))}
       {open.value !== null && (
-        <Lightbox
-          pictures={pictures}
-          first={open.value}
-          urls={app.urls}
-          onClose={() => (open.value = null)}
-        />
+        <Lightbox app={app} pictures={pictures} first={open.value} onClose={() => (open.value = null)} />
       )}
     </div>
   );

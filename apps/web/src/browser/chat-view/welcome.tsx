@@ -2,10 +2,15 @@
 import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
+import { lazily } from "../lazy.tsx";
 import { summarize } from "../model-card.ts";
+import type { GalleryProps } from "../scenes/gallery.tsx";
+import { ModelBadge } from "../scenes/model-badge.tsx";
 import { sampleUrl } from "../samples.ts";
 import type { Sample } from "../samples.ts";
 import { TEXTS } from "../texts.ts";
+
+const Gallery = lazily<GalleryProps>(async () => (await import("../scenes/gallery.tsx")).Gallery);
 
 interface Props {
   readonly app: App;
@@ -30,6 +35,7 @@ export function Welcome({ app }: Props): JSX.Element {
             </ul>
           </section>
         )}
+        {app.models.list.value !== null && <Gallery app={app} />}
         <ModelNote app={app} />
         <p class="privacy">{TEXTS.welcome.privacy}</p>
       </div>
@@ -59,6 +65,7 @@ function ModelNote({ app }: Props): JSX.Element | null {
         <strong>{card.id}</strong> {description}
       </p>
       {limits && limits !== description && <p class="limits">{limits}</p>}
+      <ModelBadge card={card} />
     </aside>
   );
 }

@@ -8,7 +8,7 @@ import type { ReadPicture } from "../pictures/read.ts";
 import { readDraft, writeDraft } from "../store/drafts.ts";
 import type { Store } from "../store/store.ts";
 import { TEXTS } from "../texts.ts";
-import type { PictureRef } from "./types.ts";
+import type { PictureMode, PictureRef } from "./types.ts";
 
 export class Draft {
   readonly text: Signal<string> = signal("");
@@ -78,6 +78,14 @@ export class Draft {
     if (picture === undefined || from < 0) return;
     pictures.splice(Math.max(0, Math.min(pictures.length, from + step)), 0, picture);
     this.#pictures.value = pictures;
+    this.#write();
+  }
+
+  /** How the model shall see one of them. */
+  setMode(key: string, mode: PictureMode): void {
+    this.#pictures.value = this.#pictures.value.map((picture) =>
+      picture.key === key ? { ...picture, mode } : picture,
+    );
     this.#write();
   }
 

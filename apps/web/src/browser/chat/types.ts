@@ -12,11 +12,15 @@ export interface PictureRef {
   /** Pixels of the file as it is sent. */
   readonly width: number;
   readonly height: number;
+  /** Pixels of the file that was given, upright, where it was larger. */
+  readonly original?: { readonly width: number; readonly height: number };
   readonly mode: PictureMode;
   /** What it shows, where somebody said so. */
   readonly alt?: string;
   /** Questions worth asking about it. */
   readonly questions?: readonly string[];
+  /** The true answers to them, in the same order, where the page knows them. */
+  readonly answers?: readonly string[];
   /** Drawn by this page or brought along by it: of the kind that the demo model was trained on. */
   readonly isDrawing?: boolean;
 }

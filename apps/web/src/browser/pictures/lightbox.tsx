@@ -1,44 +1,51 @@
-/** A picture as large as the window, and larger: by wheel, by keys, by buttons. */
+/** A picture as large as the window, and larger: by wheel, by fingers, by keys, by buttons; as it is, or as the model sees it. */
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
+import type { App } from "../app.ts";
 import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon, LeftIcon, MinusIcon, NewChatIcon, RightIcon } from "../icons.tsx";
 import { TEXTS } from "../texts.ts";
+import { LightboxBar } from "./lightbox-bar.tsx";
+import { modelSquare } from "./model-square.ts";
+import type { ModelSquare } from "./model-square.ts";
+import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
 import { StoredPicture } from "./stored-picture.tsx";
-import type { PictureUrls } from "./urls.ts";
+import { useZoom } from "./zoom.ts";
 
-interface Props {
+export interface LightboxProps {
+  readonly app: App;
   readonly pictures: readonly PictureRef[];
   readonly first: number;
-  readonly urls: PictureUrls;
   readonly onClose: () => void;
 }
 
-const STEP = 1.25;
-const MOST = 8;
-
-export function Lightbox({ pictures, first, urls, onClose }: Props): JSX.Element | null {
+export function Lightbox({ app, pictures, first, onClose }: LightboxProps): JSX.Element | null {
   const dialog = useRef<HTMLDialogElement>(null);
-  const stage = useRef<HTMLDivElement>(null);
   const index = useSignal(first);
-  const zoom = useSignal(1);
+  const isModelView = useSignal(false);
+  const zoom = useZoom();
   useEffect(() => dialog.current?.showModal(), []);
   const picture = pictures[index.value];
+  const square = modelSquare(app.models.selected.value?.card);
   if (picture === undefined) return null;
   const show = (step: number): void => {
     index.value = Math.max(0, Math.min(pictures.length - 1, index.value + step));
-    zoom.value = 1;
-  };
-  const scale = (factor: number): void => {
-    zoom.value = Math.max(1, Math.min(MOST, zoom.value * factor));
+    zoom.fit();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "ArrowLeft") show(-1);
-    if (event.key === "ArrowRight") show(1);
-    if (event.key === "+" || event.key === "=") scale(STEP);
-    if (event.key === "-") scale(1 / STEP);
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const isNarrow = zoom.scale.value === 1;
+    const [x, y] =
+      { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
+    if (event.key === "PageUp" || (isNarrow && x === -1)) show(-1);
+    else if (event.key === "PageDown" || (isNarrow && x === 1)) show(1);
+    else if (x !== undefined && y !== undefined) zoom.pan(x, y);
+    else if (event.key === "+" || event.key === "=") zoom.step(1);
+    else if (event.key === "-") zoom.step(-1);
+    else if (event.key === "0") zoom.fit();
+    else return;
+    event.preventDefault();
   };
   return (
     <dialog
@@ -48,91 +55,46 @@ export function Lightbox({ pictures, first, urls, onClose }: Props): JSX.Element
       onClose={onClose}
       onKeyDown={onKeyDown}
     >
-      <div
-        ref={stage}
-        class="lightbox-stage"
-        onWheel={(event) => {
-          event.preventDefault();
-          scale(event.deltaY < 0 ? STEP : 1 / STEP);
-        }}
-      >
+      <div ref={zoom.stage} class="lightbox-stage" {...zoom.handlers}>
         <div
           class="lightbox-picture"
-          style={{ width: `${100 * zoom.value}%`, height: `${100 * zoom.value}%` }}
+          style={{ width: `${100 * zoom.scale.value}%`, height: `${100 * zoom.scale.value}%` }}
         >
-          <StoredPicture picture={picture} urls={urls} alt={picture.alt ?? picture.name} />
+          <Shown app={app} picture={picture} square={square} isModelView={isModelView.value} />
         </div>
       </div>
-      <Bar
+      <LightboxBar
         picture={picture}
-        index={index.value}
-        number={pictures.length}
-        zoom={zoom.value}
+        position={[index.value, pictures.length]}
+        square={square}
+        isModelView={isModelView}
+        zoom={zoom}
         show={show}
-        scale={scale}
         close={() => dialog.current?.close()}
       />
     </dialog>
   );
 }
 
-interface BarProps {
+interface ShownProps {
+  readonly app: App;
   readonly picture: PictureRef;
-  readonly index: number;
-  readonly number: number;
-  readonly zoom: number;
-  readonly show: (step: number) => void;
-  readonly scale: (factor: number) => void;
-  readonly close: () => void;
+  readonly square: ModelSquare | null;
+  readonly isModelView: boolean;
 }
 
-function Bar({ picture, index, number, zoom, show, scale, close }: BarProps): JSX.Element {
+function Shown({ app, picture, square, isModelView }: ShownProps): JSX.Element {
+  if (isModelView && square)
+    return (
+      <span class="overlaid lightbox-square">
+        <ModelView app={app} picture={picture} square={square} />
+        <FilledPart picture={picture} square={square} />
+      </span>
+    );
   return (
-    <div class="lightbox-bar">
-      <p>
-        {picture.name} · {TEXTS.composer.pixels(picture.width, picture.height)}
-      </p>
-      {number > 1 && (
-        <>
-          <Tool label={TEXTS.lightbox.before} onClick={() => show(-1)} isOff={index === 0}>
-            <LeftIcon />
-          </Tool>
-          <Tool label={TEXTS.lightbox.after} onClick={() => show(1)} isOff={index === number - 1}>
-            <RightIcon />
-          </Tool>
-        </>
-      )}
-      <Tool label={TEXTS.lightbox.smaller} onClick={() => scale(1 / STEP)} isOff={zoom <= 1}>
-        <MinusIcon />
-      </Tool>
-      <Tool label={TEXTS.lightbox.larger} onClick={() => scale(STEP)} isOff={zoom >= MOST}>
-        <NewChatIcon />
-      </Tool>
-      <Tool label={TEXTS.shell.close} onClick={close} isOff={false}>
-        <CloseIcon />
-      </Tool>
-    </div>
-  );
-}
-
-interface ToolProps {
-  readonly label: string;
-  readonly onClick: () => void;
-  readonly isOff: boolean;
-  readonly children: JSX.Element;
-}
-
-function Tool({ label, onClick, isOff, children }: ToolProps): JSX.Element {
-  return (
-    <button
-      type="button"
-      class="round-button"
-      aria-label={label}
-      title={label}
-      disabled={isOff}
-      onClick={onClick}
-    >
-      {children}
-    </button>
+    <span class="overlaid lightbox-original" style={{ "--ratio": picture.width / picture.height }}>
+      <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? picture.name} />
+      {square && <SeenPart picture={picture} square={square} />}
+    </span>
   );
 }

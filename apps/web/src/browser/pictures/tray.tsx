@@ -1,12 +1,17 @@
-/** The pictures that go with the next question: seen, put in order, removed, by mouse and by keys. */
+/** The pictures that go with the next question: seen, put in order, removed, by mouse and by keys; and as the model sees them. */
 import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
 import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon } from "../icons.tsx";
-import { summarize } from "../model-card.ts";
+import { CloseIcon, LeftIcon, RightIcon } from "../icons.tsx";
+import { PhotoNotice } from "../scenes/photo-notice.tsx";
+import "../styles/pictures.css";
 import { TEXTS } from "../texts.ts";
+import { modelSquare } from "./model-square.ts";
+import type { ModelSquare } from "./model-square.ts";
+import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
 import { StoredPicture } from "./stored-picture.tsx";
+import { ViewPanel } from "./view-panel.tsx";
 
 interface Props {
   readonly app: App;
@@ -16,14 +21,23 @@ export function PictureTray({ app }: Props): JSX.Element | null {
   const pictures = app.draft.pictures.value;
   const isReading = app.draft.numReading.value > 0;
   if (pictures.length === 0) return isReading ? <p class="reading">{TEXTS.composer.opening}</p> : null;
+  const square = modelSquare(app.models.selected.value?.card);
   return (
     <div class="tray">
       <ul class="attachments" aria-label={TEXTS.composer.pictures}>
-        {pictures.map((picture) => (
-          <Attachment key={picture.key} app={app} picture={picture} isAlone={pictures.length === 1} />
+        {pictures.map((picture, index) => (
+          <Attachment
+            key={picture.key}
+            app={app}
+            picture={picture}
+            square={square}
+            index={index}
+            count={pictures.length}
+          />
         ))}
       </ul>
-      <Limits app={app} />
+      <ViewPanel app={app} square={square} />
+      <PhotoNotice app={app} />
       {isReading && <p class="reading">{TEXTS.composer.opening}</p>}
     </div>
   );
@@ -31,11 +45,13 @@ export function PictureTray({ app }: Props): JSX.Element | null {
 
 interface AttachmentProps extends Props {
   readonly picture: PictureRef;
-  readonly isAlone: boolean;
+  readonly square: ModelSquare | null;
+  readonly index: number;
+  readonly count: number;
 }
 
-function Attachment({ app, picture, isAlone }: AttachmentProps): JSX.Element {
-  const { key, name, width, height } = picture;
+function Attachment({ app, picture, square, index, count }: AttachmentProps): JSX.Element {
+  const { key, name, width, height, original } = picture;
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (event.altKey && (step === -1 || step === 1)) {
@@ -47,36 +63,58 @@ function Attachment({ app, picture, isAlone }: AttachmentProps): JSX.Element {
   return (
     <li class="attachment">
       <div class="attached" onKeyDown={onKeyDown}>
-        <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? name} />
+        <span class="overlaid">
+          <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? name} />
+          {square && <SeenPart picture={picture} square={square} />}
+        </span>
+        {square && (
+          <span class="overlaid as-seen">
+            <ModelView app={app} picture={picture} square={square} />
+            <FilledPart picture={picture} square={square} />
+          </span>
+        )}
         <button
           type="button"
           class="remove"
           aria-label={TEXTS.composer.remove(name)}
-          title={isAlone ? TEXTS.composer.remove(name) : TEXTS.composer.move}
+          title={count === 1 ? TEXTS.composer.remove(name) : TEXTS.composer.move}
           onClick={() => app.draft.remove(key)}
         >
           <CloseIcon />
         </button>
+        {count > 1 && <Order app={app} picture={picture} index={index} count={count} />}
       </div>
-      {isAlone && (
+      {count === 1 && (
         <div class="attached-notes">
           <p class="file-name">{name}</p>
           <p>{TEXTS.composer.pixels(width, height)}</p>
+          {original && <p>{TEXTS.pictures.shrunk(original.width, original.height)}</p>}
         </div>
       )}
     </li>
   );
 }
 
-/** What the model's card says of its limits, where somebody's own picture is among them. */
-function Limits({ app }: Props): JSX.Element | null {
-  const card = app.models.selected.value?.card;
-  const { limits } = summarize(card?.card);
-  const isOwn = app.draft.pictures.value.some(({ isDrawing }) => !isDrawing);
-  if (!isOwn || limits === null) return null;
+function Order({ app, picture, index, count }: Omit<AttachmentProps, "square">): JSX.Element {
+  const { key, name } = picture;
   return (
-    <p class="limits">
-      <strong>{card?.id}:</strong> {limits}
-    </p>
+    <span class="order">
+      <button
+        type="button"
+        aria-label={TEXTS.pictures.moveLeft(name)}
+        disabled={index === 0}
+        onClick={() => app.draft.move(key, -1)}
+      >
+        <LeftIcon />
+      </button>
+      <button
+        type="button"
+        aria-label={TEXTS.pictures.moveRight(name)}
+        disabled={index === count - 1}
+        onClick={() => app.draft.move(key, 1)}
+      >
+        <RightIcon />
+      </button>
+    </span>
   );
 }

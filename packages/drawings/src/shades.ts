@@ -1,5 +1,5 @@
 // The colors that are drawn: shades of those that have a name, and some that have none.
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 import type { Color } from "./vocabulary.ts";
 
 /** 0 to 255 each. */

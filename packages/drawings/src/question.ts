@@ -1,7 +1,7 @@
 // What a question is and how it is put into words, apart from the builders of each kind.
 import { WORDINGS } from "./phrases.ts";
 import type { Kind, Wordings } from "./phrases.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 import { isClearlyPlaced } from "./scene.ts";
 import type { SceneObject } from "./scene.ts";
 import type { Split } from "./vocabulary.ts";

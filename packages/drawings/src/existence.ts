@@ -1,7 +1,7 @@
 // Whether something is in the picture: half of the answers are yes, and what is absent is close to what is there.
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 import type { Scene, SceneObject, ShapeObject } from "./scene.ts";
 import { CHARACTERS, COLORS, SHAPES, SIZES, TEXTURES, isHeldOut, mayMentionHeldOut } from "./vocabulary.ts";
 import type { Color, Shape, Size, Texture } from "./vocabulary.ts";

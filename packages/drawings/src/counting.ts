@@ -2,7 +2,7 @@
 import { askExistence } from "./existence.ts";
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 import type { Scene, SceneObject } from "./scene.ts";
 import { COLORS, SHAPES } from "./vocabulary.ts";
 import type { Shape } from "./vocabulary.ts";

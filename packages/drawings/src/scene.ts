@@ -1,5 +1,5 @@
 // What is in a picture, as data: apart from drawing, so that questions and labels never look at pixels.
-import { Random } from "../random.ts";
+import { Random } from "./random.ts";
 import { namelessShade, type Rgb, shade } from "./shades.ts";
 import { CHARACTERS, COLORS, PLACES, SHAPES, isHeldOut, mayMentionHeldOut } from "./vocabulary.ts";
 import type { Color, Place, Shape, Size, Split, Texture } from "./vocabulary.ts";

@@ -5,7 +5,7 @@ import { IDENTITY, NOTHING } from "./phrases.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS, worded, wordingOf } from "./question.ts";
 import type { Axis, Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "./random.ts";
 import { placeOf } from "./scene.ts";
 import type { Scene, SceneObject } from "./scene.ts";
 import { atPlace, capitalized, characterClass, nounOf, references, withArticle } from "./words.ts";

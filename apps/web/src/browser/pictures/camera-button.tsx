@@ -1,0 +1,50 @@
+/** A picture from the camera: this page's own finder where the browser allows one, else whatever the device takes pictures with. */
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
+
+import type { App } from "../app.ts";
+import { CameraIcon } from "../icons.tsx";
+import { lazily } from "../lazy.tsx";
+import { TEXTS } from "../texts.ts";
+import type { CameraProps } from "./camera.tsx";
+
+const Camera = lazily<CameraProps>(async () => (await import("./camera.tsx")).Camera);
+
+export function CameraButton({ app }: { readonly app: App }): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  const isOpen = useSignal(false);
+  // Not there on pages without https.
+  const hasFinder = typeof navigator.mediaDevices?.getUserMedia === "function";
+  return (
+    <>
+      <button
+        type="button"
+        class="round-button"
+        aria-label={TEXTS.composer.camera}
+        title={TEXTS.composer.camera}
+        onClick={() => (hasFinder ? (isOpen.value = true) : input.current?.click())}
+      >
+        <CameraIcon />
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept="image/*"
+        capture="environment"
+        hidden
+        onChange={({ currentTarget }) => {
+          void app.draft.takeFiles([...(currentTarget.files ?? [])]);
+          currentTarget.value = "";
+        }}
+      />
+      {isOpen.value && (
+        <Camera
+          onTake={(file) => void app.draft.takeFiles([file])}
+          onFail={() => (app.draft.problem.value = TEXTS.pictures.camera.refused)}
+          onClose={() => (isOpen.value = false)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,93 @@
+/** What can be done with the picture that is shown large. */
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+
+import type { PictureRef } from "../chat/types.ts";
+import { CloseIcon, LeftIcon, MinusIcon, NewChatIcon, RightIcon } from "../icons.tsx";
+import { TEXTS } from "../texts.ts";
+import type { ModelSquare } from "./model-square.ts";
+import type { Zoom } from "./zoom.ts";
+
+interface Props {
+  readonly picture: PictureRef;
+  readonly position: readonly [index: number, count: number];
+  readonly square: ModelSquare | null;
+  readonly isModelView: Signal<boolean>;
+  readonly zoom: Zoom;
+  readonly show: (step: number) => void;
+  readonly close: () => void;
+}
+
+export function LightboxBar(props: Props): JSX.Element {
+  const { picture, position, square, isModelView, zoom, show, close } = props;
+  const [index, count] = position;
+  const pixels = TEXTS.composer.pixels(picture.width, picture.height);
+  return (
+    <div class="lightbox-bar">
+      <p aria-live="polite">
+        {picture.name} ·{" "}
+        {isModelView.value && square ? TEXTS.pictures.sees(square.size, square.tokens) : pixels}
+        {count > 1 && ` · ${TEXTS.pictures.position(index + 1, count)}`}
+      </p>
+      {square && <Views isModelView={isModelView} />}
+      {count > 1 && (
+        <>
+          <Tool label={TEXTS.lightbox.before} onClick={() => show(-1)} isOff={index === 0}>
+            <LeftIcon />
+          </Tool>
+          <Tool label={TEXTS.lightbox.after} onClick={() => show(1)} isOff={index === count - 1}>
+            <RightIcon />
+          </Tool>
+        </>
+      )}
+      <Tool label={TEXTS.lightbox.smaller} onClick={() => zoom.step(-1)} isOff={zoom.scale.value <= 1}>
+        <MinusIcon />
+      </Tool>
+      <Tool label={TEXTS.lightbox.larger} onClick={() => zoom.step(1)} isOff={zoom.isMost}>
+        <NewChatIcon />
+      </Tool>
+      <Tool label={TEXTS.shell.close} onClick={close} isOff={false}>
+        <CloseIcon />
+      </Tool>
+    </div>
+  );
+}
+
+function Views({ isModelView }: Pick<Props, "isModelView">): JSX.Element {
+  return (
+    <span class="lightbox-views" role="group" aria-label={TEXTS.pictures.showAs}>
+      {[false, true].map((choice) => (
+        <button
+          key={String(choice)}
+          type="button"
+          aria-pressed={isModelView.value === choice}
+          onClick={() => (isModelView.value = choice)}
+        >
+          {choice ? TEXTS.pictures.modelView : TEXTS.pictures.original}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+interface ToolProps {
+  readonly label: string;
+  readonly onClick: () => void;
+  readonly isOff: boolean;
+  readonly children: ComponentChildren;
+}
+
+function Tool({ label, onClick, isOff, children }: ToolProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="round-button"
+      aria-label={label}
+      title={label}
+      disabled={isOff}
+      onClick={onClick}
+    >
+      {children}
+    </button>
+  );
+}

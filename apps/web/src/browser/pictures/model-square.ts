@@ -1,0 +1,56 @@
+/** What a model's card says of the square that it sees, and which part of a picture lies in it. */
+import { placePicture } from "@llava/model/view";
+import type { SquareShape } from "@llava/model/view";
+import type { ModelCard } from "@llava/protocol/browser";
+
+import type { PictureMode } from "../chat/types.ts";
+
+export interface ModelSquare {
+  /** Edge, pixels. */
+  readonly size: number;
+  /** What becomes of pictures whose mode is `default`. */
+  readonly shape: "pad" | "crop";
+  /** Positions that a picture takes in the context; null where the card does not say. */
+  readonly tokens: number | null;
+}
+
+/** Null for a model whose card does not say what it sees: then the page says nothing of it either, and offers no modes. */
+export function modelSquare(card: ModelCard | undefined): ModelSquare | null {
+  if (card?.image_size === undefined || card.image_aspect_ratio === undefined) return null;
+  return { size: card.image_size, shape: card.image_aspect_ratio, tokens: card.tokens_per_image ?? null };
+}
+
+export function shapeOf(mode: PictureMode, { shape }: ModelSquare): SquareShape {
+  return mode === "default" ? shape : mode;
+}
+
+/** A box, each value as a share of a whole from 0 to 1. */
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+const WHOLE: Box = { left: 0, top: 0, width: 1, height: 1 };
+
+/** The part of a picture that the model's square shows. */
+export function seenBox(width: number, height: number, size: number, shape: SquareShape): Box {
+  if (shape !== "crop") return WHOLE;
+  const { resizedWidth, resizedHeight, cropLeft, cropTop } = placePicture(width, height, { size, shape });
+  return {
+    left: cropLeft / resizedWidth,
+    top: cropTop / resizedHeight,
+    width: size / resizedWidth,
+    height: size / resizedHeight,
+  };
+}
+
+/** The part of the model's square that the picture fills: less than the whole when it is padded. */
+export function filledBox(width: number, height: number, shape: SquareShape): Box {
+  if (shape !== "pad") return WHOLE;
+  const side = Math.max(width, height);
+  const left = Math.floor((side - width) / 2) / side;
+  const top = Math.floor((side - height) / 2) / side;
+  return { left, top, width: width / side, height: height / side };
+}

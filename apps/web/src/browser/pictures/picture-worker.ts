@@ -1,0 +1,169 @@
+/**
+ * Decodes, shrinks, hashes and previews pictures beside the page, which goes on scrolling and typing meanwhile. One task
+ * at a time: eight photographs decoded at once would need a gigabyte.
+ */
+import { CLIP_MEAN, modelView } from "@llava/model/view";
+import type { SquareShape, Turns } from "@llava/model/view";
+
+import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./picture-tasks.ts";
+import { fitted } from "./size.ts";
+import { sha256Hex } from "./sha256.ts";
+import { sniff } from "./sniff.ts";
+import type { Sniffed } from "./sniff.ts";
+
+/** A PNG up to this size goes as it is, byte for byte. */
+const MAX_UNTOUCHED_BYTES = 1024 * 1024;
+/** Up to this many pixels a PNG is small enough, and drawings keep their edges. */
+const MAX_PNG_PIXELS = 512 * 512;
+/** Servers take 10 MiB (PICTURE_LIMITS of @llava/model). */
+const MAX_SENT_BYTES = 10 * 1024 * 1024;
+/** Of the decoded file, at 4 bytes each: what a telephone's memory bears. */
+const MAX_PIXELS = 120_000_000;
+/** The longer side over the shorter one (PICTURE_LIMITS). */
+const MAX_ASPECT = 200;
+const JPEG_QUALITY = 0.9;
+
+class Refused extends Error {
+  readonly refusal: Refusal;
+  constructor(refusal: Refusal, cause?: unknown) {
+    super(refusal, { cause });
+    this.refusal = refusal;
+  }
+}
+
+async function prepare(file: Blob, cap: number | null): Promise<PreparedPicture> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const sniffed = sniff(bytes);
+  refuseByContent(sniffed);
+  const bitmap = await createImageBitmap(file).catch((cause: unknown) => {
+    throw new Refused(sniffed.kind === "heic" ? "heic" : "unreadable", cause);
+  });
+  try {
+    const original = { width: bitmap.width, height: bitmap.height };
+    const { width, height } = fitted(original.width, original.height, cap);
+    if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
+    const canvas = draw(bitmap, width, height, false);
+    const isTransparent = sniffed.mayBeTransparent && hasTransparency(canvas);
+    const isUntouched =
+      sniffed.kind === "png" &&
+      !sniffed.hasNotes &&
+      !isTransparent &&
+      bytes.length <= MAX_UNTOUCHED_BYTES &&
+      width === original.width &&
+      height === original.height;
+    const blob = isUntouched
+      ? new Blob([bytes], { type: "image/png" })
+      : await encode(isTransparent ? draw(bitmap, width, height, true) : canvas, isTransparent);
+    return { ...(await named(blob)), width, height, original };
+  } finally {
+    bitmap.close();
+  }
+}
+
+function refuseByContent({ kind, isAnimated, pixels }: Sniffed): void {
+  if (kind === "svg" || kind === "pdf" || kind === "video") throw new Refused(kind);
+  if (isAnimated) throw new Refused("animation");
+  if (pixels !== null && pixels > MAX_PIXELS) throw new Refused("too_many_pixels");
+}
+
+/** On white, as servers lay it, where it is transparent. */
+function draw(bitmap: ImageBitmap, width: number, height: number, isOnWhite: boolean): OffscreenCanvas {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = contextOf(canvas);
+  context.imageSmoothingQuality = "high";
+  if (isOnWhite) {
+    context.fillStyle = "white";
+    context.fillRect(0, 0, width, height);
+  }
+  context.drawImage(bitmap, 0, 0, width, height);
+  return canvas;
+}
+
+function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (context === null) throw new Refused("no_memory");
+  return context;
+}
+
+function hasTransparency(canvas: OffscreenCanvas): boolean {
+  const { data } = contextOf(canvas).getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return true;
+  return false;
+}
+
+/** Drawn anew, a file has none of the camera's notes on place and time. */
+async function encode(canvas: OffscreenCanvas, wasTransparent: boolean): Promise<Blob> {
+  const isPng = wasTransparent || canvas.width * canvas.height <= MAX_PNG_PIXELS;
+  const blob = await canvas.convertToBlob(
+    isPng ? { type: "image/png" } : { type: "image/jpeg", quality: JPEG_QUALITY },
+  );
+  if (blob.size > MAX_SENT_BYTES) throw new Refused("too_heavy");
+  return blob;
+}
+
+async function named(blob: Blob): Promise<{ readonly blob: Blob; readonly key: string }> {
+  return { blob, key: `sha256:${await sha256Hex(new Uint8Array(await blob.arrayBuffer()))}` };
+}
+
+async function view(blob: Blob, size: number, shape: SquareShape): Promise<ImageBitmap> {
+  const bitmap = await createImageBitmap(blob).catch((cause: unknown) => {
+    throw new Refused("unreadable", cause);
+  });
+  const { width, height } = bitmap;
+  const { data } = contextOf(draw(bitmap, width, height, true)).getImageData(0, 0, width, height);
+  bitmap.close();
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; from < data.length; from += 4) {
+    rgb[to++] = data[from]!;
+    rgb[to++] = data[from + 1]!;
+    rgb[to++] = data[from + 2]!;
+  }
+  const square = await modelView({ width, height, rgb }, { size, shape, mean: CLIP_MEAN }, ALONE);
+  return await createImageBitmap(toImageData(square, size));
+}
+
+/** Nobody else waits in this thread. */
+const ALONE: Turns = { isDue: false, rest: async () => undefined };
+
+async function encodePixels(rgb: Uint8Array, size: number): Promise<PreparedPicture> {
+  const canvas = new OffscreenCanvas(size, size);
+  contextOf(canvas).putImageData(toImageData(rgb, size), 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  return { ...(await named(blob)), width: size, height: size, original: { width: size, height: size } };
+}
+
+function toImageData(rgb: Uint8Array, size: number): ImageData {
+  const data = new Uint8ClampedArray(size * size * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4)
+    data.set(rgb.subarray(from, from + 3), to);
+  return new ImageData(data, size, size);
+}
+
+async function run(task: PictureTask): Promise<PreparedPicture | ImageBitmap> {
+  switch (task.kind) {
+    case "prepare":
+      return await prepare(task.file, task.cap);
+    case "view":
+      return await view(task.blob, task.size, task.shape);
+    case "encode":
+      return await encodePixels(task.rgb, task.size);
+    default:
+      return task satisfies never;
+  }
+}
+
+async function answer({ id, task }: TaskMessage): Promise<void> {
+  let reply: TaskAnswer;
+  try {
+    reply = { id, result: await run(task) };
+  } catch (thrown) {
+    reply = { id, refusal: thrown instanceof Refused ? thrown.refusal : "no_memory" };
+  }
+  const moved = "result" in reply && reply.result instanceof ImageBitmap ? [reply.result] : [];
+  self.postMessage(reply, { transfer: moved });
+}
+
+let last: Promise<void> = Promise.resolve();
+self.addEventListener("message", ({ data }: MessageEvent<TaskMessage>) => {
+  last = last.then(() => answer(data));
+});

@@ -1,0 +1,52 @@
+/** An honest word before the question is asked: a model that knows drawings only will guess about anything else. */
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { summarize } from "../model-card.ts";
+import { modelFacts } from "../model-facts.ts";
+import { isReady } from "../models.ts";
+import { TEXTS } from "../texts.ts";
+
+interface Props {
+  readonly app: App;
+}
+
+/** For who only wants to know what it knows. */
+const EXAMPLES = 3;
+
+export function PhotoNotice({ app }: Props): JSX.Element | null {
+  const card = app.models.selected.value?.card;
+  const isOwn = app.draft.pictures.value.some(({ isDrawing }) => isDrawing !== true);
+  if (!card || !isOwn) return null;
+  const { limits } = summarize(card.card);
+  if (!modelFacts(card.card).isForDrawingsOnly)
+    return limits === null ? null : <Limits id={card.id} limits={limits} />;
+  const others = (app.models.list.value ?? []).filter(
+    (model) => isReady(model) && !modelFacts(model.card.card).isForDrawingsOnly,
+  );
+  return (
+    <aside class="photo-notice">
+      <p>
+        {TEXTS.scenes.photo.notice(card.id)} {limits}
+      </p>
+      <span class="examples" aria-hidden="true">
+        {app.samples.value.slice(0, EXAMPLES).map(({ file }) => (
+          <img key={file} src={`/samples/${file}`} alt="" width="384" height="384" />
+        ))}
+      </span>
+      {others.map(({ card: { id } }) => (
+        <button key={id} type="button" class="text-button" onClick={() => app.models.choose(id)}>
+          {TEXTS.scenes.photo.use(id)}
+        </button>
+      ))}
+    </aside>
+  );
+}
+
+function Limits({ id, limits }: { readonly id: string; readonly limits: string }): JSX.Element {
+  return (
+    <p class="limits">
+      <strong>{id}:</strong> {limits}
+    </p>
+  );
+}

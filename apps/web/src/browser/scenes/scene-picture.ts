@@ -1,0 +1,44 @@
+/** From a scene to a picture that can be asked about: its pixels, its words for who does not see it, and what is worth asking. */
+import { caption, render, suggestQuestions } from "@llava/drawings";
+import type { Scene } from "@llava/drawings";
+
+import { work } from "../pictures/desk.ts";
+import type { ReadPicture } from "../pictures/read.ts";
+import { isUnseen } from "./unseen.ts";
+
+/** Edge in pixels: four to one of the demo model's, as the samples. */
+export const PICTURE_SIZE = 384;
+const MAX_QUESTIONS = 4;
+
+/** @param seed decides which questions are suggested */
+export async function scenePicture(scene: Scene, name: string, seed: number): Promise<ReadPicture> {
+  const rgb = Uint8Array.from(render(scene, PICTURE_SIZE));
+  const { blob, key, width, height } = await work({ kind: "encode", rgb, size: PICTURE_SIZE });
+  const questions = suggestQuestions(scene, seed, MAX_QUESTIONS, isUnseen(scene));
+  return {
+    ref: {
+      key,
+      name,
+      width,
+      height,
+      mode: "default",
+      alt: scene.objects.length === 0 ? name : caption(scene),
+      questions: questions.map(({ text }) => text),
+      answers: questions.map(({ sentence }) => sentence),
+      isDrawing: true,
+    },
+    blob,
+  };
+}
+
+/** Draws it on a canvas of any size that has as many pixels across as down. */
+export function paint(canvas: HTMLCanvasElement, scene: Scene): void {
+  const { width: size } = canvas;
+  const context = canvas.getContext("2d");
+  if (context === null) return;
+  const rgb = render(scene, size);
+  const data = new Uint8ClampedArray(size * size * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4)
+    data.set(rgb.subarray(from, from + 3), to);
+  context.putImageData(new ImageData(data, size, size), 0, 0);
+}

@@ -1,0 +1,15 @@
+/** Which drawings show a pair of colour and shape that training never drew. */
+import { isHeldOut } from "@llava/drawings";
+import type { Scene } from "@llava/drawings";
+
+export function isUnseen(scene: Scene): boolean {
+  return unseenPair(scene) !== null;
+}
+
+/** "purple circle"; null when training drew them all. */
+export function unseenPair({ objects }: Scene): string | null {
+  for (const object of objects)
+    if (object.kind === "shape" && isHeldOut(object.color, object.shape))
+      return `${object.color} ${object.shape}`;
+  return null;
+}

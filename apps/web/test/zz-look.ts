@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { createApp } from "../src/server/app.ts";
+import { openBrowser } from "../../../scripts/browser.ts";
+import { buildPage } from "./built-page.ts";
+import { ControllerStage, card } from "./controller-stage.ts";
+import sharp from "sharp";
+const built = await buildPage(); const browser = await openBrowser();
+const stage = await new ControllerStage().open();
+const CARD = readFileSync("/work/main/apps/cli/models/llava-demo/README.md", "utf8");
+stage.models = [{ ...card("llava-demo"), card: CARD, image_size: 96, image_aspect_ratio: "pad", capabilities: { image_modes: true } }];
+const app = await createApp({ controllerUrl: stage.url, pageFolder: built.folder });
+const url = await app.listen({ host: "127.0.0.1", port: 0 });
+const photo = await sharp({ create: { width: 900, height: 500, channels: 3, background: { r: 40, g: 90, b: 160 } } }).composite([{ input: Buffer.from('<svg width="900" height="500"><circle cx="250" cy="250" r="160" fill="orange"/><rect x="560" y="120" width="240" height="300" fill="#8a2"/></svg>'), left: 0, top: 0 }]).jpeg().toBuffer();
+for (const [name, opts] of [["light", { colorScheme: "light", viewport: { width: 1280, height: 860 } }], ["dark", { colorScheme: "dark", viewport: { width: 1280, height: 860 } }], ["phone", { colorScheme: "light", viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }]] as const) {
+  const ctx = await browser.newContext(opts as never); const page = await ctx.newPage();
+  page.on("console", (m) => console.log(name, m.text()));
+  await page.goto(url); await page.locator(".drawing canvas").first().waitFor(); await page.waitForTimeout(500);
+  await page.screenshot({ path: `/tmp/p4/${name}-1.png` });
+  await page.locator("input[type=file][multiple]").setInputFiles({ name: "harbour.jpg", mimeType: "image/jpeg", buffer: photo });
+  await page.locator(".attached img").waitFor(); 
+  await page.getByRole("radio", { name: "Crop" }).check(); await page.waitForTimeout(300);
+  await page.screenshot({ path: `/tmp/p4/${name}-2.png` });
+  await page.locator(".drawing").first().click(); await page.locator(".attached").nth(1).waitFor(); await page.waitForTimeout(300);
+  await page.screenshot({ path: `/tmp/p4/${name}-3.png` });
+  await page.getByRole("button", { name: "Draw your own" }).click(); await page.waitForTimeout(400);
+  await page.getByRole("button", { name: "Add a shape" }).click(); await page.waitForTimeout(100);
+  await page.screenshot({ path: `/tmp/p4/${name}-4.png` });
+  await page.keyboard.press("Escape");
+  await page.locator("#question").fill("What?"); await page.keyboard.press("Enter"); await page.waitForTimeout(600);
+  await page.getByRole("button", { name: /^Show harbour/ }).click(); await page.waitForTimeout(400);
+  await page.screenshot({ path: `/tmp/p4/${name}-5.png` });
+  await page.getByRole("button", { name: "What the model sees" }).click(); await page.waitForTimeout(400);
+  await page.screenshot({ path: `/tmp/p4/${name}-6.png` });
+  await ctx.close();
+}
+await browser.close(); await app.close(); await stage.close(); await built[Symbol.asyncDispose]();

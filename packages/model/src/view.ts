@@ -1,0 +1,35 @@
+/**
+ * What a model sees of a picture, from pixels to pixels: apart because a page shows it too, with the very code that the
+ * worker prepares pictures with. Runs in a browser. `@llava/model/view`.
+ */
+import { placePicture, type SquareShape } from "./geometry.ts";
+import { type Picture, resamplePicture, type Turns } from "./resample.ts";
+
+export { type Placement, placePicture, type SquareShape } from "./geometry.ts";
+export type { Picture, Turns } from "./resample.ts";
+
+/** openai/clip-vit-large-patch14-336. */
+export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
+
+export interface SquareDescription {
+  /** Edge of the square that the tower sees, pixels. */
+  readonly size: number;
+  readonly shape: SquareShape;
+  /** Of each channel, 0 to 1: what lies beside a padded picture. */
+  readonly mean: readonly [number, number, number];
+}
+
+/** [size, size, 3]. */
+export async function modelView(
+  picture: Picture,
+  description: SquareDescription,
+  turns: Turns,
+): Promise<Uint8Array> {
+  const placement = placePicture(picture.width, picture.height, description);
+  return await resamplePicture(picture, placement, paddingColour(description.mean), turns);
+}
+
+/** LLaVA's int(mean * 255): CLIP's mean is (122, 116, 104). */
+export function paddingColour(mean: readonly [number, number, number]): [number, number, number] {
+  return [Math.trunc(mean[0] * 255), Math.trunc(mean[1] * 255), Math.trunc(mean[2] * 255)];
+}
