@@ -30,7 +30,7 @@ export function Composer({ app }: Props): JSX.Element {
           {app.draft.problem.value && <p class="draft-problem">{app.draft.problem}</p>}
           <div class="card-row">
             <ChoosePictures app={app} />
-            <QuestionField app={app} />
+            <QuestionField app={app} send={() => void app.sendDraft()} />
             <SendButton app={app} />
           </div>
         </form>

@@ -24,8 +24,10 @@ export class MarkdownStream {
   #frozenLength = 0;
   #text = "";
 
+  /** @param host is emptied, and holds nothing but these blocks from now on */
   constructor(host: HTMLElement) {
     this.#host = host;
+    host.replaceChildren();
   }
 
   /** The text so far, which begins with all that was given before; another text begins anew. */
