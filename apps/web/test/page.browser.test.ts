@@ -147,6 +147,7 @@ describe("an answer", () => {
     expect(await visit.words.locator("strong").textContent()).toBe("two");
     expect(await visit.words.locator("td").allTextContents()).toEqual(["1", "2"]);
     expect(await visit.words.locator("pre code").textContent()).toBe("alert(2)");
+    await visit.words.locator("pre code .code-number").getByText("2").waitFor();
     expect(await visit.words.locator("img, script, iframe").count()).toBe(0);
     expect(await visit.words.getByText("<img src=x onerror=alert(1)>").count()).toBe(1);
     const links = await visit.words.locator("a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
