@@ -122,8 +122,8 @@ export class ControllerStage implements AsyncDisposable {
   models: readonly ModelCard[] = [card("llava-demo")];
   /** What was uploaded, by key. */
   readonly blobs = new Map<string, Buffer>();
-  /** Takes the next question; without anybody waiting for it, the answer is "Yes.". */
-  #waiting: ((exchange: Exchange) => void) | null = null;
+  /** Each takes one of the next questions; without anybody waiting for it, the answer is "Yes.". */
+  readonly #waiting: ((exchange: Exchange) => void)[] = [];
   #server: Server | null = null;
   #port = 0;
 
@@ -134,7 +134,7 @@ export class ControllerStage implements AsyncDisposable {
   /** The next question that arrives, for the test to answer. */
   next(): Promise<Exchange> {
     return new Promise((resolve) => {
-      this.#waiting = resolve;
+      this.#waiting.push(resolve);
     });
   }
 
@@ -183,8 +183,7 @@ export class ControllerStage implements AsyncDisposable {
       return;
     }
     const exchange = new Exchange(incoming, Buffer.concat(parts), response);
-    const take = this.#waiting;
-    this.#waiting = null;
+    const take = this.#waiting.shift();
     if (take) take(exchange);
     else exchange.begin().say("Yes.").finish();
   }

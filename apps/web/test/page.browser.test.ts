@@ -147,6 +147,7 @@ describe("an answer", () => {
     expect(await visit.words.locator("strong").textContent()).toBe("two");
     expect(await visit.words.locator("td").allTextContents()).toEqual(["1", "2"]);
     expect(await visit.words.locator("pre code").textContent()).toBe("alert(2)");
+    await visit.words.locator("pre code .code-number").getByText("2").waitFor();
     expect(await visit.words.locator("img, script, iframe").count()).toBe(0);
     expect(await visit.words.getByText("<img src=x onerror=alert(1)>").count()).toBe(1);
     const links = await visit.words.locator("a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
@@ -281,13 +282,13 @@ describe("the conversation", () => {
     await row.waitFor({ state: "detached" });
     await visit.page.getByRole("searchbox").fill("");
     await row.click();
-    expect(await visit.words.textContent()).toBe("A large bird.");
+    await expect.poll(() => visit.words.textContent()).toBe("A large bird.");
     await row.hover();
     await visit.button("Delete: What is a heron?").click();
     await row.waitFor({ state: "detached" });
     await visit.button("Undo").click();
     await row.click();
-    expect(await visit.words.textContent()).toBe("A large bird.");
+    await expect.poll(() => visit.words.textContent()).toBe("A large bird.");
   });
 
   test("has versions: answers made again and questions written anew", async () => {
@@ -303,15 +304,15 @@ describe("the conversation", () => {
     await answer(() => visit.button("Answer again").click(), "Blue.");
     await visit.page.getByText("2 of 2").waitFor();
     await visit.button("Version before").click();
-    expect(await visit.words.textContent()).toBe("Red.");
+    await expect.poll(() => visit.words.textContent()).toBe("Red.");
     await visit.page.locator(".question").hover();
     await visit.button("Edit the question").click();
     const field = visit.page.getByRole("textbox", { name: "Edit the question" });
     await field.fill("A shape?");
     await answer(() => field.press("Enter"), "Round.");
-    expect(await visit.page.locator(".turn h2").textContent()).toBe("A shape?");
+    await expect.poll(() => visit.page.locator(".turn h2").textContent()).toBe("A shape?");
     await visit.button("Version before").click();
-    expect(await visit.page.locator(".turn h2").textContent()).toBe("A color?");
+    await expect.poll(() => visit.page.locator(".turn h2").textContent()).toBe("A color?");
     await visit.page.reload();
     await visit.page.locator(".turn h2", { hasText: "A color?" }).waitFor();
   });

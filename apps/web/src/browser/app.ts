@@ -183,6 +183,7 @@ export class App {
   }
 
   async #show(route: Router["route"]["value"]): Promise<void> {
+    if (route.kind === "compare") return this.draft.open("compare");
     const id = route.kind === "chat" ? route.id : null;
     if (id !== (this.chat.conversation.peek()?.id ?? null) && !(await this.chat.open(id)))
       return this.router.become({ kind: "new" });

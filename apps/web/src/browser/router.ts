@@ -2,7 +2,10 @@
 import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
-export type Route = { readonly kind: "new" } | { readonly kind: "chat"; readonly id: string };
+export type Route =
+  | { readonly kind: "new" }
+  | { readonly kind: "chat"; readonly id: string }
+  | { readonly kind: "compare" };
 
 export class Router {
   readonly route: Signal<Route> = signal(routeOf(location.pathname));
@@ -28,10 +31,12 @@ export class Router {
 }
 
 export function pathOf(route: Route): string {
+  if (route.kind === "compare") return "/compare";
   return route.kind === "chat" ? `/c/${route.id}` : "/";
 }
 
 export function routeOf(path: string): Route {
+  if (path === "/compare") return { kind: "compare" };
   const id = /^\/c\/([0-9a-z]{1,64})$/.exec(path)?.[1];
   return id === undefined ? { kind: "new" } : { kind: "chat", id };
 }

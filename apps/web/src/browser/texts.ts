@@ -128,6 +128,38 @@ export const TEXTS = {
     },
     reset: "Back to the defaults",
   },
+  compare: {
+    link: "Compare",
+    back: "Chat",
+    title: "Compare two answers",
+    how: "How to compare",
+    open: "Side by side",
+    blind: "Blind",
+    blindHint: "Two models answer, in random order. Who they are is told after your vote.",
+    sides: ["Answer A", "Answer B"],
+    modelOf: (side: string) => `Model of ${side}`,
+    temperatureOf: (side: string) => `Temperature of ${side}`,
+    at: (temperature: number) => `temperature ${temperature.toFixed(2)}`,
+    stop: (side: string) => `Stop ${side}`,
+    vote: "Which answer is better?",
+    votes: {
+      leftvote: "A is better",
+      rightvote: "B is better",
+      tievote: "Equally good",
+      bothbad_vote: "Both are bad",
+    },
+    verdicts: {
+      leftvote: "You found A better.",
+      rightvote: "You found B better.",
+      tievote: "You found both equally good.",
+      bothbad_vote: "You found both bad.",
+    },
+    scores: "Scores in this browser",
+    columns: ["Model", "Won", "Tied", "Lost", "Share", "95 % interval"],
+    few: (count: number, enough: number) =>
+      `${count} ${plural(count, "vote", "votes")} so far: below ${enough} chance may say more than the models.`,
+    download: "Download the votes",
+  },
   help: {
     title: "Keys",
     rows: [

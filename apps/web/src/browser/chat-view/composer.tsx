@@ -32,7 +32,7 @@ export function Composer({ app }: Props): JSX.Element {
           <div class="card-row">
             <ChoosePictures app={app} />
             <CameraButton app={app} />
-            <QuestionField app={app} />
+            <QuestionField app={app} send={() => void app.sendDraft()} />
             <SendButton app={app} />
           </div>
         </form>

@@ -9,7 +9,12 @@ import { TEXTS } from "../texts.ts";
 const isTouch = matchMedia("(pointer: coarse)");
 const growsByItself = CSS.supports("field-sizing", "content");
 
-export function QuestionField({ app }: { readonly app: App }): JSX.Element {
+interface Props {
+  readonly app: App;
+  readonly send: () => void;
+}
+
+export function QuestionField({ app, send }: Props): JSX.Element {
   const isComposing = useRef(false);
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLTextAreaElement>): void => {
     if (event.key === "ArrowUp" && app.draft.text.peek() === "") return editLast(event);
@@ -17,7 +22,7 @@ export function QuestionField({ app }: { readonly app: App }): JSX.Element {
     // Enter that confirms a word of an input method: browsers tell it in three ways, none of them everywhere.
     if (isComposing.current || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    void app.sendDraft();
+    send();
   };
   const onInput = (event: TargetedInputEvent<HTMLTextAreaElement>): void => {
     app.draft.type(event.currentTarget.value);

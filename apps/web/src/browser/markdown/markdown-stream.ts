@@ -24,8 +24,10 @@ export class MarkdownStream {
   #frozenLength = 0;
   #text = "";
 
+  /** @param host is emptied, and holds nothing but these blocks from now on */
   constructor(host: HTMLElement) {
     this.#host = host;
+    host.replaceChildren();
   }
 
   /** The text so far, which begins with all that was given before; another text begins anew. */
@@ -35,13 +37,16 @@ export class MarkdownStream {
     this.#text = text;
     const tokens = new Lexer().lex(withoutHalfFence(text.slice(this.#frozenLength)));
     this.#replace(this.#numFrozen, tokens);
+    const before = this.#numFrozen;
     this.#freeze(tokens);
+    for (const { node } of this.#blocks.slice(before, this.#numFrozen)) colourLater(node);
   }
 
   /** There is no more to come. */
   finish(text: string): void {
     this.#text = text;
     this.#replace(0, new Lexer().lex(text), true);
+    for (const { node } of this.#blocks) colourLater(node);
   }
 
   #clear(): void {
@@ -62,7 +67,8 @@ export class MarkdownStream {
     const before = this.#blocks.slice(start);
     const after = tokens.map((token, index): Block => {
       const old = before[index];
-      if (old?.raw === token.raw && !isFinal) return old;
+      // What a link means may be said later; code means itself.
+      if (old?.raw === token.raw && (!isFinal || token.type === "code")) return old;
       const node = renderBlock(token);
       return isFinal && isSame(old?.node, node)
         ? { raw: token.raw, node: old?.node ?? null }
@@ -79,6 +85,26 @@ export class MarkdownStream {
     }
     this.#blocks = [...this.#blocks.slice(0, start), ...after];
   }
+}
+
+/** Code that is whole gets its colours when nothing else is to be done. */
+function colourLater(block: HTMLElement | null): void {
+  const code = block?.querySelector<HTMLElement>(":scope > pre > code[data-language]");
+  const language = code?.dataset["language"];
+  if (!code || language === undefined || code.dataset["isColoured"] !== undefined) return;
+  code.dataset["isColoured"] = "";
+  const colour = async (): Promise<void> => {
+    const { highlight } = await import("./highlight.ts");
+    await highlight(code, language);
+  };
+  // Without colours it is as readable: a failure to load them is nobody's concern.
+  requestIdle(() => void colour().catch(() => undefined));
+}
+
+/** Safari has no idle callbacks. */
+function requestIdle(task: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(task);
+  else setTimeout(task, 50);
 }
 
 function isSame(old: HTMLElement | null | undefined, node: HTMLElement | null): boolean {

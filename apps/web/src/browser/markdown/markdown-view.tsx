@@ -1,7 +1,7 @@
 /** An answer's words, as they come and when they are whole. */
 import { effect } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import { MarkdownStream } from "./markdown-stream.ts";
@@ -13,7 +13,8 @@ interface Props {
 
 export function Markdown({ text, isDone }: Props): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // Before the browser paints: an answer that is there is never shown empty.
+  useLayoutEffect(() => {
     if (host.current === null) return undefined;
     const stream = new MarkdownStream(host.current);
     return effect(() => {

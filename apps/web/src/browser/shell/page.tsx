@@ -10,6 +10,8 @@ import { Welcome } from "../chat-view/welcome.tsx";
 import { picturesAmong } from "../pictures/read.ts";
 import { TEXTS } from "../texts.ts";
 import { Header } from "./header.tsx";
+import { Later } from "./later.tsx";
+import type { LoadedPage } from "./later.tsx";
 import { HelpSheet } from "./help-sheet.tsx";
 import { listenForKeys } from "./keys.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -18,6 +20,9 @@ import { ToastView } from "./toast.tsx";
 interface Props {
   readonly app: App;
 }
+
+const loadCompare = async (): Promise<LoadedPage> =>
+  (await import("../compare/compare-page.tsx")).ComparePage;
 
 export function Page({ app }: Props): JSX.Element {
   const isDragging = useSignal(false);
@@ -28,6 +33,7 @@ export function Page({ app }: Props): JSX.Element {
     const openList = (): void => void (isListOpen.value = true);
     return listenForKeys(app, { openList, openHelp: () => (isHelpOpen.value = true) });
   }, [app]);
+  const isComparing = app.router.route.value.kind === "compare";
   const isEmpty = app.chat.path.value.length === 0;
   return (
     <div class="page" data-list={isListOpen.value ? "open" : "closed"}>
@@ -37,8 +43,14 @@ export function Page({ app }: Props): JSX.Element {
       <Sidebar app={app} isOpen={isListOpen} />
       <div class="chat">
         <Header app={app} isListOpen={isListOpen} onHelp={() => (isHelpOpen.value = true)} />
-        {isEmpty ? <Welcome app={app} /> : <Transcript app={app} key={app.chat.conversation.value?.id} />}
-        <Composer app={app} />
+        {isComparing ? (
+          <Later load={loadCompare} app={app} />
+        ) : (
+          <>
+            {isEmpty ? <Welcome app={app} /> : <Transcript app={app} key={app.chat.conversation.value?.id} />}
+            <Composer app={app} />
+          </>
+        )}
       </div>
       {isDragging.value && (
         <div class="drop-here" aria-hidden="true">

@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
 import type { Conversation } from "../chat/types.ts";
-import { CloseIcon, EditIcon, NewChatIcon, TrashIcon } from "../icons.tsx";
+import { CloseIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../icons.tsx";
 import { pathOf } from "../router.ts";
 import { TEXTS } from "../texts.ts";
 import { byDay } from "./days.ts";
@@ -62,6 +62,7 @@ export function Sidebar({ app, isOpen }: Props): JSX.Element {
           </section>
         ))}
       </div>
+      <CompareLink app={app} isOpen={isOpen} />
       <Usage app={app} />
     </nav>
   );
@@ -122,6 +123,25 @@ function Row({ app, conversation, isOpen }: Props & { readonly conversation: Con
         <TrashIcon />
       </button>
     </li>
+  );
+}
+
+function CompareLink({ app, isOpen }: Props): JSX.Element {
+  const isHere = app.router.route.value.kind === "compare";
+  return (
+    <a
+      class="compare-link"
+      href={pathOf({ kind: "compare" })}
+      {...(isHere ? { "aria-current": "page" } : {})}
+      onClick={(event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+        event.preventDefault();
+        isOpen.value = false;
+        app.router.go({ kind: "compare" });
+      }}
+    >
+      <CompareIcon /> {TEXTS.compare.link}
+    </a>
   );
 }
 

@@ -3,12 +3,14 @@ import { openDB } from "idb";
 import type { DBSchema, IDBPDatabase } from "idb";
 
 import type { Conversation, Message } from "../chat/types.ts";
+import type { Round } from "../compare/round.ts";
 
 interface Schema extends DBSchema {
   conversations: { key: string; value: Conversation };
   /** `stream` is null but while an answer is under way, and null is in no index. */
   messages: { key: string; value: Message; indexes: { conversationId: string; stream: string } };
   pictures: { key: string; value: Blob };
+  rounds: { key: string; value: Round };
 }
 
 export type Database = IDBPDatabase<Schema>;
@@ -24,6 +26,7 @@ export async function openDatabase(): Promise<Database> {
       messages.createIndex("conversationId", "conversationId");
       messages.createIndex("stream", "stream");
       database.createObjectStore("pictures");
+      database.createObjectStore("rounds", { keyPath: "id" });
     },
     // A newer page in another tab goes first.
     blocking: (_current, _next, event) => (event.target as IDBDatabase).close(),

@@ -6,6 +6,7 @@ import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
 import type { Conversation, Message } from "../chat/types.ts";
+import type { Round } from "../compare/round.ts";
 import { openDatabase } from "./database.ts";
 import { draftedKeys, writeDraft } from "./drafts.ts";
 import type { Database } from "./database.ts";
@@ -60,6 +61,10 @@ export class Store {
     return (await this.#read((database) => database.getAllFromIndex("messages", "stream"))) ?? [];
   }
 
+  async rounds(): Promise<readonly Round[]> {
+    return (await this.#read((database) => database.getAll("rounds"))) ?? [];
+  }
+
   async picture(key: string): Promise<Blob | null> {
     return (
       (await this.#read((database) => database.get("pictures", key))) ?? this.#unwritten.get(key) ?? null
@@ -73,6 +78,10 @@ export class Store {
 
   async putMessage(message: Message): Promise<void> {
     await this.#write((database) => database.put("messages", message));
+  }
+
+  async putRound(round: Round): Promise<void> {
+    await this.#write((database) => database.put("rounds", round));
   }
 
   async putPicture(key: string, blob: Blob): Promise<void> {
@@ -92,7 +101,7 @@ export class Store {
   async deleteConversation(id: string): Promise<void> {
     writeDraft(id, { text: "", pictures: [] });
     await this.#write(async (database) => {
-      const names = ["conversations", "messages", "pictures"] as const;
+      const names = ["conversations", "messages", "pictures", "rounds"] as const;
       const transaction = database.transaction(names, "readwrite");
       await transaction.objectStore("conversations").delete(id);
       const messages = await transaction.objectStore("messages").getAll();
@@ -101,6 +110,8 @@ export class Store {
         if (message.conversationId === id) await transaction.objectStore("messages").delete(message.id);
         else if (message.role === "user") for (const { key } of message.pictures) used.add(key);
       }
+      for (const { pictures } of await transaction.objectStore("rounds").getAll())
+        for (const { key } of pictures) used.add(key);
       for (const key of await transaction.objectStore("pictures").getAllKeys())
         if (!used.has(key)) await transaction.objectStore("pictures").delete(key);
       await transaction.done;

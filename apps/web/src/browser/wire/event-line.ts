@@ -38,6 +38,13 @@ export class EventLine {
     void this.#run();
   }
 
+  /** A new connection, on which all answers are told from their start. */
+  beginAnew(): void {
+    this.#lastId = "";
+    this.#connection.abort();
+    this.#wake();
+  }
+
   /** Whether the controller's state is told too; the connection is opened anew. */
   watchCluster(isWatching: boolean): void {
     const query = isWatching ? "cluster=1" : "";

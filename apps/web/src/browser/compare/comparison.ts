@@ -1,0 +1,196 @@
+/** Two answers to one question, side by side; what was compared before, and what came of it. */
+import { batch, effect, signal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
+
+import type { App } from "../app.ts";
+import { isOver } from "../chat/answer.ts";
+import type { Answer } from "../chat/answer.ts";
+import { newId } from "../chat/new-id.ts";
+import type { Settings, UserMessage } from "../chat/types.ts";
+import { isReady } from "../models.ts";
+import { postVote } from "../wire/api.ts";
+import type { ComparisonVote, Round, Side } from "./round.ts";
+
+export interface Choice {
+  /** Null: the first that is ready, and for the right side the second. */
+  readonly model: string | null;
+  readonly temperature: number;
+}
+
+/** How often what was said so far is written down. */
+const WRITE_MS = 1_000;
+
+export class Comparison {
+  readonly isBlind: Signal<boolean> = signal(false);
+  readonly choices: readonly [Signal<Choice>, Signal<Choice>];
+  /** The newest first. */
+  readonly rounds: Signal<readonly Round[]> = signal([]);
+  /** Under way, by side; null when it has ended. */
+  readonly answers: readonly [Signal<Answer | null>, Signal<Answer | null>] = [signal(null), signal(null)];
+  readonly #app: App;
+
+  constructor(app: App) {
+    this.#app = app;
+    const { temperature } = app.chat.settings.peek();
+    this.choices = [signal({ model: null, temperature }), signal({ model: null, temperature })];
+  }
+
+  /** The rounds of earlier visits; answers that are still under way go on. */
+  async load(): Promise<void> {
+    const rounds = await this.#app.store.rounds();
+    this.rounds.value = rounds.toSorted((a, b) => b.createdMs - a.createdMs);
+    const [last] = this.rounds.value;
+    if (last === undefined) return;
+    let isResumed = false;
+    for (const index of [0, 1] as const) {
+      const { stream } = last.sides[index];
+      if (stream === null) continue;
+      isResumed = true;
+      this.#follow(last.id, index, this.#app.answers.resume(stream));
+    }
+    // What was said meanwhile is told to new connections only.
+    if (isResumed) this.#app.events.beginAnew();
+  }
+
+  get isAnswering(): boolean {
+    return this.answers.some(({ value }) => value !== null);
+  }
+
+  /** The model that a side asks; null when there is none. */
+  modelOf(index: 0 | 1): string | null {
+    const ready = (this.#app.models.list.value ?? []).filter(isReady).map(({ card }) => card.id);
+    return this.choices[index].value.model ?? ready[index] ?? ready[0] ?? null;
+  }
+
+  async ask(): Promise<void> {
+    const { draft, chat } = this.#app;
+    const pair = this.isBlind.peek() ? this.#drawPair() : ([this.modelOf(0), this.modelOf(1)] as const);
+    const [left, right] = pair;
+    if (left === null || right === null || draft.text.peek().trim() === "" || this.isAnswering) return;
+    const { text, pictures } = draft.give();
+    const settings = (index: 0 | 1): Settings =>
+      this.isBlind.peek()
+        ? chat.settings.peek()
+        : { ...chat.settings.peek(), temperature: this.choices[index].peek().temperature };
+    const side = (model: string, index: 0 | 1): Side => ({
+      model,
+      settings: settings(index),
+      text: "",
+      state: { kind: "sending" },
+      stream: null,
+      migrations: 0,
+    });
+    const round: Round = {
+      id: newId(),
+      createdMs: Date.now(),
+      isBlind: this.isBlind.peek(),
+      text,
+      pictures,
+      sides: [side(left, 0), side(right, 1)],
+      vote: null,
+    };
+    this.rounds.value = [round, ...this.rounds.peek()];
+    await this.#app.store.putRound(round);
+    this.#ask(round, 0);
+    this.#ask(round, 1);
+  }
+
+  stop(index: 0 | 1): void {
+    this.answers[index].peek()?.stop();
+  }
+
+  /** Possible from the first word; who has seen enough may stop them. */
+  async vote(id: string, vote: ComparisonVote): Promise<void> {
+    const round = this.rounds.peek().find((each) => each.id === id);
+    if (round === undefined || round.vote !== null) return;
+    this.#change(id, (before) => ({ ...before, vote }));
+    const conversation = (index: 0 | 1) => [
+      { role: "user", text: round.text, pictures: round.pictures.map(({ key }) => key) } as const,
+      { role: "assistant", text: this.textOf(round, index), pictures: [] } as const,
+    ];
+    const models = round.sides.map(({ model }) => model);
+    await postVote({ type: vote, models, conversations: [conversation(0), conversation(1)] }).catch(
+      () => false,
+    );
+  }
+
+  textOf(round: Round, index: 0 | 1): string {
+    const isCurrent = this.rounds.peek()[0]?.id === round.id;
+    return (isCurrent ? this.answers[index].peek()?.text.peek() : undefined) ?? round.sides[index].text;
+  }
+
+  /** Two different ones in random order, where there are two. */
+  #drawPair(): readonly [string | null, string | null] {
+    const ready = (this.#app.models.list.peek() ?? []).filter(isReady).map(({ card }) => card.id);
+    const order = ready
+      .map((id) => ({ id, rank: Math.random() }))
+      .toSorted((a, b) => a.rank - b.rank)
+      .map(({ id }) => id);
+    return [order[0] ?? null, order[1] ?? order[0] ?? null];
+  }
+
+  #ask(round: Round, index: 0 | 1): void {
+    const { model, settings } = round.sides[index];
+    const question: UserMessage = {
+      role: "user",
+      id: round.id,
+      conversationId: round.id,
+      parentId: null,
+      createdMs: round.createdMs,
+      text: round.text,
+      pictures: round.pictures,
+    };
+    const answer = this.#app.answers.start({ model, path: [question], settings }, () =>
+      this.#write(round.id, index, answer),
+    );
+    this.#follow(round.id, index, answer);
+  }
+
+  #follow(id: string, index: 0 | 1, answer: Answer): void {
+    this.answers[index].value = answer;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = effect(() => {
+      const state = answer.state.value;
+      void answer.text.value;
+      if (!isOver(state)) {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          this.#write(id, index, answer);
+        }, WRITE_MS);
+        return;
+      }
+      clearTimeout(timer);
+      queueMicrotask(() => {
+        end();
+        batch(() => {
+          this.#write(id, index, answer);
+          this.answers[index].value = null;
+        });
+      });
+    });
+  }
+
+  #write(id: string, index: 0 | 1, answer: Answer): void {
+    const state = answer.state.peek();
+    this.#change(id, (round) => {
+      const sides: [Side, Side] = [...round.sides];
+      sides[index] = {
+        ...sides[index],
+        text: answer.text.peek() || sides[index].text,
+        state,
+        stream: isOver(state) ? null : answer.stream,
+        migrations: answer.migrations.peek(),
+      };
+      return { ...round, sides };
+    });
+  }
+
+  #change(id: string, change: (round: Round) => Round): void {
+    this.rounds.value = this.rounds.peek().map((round) => {
+      if (round.id !== id) return round;
+      const changed = change(round);
+      void this.#app.store.putRound(changed);
+      return changed;
+    });
+  }
+}
