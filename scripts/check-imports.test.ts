@@ -54,7 +54,11 @@ describe("importFault", () => {
 
   it.each([
     ["packages/onnx/src/graph.ts", "@llava/runtime", "packages/onnx may import none of our packages."],
-    ["apps/web/src/server/app.ts", "@llava/model", "apps/web may import protocol, door, drawings, model/view."],
+    [
+      "apps/web/src/server/app.ts",
+      "@llava/model",
+      "apps/web may import protocol, door, drawings, model/view.",
+    ],
     ["packages/engine/src/engine.ts", "@llava/model", "packages/engine/package.json does not declare it."],
     ["packages/engine/src/engine.ts", "vitest", "packages/engine/package.json does not declare it."],
     ["packages/engine/src/engine.test.ts", "fast-check", "packages/engine/package.json does not declare it."],

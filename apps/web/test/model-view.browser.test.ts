@@ -165,6 +165,7 @@ test("a drawing made by the page is picked, shown large as the model sees it, an
   await visit.page.locator(".suggestions button").last().click();
   const exchange = await asked;
   exchange.begin().say("Something.").finish();
+  await visit.page.getByText(/^True of this drawing: .+\.$/).waitFor();
   expect(exchange.request.messages[0]?.content).toContainEqual({ type: "text", text: question });
   await visit.button(/^Show Drawing/).click();
   const dialog = visit.page.getByRole("dialog", { name: "Picture" });
@@ -201,7 +202,7 @@ test("somebody's own picture gets an honest word and a way to a model for photog
   stage.models = [DEMO, { ...card("llava-v1.5-7b"), card: "# LLaVA\n\nIt was trained on photographs." }];
   await choose("noise.png", "image/png", await noisyPng(40, 30));
   const notice = visit.page.locator(".photo-notice");
-  await notice.getByText("llava-demo knows drawings like these only").waitFor();
+  await notice.getByText("never saw a photograph").waitFor();
   await notice.getByRole("button", { name: "Ask llava-v1.5-7b instead" }).click();
   await notice.waitFor({ state: "detached" });
 });

@@ -43,7 +43,8 @@ export function addModelRoutes(app: FastifyInstance, service: Service): void {
 }
 
 function cardOf({ engine, modelName, startedS }: Service): ModelCard {
-  const { contextLength, tokensPerImage, imageSize, imageShape, conversation, card, takesSystem } = engine.info;
+  const { contextLength, tokensPerImage, imageSize, imageShape, conversation, card, takesSystem } =
+    engine.info;
   return createModelCard(modelName, startedS, {
     context_length: contextLength,
     tokens_per_image: tokensPerImage,

@@ -4,7 +4,7 @@ import type { Rgb } from "./shades.ts";
 import type { Color, Shape, Size, Texture } from "./vocabulary.ts";
 
 /** One shade per colour, out of the middle of the range that the demo draws. */
-export const CLEAR_SHADES: Readonly<Record<Color, Rgb>> = {
+const CLEAR_SHADES: Readonly<Record<Color, Rgb>> = {
   red: [232, 39, 32],
   green: [49, 173, 65],
   blue: [41, 85, 230],

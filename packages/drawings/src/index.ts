@@ -4,7 +4,6 @@
  */
 export * from "./build.ts";
 export * from "./captions.ts";
-export { GLYPH_COLUMNS, GLYPH_ROWS } from "./glyphs.ts";
 export * from "./phrases.ts";
 export * from "./question.ts";
 export { aboutObject, questionFor } from "./questions.ts";

@@ -30,6 +30,6 @@ export async function modelView(
 }
 
 /** LLaVA's int(mean * 255): CLIP's mean is (122, 116, 104). */
-export function paddingColour(mean: readonly [number, number, number]): [number, number, number] {
+function paddingColour(mean: readonly [number, number, number]): [number, number, number] {
   return [Math.trunc(mean[0] * 255), Math.trunc(mean[1] * 255), Math.trunc(mean[2] * 255)];
 }

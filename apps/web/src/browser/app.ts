@@ -179,6 +179,7 @@ export class App {
   #loadSamples(): void {
     if (this.#hasAskedForSamples) return;
     this.#hasAskedForSamples = true;
+    performance.mark("ready");
     void loadSamples().then((samples) => (this.samples.value = samples));
   }
 

@@ -24,7 +24,6 @@ export const LeftIcon = icon(<path d="M14 6l-6 6 6 6" />);
 export const RightIcon = icon(<path d="M10 6l6 6-6 6" />);
 export const MinusIcon = icon(<path d="M5 12h14" />);
 export const MenuIcon = icon(<path d="M4 7h16M4 12h16M4 17h10" />);
-export const SearchIcon = icon(<path d="M11 4.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13ZM16 16l4 4" />);
 export const EditIcon = icon(<path d="M5 19l1-4L16.5 4.5l3 3L9 18l-4 1ZM14 7l3 3" />);
 export const CopyIcon = icon(<path d="M9 9h10v11H9zM5 15V4h10" />);
 export const TrashIcon = icon(<path d="M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7" />);

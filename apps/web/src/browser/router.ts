@@ -35,7 +35,7 @@ export function pathOf(route: Route): string {
   return route.kind === "chat" ? `/c/${route.id}` : "/";
 }
 
-export function routeOf(path: string): Route {
+function routeOf(path: string): Route {
   if (path === "/compare") return { kind: "compare" };
   const id = /^\/c\/([0-9a-z]{1,64})$/.exec(path)?.[1];
   return id === undefined ? { kind: "new" } : { kind: "chat", id };

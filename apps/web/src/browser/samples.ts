@@ -12,6 +12,8 @@ export interface Sample {
   /** A word of truth about the picture, such as "never seen in training". */
   readonly badge?: string;
   readonly questions: readonly string[];
+  /** The true answers to them, in the same order. */
+  readonly answers?: readonly string[];
 }
 
 /** An empty list when the server has no samples: the page works without. */
@@ -29,8 +31,8 @@ export async function loadSamplePicture(sample: Sample): Promise<ReadPicture> {
   const response = await fetch(sampleUrl(sample));
   const file = new File([await response.blob()], sample.file, { type: "image/png" });
   const { ref, blob } = await readPicture(file);
-  const { title, alt, questions } = sample;
-  return { ref: { ...ref, name: title, alt, questions, isDrawing: true }, blob };
+  const { title, alt, questions, answers = [] } = sample;
+  return { ref: { ...ref, name: title, alt, questions, answers, isDrawing: true }, blob };
 }
 
 export function sampleUrl(sample: Sample): string {
@@ -44,7 +46,14 @@ function parseSamples(body: unknown): readonly Sample[] {
 
 function isSample(value: unknown): value is Sample {
   if (typeof value !== "object" || value === null) return false;
-  const { file, title, alt, badge, questions } = value as Partial<Record<keyof Sample, unknown>>;
+  const {
+    file,
+    title,
+    alt,
+    badge,
+    questions,
+    answers = [],
+  } = value as Partial<Record<keyof Sample, unknown>>;
   const isText = (text: unknown): boolean => typeof text === "string" && text !== "";
   const isBadge = badge === undefined || isText(badge);
   return (
@@ -52,7 +61,6 @@ function isSample(value: unknown): value is Sample {
     isText(title) &&
     isText(alt) &&
     isBadge &&
-    Array.isArray(questions) &&
-    questions.every(isText)
+    [questions, answers].every((texts) => Array.isArray(texts) && texts.every(isText))
   );
 }

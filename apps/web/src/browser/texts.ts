@@ -210,7 +210,9 @@ export const TEXTS = {
     cap: "New pictures are sent",
     caps: (cap: number | null) => (cap === null ? "as they are" : `up to ${cap} pixels`),
     sees: (size: number, tokens: number | null) =>
-      tokens === null ? `The model sees ${size} × ${size} pixels` : `The model sees ${size} × ${size} · ${tokens} tokens each`,
+      tokens === null
+        ? `The model sees ${size} × ${size} pixels`
+        : `The model sees ${size} × ${size} · ${tokens} tokens each`,
     viewOf: (name: string) => `What the model sees of ${name}`,
     modes: "How a picture becomes a square",
     mode: { default: "As trained", pad: "Pad", crop: "Crop", resize: "Squash" },
@@ -235,7 +237,8 @@ export const TEXTS = {
   scenes: {
     title: "Or with a drawing made this moment",
     name: (seed: number) => `Drawing ${seed % 1000}`,
-    pick: (things: readonly string[]) => (things.length === 0 ? "A drawing of nothing" : `A drawing: ${things.join(", ")}`),
+    pick: (things: readonly string[]) =>
+      things.length === 0 ? "A drawing of nothing" : `A drawing: ${things.join(", ")}`,
     another: "Draw others",
     neverSeen: "never seen in training",
     edit: "Draw your own",
@@ -250,10 +253,10 @@ export const TEXTS = {
       all: "all",
     },
     photo: {
-      notice: (model: string) =>
-        `This is no drawing of the page's. ${model} knows drawings like these only; about anything else it guesses:`,
+      notice: (model: string) => `${model} knows drawings like these only; about anything else it guesses.`,
       use: (model: string) => `Ask ${model} instead`,
     },
+    right: "That is right: the drawing was made so.",
     truth: (answer: string) => `True of this drawing: ${answer}`,
     editor: {
       title: "Draw a scene",
@@ -272,7 +275,8 @@ export const TEXTS = {
       remove: "Remove",
       use: "Ask about it",
       close: "These overlap; the model has only seen objects that lie apart.",
-      heldOut: (what: string) => `A ${what}: the model has never seen one. See whether it knows it all the same.`,
+      heldOut: (what: string) =>
+        `A ${what}: the model has never seen one. See whether it knows it all the same.`,
     },
   },
 } as const;

@@ -92,7 +92,7 @@ export class ModelWatch implements Disposable {
 }
 
 /** All models known before, with what is served now; new ones at the end. */
-export function merged(
+function merged(
   known: readonly PageModel[],
   served: readonly ModelCard[],
   workers: WorkerList | null,

@@ -11,6 +11,7 @@ import { Markdown } from "../markdown/markdown-view.tsx";
 import { lazily } from "../lazy.tsx";
 import type { LightboxProps } from "../pictures/lightbox.tsx";
 import { StoredPicture } from "../pictures/stored-picture.tsx";
+import { TrueAnswer } from "../scenes/true-answer.tsx";
 import { TEXTS } from "../texts.ts";
 import { AnswerActions } from "./answer-actions.tsx";
 import { EditForm } from "./edit-form.tsx";
@@ -64,6 +65,9 @@ export function Turn({ app, question, answer, isLast }: Props): JSX.Element | nu
       </div>
       {answer && (
         <AnswerView app={app} answer={answer} hasPicture={message.pictures.length > 0} isLast={isLast} />
+      )}
+      {answer && (
+        <TrueAnswer pictures={picturesUpTo(app, message)} question={message.text} node={answer.node} />
       )}
     </article>
   );
@@ -158,4 +162,11 @@ function Pictures({
 
 function altOf({ alt, name }: PictureRef): string {
   return alt ?? TEXTS.turn.yourPicture(name);
+}
+
+/** Of the question and of those before it. */
+function picturesUpTo(app: App, question: UserMessage): readonly PictureRef[] {
+  const messages = app.chat.path.value.map(({ node }) => node.message.value);
+  const end = messages.findIndex(({ id }) => id === question.id);
+  return messages.slice(0, end + 1).flatMap((message) => (message.role === "user" ? message.pictures : []));
 }

@@ -7,7 +7,7 @@ import type { Message, PictureRef, Settings } from "./types.ts";
  * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its
  * pictures: they go with the next question.
  */
-export function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
+function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
   const messages: ChatMessageBody[] = [];
   if (system !== null && system.trim() !== "") messages.push({ role: "system", content: system });
   let pictures: readonly PictureRef[] = [];

@@ -28,10 +28,7 @@ export function versionsOf<N extends Node>(nodes: ReadonlyMap<string, N>, { pare
   return childrenOf(nodes, parentId);
 }
 
-export function childrenOf<N extends Node>(
-  nodes: ReadonlyMap<string, N>,
-  parentId: string | null,
-): readonly N[] {
+function childrenOf<N extends Node>(nodes: ReadonlyMap<string, N>, parentId: string | null): readonly N[] {
   return [...nodes.values()]
     .filter((node) => node.parentId === parentId)
     .toSorted((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1));

@@ -1,7 +1,7 @@
 /** At which size a picture is sent. */
 
 /** Above this, models of the LLaVA family see nothing more: four tiles of 336 pixels. */
-export const DEFAULT_CAP = 1344;
+const DEFAULT_CAP = 1344;
 /** Of the longer side, pixels; null is the picture as it is. */
 export const CAPS: readonly (number | null)[] = [672, 1344, 2048, null];
 

@@ -79,7 +79,10 @@ function DrawingButton({
     <button
       type="button"
       class="drawing"
-      aria-label={TEXTS.scenes.pick(scene.objects.map(nameOf))}
+      aria-label={[
+        TEXTS.scenes.pick(scene.objects.map(nameOf)),
+        ...(isUnseen(scene) ? [TEXTS.scenes.neverSeen] : []),
+      ].join(", ")}
       onClick={onPick}
     >
       <canvas ref={canvas} width={THUMBNAIL_SIZE} height={THUMBNAIL_SIZE} aria-hidden="true" />

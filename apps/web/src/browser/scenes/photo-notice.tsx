@@ -26,9 +26,11 @@ export function PhotoNotice({ app }: Props): JSX.Element | null {
   );
   return (
     <aside class="photo-notice">
-      <p>
-        {TEXTS.scenes.photo.notice(card.id)} {limits}
-      </p>
+      {limits === null ? (
+        <p>{TEXTS.scenes.photo.notice(card.id)}</p>
+      ) : (
+        <Limits id={card.id} limits={limits} />
+      )}
       <span class="examples" aria-hidden="true">
         {app.samples.value.slice(0, EXAMPLES).map(({ file }) => (
           <img key={file} src={`/samples/${file}`} alt="" width="384" height="384" />

@@ -64,7 +64,7 @@ async function send(url: string, init: RequestInit): Promise<Response> {
   throw new RequestFailed(await refusal(response));
 }
 
-export function offline(): Failure {
+function offline(): Failure {
   const message = "The server cannot be reached. Is it still running, and are you online?";
   return { code: "offline", message, isRetryable: true, retryAfterMs: null };
 }

@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+
+import type { PictureRef } from "../chat/types.ts";
+import { trueAnswer } from "./true-answer.tsx";
+
+const DRAWING: PictureRef = {
+  key: "sha256:0",
+  name: "Shapes",
+  width: 384,
+  height: 384,
+  mode: "default",
+  questions: ["What color is the circle?", "Is there a star?"],
+  answers: ["The circle is red.", "No, there is no star."],
+};
+
+test("the truth is known of the questions that came with a drawing, when it is the only one", () => {
+  expect(trueAnswer([DRAWING], "Is there a star?")).toBe("No, there is no star.");
+  expect(trueAnswer([DRAWING], " What color is the circle? ")).toBe("The circle is red.");
+  expect(trueAnswer([DRAWING], "Who are you?")).toBeNull();
+  expect(trueAnswer([DRAWING, DRAWING], "Is there a star?")).toBeNull();
+  expect(trueAnswer([{ ...DRAWING, answers: [] }], "Is there a star?")).toBeNull();
+  expect(trueAnswer([], "Is there a star?")).toBeNull();
+});

@@ -1,0 +1,39 @@
+/** Under an answer about one of the page's drawings: whether it is true, which the page knows, for it knows what it drew. */
+import type { JSX } from "preact";
+
+import type { MessageNode } from "../chat/message-node.ts";
+import type { PictureRef } from "../chat/types.ts";
+import { TEXTS } from "../texts.ts";
+
+interface Props {
+  /** Of the conversation so far, the question's own last. */
+  readonly pictures: readonly PictureRef[];
+  readonly question: string;
+  readonly node: MessageNode;
+}
+
+/** Nothing for a question whose answer nobody knows. */
+export function TrueAnswer({ pictures, question, node }: Props): JSX.Element | null {
+  const truth = trueAnswer(pictures, question);
+  if (truth === null || node.state.value?.kind !== "finished") return null;
+  const isRight = plain(node.text.value) === plain(truth);
+  return (
+    <p class="truth" data-right={isRight}>
+      {isRight ? TEXTS.scenes.right : TEXTS.scenes.truth(truth)}
+    </p>
+  );
+}
+
+/** As the last of the drawings has it; null when the question is none of those that came with it. */
+export function trueAnswer(pictures: readonly PictureRef[], question: string): string | null {
+  // Between two pictures "the circle" may be either's.
+  if (pictures.length !== 1) return null;
+  const { questions, answers } = pictures[0] ?? {};
+  const index = questions?.indexOf(question.trim()) ?? -1;
+  return answers?.[index] ?? null;
+}
+
+/** As scripts/eval-demo.ts compares: in lower case, without a final period. */
+function plain(answer: string): string {
+  return answer.trim().toLowerCase().replace(/\.$/, "");
+}
