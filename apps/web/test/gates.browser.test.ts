@@ -77,7 +77,7 @@ describe("size", () => {
         .filter(({ startTime }) => startTime < performance.getEntriesByName("ready")[0].startTime)
         .map(({ name }) => name)`);
     // The stream of events is no entry as long as it lasts.
-    expect(before.length + 2).toBeLessThanOrEqual(5);
+    expect(before.length + 2, before.join(" ")).toBeLessThanOrEqual(5);
     expect(asked.filter((address) => !address.startsWith(url) && !address.startsWith("blob:"))).toEqual([]);
   });
 });

@@ -30,25 +30,27 @@ export function LightboxBar(props: Props): JSX.Element {
         {count > 1 && ` · ${TEXTS.pictures.position(index + 1, count)}`}
       </p>
       {square && <Views isModelView={isModelView} />}
-      {count > 1 && (
-        <>
-          <Tool label={TEXTS.lightbox.before} onClick={() => show(-1)} isOff={index === 0}>
-            <LeftIcon />
-          </Tool>
-          <Tool label={TEXTS.lightbox.after} onClick={() => show(1)} isOff={index === count - 1}>
-            <RightIcon />
-          </Tool>
-        </>
-      )}
-      <Tool label={TEXTS.lightbox.smaller} onClick={() => zoom.step(-1)} isOff={zoom.scale.value <= 1}>
-        <MinusIcon />
-      </Tool>
-      <Tool label={TEXTS.lightbox.larger} onClick={() => zoom.step(1)} isOff={zoom.isMost}>
-        <NewChatIcon />
-      </Tool>
-      <Tool label={TEXTS.shell.close} onClick={close} isOff={false}>
-        <CloseIcon />
-      </Tool>
+      <span class="lightbox-tools">
+        {count > 1 && (
+          <>
+            <Tool label={TEXTS.lightbox.before} onClick={() => show(-1)} isOff={index === 0}>
+              <LeftIcon />
+            </Tool>
+            <Tool label={TEXTS.lightbox.after} onClick={() => show(1)} isOff={index === count - 1}>
+              <RightIcon />
+            </Tool>
+          </>
+        )}
+        <Tool label={TEXTS.lightbox.smaller} onClick={() => zoom.step(-1)} isOff={zoom.scale.value <= 1}>
+          <MinusIcon />
+        </Tool>
+        <Tool label={TEXTS.lightbox.larger} onClick={() => zoom.step(1)} isOff={zoom.isMost}>
+          <NewChatIcon />
+        </Tool>
+        <Tool label={TEXTS.shell.close} onClick={close} isOff={false}>
+          <CloseIcon />
+        </Tool>
+      </span>
     </div>
   );
 }

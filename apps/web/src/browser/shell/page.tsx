@@ -7,11 +7,10 @@ import type { App } from "../app.ts";
 import { Composer } from "../chat-view/composer.tsx";
 import { Transcript } from "../chat-view/transcript.tsx";
 import { Welcome } from "../chat-view/welcome.tsx";
+import { lazily } from "../lazy.tsx";
 import { picturesAmong } from "../pictures/read.ts";
 import { TEXTS } from "../texts.ts";
 import { Header } from "./header.tsx";
-import { Later } from "./later.tsx";
-import type { LoadedPage } from "./later.tsx";
 import { HelpSheet } from "./help-sheet.tsx";
 import { listenForKeys } from "./keys.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -21,8 +20,7 @@ interface Props {
   readonly app: App;
 }
 
-const loadCompare = async (): Promise<LoadedPage> =>
-  (await import("../compare/compare-page.tsx")).ComparePage;
+const ComparePage = lazily<Props>(async () => (await import("../compare/compare-page.tsx")).ComparePage);
 
 export function Page({ app }: Props): JSX.Element {
   const isDragging = useSignal(false);
@@ -44,7 +42,7 @@ export function Page({ app }: Props): JSX.Element {
       <div class="chat">
         <Header app={app} isListOpen={isListOpen} onHelp={() => (isHelpOpen.value = true)} />
         {isComparing ? (
-          <Later load={loadCompare} app={app} />
+          <ComparePage app={app} />
         ) : (
           <>
             {isEmpty ? <Welcome app={app} /> : <Transcript app={app} key={app.chat.conversation.value?.id} />}
