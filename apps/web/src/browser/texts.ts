@@ -160,6 +160,14 @@ export const TEXTS = {
       `${count} ${plural(count, "vote", "votes")} so far: below ${enough} chance may say more than the models.`,
     download: "Download the votes",
   },
+  transfer: {
+    exportAll: "Export all",
+    exportOpen: "This one as Markdown",
+    import: "Import",
+    imported: (count: number) =>
+      `${count} ${plural(count, "conversation is", "conversations are")} here now.`,
+    failed: "The file could not be read.",
+  },
   help: {
     title: "Keys",
     rows: [

@@ -10,6 +10,7 @@ import { CloseIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../ico
 import { pathOf } from "../router.ts";
 import { TEXTS } from "../texts.ts";
 import { byDay } from "./days.ts";
+import { TransferButtons } from "./transfer-buttons.tsx";
 
 interface Props {
   readonly app: App;
@@ -63,6 +64,7 @@ export function Sidebar({ app, isOpen }: Props): JSX.Element {
         ))}
       </div>
       <CompareLink app={app} isOpen={isOpen} />
+      <TransferButtons app={app} />
       <Usage app={app} />
     </nav>
   );

@@ -1,0 +1,72 @@
+/** Conversations as files: all of them for another browser, the open one to read. */
+import { useRef } from "preact/hooks";
+import type { JSX } from "preact";
+
+import type { App } from "../app.ts";
+import { TEXTS } from "../texts.ts";
+
+interface Props {
+  readonly app: App;
+}
+
+export function TransferButtons({ app }: Props): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  const conversation = app.chat.conversation.value;
+  const exportEverything = async (): Promise<void> => {
+    const { exportAll } = await import("../store/transfer.ts");
+    save(await exportAll(app.store), "conversations.json");
+  };
+  const exportOpen = async (): Promise<void> => {
+    const last = app.chat.path.peek().at(-1);
+    if (conversation === null || last === undefined) return;
+    const { toMarkdown } = await import("../store/transfer.ts");
+    const title = conversation.title || TEXTS.shell.untitled;
+    save(toMarkdown(title, app.chat.messagesTo(last.node.id)), "conversation.md");
+  };
+  const importChosen = async (file: File | undefined): Promise<void> => {
+    if (file === undefined) return;
+    const { importFile } = await import("../store/transfer.ts");
+    try {
+      const number = await importFile(file, app.store);
+      await app.conversations.load();
+      app.status.value = TEXTS.transfer.imported(number);
+    } catch (thrown) {
+      app.store.problem.value = thrown instanceof Error ? thrown.message : TEXTS.transfer.failed;
+    }
+  };
+  return (
+    <div class="transfer">
+      {app.conversations.number > 0 && (
+        <button type="button" class="text-button" onClick={() => void exportEverything()}>
+          {TEXTS.transfer.exportAll}
+        </button>
+      )}
+      {conversation !== null && (
+        <button type="button" class="text-button" onClick={() => void exportOpen()}>
+          {TEXTS.transfer.exportOpen}
+        </button>
+      )}
+      <button type="button" class="text-button" onClick={() => input.current?.click()}>
+        {TEXTS.transfer.import}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept="application/json,.json"
+        hidden
+        onChange={(event) => {
+          void importChosen(event.currentTarget.files?.[0]);
+          event.currentTarget.value = "";
+        }}
+      />
+    </div>
+  );
+}
+
+function save(file: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,99 @@
+import { describe, expect, it, test } from "vitest";
+
+import { DEFAULT_SETTINGS } from "../chat/settings.ts";
+import { readTransfer, writeTransfer } from "./transfer-file.ts";
+import type { Transfer } from "./transfer-file.ts";
+
+const KEY = `sha256:${"ab".repeat(32)}`;
+const WHOLE: Transfer = {
+  conversations: [
+    {
+      id: "c1",
+      title: "A heron",
+      hasOwnTitle: true,
+      createdMs: 1,
+      updatedMs: 2,
+      leafId: "m2",
+      model: "llava-demo",
+      settings: { ...DEFAULT_SETTINGS, seed: 7, stop: ["END"], system: "Be brief." },
+    },
+  ],
+  messages: [
+    {
+      role: "user",
+      id: "m1",
+      conversationId: "c1",
+      parentId: null,
+      createdMs: 1,
+      text: "What is this?",
+      pictures: [{ key: KEY, name: "heron.png", width: 3, height: 2, mode: "default", alt: "A heron" }],
+    },
+    {
+      role: "assistant",
+      id: "m2",
+      conversationId: "c1",
+      parentId: "m1",
+      createdMs: 2,
+      text: "A heron.",
+      model: "llava-demo",
+      settings: DEFAULT_SETTINGS,
+      state: { kind: "finished", reason: "stop", usage: null, timings: null },
+      stream: null,
+      migrations: 1,
+      vote: "up",
+      isFlagged: false,
+    },
+  ],
+  pictures: { [KEY]: "data:image/png;base64,AAAA" },
+};
+
+describe("a file of conversations", () => {
+  it("is the same again when it is read", () => {
+    expect(readTransfer(writeTransfer(WHOLE), "all.json")).toEqual(WHOLE);
+  });
+
+  it("takes nothing on that has not the right shape", () => {
+    const file = JSON.parse(writeTransfer(WHOLE)) as Record<string, unknown>;
+    const hostile = {
+      ...file,
+      conversations: [...WHOLE.conversations, { id: "<script>", title: "x" }, 7, null, { id: "c2" }],
+      messages: [
+        ...WHOLE.messages,
+        { ...WHOLE.messages[0], id: "m3", conversationId: "elsewhere" },
+        { ...WHOLE.messages[0], id: "m4", role: "system" },
+        {
+          ...WHOLE.messages[0],
+          id: "m5",
+          pictures: [{ key: "https://evil.example", name: "x", width: 1, height: 1 }],
+        },
+        { ...WHOLE.messages[1], id: "m6", stream: "s", state: { kind: "streaming" }, vote: "most", model: 7 },
+      ],
+      pictures: {
+        ...WHOLE.pictures,
+        [`sha256:${"cd".repeat(32)}`]: "data:text/html;base64,AAAA",
+        evil: "data:image/png;base64,AAAA",
+      },
+    };
+    const read = readTransfer(JSON.stringify(hostile), "x.json");
+    expect(read.conversations.map(({ id }) => id)).toEqual(["c1"]);
+    expect(read.messages.map(({ id }) => id)).toEqual(["m1", "m2", "m5", "m6"]);
+    expect(read.messages[2]).toMatchObject({ pictures: [] });
+    expect(read.messages[3]).toMatchObject({
+      stream: null,
+      state: { kind: "stopped" },
+      vote: null,
+      model: "",
+    });
+    expect(Object.keys(read.pictures)).toEqual([KEY]);
+  });
+});
+
+test.each([
+  ["words", "is not JSON"],
+  ["[]", "no file of conversations"],
+  ['{"format":"other"}', "no file of conversations"],
+  ['{"format":"llava-conversations","version":99}', "another version"],
+  ['{"format":"llava-conversations","version":1}', "holds no conversations"],
+])("%s is refused in a sentence", (text, words) => {
+  expect(() => readTransfer(text, "x.json")).toThrow(words);
+});
