@@ -27,7 +27,7 @@ export function ComparePage({ app }: Props): JSX.Element {
       <main class="scroll">
         <div class="column compare">
           <h2>{TEXTS.compare.title}</h2>
-          <fieldset class="modes">
+          <fieldset class="compare-modes">
             <legend class="unseen">{TEXTS.compare.how}</legend>
             <label>
               <input
