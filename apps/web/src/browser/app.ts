@@ -45,10 +45,7 @@ export class App {
   readonly spokenAnswer: Signal<string> = signal("");
   readonly toast: Signal<Toast | null> = signal(null);
   readonly canAsk: ReadonlySignal<boolean> = computed(
-    () =>
-      this.models.selected.value !== null &&
-      this.chat.running.value === null &&
-      this.draft.numReading.value === 0,
+    () => this.models.selected.value !== null && this.chat.running.value === null,
   );
   /** Questions that go with the picture in play and were not asked yet. */
   readonly suggestions: ReadonlySignal<readonly string[]> = computed(() => {
@@ -61,10 +58,14 @@ export class App {
     return (pictures.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
   });
   #hasAskedForSamples = false;
+  #isSending = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
 
   async start(): Promise<void> {
     this.keeper.onEnd = (node) => this.#say(node);
+    // Typed words are there before anything else is.
+    const route = this.router.route.peek();
+    this.draft.open(route.kind === "chat" ? route.id : route.kind === "compare" ? "compare" : "");
     this.store.onChange(() => void this.#reload());
     await this.conversations.load();
     // Before the first event: what an earlier visit has asked for is told in it.
@@ -153,6 +154,11 @@ export class App {
   }
 
   async #ask(give: () => ReturnType<Draft["give"]>): Promise<void> {
+    if (this.#isSending || !this.canAsk.value) return;
+    this.#isSending = true;
+    // Whoever is quicker than the opening of a picture means that picture, too.
+    await this.draft.settled();
+    this.#isSending = false;
     const model = this.models.selected.value;
     if (model === null || !this.canAsk.value) return;
     const { text, pictures } = give();

@@ -64,6 +64,16 @@ export class Draft {
     }
   }
 
+  /** Resolves when no picture is being opened any more. */
+  async settled(): Promise<void> {
+    while (this.numReading.value > 0)
+      await new Promise<void>((resolve) => {
+        const stop = this.numReading.subscribe((count) => {
+          if (count === 0) queueMicrotask(() => (stop(), resolve()));
+        });
+      });
+  }
+
   remove(key: string): void {
     this.problem.value = null;
     this.#pictures.value = this.#pictures.value.filter((picture) => picture.key !== key);

@@ -64,6 +64,7 @@ export class Comparison {
 
   async ask(): Promise<void> {
     const { draft, chat } = this.#app;
+    await draft.settled();
     const pair = this.isBlind.peek() ? this.#drawPair() : ([this.modelOf(0), this.modelOf(1)] as const);
     const [left, right] = pair;
     if (left === null || right === null || draft.text.peek().trim() === "" || this.isAnswering) return;
