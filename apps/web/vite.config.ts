@@ -3,10 +3,13 @@ import { fileURLToPath } from "node:url";
 
 import { defineConfig } from "vite";
 
+import { precompress } from "./precompress.ts";
+
 const CONTROLLER = "http://127.0.0.1:10000";
 
 export default defineConfig({
   root: fileURLToPath(new URL("src/browser/", import.meta.url)),
+  plugins: [precompress()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: fileURLToPath(new URL("dist/", import.meta.url)),

@@ -12,8 +12,10 @@ export interface BuiltPage extends AsyncDisposable {
   readonly folder: string;
 }
 
-export async function buildPage(): Promise<BuiltPage> {
+/** @param root the folder of another page's index.html */
+export async function buildPage(root?: string): Promise<BuiltPage> {
   const folder = await mkdtemp(join(tmpdir(), "llava-page-"));
-  await build({ configFile: CONFIG, logLevel: "warn", build: { outDir: folder } });
+  const other = root === undefined ? {} : { root };
+  await build({ configFile: CONFIG, logLevel: "warn", ...other, build: { outDir: folder } });
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }

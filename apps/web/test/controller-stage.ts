@@ -100,8 +100,8 @@ export class Exchange {
     this.#response.end(encodeSseJson(errorBody(error)));
   }
 
-  refuse(error: LlavaError): void {
-    this.#response.writeHead(error.status, { "content-type": "application/json" });
+  refuse(error: LlavaError, headers: Readonly<Record<string, string>> = {}): void {
+    this.#response.writeHead(error.status, { "content-type": "application/json", ...headers });
     this.#response.end(JSON.stringify(errorBody(error)));
   }
 
@@ -120,6 +120,8 @@ export class Exchange {
 
 export class ControllerStage implements AsyncDisposable {
   models: readonly ModelCard[] = [card("llava-demo")];
+  /** What `GET /cluster` tells; null where there is no such place. */
+  cluster: unknown = null;
   /** What was uploaded, by key. */
   readonly blobs = new Map<string, Buffer>();
   /** Each takes one of the next questions; without anybody waiting for it, the answer is "Yes.". */
@@ -171,10 +173,19 @@ export class ControllerStage implements AsyncDisposable {
       response.end(JSON.stringify(modelListBody(this.models)));
       return;
     }
+    if (incoming.url === "/cluster" && this.cluster !== null) {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(this.cluster));
+      return;
+    }
     const parts: Buffer[] = [];
     for await (const part of incoming) parts.push(part);
     if (incoming.url?.startsWith("/v1/blobs/")) {
-      this.blobs.set(incoming.url.slice("/v1/blobs/".length), Buffer.concat(parts));
+      const key = incoming.url.slice("/v1/blobs/".length);
+      if (incoming.method === "HEAD") {
+        response.writeHead(this.blobs.has(key) ? 200 : 404).end();
+        return;
+      }
+      this.blobs.set(key, Buffer.concat(parts));
       response.writeHead(201, { "content-type": "application/json" }).end("{}");
       return;
     }

@@ -46,5 +46,11 @@ export const HOSTILE: readonly string[] = [
   `# <img src=x onerror="${HARM}">`,
   `[x]: javascript:${HARM}\n\n[x]`,
   `${AWAY} <${AWAY}>`,
+  `$\\href{javascript:${HARM}}{x}$ and $x$`,
+  `$\\includegraphics{${AWAY}.png}$`,
+  `$$\\url{${AWAY}}$$`,
+  `$\\text{<img src=x onerror="${HARM}">}$`,
+  `$$\n\\htmlStyle{background:url(${AWAY})}{x}\n$$`,
+  `\\(\\def\\a{\\a\\a}\\a\\)`,
   `\u202e<script>${HARM}</script>`,
 ];

@@ -16,10 +16,13 @@ import { Grammars } from "./grammar.ts";
 import { FeatureCache } from "./feature-cache.ts";
 import { Loop } from "./loop.ts";
 import { LoadedFiles } from "./loaded-files.ts";
+import { computeMap, type OcclusionEvent, type OcclusionRequest, requireMappable } from "./occlusion-map.ts";
+import { wordTokens } from "./occlusion-prompt.ts";
 import { longestPrompt, prepare } from "./prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./request.ts";
+import { scoreSequence } from "./scoring.ts";
 import { type Holdings, Runner } from "./runner.ts";
-import type { Sequence } from "./sequence.ts";
+import type { Prompt, Sequence } from "./sequence.ts";
 import { loadWeights } from "./weights.ts";
 
 export interface EngineInfo {
@@ -52,6 +55,8 @@ export interface Progress {
 }
 
 const DEFAULT_MAX_WAITING = 64;
+/** So that those who chat find places between a map's runs. */
+const MAP_RUNS_AT_ONCE = 4;
 /** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
 const MAX_CONTEXT_LENGTH = 131_072;
 
@@ -192,6 +197,59 @@ export class Engine implements AsyncDisposable {
         return this;
       },
     };
+  }
+
+  /**
+   * How much a word of an answer owes to each part of a picture (occlusion-map.ts), as progress and then the map. Throws
+   * LlavaErrors. Its runs come after all requests that wait, a few at a time.
+   * @param turn leave to do the next few runs, for as long as it is held
+   */
+  async *occlusionMap(
+    request: OcclusionRequest,
+    turn: (signal: AbortSignal) => Promise<Disposable>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<OcclusionEvent, void, void> {
+    if (this.#disposal) throw shuttingDown();
+    const stop = new AbortController();
+    const abort = (): void => stop.abort(cancelled());
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#requests.add(stop);
+    try {
+      await this.#files.requireUnchanged();
+      const word = wordTokens(this.#model, request, this.#maxCharacters);
+      requireMappable(this.#model, request, word);
+      const { pixels } = this.#model.description;
+      const pictures = await Promise.all(
+        request.images.map((bytes) => this.#pictures.prepare(bytes, pixels, stop.signal)),
+      );
+      yield* computeMap(this.#model, request, word, pictures, {
+        score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
+        turn: async () => await turn(stop.signal),
+        runsAtOnce: Math.max(1, Math.min(MAP_RUNS_AT_ONCE, Math.floor(this.#maxRunning / 2))),
+      });
+    } catch (error) {
+      throw requestError(error, stop.signal);
+    } finally {
+      abort();
+      signal?.removeEventListener("abort", abort);
+      this.#requests.delete(stop);
+    }
+  }
+
+  /** Logarithm of the probability that the model says `tokens` after the prompt. */
+  async #score(prompt: Prompt, tokens: readonly number[], signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    const sequence = scoreSequence(this.#model, prompt, tokens, signal);
+    const cancel = (): void => this.#loop.cancel(sequence);
+    signal.addEventListener("abort", cancel, { once: true });
+    this.#loop.add(sequence);
+    try {
+      for await (const event of sequence.events) if (event.type === "error") throw event.error;
+      return sequence.logprob;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
   }
 
   /** Fails what is running and waiting, then frees the model. */

@@ -60,14 +60,20 @@ export class FeatureCache implements Disposable {
     };
   }
 
+  /** Forgets one that is not in use. */
+  forget(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.leases > 0) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
+    entry.features[Symbol.dispose]();
+  }
+
   /** Forgets what is over the limit and not in use. */
   trim(): void {
     for (const [key, entry] of this.#entries) {
       if (this.#bytes <= this.#limitBytes) return;
-      if (entry.leases > 0) continue;
-      this.#entries.delete(key);
-      this.#bytes -= entry.bytes;
-      entry.features[Symbol.dispose]();
+      if (entry.leases === 0) this.forget(key);
     }
   }
 

@@ -170,7 +170,7 @@ function resumedTokens({ description }: ModelFolder, { resume }: GenerateRequest
   return tokens;
 }
 
-function requirePictures(compact: readonly number[], pictures: number): void {
+export function requirePictures(compact: readonly number[], pictures: number): void {
   const places = compact.filter((id) => id === IMAGE_TOKEN).length;
   if (places === pictures) return;
   throw new LlavaError(
@@ -210,7 +210,7 @@ async function decodeAll(
 }
 
 /** Each picture's mark becomes as many positions as the picture has tokens. */
-function expand(
+export function expand(
   { description }: ModelFolder,
   compact: readonly number[],
   pixels: readonly Float32Array[],
@@ -225,11 +225,16 @@ function expand(
       ids.push(id);
       continue;
     }
-    const key = hash("sha256", asBytes(picture), "base64");
+    const key = pixelsKey(picture);
     pictures.push({ key, pixels: picture, start: ids.length, tokens: vision.tokensPerImage });
     for (let i = 0; i < vision.tokensPerImage; i++) ids.push(placeholder);
   }
   return { ids, pictures };
+}
+
+/** Of a picture as the vision tower sees it. */
+export function pixelsKey(pixels: Float32Array): string {
+  return hash("sha256", asBytes(pixels), "base64");
 }
 
 function asBytes({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {

@@ -88,9 +88,10 @@ export class Runner implements Disposable {
   release(sequence: Sequence, isTrusted: boolean): void {
     for (const lease of this.#leases.get(sequence)?.values() ?? []) lease[Symbol.dispose]();
     this.#leases.delete(sequence);
+    for (const { key, isPainted } of sequence.prompt.pictures) if (isPainted) this.#features.forget(key);
     this.#features.trim();
     const row = this.rows.rowOf(sequence);
-    if (row !== undefined) this.rows.leave(row, isTrusted && this.#remembers);
+    if (row !== undefined) this.rows.leave(row, isTrusted && this.#remembers && !sequence.isPassing);
   }
 
   /** Makes room for what the plan adds. False when there is none, unless somebody gives up a row. Throws as `admit`. */

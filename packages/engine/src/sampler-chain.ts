@@ -32,6 +32,8 @@ export interface ChainOptions {
   readonly endTokens: ReadonlySet<number>;
   /** What the answer must be; it follows the answer from its beginning. */
   readonly grammar?: GrammarMatcher;
+  /** The answer's tokens, whatever the model would say. */
+  readonly forced?: readonly number[];
 }
 
 export class SamplerChain {
@@ -55,8 +57,9 @@ export class SamplerChain {
 
   /** logits [vocabulary], not changed. Throws `runtime_failure` when they are not numbers. */
   choose(logits: Float32Array): Choice {
-    const { settings } = this.#options;
-    const id = sampleToken(this.#adjusted(logits), settings, this.#length);
+    const { settings, forced } = this.#options;
+    const drawn = sampleToken(this.#adjusted(logits), settings, this.#length);
+    const id = forced?.[this.#length] ?? drawn;
     const { topLogprobs } = settings;
     return topLogprobs === undefined ? { id } : { id, logprobs: tokenLogprobs(logits, id, topLogprobs) };
   }

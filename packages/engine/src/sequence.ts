@@ -16,6 +16,8 @@ export interface PromptPicture {
   readonly pixels: Float32Array;
   readonly start: number;
   readonly tokens: number;
+  /** Some of it was painted over to see what becomes of an answer: nobody will ask about it again. */
+  readonly isPainted?: boolean;
 }
 
 export interface Prompt {
@@ -29,6 +31,8 @@ export interface SequenceOptions {
   readonly sampling: ChoiceSettings;
   /** What the answer must be; lives as long as the request. */
   readonly grammar?: GrammarMatcher;
+  /** What the answer is, whatever the model would say: only how likely that was is wanted. Needs `topLogprobs`. */
+  readonly forced?: readonly number[];
   readonly maxTokens: number;
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
@@ -71,6 +75,7 @@ export class Sequence {
   /** Of the prompt's positions, those that another request had left there. */
   #reused = 0;
   #encodeMs = 0;
+  #logprob = 0;
 
   constructor(options: SequenceOptions) {
     this.prompt = options.prompt;
@@ -86,11 +91,22 @@ export class Sequence {
       promptIds: textIds(options.prompt),
       endTokens: options.endTokens,
       ...(options.grammar === undefined ? {} : { grammar: options.grammar }),
+      ...(options.forced === undefined ? {} : { forced: options.forced }),
     });
   }
 
   get isDone(): boolean {
     return this.events.isClosed;
+  }
+
+  /** Of the answer so far, where the request wants to know. */
+  get logprob(): number {
+    return this.#logprob;
+  }
+
+  /** What is computed of it is of use to nobody else. */
+  get isPassing(): boolean {
+    return this.prompt.pictures.some(({ isPainted }) => isPainted === true);
   }
 
   get cachedTokens(): number {
@@ -185,7 +201,10 @@ export class Sequence {
     this.#marks.firstToken ??= now;
     const { text, reason } = this.#take(id);
     this.#unsaid.push(id);
-    if (logprobs) this.#unsaidLogprobs.push(logprobs);
+    if (logprobs) {
+      this.#unsaidLogprobs.push(logprobs);
+      this.#logprob += logprobs.logprob;
+    }
     if (text !== "") this.#say(text, reason === "stop");
     if (reason !== undefined) this.#close(reason, now);
   }

@@ -68,3 +68,35 @@ function wholePicture(
     size,
   };
 }
+
+/** A part of a plane, pixels; not always whole ones. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The part of the picture that the square shows, in the picture's pixels; beyond its edges where it was padded. */
+export function boxInPicture(placement: Placement): Box {
+  const { canvasWidth, canvasHeight, offsetX, offsetY, resizedWidth, resizedHeight, size } = placement;
+  const across = canvasWidth / resizedWidth;
+  const down = canvasHeight / resizedHeight;
+  return {
+    x: placement.cropLeft * across - offsetX,
+    y: placement.cropTop * down - offsetY,
+    width: size * across,
+    height: size * down,
+  };
+}
+
+/** The part of the square that shows a picture of so many pixels, in whole pixels of the square; the rest is padding. */
+export function boxInSquare(width: number, height: number, placement: Placement): Box {
+  const seen = boxInPicture(placement);
+  const { size } = placement;
+  const at = (place: number, start: number, length: number): number =>
+    Math.min(size, Math.max(0, Math.round(((place - start) * size) / length)));
+  const [left, right] = [at(0, seen.x, seen.width), at(width, seen.x, seen.width)];
+  const [top, bottom] = [at(0, seen.y, seen.height), at(height, seen.y, seen.height)];
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}

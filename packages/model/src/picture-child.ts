@@ -15,12 +15,21 @@ export interface PictureTask {
   readonly limits: PictureLimits;
 }
 
+/** What the vision tower sees of a picture. */
+export interface PreparedPicture {
+  /** [3, size, size] */
+  readonly values: Float32Array;
+  /** Of the upright picture, pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
 /** What it gets: first `ready`, then one of the others for each task. */
 export type PictureReply =
   | { readonly type: "ready" }
   /** It has had all the time that it may have, and goes on until somebody ends the process. */
   | { readonly type: "late" }
-  | { readonly type: "values"; readonly values: Float32Array }
+  | ({ readonly type: "values" } & PreparedPicture)
   | { readonly type: "refused"; readonly code: ErrorCode; readonly message: string };
 
 function reply(message: PictureReply): void {
@@ -30,7 +39,9 @@ function reply(message: PictureReply): void {
 async function work({ bytes, description, limits }: PictureTask): Promise<void> {
   const clock = watchProcessor(limits.processorMs);
   try {
-    reply({ type: "values", values: await pixelValues(await decodePicture(bytes, limits), description) });
+    const picture = await decodePicture(bytes, limits);
+    const { width, height } = picture;
+    reply({ type: "values", values: await pixelValues(picture, description), width, height });
   } catch (thrown) {
     const { code, message } = thrown instanceof RangeError ? outOfMemory() : toLlavaError(thrown);
     reply({ type: "refused", code, message });

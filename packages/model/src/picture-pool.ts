@@ -2,6 +2,7 @@
 import { detectFormat, LlavaError } from "@llava/protocol";
 import type { PixelDescription } from "./description.ts";
 import { Gate } from "./gate.ts";
+import type { PreparedPicture } from "./picture-child.ts";
 import { PICTURE_LIMITS, type PictureLimits, requireFileSize } from "./picture.ts";
 import { PictureProcess, PictureProcessEnded } from "./picture-process.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -40,6 +41,15 @@ export class PicturePool implements Disposable {
     description: PixelDescription,
     signal?: AbortSignal,
   ): Promise<Float32Array> {
+    return (await this.prepare(bytes, description, signal)).values;
+  }
+
+  /** The same, and how large the picture was. */
+  async prepare(
+    bytes: Uint8Array,
+    description: PixelDescription,
+    signal?: AbortSignal,
+  ): Promise<PreparedPicture> {
     // What can be refused without a process is.
     requireFileSize(bytes, this.#limits);
     detectFormat(bytes);
@@ -65,12 +75,12 @@ export class PicturePool implements Disposable {
     bytes: Uint8Array,
     description: PixelDescription,
     signal: AbortSignal,
-  ): Promise<Float32Array> {
+  ): Promise<PreparedPicture> {
     const process = this.#take();
     try {
       const task = { bytes, description, limits: this.#limits };
       const reply = await process.run(task, this.#limits.timeoutMs, signal);
-      if (reply.type === "values") return reply.values;
+      if (reply.type === "values") return reply;
       if (reply.type === "refused") throw new LlavaError(reply.code, reply.message);
       process.kill();
       throw tooSlow(reply.type);

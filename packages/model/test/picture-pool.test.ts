@@ -94,6 +94,8 @@ describe("the same numbers as in this process", () => {
 test.runIf(process.platform === "linux")(
   "refusals are the decoder's own, of most without a process",
   async () => {
+    // Those of the tests before take a moment to end.
+    await expect.poll(() => processes(), { timeout: 10_000 }).toEqual([]);
     pool = new PicturePool(PATIENT);
     const refused = async (bytes: Uint8Array): Promise<unknown> =>
       await pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);

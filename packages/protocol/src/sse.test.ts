@@ -60,3 +60,13 @@ it("limits a line and an event of many lines", () => {
   const lines = new SseParser(10);
   expect(() => lines.push(encoder.encode("data: 01234\ndata: 01234\n"))).toThrow("more than 10 characters");
 });
+
+it("knows the id of the last event that is whole", () => {
+  const parser = new SseParser();
+  const pieces = ["id: a-1\nda", "ta: 1\n", "\n", ": ping\n\n", "data: 2\n\nid: a", "-2\ndata: 3\n", "\n"];
+  const seen = pieces.map((piece) => {
+    parser.push(encoder.encode(piece));
+    return parser.lastEventId;
+  });
+  expect(seen).toEqual(["", "", "a-1", "a-1", "a-1", "a-1", "a-2"]);
+});

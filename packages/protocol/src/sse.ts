@@ -69,11 +69,18 @@ export class SseParser {
   #line = "";
   #endedInCr = false;
   #event = "";
+  #id = "";
+  #lastEventId = "";
   #data: string[] = [];
   #dataLength = 0;
 
   constructor(maxEventLength = MAX_EVENT_LENGTH) {
     this.#maxEventLength = maxEventLength;
+  }
+
+  /** The id that came with the last whole event, or before it; empty when there was none. */
+  get lastEventId(): string {
+    return this.#lastEventId;
   }
 
   push(bytes: Uint8Array): SseEvent[] {
@@ -101,6 +108,7 @@ export class SseParser {
     const field = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
     if (field === "event") this.#event = value;
+    if (field === "id" && !value.includes("\0")) this.#id = value;
     if (field === "data") {
       this.#check(value.length);
       this.#data.push(value);
@@ -113,6 +121,7 @@ export class SseParser {
     const event = this.#event === "" ? "message" : this.#event;
     const data = this.#data;
     this.#event = "";
+    this.#lastEventId = this.#id;
     this.#data = [];
     this.#dataLength = 0;
     return data.length === 0 ? null : { event, data: data.join("\n") };

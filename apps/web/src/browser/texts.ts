@@ -100,7 +100,7 @@ export const TEXTS = {
     moved: (count: number) =>
       count === 1 ? "another worker went on with it" : `${count} times another worker went on with it`,
   },
-  words: { done: "Done", open: "To do", table: "Table" },
+  words: { done: "Done", open: "To do", table: "Table", formula: "Formula" },
   progress: {
     sending: "Sending…",
     sent: "Asking…",

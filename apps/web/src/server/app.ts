@@ -32,6 +32,10 @@ export interface AppOptions {
   readonly door?: Partial<ServerOptions>;
 }
 
+interface BlobRoute {
+  readonly Params: { readonly key: string };
+}
+
 /** Throws `not_found` when the page was never built. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = createServer({
@@ -79,8 +83,16 @@ function addForwarding(
     });
   });
   app.get("/v1/models", { config }, async (request, reply) => forwarder.forward(request, reply));
+  app.post("/v1/occlusion_maps", { config }, async (request, reply) => forwarder.forward(request, reply));
+  app.head("/v1/blobs/:key", { config }, async (request, reply) => forwarder.forward(request, reply));
   const uploads = { config: { ...config, accepts: ["image/*", "application/octet-stream"] } } as const;
-  app.put("/v1/blobs/:key", uploads, async (request, reply) => forwarder.forward(request, reply));
+  app.put<BlobRoute>("/v1/blobs/:key", uploads, async (request, reply) => {
+    const { body, params } = request;
+    reply.raw.once("finish", () => {
+      if (reply.statusCode < 300 && Buffer.isBuffer(body)) conversations?.keep(params.key, body);
+    });
+    return await forwarder.forward(request, reply);
+  });
   addPageRoutes(app, { forwarder, ...(conversations === undefined ? {} : { conversations }) });
 }
 
@@ -100,8 +112,10 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
       page.get(path, async (_request, reply) => reply.sendFile("index.html"));
     await page.register(fastifyStatic, {
       root: folder,
-      allowedPath: (path) => staysInside(folder, path),
+      allowedPath: (path) => ["", ".br", ".gz"].every((end) => staysInside(folder, path + end)),
       cacheControl: false,
+      // Made by the build, as small as can be: a visitor does not wait for it.
+      preCompressed: true,
       setHeaders: (reply, path) => {
         // Names under assets/ carry a hash of their content; everything else is asked for again.
         const isHashed = path.startsWith(join(folder, "assets"));

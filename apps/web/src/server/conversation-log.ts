@@ -21,11 +21,14 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyRequest } from "fastify";
 
 import { AnswerText, chatRecord, type LoggedPicture, type Turn } from "./conversation-record.ts";
+import { LoggedPictures } from "./logged-pictures.ts";
 import { voteRecord, type Vote } from "./vote.ts";
 
 export interface ConversationLog {
   /** Writes it down when it can; returns at once. */
   readonly add: (turn: Turn) => void;
+  /** A picture that was uploaded, to which questions may refer by its key. */
+  readonly keep: (key: string, bytes: Buffer) => void;
   /** The same for what somebody thinks of an answer. */
   readonly vote: (vote: Vote, ip: string) => void;
   /** Resolves when all that was added is on disk or left out. */
@@ -57,18 +60,19 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   let last: Promise<void> = Promise.resolve();
   let today: Day | null = null;
 
+  const uploaded = new LoggedPictures();
   const shown = (ip: string): string => (options.shortensAddresses === true ? shortAddress(ip) : ip);
   const write = async (record: object, pictures: readonly LoggedPicture[]): Promise<void> => {
     const date = localDate(now());
     if (today?.date !== date) today = await openDay(folder, date);
     const line = `${JSON.stringify(record)}\n`;
-    const bytes = Buffer.byteLength(line) + pictures.reduce((sum, picture) => sum + picture.bytes.length, 0);
-    if (today.bytes + bytes > maxDayBytes) throw new Error(`the day's ${maxDayBytes} bytes are full`);
+    const numBytes = pictures.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), Buffer.byteLength(line));
+    if (today.bytes + numBytes > maxDayBytes) throw new Error(`the day's ${maxDayBytes} bytes are full`);
     for (const picture of pictures) await keepPicture(today, picture);
     await appendLine(today, line);
   };
   const writeTurn = async (turn: Turn): Promise<void> => {
-    const chat = chatRecord({ ...turn, ip: shown(turn.ip) });
+    const chat = chatRecord({ ...turn, ip: shown(turn.ip) }, (key) => uploaded.get(key));
     if (chat !== null) await write(chat.record, chat.pictures);
   };
   const lose = (err: unknown): void => {
@@ -96,6 +100,8 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   };
   return {
     add: (turn) => queue(turn.request.length, () => writeTurn(turn)),
+    // What is no picture was refused to whoever sent it; here it is only left out.
+    keep: (key, bytes) => void uploaded.put(key, bytes).catch(() => undefined),
     vote: (vote, ip) => {
       const record = voteRecord(vote, shown(ip), now());
       queue(JSON.stringify(record).length, () => write(record, []));
@@ -159,7 +165,7 @@ async function openDay(folder: string, date: string): Promise<Day> {
 
 async function keepPicture(day: Day, { md5, extension, bytes }: LoggedPicture): Promise<void> {
   const name = `${md5}.${extension}`;
-  if (day.known.has(name)) return;
+  if (bytes === null || day.known.has(name)) return;
   const file = join(day.pictures, name);
   await writeFile(file, bytes, { mode: 0o600 }).catch(async (failure: unknown) => {
     // Half a picture would be taken for the whole one after a restart.

@@ -12,7 +12,8 @@ export interface LoggedPicture {
   /** MD5 of the file's bytes, hex: a name, not a proof. */
   readonly md5: string;
   readonly extension: "jpg" | "png" | "webp";
-  readonly bytes: Buffer;
+  /** Null when the file is no longer here, only its name. */
+  readonly bytes: Buffer | null;
 }
 
 /** A line of LLaVA's log. Times are Unix seconds with four decimals. */
@@ -131,15 +132,19 @@ export class AnswerText {
   }
 }
 
-/** Null when there is no whole conversation to write down: LLaVA's log has no failures either. */
+/**
+ * Null when there is no whole conversation to write down: LLaVA's log has no failures either. `uploaded` knows pictures by
+ * their keys.
+ */
 export function chatRecord(
   turn: Turn,
+  uploaded: (key: string) => LoggedPicture | null = () => null,
 ): { readonly record: ChatRecord; readonly pictures: readonly LoggedPicture[] } | null {
   const { text } = turn.answer;
   const request = requestSchema.safeParse(jsonOf(turn.request));
   if (text === null || !request.success) return null;
   const { model, messages } = request.data;
-  const pictures = messages.flatMap(picturesOf);
+  const pictures = messages.flatMap((message) => picturesOf(message, uploaded));
   const spoken = messages
     .filter(isSpoken)
     .map(({ role, content }): readonly [string, string] => [
@@ -178,17 +183,25 @@ function wordsOf(content: Message["content"]): string {
   return content.map((part) => (part.type === "text" ? part.text : "<image>")).join("\n");
 }
 
-/** Those that came as files in the request; addresses are no pictures. */
-function picturesOf({ content }: Message): readonly LoggedPicture[] {
+/** Those that came as files, in the request or before it; addresses of elsewhere are no pictures. */
+function picturesOf(
+  { content }: Message,
+  uploaded: (key: string) => LoggedPicture | null,
+): readonly LoggedPicture[] {
   if (typeof content === "string") return [];
   return content.flatMap((part) => {
     if (part.type !== "image_url") return [];
-    const [, type = "", data = ""] = /^data:(image\/[a-z]+);base64,(.*)$/s.exec(part.image_url.url) ?? [];
-    const extension = EXTENSIONS[type];
-    if (extension === undefined) return [];
-    const bytes = Buffer.from(data, "base64");
-    return [{ md5: createHash("md5").update(bytes).digest("hex"), extension, bytes }];
+    const picture = pictureInside(part.image_url.url) ?? uploaded(part.image_url.url);
+    return picture === null ? [] : [picture];
   });
+}
+
+function pictureInside(url: string): LoggedPicture | null {
+  const [, type = "", data = ""] = /^data:(image\/[a-z]+);base64,(.*)$/s.exec(url) ?? [];
+  const extension = EXTENSIONS[type];
+  if (extension === undefined) return null;
+  const bytes = Buffer.from(data, "base64");
+  return { md5: createHash("md5").update(bytes).digest("hex"), extension, bytes };
 }
 
 function seconds(ms: number): number {

@@ -3,8 +3,10 @@ import { LlavaError, parseErrorBody } from "@llava/protocol";
 import type { PageError } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 
+import { readJson } from "./read-json.ts";
+
 /** Errors are a sentence; what is longer is none of ours. */
-const MAX_LENGTH = 64 << 10;
+const MAX_BYTES = 64 << 10;
 
 /** Never throws. */
 export async function errorStatusBody({
@@ -13,27 +15,18 @@ export async function errorStatusBody({
   body,
 }: Dispatcher.ResponseData): Promise<PageError> {
   const error =
-    parseErrorBody(await jsonBody(body)) ??
+    parseErrorBody(await readJson(body, MAX_BYTES)) ??
     new LlavaError(
       "internal",
       `The controller answered with status ${statusCode} and no explanation. Try again.`,
     );
   const { code, message, retryable } = error;
-  const waitMs = Number(headers["retry-after-ms"]);
-  return { code, message, retryable, retryAfterMs: Number.isFinite(waitMs) ? waitMs : null };
+  return { code, message, retryable, retryAfterMs: waitMs(headers) };
 }
 
-async function jsonBody(body: AsyncIterable<Uint8Array>): Promise<unknown> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const part of body) {
-      length += part.length;
-      if (length > MAX_LENGTH) return null;
-      parts.push(part);
-    }
-    return JSON.parse(Buffer.concat(parts).toString("utf8"));
-  } catch {
-    return null;
-  }
+/** Ours is exact; HTTP's own is in seconds. A date is passed over. */
+function waitMs(headers: Dispatcher.ResponseData["headers"]): number | null {
+  const ms = headers["retry-after-ms"];
+  const wait = ms === undefined ? Number(headers["retry-after"] ?? Number.NaN) * 1_000 : Number(ms);
+  return Number.isFinite(wait) && wait >= 0 ? wait : null;
 }

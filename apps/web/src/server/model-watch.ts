@@ -1,7 +1,8 @@
 /** Which models can be asked, looked up as long as somebody listens, so that a hundred open pages ask the controller once. */
-import { LlavaError, parseModelList, parseWorkerList, toLlavaError } from "@llava/protocol";
+import { parseModelList, parseWorkerList, toLlavaError } from "@llava/protocol";
 import type { ModelCard, PageEvent, PageModel, WorkerList } from "@llava/protocol";
 
+import { askJson } from "./ask-json.ts";
 import type { Forwarder } from "./forward.ts";
 import { pageError } from "./page-stream.ts";
 
@@ -10,29 +11,28 @@ type ModelsEvent = Extract<PageEvent, { type: "models" }>;
 const CALM_MS = 5_000;
 /** While nothing can be asked, somebody is waiting. */
 const EAGER_MS = 1_500;
-const TIMEOUT_MS = 8_000;
 
 export class ModelWatch implements Disposable {
   readonly #forwarder: Forwarder;
-  readonly #isHeard: () => boolean;
-  readonly #tell: (event: PageEvent) => void;
+  readonly #watchers = new Set<(event: PageEvent) => void>();
   #last: ModelsEvent | null = null;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | null = null;
   #isClosed = false;
 
-  constructor(forwarder: Forwarder, isHeard: () => boolean, tell: (event: PageEvent) => void) {
+  constructor(forwarder: Forwarder) {
     this.#forwarder = forwarder;
-    this.#isHeard = isHeard;
-    this.#tell = tell;
   }
 
-  /** What was last seen. */
-  get last(): ModelsEvent | null {
-    return this.#last;
+  /** Tells what was last seen at once, then whatever changes. Returns what ends it. */
+  watch(watcher: (event: PageEvent) => void): () => void {
+    this.#watchers.add(watcher);
+    if (this.#last !== null) watcher(this.#last);
+    void this.look();
+    return () => void this.#watchers.delete(watcher);
   }
 
-  /** Looks now, and then again and again; called when somebody comes and when an answer has failed. */
+  /** Looks now, and then again and again while somebody watches; called when an answer has failed, too. */
   async look(): Promise<void> {
     this.#looking ??= this.#lookOnce().finally(() => (this.#looking = null));
     await this.#looking;
@@ -49,8 +49,8 @@ export class ModelWatch implements Disposable {
     if (this.#isClosed) return;
     const isNew = JSON.stringify(next) !== JSON.stringify(this.#last);
     this.#last = next;
-    if (isNew) this.#tell(next);
-    if (!this.#isHeard()) return;
+    if (isNew) for (const watcher of this.#watchers) watcher(next);
+    if (this.#watchers.size === 0) return;
     const isCalm = next.models.some(({ state }) => state === "ready");
     this.#timer = setTimeout(() => void this.look(), isCalm ? CALM_MS : EAGER_MS).unref();
   }
@@ -66,28 +66,17 @@ export class ModelWatch implements Disposable {
   }
 
   async #cards(): Promise<readonly ModelCard[]> {
-    const body = await this.#json("/v1/models");
+    const body = await askJson(this.#forwarder, "/v1/models");
     return parseModelList(body).data;
   }
 
   /** Null where this server may not look at them. */
   async #workers(): Promise<WorkerList | null> {
     try {
-      return parseWorkerList(await this.#json("/workers"));
+      return parseWorkerList(await askJson(this.#forwarder, "/workers"));
     } catch {
       return null;
     }
-  }
-
-  async #json(path: string): Promise<unknown> {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const { statusCode, body } = await this.#forwarder.ask({ method: "GET", path, signal });
-    if (statusCode === 200) return await body.json();
-    await body.dump();
-    throw new LlavaError(
-      "no_worker",
-      `The controller answered with status ${statusCode}. Is it the right one?`,
-    );
   }
 }
 

@@ -1,21 +1,21 @@
 /** The page's own endpoints (packages/protocol/src/page-wire.ts): ask, listen, stop, vote. */
-import { encodeSse, LlavaError, REQUEST_ID_HEADER, SSE_HEADERS, SSE_PING } from "@llava/protocol";
+import { setTimeout } from "node:timers/promises";
+
+import { callerOf } from "@llava/door";
+import { LlavaError, REQUEST_ID_HEADER } from "@llava/protocol";
 import type { PageEvent, PageStreamStarted } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 
+import { ClusterWatch } from "./cluster-watch.ts";
 import { watchTurn, type ConversationLog } from "./conversation-log.ts";
 import type { Forwarder } from "./forward.ts";
+import { listen } from "./listen.ts";
 import { ModelWatch } from "./model-watch.ts";
 import { PageStream } from "./page-stream.ts";
-import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { voteSchema } from "./vote.ts";
 
-/** A proxy or a browser that hears nothing for longer may think that nobody is there. */
-const PING_MS = 10_000;
-/** A browser that is so far behind comes again and gets the whole at once. */
-const MAX_UNSENT_BYTES = 4 << 20;
 /** Tabs of one browser. */
 const MAX_LISTENERS = 8;
 
@@ -32,49 +32,83 @@ const chatSchema = z.looseObject({ model: z.string(), messages: z.array(z.unknow
 
 const config = { role: "user" } as const;
 
+/** For the ends of answers that are stopped to come, when the server stops. */
+const LAST_WORDS_MS = 1_000;
+
+interface EventsRoute {
+  readonly Querystring: { readonly after?: string; readonly cluster?: string };
+}
+
 interface Parts extends PageParts {
   readonly sessions: Sessions;
   readonly models: ModelWatch;
+  readonly cluster: ClusterWatch;
+  /** Answers under way. */
+  readonly running: Set<Promise<void>>;
 }
 
 export function addPageRoutes(app: FastifyInstance, { forwarder, conversations }: PageParts): void {
-  const sessions = new Sessions();
-  const tellAll = (event: PageEvent): void => {
-    for (const session of sessions.all) if (session.isHeard) session.tell(event);
+  const parts: Parts = {
+    forwarder,
+    sessions: new Sessions(),
+    models: new ModelWatch(forwarder),
+    cluster: new ClusterWatch(forwarder),
+    running: new Set(),
+    ...(conversations === undefined ? {} : { conversations }),
   };
-  const models = new ModelWatch(forwarder, () => sessions.all.some(({ isHeard }) => isHeard), tellAll);
-  const parts = { forwarder, sessions, models, ...(conversations === undefined ? {} : { conversations }) };
-  addListening(app, parts);
+  const open = addListening(app, parts);
   addAsking(app, parts);
   addVoting(app, parts);
+  endTogether(app, parts, open);
 }
 
-function addListening(app: FastifyInstance, { sessions, models }: Parts): void {
+/** Returns the connections that are open. */
+function addListening(app: FastifyInstance, parts: Parts): ReadonlySet<FastifyReply["raw"]> {
+  const { sessions, models, cluster } = parts;
   const open = new Set<FastifyReply["raw"]>();
-  app.addHook("preClose", async () => {
-    const stopping = new LlavaError("shutting_down", "The web server is stopping. Ask again in a moment.");
-    for (const { streams } of sessions.all) for (const stream of streams) stream.stop(stopping);
-    // The last words of each answer are on their way when the connections end.
-    await new Promise((resolve) => setImmediate(resolve));
-    for (const response of open) response.end();
-    models[Symbol.dispose]();
-    sessions[Symbol.dispose]();
-  });
   // Who asks for the head alone would wait for its end.
   const route = { config, exposeHeadRoute: false };
-  app.get<{ Querystring: { readonly after?: string } }>("/api/events", route, async (request, reply) => {
+  app.get<EventsRoute>("/api/events", route, async (request, reply) => {
     const session = sessions.of(request, reply);
     if (session.numListeners >= MAX_LISTENERS) throw tooManyTabs();
-    void models.look();
-    const { after } = request.query;
     open.add(reply.raw);
     reply.raw.once("close", () => open.delete(reply.raw));
-    listen(session, reply, typeof after === "string" ? after : null, models.last);
+    const { after, cluster: watched } = request.query;
+    const watchesCluster = watched === "1" && isAdmin(request);
+    listen(session, reply, typeof after === "string" ? after : null, [
+      (tell) => models.watch(tell),
+      ...(watchesCluster ? [(tell: (event: PageEvent) => void) => cluster.watch(tell)] : []),
+    ]);
     return reply;
+  });
+  return open;
+}
+
+/** Addresses of workers are nobody's business whom the controller would not tell them either. */
+function isAdmin(request: FastifyRequest): boolean {
+  const caller = callerOf(request);
+  return caller !== null && (caller.isAdmin || (caller.kind === "anonymous" && caller.isLocal));
+}
+
+/** When the server stops: each answer says so, then the connections end. */
+function endTogether(app: FastifyInstance, parts: Parts, open: ReadonlySet<FastifyReply["raw"]>): void {
+  const { sessions, models, cluster, running } = parts;
+  app.addHook("preClose", async () => {
+    models[Symbol.dispose]();
+    cluster[Symbol.dispose]();
+    sessions.stop(stopping());
+    const timer = new AbortController();
+    await Promise.race([
+      Promise.all(running),
+      setTimeout(LAST_WORDS_MS, undefined, { ref: false, signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+    for (const response of open) response.end();
   });
 }
 
-function addAsking(app: FastifyInstance, { forwarder, conversations, sessions, models }: Parts): void {
+function addAsking(app: FastifyInstance, parts: Parts): void {
+  const { forwarder, conversations, sessions, models, running } = parts;
   app.post("/api/chat", { config }, async (request, reply): Promise<PageStreamStarted> => {
     const chat = chatSchema.safeParse(jsonOf(request));
     if (!chat.success) throw notAQuestion();
@@ -89,8 +123,13 @@ function addAsking(app: FastifyInstance, { forwarder, conversations, sessions, m
     const body = JSON.stringify({ ...chat.data, stream: true, stream_options: { include_usage: true } });
     const headers = { ...ASKING, [REQUEST_ID_HEADER]: request.id };
     const sent = { method: "POST", path: "/v1/chat/completions", body, headers } as const;
-    const running = stream.run((signal) => forwarder.ask({ ...sent, signal }), log?.push);
-    void running.finally(() => log?.end());
+    const run = stream
+      .run((signal) => forwarder.ask({ ...sent, signal }), log?.push)
+      .finally(() => {
+        running.delete(run);
+        log?.end();
+      });
+    running.add(run);
     return await reply.code(202).send({ stream: stream.id });
   });
 
@@ -106,26 +145,6 @@ function addVoting(app: FastifyInstance, { conversations }: Parts): void {
     if (!vote.success) throw notAVote(vote.error);
     conversations?.vote(vote.data, request.ip);
     return reply.send({ stored: conversations !== undefined });
-  });
-}
-
-/** Writes the session's events until the browser leaves or falls too far behind. */
-function listen(session: Session, reply: FastifyReply, after: string | null, models: PageEvent | null): void {
-  reply.hijack();
-  const { raw: response } = reply;
-  for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...SSE_HEADERS }))
-    if (value !== undefined) response.setHeader(name, value);
-  response.writeHead(200);
-  const write = (frame: string): void => {
-    if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
-    else response.write(frame);
-  };
-  const leave = session.listen(write, after);
-  if (models !== null) write(encodeSse(JSON.stringify(models)));
-  const pinging = setInterval(() => write(SSE_PING), PING_MS);
-  response.once("close", () => {
-    clearInterval(pinging);
-    leave();
   });
 }
 
@@ -149,6 +168,10 @@ function notAQuestion(): LlavaError {
 function notAVote(cause: unknown): LlavaError {
   const sentence = "A vote has a type, one or two models, and a conversation for each.";
   return new LlavaError("invalid_request", sentence, { cause });
+}
+
+function stopping(): LlavaError {
+  return new LlavaError("shutting_down", "The web server is stopping. Ask again in a moment.");
 }
 
 function tooManyAnswers(): LlavaError {

@@ -14,6 +14,8 @@ import { brokenOff } from "./forward.ts";
 
 /** Far longer than any model's context. */
 const MAX_TEXT_LENGTH = 1 << 20;
+/** A slow machine writes a long answer in a few minutes; what takes longer hangs. */
+const MAX_RUN_MS = 30 * 60_000;
 /** Comments are short; a longer line is none. */
 const MAX_COMMENT_LENGTH = 4_096;
 
@@ -37,6 +39,11 @@ export class PageStream {
   /** @param tell is called with all that happens after the first snapshot */
   constructor(tell: (event: PageEvent) => void) {
     this.#tell = tell;
+  }
+
+  /** Characters that it holds. */
+  get length(): number {
+    return this.#text.length;
   }
 
   get end(): PageEnd | null {
@@ -68,12 +75,19 @@ export class PageStream {
     watch?: (bytes: Uint8Array) => void,
   ): Promise<void> {
     const { signal } = this.#stopping;
+    const timer = setTimeout(() => this.stop(tooSlow()), MAX_RUN_MS).unref();
     try {
       const answer = await ask(signal);
       if (answer.statusCode === 200) await this.#read(showing(answer.body, this.#comment, watch));
-      else this.#finish({ kind: "failed", error: await errorStatusBody(answer) });
+      else {
+        const error = await errorStatusBody(answer);
+        signal.throwIfAborted();
+        this.#finish({ kind: "failed", error });
+      }
     } catch (thrown) {
       this.#finish(this.#failure(toLlavaError(thrown)));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -158,4 +172,11 @@ function jsonOf(text: string): unknown {
 function tooLong(): LlavaError {
   const sentence = `The answer is longer than ${MAX_TEXT_LENGTH} characters, which is more than the page keeps.`;
   return new LlavaError("request_too_large", sentence);
+}
+
+function tooSlow(): LlavaError {
+  return new LlavaError(
+    "timeout",
+    `The answer was not ready after ${MAX_RUN_MS / 60_000} minutes. Ask again.`,
+  );
 }

@@ -18,7 +18,7 @@ interface Told {
 
 /** Some minutes of a fast answer, for connections that come again. */
 const MAX_TOLD = 4_096;
-const MAX_TOLD_LENGTH = 4 << 20;
+const MAX_TOLD_LENGTH = 1 << 20;
 /** Answers of one browser under way at the same time: two a side of four tabs. */
 const MAX_RUNNING = 8;
 /** Answers that are kept in case somebody comes back for them. */
@@ -59,6 +59,11 @@ export class Session {
     return this.streams.filter(({ end }) => end === null).length >= MAX_RUNNING;
   }
 
+  /** Characters that it holds. */
+  get length(): number {
+    return this.streams.reduce((sum, { length }) => sum + length, this.#toldLength);
+  }
+
   find(id: string): PageStream | undefined {
     return this.#streams.get(id);
   }
@@ -79,7 +84,7 @@ export class Session {
 
   tell(event: PageEvent): void {
     this.#seq += 1;
-    const frame = this.#frame(event);
+    const frame = encode(event, `${this.#epoch}-${this.#seq}`);
     this.#told.push({ seq: this.#seq, frame });
     this.#toldLength += frame.length;
     while (this.#told.length > MAX_TOLD || this.#toldLength > MAX_TOLD_LENGTH)
@@ -89,27 +94,33 @@ export class Session {
 
   /**
    * All events from now on, and before them what makes a page that has seen those up to `after` know the same as one that
-   * has seen all. Returns what ends it.
+   * has seen all. An id is sent only with what makes a page know everything up to it: a connection may break between any
+   * two frames. Returns what ends it.
    */
   listen(listener: Listener, after: string | null): () => void {
-    listener(this.#frame({ type: "hello", streams: [...this.#streams.keys()] }));
     const missed = this.#since(after);
-    for (const frame of missed ?? this.streams.map((stream) => this.#frame(stream.snapshot())))
-      listener(frame);
+    const hello: PageEvent = { type: "hello", streams: [...this.#streams.keys()] };
+    if (missed !== null) for (const frame of [encode(hello), ...missed]) listener(frame);
+    else {
+      const events = [hello, ...this.streams.map((stream) => stream.snapshot())];
+      for (const event of events)
+        listener(event === events.at(-1) ? encode(event, `${this.#epoch}-${this.#seq}`) : encode(event));
+    }
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
   /** Null when not all of them are there any more. */
   #since(after: string | null): readonly string[] | null {
-    const [epoch, number] = (after ?? "").split("-");
+    const [epoch, number = ""] = (after ?? "").split("-");
     const seq = Number(number);
     const first = this.#told[0]?.seq ?? this.#seq + 1;
-    if (epoch !== this.#epoch || !Number.isInteger(seq) || seq + 1 < first || seq > this.#seq) return null;
+    const isKnown = epoch === this.#epoch && /^\d{1,15}$/.test(number);
+    if (!isKnown || seq + 1 < first || seq > this.#seq) return null;
     return this.#told.filter((told) => told.seq > seq).map(({ frame }) => frame);
   }
+}
 
-  #frame(event: PageEvent): string {
-    return `id: ${this.#epoch}-${this.#seq}\ndata: ${JSON.stringify(event)}\n\n`;
-  }
+function encode(event: PageEvent, id?: string): string {
+  return `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
 }

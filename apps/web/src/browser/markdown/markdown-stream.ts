@@ -3,25 +3,32 @@
  * frame. At the end the whole text is read at once and what differs is mended, so that the outcome is that of a text that was
  * there from the start (a link's address may come pages after the link).
  */
-import { Lexer } from "marked";
-import type { Token } from "marked";
+import type { Links, Token, Tokens } from "marked";
 
+import { lex } from "./lexer.ts";
+import { hasColours, keepColours, patch } from "./patch.ts";
 import { renderBlock } from "./render.ts";
 
 interface Block {
   readonly raw: string;
+  readonly type: string;
+  /** Null for what shows nothing. */
   readonly node: HTMLElement | null;
 }
 
-/** The last block grows; the one before may still join it, as the lines of a list do. */
+/** The last block grows; the one before may still take it in, as a list does with a line that turns out to be an item. */
 const NUM_OPEN = 2;
+/** A fence whose line has not ended would show as words for a moment; it may stand in a quotation or a list. */
+const HALF_FENCE =
+  /(^|\n)([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:`{1,2}|`{3,}[^\n`]*|~{1,2}|~{3,}[^\n]*)$/;
 
 export class MarkdownStream {
   readonly #host: HTMLElement;
   #blocks: Block[] = [];
-  /** Of these, how many are finished, and how long their text is. */
+  /** Of these, how many are finished, how long their text is, and the addresses that they have named. */
   #numFrozen = 0;
   #frozenLength = 0;
+  #links: Links = {};
   #text = "";
 
   /** @param host is emptied, and holds nothing but these blocks from now on */
@@ -31,11 +38,12 @@ export class MarkdownStream {
   }
 
   /** The text so far, which begins with all that was given before; another text begins anew. */
-  update(text: string): void {
+  update(words: string): void {
+    const text = withPlainLineEnds(words);
     if (text === this.#text) return;
     if (!text.startsWith(this.#text)) this.#clear();
     this.#text = text;
-    const tokens = new Lexer().lex(withoutHalfFence(text.slice(this.#frozenLength)));
+    const tokens = lex(text.slice(this.#frozenLength).replace(HALF_FENCE, "$1$2"), this.#links);
     this.#replace(this.#numFrozen, tokens);
     const before = this.#numFrozen;
     this.#freeze(tokens);
@@ -43,9 +51,9 @@ export class MarkdownStream {
   }
 
   /** There is no more to come. */
-  finish(text: string): void {
-    this.#text = text;
-    this.#replace(0, new Lexer().lex(text), true);
+  finish(words: string): void {
+    this.#text = withPlainLineEnds(words);
+    this.#replace(0, lex(this.#text), true);
     for (const { node } of this.#blocks) colourLater(node);
   }
 
@@ -54,25 +62,34 @@ export class MarkdownStream {
     this.#blocks = [];
     this.#numFrozen = 0;
     this.#frozenLength = 0;
+    this.#links = {};
   }
 
   #freeze(tokens: readonly Token[]): void {
-    const finished = tokens.slice(0, -NUM_OPEN);
-    this.#numFrozen += finished.length;
-    this.#frozenLength += finished.reduce((sum, { raw }) => sum + raw.length, 0);
+    const shown = [...tokens.keys()].filter((index) => tokens[index]?.type !== "space");
+    const finished = tokens.slice(0, shown.at(-NUM_OPEN) ?? 0);
+    for (const token of finished) {
+      // Else what follows would not be read from where it begins.
+      if (!this.#text.startsWith(token.raw, this.#frozenLength)) return;
+      this.#numFrozen++;
+      this.#frozenLength += token.raw.length;
+      if (token.type !== "def") continue;
+      const { tag, href, title } = token as Tokens.Def;
+      this.#links[tag] ??= { href, title };
+    }
   }
 
-  /** Puts blocks for these tokens in the place of those from `start` on; equal ones stay. */
+  /** Puts blocks for these tokens in the place of those from `start` on; what is the same stays. */
   #replace(start: number, tokens: readonly Token[], isFinal = false): void {
     const before = this.#blocks.slice(start);
     const after = tokens.map((token, index): Block => {
       const old = before[index];
+      const { raw, type } = token;
       // What a link means may be said later; code means itself.
-      if (old?.raw === token.raw && (!isFinal || token.type === "code")) return old;
+      if (old?.raw === raw && old.type === type && (!isFinal || type === "code")) return old;
       const node = renderBlock(token);
-      return isFinal && isSame(old?.node, node)
-        ? { raw: token.raw, node: old?.node ?? null }
-        : { raw: token.raw, node };
+      const isMended = node && old?.node && patch(old.node, node);
+      return { raw, type, node: isMended ? old.node : node };
     });
     const kept = new Set(after.map(({ node }) => node));
     for (const { node } of before) if (!kept.has(node)) node?.remove();
@@ -87,32 +104,28 @@ export class MarkdownStream {
   }
 }
 
+/** As the lexer makes them, so that the lengths of its tokens are lengths of the text. */
+function withPlainLineEnds(text: string): string {
+  return text.includes("\r") ? text.replaceAll(/\r\n?/g, "\n") : text;
+}
+
 /** Code that is whole gets its colours when nothing else is to be done. */
 function colourLater(block: HTMLElement | null): void {
-  const code = block?.querySelector<HTMLElement>(":scope > pre > code[data-language]");
-  const language = code?.dataset["language"];
-  if (!code || language === undefined || code.dataset["isColoured"] !== undefined) return;
-  code.dataset["isColoured"] = "";
-  const colour = async (): Promise<void> => {
-    const { highlight } = await import("./highlight.ts");
-    await highlight(code, language);
-  };
-  // Without colours it is as readable: a failure to load them is nobody's concern.
-  requestIdle(() => void colour().catch(() => undefined));
+  for (const code of block?.querySelectorAll<HTMLElement>("pre > code[data-language]") ?? []) {
+    if (hasColours(code)) continue;
+    keepColours(code);
+    // Without colours it is as readable: a failure to load them is nobody's concern.
+    requestIdle(() => void colour(code).catch(() => undefined));
+  }
+}
+
+async function colour(code: HTMLElement): Promise<void> {
+  const { highlight } = await import("./highlight.ts");
+  await highlight(code, code.dataset["language"] ?? "");
 }
 
 /** Safari has no idle callbacks. */
 function requestIdle(task: () => void): void {
   if ("requestIdleCallback" in window) requestIdleCallback(task);
   else setTimeout(task, 50);
-}
-
-function isSame(old: HTMLElement | null | undefined, node: HTMLElement | null): boolean {
-  if (!old || !node) return (old ?? null) === node;
-  return old.isEqualNode(node);
-}
-
-/** A fence whose line has not ended would show as words for a moment. */
-function withoutHalfFence(text: string): string {
-  return text.replace(/(^|\n) {0,3}(`{1,2}|`{3,}[^\n`]*|~{1,2}|~{3,}[^\n]*)$/, "$1");
 }

@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import { MarkdownStream } from "./markdown-stream.ts";
+import { paced } from "./pace.ts";
 
 interface Props {
   readonly text: ReadonlySignal<string>;
@@ -17,10 +18,18 @@ export function Markdown({ text, isDone }: Props): JSX.Element {
   useLayoutEffect(() => {
     if (host.current === null) return undefined;
     const stream = new MarkdownStream(host.current);
-    return effect(() => {
-      if (isDone.value) stream.finish(text.value);
-      else stream.update(text.value);
+    const growing = paced(() => stream.update(text.peek()));
+    const end = effect(() => {
+      // Read first, for both are listened to.
+      const words = text.value;
+      if (!isDone.value) return growing.ask();
+      growing.cancel();
+      stream.finish(words);
     });
+    return () => {
+      growing.cancel();
+      end();
+    };
   }, [text, isDone]);
   return <div class="words" ref={host} />;
 }

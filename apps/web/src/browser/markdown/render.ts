@@ -6,6 +6,8 @@ import type { MarkedToken, Token, Tokens } from "marked";
 
 import { copyText } from "../copy-text.ts";
 import { TEXTS } from "../texts.ts";
+import type { MathBlockToken, MathToken } from "./math-syntax.ts";
+import { formula } from "./math-view.ts";
 
 type BlockName =
   | "heading"
@@ -19,10 +21,10 @@ type BlockName =
   | "hr"
   | "space"
   | "def";
-/** Without extensions the lexer makes no others. */
-type BlockToken = Extract<MarkedToken, { type: BlockName }>;
+/** Without further extensions the lexer makes no others. */
+type BlockToken = Extract<MarkedToken, { type: BlockName }> | MathBlockToken;
 type InlineName = "strong" | "em" | "del" | "codespan" | "br" | "link" | "image" | "text" | "escape" | "html";
-type InlineToken = Extract<MarkedToken, { type: InlineName }>;
+type InlineToken = Extract<MarkedToken, { type: InlineName }> | MathToken;
 
 const SAFE_LINK = /^(https?:|mailto:)/i;
 
@@ -48,6 +50,8 @@ export function renderBlock(token: Token): HTMLElement | null {
       return table(block);
     case "hr":
       return document.createElement("hr");
+    case "mathBlock":
+      return mathBlock(block);
     case "space":
     case "def":
       return null;
@@ -77,8 +81,9 @@ function listItem({ task, checked, tokens, loose }: Tokens.ListItem): HTMLElemen
     const box = document.createElement("input");
     box.type = "checkbox";
     box.disabled = true;
-    box.checked = checked === true;
-    box.setAttribute("aria-label", box.checked ? TEXTS.words.done : TEXTS.words.open);
+    // As an attribute, for blocks are compared by these.
+    box.toggleAttribute("checked", checked === true);
+    box.setAttribute("aria-label", checked === true ? TEXTS.words.done : TEXTS.words.open);
     item.append(box, " ");
   }
   for (const token of tokens) {
@@ -92,7 +97,7 @@ function listItem({ task, checked, tokens, loose }: Tokens.ListItem): HTMLElemen
 function table({ header, rows }: Tokens.Table): HTMLElement {
   const cell = (name: "th" | "td") => (each: Tokens.TableCell) => {
     const made = element(name, inline(each.tokens));
-    if (each.align) made.style.textAlign = each.align;
+    if (each.align) made.dataset["align"] = each.align;
     return made;
   };
   const head = element("thead", [element("tr", header.map(cell("th")))]);
@@ -117,7 +122,8 @@ function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
   copy.setAttribute("type", "button");
   copy.className = "copy-code";
   copy.addEventListener("click", () => {
-    void copyText(code.textContent ?? "", (isCopied) => {
+    const code = copy.closest(".code")?.querySelector("code");
+    void copyText(code?.textContent ?? "", (isCopied) => {
       copy.textContent = isCopied ? TEXTS.turn.copied : TEXTS.turn.copy;
     });
   });
@@ -128,6 +134,17 @@ function codeBlock({ text, lang }: Tokens.Code): HTMLElement {
   pre.tabIndex = 0;
   const block = element("div", [bar, pre]);
   block.className = "code";
+  return block;
+}
+
+function mathBlock({ tex, raw }: MathBlockToken): HTMLElement {
+  if (tex === null) return element("p", [raw.trimEnd()]);
+  const block = element("div", [formula(tex, raw.trim(), true)]);
+  block.className = "math-block";
+  // Long ones scroll, by keyboard too.
+  block.tabIndex = 0;
+  block.setAttribute("role", "group");
+  block.setAttribute("aria-label", TEXTS.words.formula);
   return block;
 }
 
@@ -158,6 +175,8 @@ function renderInline(inlineToken: Token): Node | string {
       return token.text;
     case "html":
       return token.raw;
+    case "math":
+      return formula(token.tex, token.raw, token.isDisplay);
   }
 }
 
@@ -177,6 +196,7 @@ function element(name: keyof HTMLElementTagNameMap, children: readonly (Node | s
   return made;
 }
 
+/** By their case: what names a letter with it is not here. */
 const NAMED: Readonly<Record<string, string>> = {
   amp: "&",
   lt: "<",
@@ -184,13 +204,23 @@ const NAMED: Readonly<Record<string, string>> = {
   quot: '"',
   apos: "'",
   nbsp: "\u00a0",
+  copy: "©",
+  deg: "°",
+  times: "×",
+  middot: "·",
+  ndash: "–",
+  mdash: "—",
+  hellip: "…",
+  larr: "←",
+  rarr: "→",
 };
 
 /** The few references to characters that models write. */
 function decoded(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,5}));/gi, (whole, decimal, hex, name) => {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,6}));/gi, (whole, decimal, hex, name) => {
     const code = decimal ? Number(decimal) : hex ? Number.parseInt(String(hex), 16) : null;
-    if (code === null) return NAMED[String(name)] ?? whole;
-    return code > 0 && code <= 0x10_ff_ff ? String.fromCodePoint(code) : "\ufffd";
+    if (code === null) return Object.hasOwn(NAMED, String(name)) ? (NAMED[String(name)] ?? whole) : whole;
+    const isCharacter = code > 0 && code <= 0x10_ff_ff && !(code >= 0xd8_00 && code <= 0xdf_ff);
+    return isCharacter ? String.fromCodePoint(code) : "\ufffd";
   });
 }

@@ -11,7 +11,6 @@ import type { Signal } from "@preact/signals";
 const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
-const ID = /^id: (\S+)$/gm;
 
 export class EventLine {
   /** False while it is broken. */
@@ -73,16 +72,16 @@ export class EventLine {
       const response = await fetch(`/api/events?${this.#query}&after=${this.#lastId}`, { signal: aborted });
       if (!response.ok) return;
       const parser = new SseParser();
-      const decoder = new TextDecoder();
       for await (const bytes of readBody(response.body)) {
+        // What was on its way is told again on the next connection.
+        if (aborted.aborted) return;
         clearTimeout(silence);
         silence = setTimeout(() => connection.abort(), SILENCE_MS);
         this.#numFailures = 0;
         this.isConnected.value = true;
-        const text = decoder.decode(bytes, { stream: true });
         for (const { data } of parser.push(bytes)) this.#take(JSON.parse(data) as PageEvent);
         // After the events: what has not been taken is asked for again.
-        for (const [, id = ""] of text.matchAll(ID)) this.#lastId = id;
+        this.#lastId = parser.lastEventId || this.#lastId;
       }
     } finally {
       clearTimeout(silence);
