@@ -43,6 +43,9 @@ export function addOpenAiRoutes(
     const handler = relayHandler(parts, { ...OPENAI_DOOR, path });
     app.post(path, { bodyLimit, config: { role: "user" } }, handler);
   }
+  // Always a stream, whatever the body says, and of no words that another worker could go on with.
+  const mapped = relayHandler(parts, { ...OPENAI_DOOR, path: "/v1/occlusion_maps", isAlwaysStream: true });
+  app.post("/v1/occlusion_maps", { bodyLimit, config: { role: "user" } }, mapped);
   app.get("/v1/models", { config: { role: "user" } }, async () =>
     modelListBody(await cards.of(registry.workers)),
   );

@@ -1,5 +1,11 @@
 /** From an incoming request to `Relay` and back to the client, apart because LLaVA's and OpenAI's route share all but their words. */
-import { REQUEST_ID_HEADER, toLlavaError, type LlavaError } from "@llava/protocol";
+import {
+  PROGRESS_HEADER,
+  PROGRESS_VERSION,
+  REQUEST_ID_HEADER,
+  toLlavaError,
+  type LlavaError,
+} from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Answer } from "./answer.ts";
 import { bytesOfBody } from "./body.ts";
@@ -65,7 +71,13 @@ async function relayRequest(
     model,
     path: door.path,
     body,
-    headers: { "content-type": "application/json", [REQUEST_ID_HEADER]: request.id },
+    headers: {
+      "content-type": "application/json",
+      [REQUEST_ID_HEADER]: request.id,
+      ...(request.headers[PROGRESS_HEADER] === PROGRESS_VERSION
+        ? { [PROGRESS_HEADER]: PROGRESS_VERSION }
+        : {}),
+    },
     framing: door.framing,
     isStream: isStream || door.isAlwaysStream,
     keys: relay.usesKeys ? await requestKeys(body, promptStart, signal) : NO_KEYS,

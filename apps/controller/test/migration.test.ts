@@ -117,6 +117,17 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject(UNBROKEN);
   });
 
+  it("while its worker tells of its queue goes on from another one that tells of its own", async () => {
+    const line = ': progress {"kind":"queued","position":1,"length":1}';
+    const { url } = await startPair((response) => {
+      response.write(`${line}\n\n`, () => response.destroy());
+      return false;
+    }, 0);
+    const heard = await ask(url);
+    expect(heard).toMatchObject(UNBROKEN);
+    expect(heard.comments).toContain(line);
+  });
+
   it("in the middle of an event leaves no piece of it", async () => {
     const { url } = await startPair((response) => {
       response.write(': t 1\ndata: {"id":"chatcmpl-1","cho', () => setTimeout(() => response.destroy(), 20));

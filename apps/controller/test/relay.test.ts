@@ -64,6 +64,19 @@ describe("a chat answer", () => {
     expect(JSON.parse(refused.text)).toMatchObject({ error: { code: "request_too_large" } });
   });
 
+  it("tells of progress when the client wants to know", async () => {
+    const asked: unknown[] = [];
+    const worker = await startWorker(["m"], (request, response) => {
+      asked.push(request.headers["x-llava-progress"]);
+      respondJson(response, 200, {});
+    });
+    const { url } = await startController();
+    await register(url, worker.url, ["m"]);
+    const said = [{ "x-llava-progress": "1" }, { "x-llava-progress": "yes\tno" }, {}];
+    for (const headers of said) await post(`${url}/v1/chat/completions`, { model: "m" }, headers);
+    expect(asked).toEqual(["1", undefined, undefined]);
+  });
+
   it("passes the request's id on, or makes one", async () => {
     const ids: unknown[] = [];
     const worker = await startWorker(["m"], (request, response) => {

@@ -13,6 +13,14 @@ export interface AdmissionLimits {
 /** Leave to use the engine. Disposing it twice is harmless. */
 export type Permit = Disposable;
 
+/** Of somebody who waits. */
+export interface Place {
+  /** From 1. */
+  readonly position: number;
+  /** Of the queue. */
+  readonly length: number;
+}
+
 interface Waiter {
   readonly priority: number;
   admit(): void;
@@ -54,11 +62,18 @@ export class Admission {
     return this.#draining;
   }
 
-  /** Of those that wait, the ones with the smallest `priority` go first, and among them the one that came first. */
-  async acquire(signal: AbortSignal, priority = 0): Promise<Permit> {
+  /**
+   * Of those that wait, the ones with the smallest `priority` go first, and among them the one that came first. Who has to
+   * wait is given what tells its place from then on: null when it waits no more.
+   */
+  async acquire(
+    signal: AbortSignal,
+    priority = 0,
+    onWait: (place: () => Place | null) => void = () => undefined,
+  ): Promise<Permit> {
     if (this.#draining) throw shuttingDown();
     if (signal.aborted) throw cancelled();
-    if (this.#running >= this.limits.concurrency) await this.#wait(signal, priority);
+    if (this.#running >= this.limits.concurrency) await this.#wait(signal, priority, onWait);
     else this.#running += 1;
     return this.#permit();
   }
@@ -81,7 +96,11 @@ export class Admission {
     return Math.min(30, Math.max(1, Math.ceil((turnsAhead * this.#meanServiceMs) / 1000)));
   }
 
-  async #wait(signal: AbortSignal, priority: number): Promise<void> {
+  async #wait(
+    signal: AbortSignal,
+    priority: number,
+    onWait: (place: () => Place | null) => void,
+  ): Promise<void> {
     if (this.#waiting.length >= this.limits.maxWaiting)
       throw this.#overloaded("no place is free in its queue");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -98,12 +117,18 @@ export class Admission {
     signal.addEventListener("abort", onAbort, { once: true });
     const behind = this.#waiting.findIndex((other) => other.priority > priority);
     this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, waiter);
+    onWait(() => this.#placeOf(waiter));
     try {
       await promise;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  #placeOf(waiter: Waiter): Place | null {
+    const index = this.#waiting.indexOf(waiter);
+    return index < 0 ? null : { position: index + 1, length: this.#waiting.length };
   }
 
   #permit(): Permit {

@@ -5,6 +5,7 @@ import { addChatRoute } from "./chat-route.ts";
 import { addLlavaRoutes } from "./llava-routes.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import type { Service } from "./service.ts";
+import { addOcclusionRoute } from "./occlusion-route.ts";
 import { addTextRoute } from "./text-route.ts";
 import { addWatchRoutes } from "./watch-routes.ts";
 
@@ -30,5 +31,6 @@ export function buildApp(
   addLlavaRoutes(app, service);
   addChatRoute(app, service);
   addTextRoute(app, service);
+  addOcclusionRoute(app, service);
   return app;
 }

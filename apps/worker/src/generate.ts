@@ -1,10 +1,12 @@
 /** The only place where wire requests become engine requests. */
-import type { GenerateRequest, MessagePart } from "@llava/engine";
+import type { GenerateRequest, Message, MessagePart, OcclusionRequest, PictureShapes } from "@llava/engine";
 import {
   LlavaError,
+  pictureParts,
   type AnswerRequest,
   type ChatMessage,
   type ChatRequest,
+  type OcclusionMapRequest,
   type TextRequest,
   type WireGenerateRequest,
 } from "@llava/protocol";
@@ -19,11 +21,43 @@ const LINE_BREAK: MessagePart = { type: "words", text: "\n" };
  */
 export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]): GenerateRequest {
   requireQuestion(chat.messages);
+  const { conversation, isUnfinished } = chat;
   return {
-    prompt: chat.messages.map((message) => ({ role: message.role, text: messageParts(message) })),
+    ...conversationOf(chat.messages),
     images,
+    ...(conversation === undefined ? {} : { conversation }),
+    ...(isUnfinished === undefined ? {} : { isUnfinished }),
     ...samplingOf(chat),
     ...(chat.format === undefined ? {} : { grammar: chat.format }),
+  };
+}
+
+/** What a conversation asks the engine for, beside the files of its pictures. */
+function conversationOf(messages: readonly ChatMessage[]): {
+  readonly prompt: readonly Message[];
+  readonly shapes: PictureShapes;
+} {
+  return {
+    prompt: messages.map((message) => ({ role: message.role, text: messageParts(message) })),
+    shapes: pictureParts(messages).map(({ shape }) => shape),
+  };
+}
+
+export function fromOcclusionMapRequest(
+  { messages, answer, start, end, picture, cells, conversation }: OcclusionMapRequest,
+  images: readonly Uint8Array[],
+): OcclusionRequest {
+  const { prompt, shapes } = conversationOf(messages);
+  return {
+    messages: prompt,
+    shapes,
+    images,
+    answer,
+    start,
+    end,
+    picture,
+    ...(cells === undefined ? {} : { cells }),
+    ...(conversation === undefined ? {} : { conversation }),
   };
 }
 

@@ -20,6 +20,10 @@ const CAPABILITIES: ModelCapabilities = {
   seed: true,
   // `detail` of a picture is read and changes nothing: these models see every picture in one size.
   image_detail: false,
+  image_modes: true,
+  continue_final_message: true,
+  conversation_template: true,
+  occlusion_maps: true,
   logprobs: true,
   several_choices: true,
   penalties: true,
@@ -43,14 +47,23 @@ export function addModelRoutes(app: FastifyInstance, service: Service): void {
 }
 
 function cardOf({ engine, modelName, startedS }: Service): ModelCard {
-  const { contextLength, tokensPerImage, imageSize, imageShape, conversation, card, takesSystem } =
-    engine.info;
+  const {
+    contextLength,
+    tokensPerImage,
+    imageSize,
+    imageShape,
+    conversation,
+    conversations,
+    card,
+    takesSystem,
+  } = engine.info;
   return createModelCard(modelName, startedS, {
     context_length: contextLength,
     tokens_per_image: tokensPerImage,
     image_size: imageSize,
     image_aspect_ratio: imageShape,
     conversation,
+    conversation_templates: conversations,
     input_modalities: ["text", "image"],
     output_modalities: ["text"],
     limits: {

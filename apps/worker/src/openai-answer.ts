@@ -16,6 +16,8 @@ import {
   IGNORED_HEADER,
   ignoredFields,
   LlavaError,
+  PROGRESS_HEADER,
+  PROGRESS_VERSION,
   RESUME_FIELD,
   SSE_HEADERS,
   type AnsweredToken,
@@ -29,14 +31,14 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./client.ts";
 import { answeredTokens } from "./likelihoods.ts";
 import { streamBlocks } from "./openai-stream.ts";
+import { Preparation } from "./preparation.ts";
 import { markQuiet, QUIET } from "./quiet.ts";
 import type { ChoiceEvent, Service } from "./service.ts";
+import { Silence } from "./silence.ts";
 import { sumUsage } from "./usage.ts";
 
 /** Eight pictures of three MiB in base64, the controller's limit too; and the tokens of an answer that is continued. */
 export const MAX_BODY_BYTES = (32 << 20) + (1 << 20);
-/** After this much silence a stream begins with a ping, so that nobody between here and the browser hangs up. */
-const QUIET_MS = 10_000;
 
 /** Some words of an answer. */
 export interface Words {
@@ -91,12 +93,17 @@ export async function answerOpenAi(
   if (ignored.length > 0) reply.header(IGNORED_HEADER, ignored.join(", "));
   const resume = asked.resume ? { resume: { tokens: asked.resume.tokens } } : {};
   const requests = Array.from({ length: asked.n }, (_, i) => ({ ...generate, seed: seed + i, ...resume }));
-  const events = service.answers(requests, signal, request.log);
+  const preparation = wantsProgress(request) ? new Preparation() : null;
+  const events = service.answers(requests, signal, request.log, preparation);
   const tokenBytes = (token: number): Uint8Array => service.engine.tokenBytes(token);
   if (!asked.stream) return await wholeAnswer(head, asked, events, dialect, tokenBytes);
-  const marked = markQuiet(events, QUIET_MS);
+  const silence = new Silence(preparation);
+  const marked = markQuiet(events, silence.intervalMs);
   try {
-    const first = await marked.next();
+    let first = await marked.next();
+    let firstLine = "";
+    while (!first.done && first.value === QUIET && (firstLine = silence.line()) === "")
+      first = await marked.next();
     if (!first.done && first.value !== QUIET && first.value.event.type === "error")
       throw named(first.value.event.error, dialect);
     reply.headers(SSE_HEADERS);
@@ -108,9 +115,10 @@ export async function answerOpenAi(
       isHop,
       isResumed: asked.resume !== undefined,
       tokenBytes,
+      silence,
     };
     const opening = isHop ? encodeHopHead({ id, created, seed }) : "";
-    await sendFrames(reply, streamBlocks(style, opening, first, marked), signal);
+    await sendFrames(reply, streamBlocks(style, opening, firstLine, first, marked), signal);
     return reply;
   } finally {
     await marked.return(undefined);
@@ -125,6 +133,10 @@ export function requireModel(service: Service, model: string): void {
     `This worker serves ${service.modelName}, not ${model}. Ask for ${service.modelName}.`,
     { param: "model" },
   );
+}
+
+function wantsProgress(request: FastifyRequest): boolean {
+  return request.headers[PROGRESS_HEADER] === PROGRESS_VERSION;
 }
 
 export function isFromController(request: FastifyRequest): boolean {

@@ -8,13 +8,13 @@ import {
   encodeSseJson,
   errorBody,
   SSE_DONE,
-  SSE_PING,
   type CompletionHead,
 } from "@llava/protocol";
 import { answeredTokens } from "./likelihoods.ts";
 import type { Dialect } from "./openai-answer.ts";
 import { QUIET } from "./quiet.ts";
 import type { ChoiceEvent } from "./service.ts";
+import type { Silence } from "./silence.ts";
 import { sumUsage } from "./usage.ts";
 
 export interface StreamStyle {
@@ -27,17 +27,20 @@ export interface StreamStyle {
   /** The client has the beginning already. */
   readonly isResumed: boolean;
   readonly tokenBytes: (id: number) => Uint8Array;
+  readonly silence: Silence;
 }
 
 type Marked = ChoiceEvent | typeof QUIET;
 
-/** `opening` are the lines in front of the first block that is no ping. */
+/** `opening` are the lines in front of the first block of the answer; `firstLine` was said before there was one. */
 export async function* streamBlocks(
   style: StreamStyle,
   opening: string,
+  firstLine: string,
   first: IteratorResult<Marked>,
   rest: AsyncGenerator<Marked>,
 ): AsyncGenerator<string> {
+  if (firstLine !== "") yield firstLine;
   let lines = opening;
   for (let index = 0; index < style.numAnswers && !style.isResumed; index++) {
     const beginning = style.dialect.beginning(style.head, index);
@@ -49,7 +52,8 @@ export async function* streamBlocks(
   const usages: Usage[] = [];
   for (let next = first; !next.done; next = await rest.next()) {
     if (next.value === QUIET) {
-      yield SSE_PING;
+      const line = next === first ? "" : style.silence.line();
+      if (line !== "") yield line;
       continue;
     }
     const { index, event } = next.value;

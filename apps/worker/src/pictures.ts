@@ -1,6 +1,6 @@
 /** Where a conversation's pictures come from: from the request itself, from what was uploaded before, from the network where that is allowed. */
 import { BlobStore, callerOf } from "@llava/door";
-import { LlavaError, type ChatPicturePart, type ChatRequest } from "@llava/protocol";
+import { LlavaError, pictureParts, type ChatPicturePart, type ChatRequest } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
 import type { FetchFor, ImageFetcher } from "./image-fetch/image-fetcher.ts";
 
@@ -16,12 +16,12 @@ export function uploadedOnly(): PictureSources {
 
 /** The files of a conversation's pictures, in order. @throws LlavaErrors `blob_missing`, `image_url_blocked` and of fetching */
 export async function readPictures(
-  { messages }: ChatRequest,
+  { messages }: Pick<ChatRequest, "messages">,
   sources: PictureSources,
   request: FastifyRequest,
   signal: AbortSignal,
 ): Promise<readonly Uint8Array[]> {
-  const parts = messages.flatMap(({ content }) => content.filter((part) => part.type !== "text"));
+  const parts = pictureParts(messages);
   const caller = callerOf(request);
   // A controller asks for all of its clients.
   const client = caller === null || caller.isPeer ? null : caller.name;

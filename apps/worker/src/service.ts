@@ -1,12 +1,21 @@
 /** What one worker process owns — engine, admission, shutdown — and how a request passes through them to its one ending. */
 import { randomUUID } from "node:crypto";
 import { version } from "@llava/door";
-import type { Engine, EngineEvent, GenerateRequest, LoadProgress, Usage } from "@llava/engine";
+import type {
+  Engine,
+  EngineEvent,
+  GenerateRequest,
+  LoadProgress,
+  OcclusionEvent,
+  OcclusionRequest,
+  Usage,
+} from "@llava/engine";
 import { LlavaError, toLlavaError, type WorkerCapabilities, type WorkerStatus } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import type { Occupation } from "./instruments.ts";
 import { interleave } from "./interleave.ts";
+import type { Preparation } from "./preparation.ts";
 import { promptForLog } from "./prompt-log.ts";
 import { uploadedOnly, type PictureSources } from "./pictures.ts";
 import { sumUsage } from "./usage.ts";
@@ -29,6 +38,9 @@ export interface ChoiceEvent {
   readonly index: number;
   readonly event: EngineEvent;
 }
+
+/** Behind the priorities of requests, which are from 0 to 100. */
+const AFTER_ALL = 1_000;
 
 /** What controllers may ask of this worker beyond the original's. */
 const CAPABILITIES: WorkerCapabilities = { resume: true, blobs: true };
@@ -135,12 +147,13 @@ export class Service {
 
   /**
    * The same for several answers to one question, in one place together: one terminal event for each, or an error as the
-   * last event of all. To the metrics each is a request of its own.
+   * last event of all. To the metrics each is a request of its own. `preparation` is told how far the first one is.
    */
   async *answers(
     requests: readonly GenerateRequest[],
     signal: AbortSignal,
     log: FastifyBaseLogger,
+    preparation: Preparation | null = null,
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     const startedMs = performance.now();
     // Pictures are counted once: they are the same in all.
@@ -151,7 +164,7 @@ export class Service {
     const usages: Usage[] = [];
     try {
       const stop = AbortSignal.any([signal, this.#cut.signal]);
-      for await (const { index, event } of this.#generate(requests, stop, measured)) {
+      for await (const { index, event } of this.#generate(requests, stop, measured, preparation)) {
         measured[index]?.event(event);
         if (event.type === "finished") {
           usages.push(event.usage);
@@ -172,6 +185,31 @@ export class Service {
     }
   }
 
+  /** A map of a picture, in turns behind everybody else's. Throws LlavaErrors. */
+  async *occlusionMap(
+    request: OcclusionRequest,
+    signal: AbortSignal,
+    log: FastifyBaseLogger,
+  ): AsyncGenerator<OcclusionEvent, void, undefined> {
+    const startedMs = performance.now();
+    let outcome = "left";
+    try {
+      const stop = AbortSignal.any([signal, this.#cut.signal]);
+      const turn = async (ending: AbortSignal): Promise<Disposable> =>
+        await this.admission.acquire(ending, AFTER_ALL);
+      for await (const event of this.engine.occlusionMap(request, turn, stop)) {
+        if (event.type === "map") outcome = "done";
+        yield event;
+      }
+    } catch (thrown) {
+      const error = this.#cut.signal.aborted ? stopping() : toLlavaError(thrown);
+      outcome = error.code;
+      throw error;
+    } finally {
+      log.info({ outcome, ms: Math.round(performance.now() - startedMs) }, "occlusion map");
+    }
+  }
+
   /** Ends what still runs; each client is told `shutting_down`. */
   cutOff(): void {
     this.#cut.abort();
@@ -181,12 +219,18 @@ export class Service {
     requests: readonly GenerateRequest[],
     signal: AbortSignal,
     measured: readonly Measured[],
+    preparation: Preparation | null,
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     try {
       const { engine } = this;
-      using _permit = await this.admission.acquire(signal, requests[0]?.priority);
+      using _permit = await this.admission.acquire(signal, requests[0]?.priority, preparation?.queued);
       for (const one of measured) one.admitted();
-      const events = interleave(requests.map((request) => engine.generate(request, signal)));
+      const told = preparation === null ? {} : { onPrefill: preparation.prefilled };
+      const events = interleave(
+        requests.map((request, index) =>
+          engine.generate(index === 0 ? { ...request, ...told } : request, signal),
+        ),
+      );
       for await (const { index, value: event } of events) {
         const isCut = event.type === "error" && this.#cut.signal.aborted;
         yield { index, event: isCut ? { type: "error", error: stopping() } : event };

@@ -1,5 +1,12 @@
 /** Many requests on one model: what stands before the loop that computes them. */
-import { findConversation, type ModelFolder, openModelFolder, PicturePool } from "@llava/model";
+import {
+  conversationNames,
+  findConversation,
+  type ModelFolder,
+  openModelFolder,
+  PicturePool,
+  type SquareShape,
+} from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
@@ -18,7 +25,7 @@ import { Loop } from "./loop.ts";
 import { LoadedFiles } from "./loaded-files.ts";
 import { computeMap, type OcclusionEvent, type OcclusionRequest, requireMappable } from "./occlusion-map.ts";
 import { wordTokens } from "./occlusion-prompt.ts";
-import { longestPrompt, prepare } from "./prepare.ts";
+import { longestPrompt, pixelsOf, prepare } from "./prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./request.ts";
 import { scoreSequence } from "./scoring.ts";
 import { type Holdings, Runner } from "./runner.ts";
@@ -31,8 +38,10 @@ export interface EngineInfo {
   readonly tokensPerImage: number;
   /** Edge of the square that the vision tower sees, pixels, and how a picture becomes one. */
   readonly imageSize: number;
-  readonly imageShape: "pad" | "crop";
+  readonly imageShape: SquareShape;
+  /** Of its template, and all that a request may name instead. */
   readonly conversation: string;
+  readonly conversations: readonly string[];
   /** False: the model was never shown a system message, and one is refused. */
   readonly takesSystem: boolean;
   /** The model card (README.md of the model's folder). */
@@ -105,6 +114,7 @@ export class Engine implements AsyncDisposable {
       imageSize: description.pixels.size,
       imageShape: description.pixels.shape,
       conversation: description.conversation,
+      conversations: conversationNames(),
       takesSystem: findConversation(description.conversation).takesSystem,
       card: model.card,
     };
@@ -219,9 +229,11 @@ export class Engine implements AsyncDisposable {
       await this.#files.requireUnchanged();
       const word = wordTokens(this.#model, request, this.#maxCharacters);
       requireMappable(this.#model, request, word);
-      const { pixels } = this.#model.description;
+      const { description } = this.#model;
       const pictures = await Promise.all(
-        request.images.map((bytes) => this.#pictures.prepare(bytes, pixels, stop.signal)),
+        request.images.map((bytes, index) =>
+          this.#pictures.prepare(bytes, pixelsOf(description, request.shapes, index), stop.signal),
+        ),
       );
       yield* computeMap(this.#model, request, word, pictures, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),

@@ -4,6 +4,7 @@ export type { GrammarSource } from "./grammar.ts";
 export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion-map.ts";
 export type { TokenLogprob, TokenLogprobs } from "./logprobs.ts";
 export type {
+  PictureShapes,
   EngineEvent,
   FinishReason,
   GenerateRequest,

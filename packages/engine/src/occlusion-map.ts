@@ -23,12 +23,14 @@ import {
   windowsOf,
 } from "./occlusion.ts";
 import type { SpokenWord, WordTokens } from "./occlusion-prompt.ts";
-import { expand, pixelsKey, requirePictures } from "./prepare.ts";
+import { expand, pixelsKey, pixelsOf, requirePictures } from "./prepare.ts";
+import type { PictureShapes } from "./request.ts";
 import type { Prompt } from "./sequence.ts";
 
 export interface OcclusionRequest extends SpokenWord {
   /** Encoded files, one for each picture of the conversation, in order. */
   readonly images: readonly Uint8Array[];
+  readonly shapes?: PictureShapes;
   /** Which of them is painted over, from 0. */
   readonly picture: number;
   /** Cells of the map, down and across. Default: 8, or near it so that it divides the tower's patches. */
@@ -104,7 +106,7 @@ export function requireMappable(
 /** @param pictures what the tower sees of the request's images */
 export async function* computeMap(
   model: ModelFolder,
-  { picture: index, cells }: OcclusionRequest,
+  { picture: index, cells, shapes }: OcclusionRequest,
   { before, tokens }: WordTokens,
   pictures: readonly PreparedPicture[],
   { score, turn, runsAtOnce }: Scoring,
@@ -118,7 +120,7 @@ export async function* computeMap(
   const picture = pictures[index];
   if (!picture) throw new RangeError(`There is no picture ${index}.`);
   const { size } = description.pixels;
-  const placement = placePicture(picture.width, picture.height, description.pixels);
+  const placement = placePicture(picture.width, picture.height, pixelsOf(description, shapes, index));
   const shown = boxInSquare(picture.width, picture.height, placement);
   const patches = patchesOf(description);
   const grid = createGrid(cells ?? defaultCells(patches), patches, description.vision.patchSize);

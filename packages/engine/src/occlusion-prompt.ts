@@ -1,19 +1,15 @@
 /** The tokens of a word in the middle of an answer, and all that stands before it: what the model is asked the likelihood of. */
-import {
-  findConversation,
-  type ModelFolder,
-  type PromptPiece,
-  promptText,
-  renderPrompt,
-  type Tokenizer,
-} from "@llava/model";
+import { type ModelFolder, promptText, renderUnfinished, type Tokenizer } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
+import { templateOf } from "./prepare.ts";
 import type { Message } from "./request.ts";
 
 /** A stretch of an answer that was given to a conversation. */
 export interface SpokenWord {
   /** Up to the question. */
   readonly messages: readonly Message[];
+  /** Of the template, where it is not the model's. */
+  readonly conversation?: string;
   readonly answer: string;
   /** In UTF-16 code units, as JavaScript counts: of its first character, and behind its last. */
   readonly start: number;
@@ -37,13 +33,13 @@ const NO_BYTES = new Uint8Array(0);
  */
 export function wordTokens(
   { description, tokenizer }: ModelFolder,
-  { messages, answer, start, end }: SpokenWord,
+  { messages, conversation, answer, start, end }: SpokenWord,
   maxCharacters: number,
 ): WordTokens {
   requireRange(answer, start, end);
-  const template = findConversation(description.conversation);
+  const template = templateOf(description, conversation);
   const said: Message = { role: "assistant", text: [{ type: "words", text: answer }] };
-  const pieces = untilWords(renderPrompt(template, [...messages, said]), answer);
+  const pieces = renderUnfinished(template, [...messages, said]);
   if (promptText(pieces).length > maxCharacters) throw tooLong(description.text.contextLength);
   const ids = tokenizer.encodePrompt(pieces);
   const places = placesOf(tokenizer, ids, answer);
@@ -61,12 +57,6 @@ export function wordTokens(
     );
   }
   return { before: ids.slice(0, first), tokens };
-}
-
-/** Without what a template writes behind an answer. */
-function untilWords(pieces: readonly PromptPiece[], answer: string): readonly PromptPiece[] {
-  const last = pieces.findLastIndex((piece) => piece.type === "words" && piece.text === answer);
-  return pieces.slice(0, last + 1);
 }
 
 /** Which bytes of the answer each token says; those before the answer end at 0 or below. */

@@ -7,15 +7,17 @@ import {
   markedPieces,
   type ModelFolder,
   type PicturePool,
+  type PixelDescription,
   type PromptPiece,
   promptText,
   renderPrompt,
+  renderUnfinished,
   stopString,
 } from "@llava/model";
 import { LlavaError } from "@llava/protocol";
 import { type AnswerStart, Detokenizer } from "./detokenizer.ts";
 import type { GrammarMatcher, Grammars } from "./grammar.ts";
-import type { GenerateRequest, Message } from "./request.ts";
+import type { GenerateRequest, Message, PictureShapes } from "./request.ts";
 import { choiceSettings, endTokens, requireRange, requireToken } from "./sampler-settings.ts";
 import { type Prompt, type PromptPicture, Sequence } from "./sequence.ts";
 
@@ -43,8 +45,8 @@ export async function prepare(
 ): Promise<Sequence> {
   const { description, tokenizer } = model;
   const sampling = choiceSettings(request, description.text);
-  const template = findConversation(description.conversation);
-  const pieces = promptPieces(template, request.prompt);
+  const template = templateOf(description, request.conversation);
+  const pieces = promptPieces(template, request);
   requireShort(promptText(pieces), admission.maxCharacters, description.text.contextLength);
   const compact = tokenizer.encodePrompt(pieces);
   if (compact.length === 0) throw emptyPrompt("The prompt");
@@ -52,7 +54,7 @@ export async function prepare(
   const maxTokens = answerLimit(model, compact, request.maxTokens);
   const resumed = resumedTokens(model, request);
   const decodeStartedAt = performance.now();
-  const pixels = await decodeAll(model, request.images, admission);
+  const pixels = await decodeAll(model, request, admission);
   const picturesMs = performance.now() - decodeStartedAt;
   const grammar = await openGrammar(request, admission);
   const sequence = new Sequence({
@@ -65,15 +67,26 @@ export async function prepare(
     ...(request.priority === undefined ? {} : { priority: request.priority }),
     ...(pixels.length === 0 ? {} : { picturesMs }),
     ...(grammar === undefined ? {} : { grammar }),
+    ...(request.onPrefill === undefined ? {} : { onPrefill: request.onPrefill }),
     signal: admission.signal,
   });
   sequence.resume(resumed, performance.now());
   return sequence;
 }
 
+/** @throws LlavaError `invalid_request` */
+export function templateOf(
+  { conversation }: ModelFolder["description"],
+  asked: string | undefined,
+): ConversationTemplate {
+  return asked === undefined
+    ? findConversation(conversation)
+    : findConversation(asked, "conversation_template");
+}
+
 function promptPieces(
   template: ConversationTemplate,
-  prompt: GenerateRequest["prompt"],
+  { prompt, isUnfinished }: GenerateRequest,
 ): readonly PromptPiece[] {
   if (typeof prompt === "string") {
     requireWords(prompt, "The prompt");
@@ -83,6 +96,7 @@ function promptPieces(
     requireWords(prompt.words, "The prompt");
     return [{ type: "words", text: prompt.words }];
   }
+  if (isUnfinished === true) return renderUnfinished(template, prompt);
   const last = prompt.at(-1);
   if (last?.role === "user") requireWords(shownText(last), "The last message");
   if (last && last.role !== "user") {
@@ -119,9 +133,9 @@ async function openGrammar(
 }
 
 /** A message begins with its first word; a continuation with the very next character. */
-function answerStart({ prompt }: GenerateRequest): AnswerStart {
+function answerStart({ prompt, isUnfinished }: GenerateRequest): AnswerStart {
   if (typeof prompt === "string") return "text";
-  return "words" in prompt ? "continuation" : "message";
+  return "words" in prompt || isUnfinished === true ? "continuation" : "message";
 }
 
 function requireWords(text: string, what: string): void {
@@ -201,12 +215,22 @@ function answerLimit(
 /** [3, size, size] of each picture. */
 async function decodeAll(
   { description }: ModelFolder,
-  images: readonly Uint8Array[],
+  { images, shapes }: GenerateRequest,
   { pictures, signal }: Admission,
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
-  for (const bytes of images) all.push(await pictures.values(bytes, description.pixels, signal));
+  for (const [index, bytes] of images.entries())
+    all.push(await pictures.values(bytes, pixelsOf(description, shapes, index), signal));
   return all;
+}
+
+/** How one of a request's pictures becomes numbers. */
+export function pixelsOf(
+  { pixels }: ModelFolder["description"],
+  shapes: PictureShapes | undefined,
+  index: number,
+): PixelDescription {
+  return { ...pixels, shape: shapes?.[index] ?? pixels.shape };
 }
 
 /** Each picture's mark becomes as many positions as the picture has tokens. */

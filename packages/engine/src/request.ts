@@ -1,5 +1,5 @@
 /** What the engine is asked for and what it answers with. */
-import type { ConversationMessage, MessagePart } from "@llava/model";
+import type { ConversationMessage, MessagePart, SquareShape } from "@llava/model";
 import type { LlavaError } from "@llava/protocol";
 import type { GrammarSource } from "./grammar.ts";
 import type { TokenLogprobs } from "./logprobs.ts";
@@ -7,6 +7,9 @@ import type { TokenLogprobs } from "./logprobs.ts";
 export type { MessagePart };
 /** In a text `<image>` marks the place of a picture, in parts it is a word like any other. */
 export type Message = ConversationMessage;
+
+/** How each picture becomes the vision tower's square; undefined, or absent, where that is up to the model. */
+export type PictureShapes = readonly (SquareShape | undefined)[];
 
 export interface GenerateRequest {
   /**
@@ -16,6 +19,13 @@ export interface GenerateRequest {
   readonly prompt: string | readonly Message[] | { readonly words: string };
   /** Encoded files (PNG, JPEG, WebP), one for each picture of the prompt, in order. */
   readonly images: readonly Uint8Array[];
+  readonly shapes?: PictureShapes;
+  /** Of the template that a conversation is put into, where it is not the model's. */
+  readonly conversation?: string;
+  /** The conversation ends with words of the assistant, and the answer goes on with the very next character. */
+  readonly isUnfinished?: boolean;
+  /** Called while the prompt is computed: how many of its positions are, pictures' included. */
+  readonly onPrefill?: (done: number, total: number) => void;
   /** Of those that wait, the ones with the smallest number go first, and among them the one that came first. Default 0. */
   readonly priority?: number;
   /** Default 1; at most 0.001 is greedy. */

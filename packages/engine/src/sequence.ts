@@ -33,6 +33,8 @@ export interface SequenceOptions {
   readonly grammar?: GrammarMatcher;
   /** What the answer is, whatever the model would say: only how likely that was is wanted. Needs `topLogprobs`. */
   readonly forced?: readonly number[];
+  /** Called while the prompt is computed: positions that are in the cache, and all. */
+  readonly onPrefill?: (done: number, total: number) => void;
   readonly maxTokens: number;
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
@@ -162,6 +164,13 @@ export class Sequence {
     this.#marks.admitted ??= now;
     this.#cached = cached;
     if (this.#marks.firstToken === undefined) this.#reused = Math.min(cached, this.prompt.ids.length);
+    this.#tellPrefill();
+  }
+
+  #tellPrefill(): void {
+    const { length } = this.prompt.ids;
+    if (this.#marks.firstToken === undefined)
+      this.#options.onPrefill?.(Math.min(this.#cached, length), length);
   }
 
   /** It has lost its place; all that is known of it is computed again. */
@@ -175,6 +184,7 @@ export class Sequence {
 
   commitCached(positions: number): void {
     this.#cached += positions;
+    this.#tellPrefill();
   }
 
   /**

@@ -22,13 +22,19 @@ export interface ConversationTemplate {
   readonly tagsImages: boolean;
 }
 
-/** Throws `invalid_request` with the list of names when there is no such template. */
-export function findConversation(name: string): ConversationTemplate {
+/** The keys of all templates. */
+export function conversationNames(): readonly string[] {
+  return [...CONVERSATIONS.keys()];
+}
+
+/** Throws `invalid_request` with the list of names when there is no such template; `param` is the field that named it. */
+export function findConversation(name: string, param?: string): ConversationTemplate {
   const template = CONVERSATIONS.get(name);
   if (template !== undefined) return template;
   throw new LlavaError(
     "invalid_request",
-    `There is no conversation template "${name.slice(0, 64)}". Choose one of: ${[...CONVERSATIONS.keys()].join(", ")}.`,
+    `There is no conversation template "${name.slice(0, 64)}". Choose one of: ${conversationNames().join(", ")}.`,
+    param === undefined ? {} : { param },
   );
 }
 

@@ -3,6 +3,8 @@
  * checkpoint layout needs a second parser and nothing else.
  */
 
+import type { SquareShape } from "./geometry.ts";
+
 /** Everything that architecture and engine must know about a model, checked and without gaps. */
 export interface ModelDescription {
   /** By LLaVA's rule from the folder's path; see model-name.ts. */
@@ -69,8 +71,7 @@ export interface TextDescription {
 export interface PixelDescription {
   /** Edge of the square that the tower sees, pixels. */
   readonly size: number;
-  /** "pad" to a square of the mean colour, or resize the shorter edge and "crop" the centre. */
-  readonly shape: "pad" | "crop";
+  readonly shape: SquareShape;
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
   readonly rescale: number;

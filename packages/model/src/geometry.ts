@@ -1,6 +1,9 @@
 /** Where each pixel of the model's square comes from: plain arithmetic, apart from the filter that does the work. */
 
-/** How a picture that is no square becomes one: LLaVA's Pad and Resize, and CLIP's processor. */
+/**
+ * How a picture that is no square becomes one. "pad": onto a square of the mean colour; "crop": the shorter edge resized and
+ * the centre cut out, as CLIP's processor does; "resize": squashed to a square. LLaVA's page calls them Pad, Crop and Resize.
+ */
 export type SquareShape = "pad" | "crop" | "resize";
 
 /**

@@ -2,7 +2,7 @@ export * from "./conversation.ts";
 export * from "./description.ts";
 export { modelNameFromPath } from "./model-name.ts";
 export { type ModelFolder, type ModelOverrides, openModelFolder } from "./model-folder.ts";
-export { type Box, boxInPicture, boxInSquare, placePicture } from "./geometry.ts";
+export { type Box, boxInPicture, boxInSquare, placePicture, type SquareShape } from "./geometry.ts";
 export * from "./picture.ts";
 export type { PreparedPicture } from "./picture-child.ts";
 export { PicturePool, type PicturePoolOptions } from "./picture-pool.ts";

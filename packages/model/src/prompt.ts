@@ -51,6 +51,27 @@ export function renderPrompt(
   return [...start, ...closed, ...templateText(opening)];
 }
 
+/**
+ * The same, up to the last word of the last message, the assistant's: what it goes on from.
+ * Throws `invalid_request` when that message is another's or says nothing.
+ */
+export function renderUnfinished(
+  template: ConversationTemplate,
+  messages: readonly ConversationMessage[],
+): readonly PromptPiece[] {
+  const last = messages.at(-1);
+  const says = last?.role === "assistant" && partsOf(last).some(({ type }) => type === "words");
+  if (!says) {
+    throw new LlavaError(
+      "invalid_request",
+      "There is no answer to go on with: the last message must be the assistant's and hold its words so far.",
+      { param: "messages" },
+    );
+  }
+  const pieces = renderPrompt(template, messages);
+  return pieces.slice(0, pieces.findLastIndex(({ type }) => type === "words") + 1);
+}
+
 /** LLaVA treats an empty text like none: the turn stays open. */
 function closedTurn(
   template: ConversationTemplate,

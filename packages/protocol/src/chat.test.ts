@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { CHAT_LIMITS, parseChatRequest } from "./chat.ts";
+import { CHAT_LIMITS } from "./chat-messages.ts";
+import { parseChatRequest } from "./chat.ts";
 import { LlavaError } from "./errors.ts";
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgo=";
@@ -239,10 +240,14 @@ describe("parseChatRequest", () => {
 
   it("limits messages, parts, pictures and text", () => {
     const many = Array.from({ length: CHAT_LIMITS.messages + 1 }, () => question);
-    expect(refused({ messages: many })).toContain("at most 64 messages; it is a list of 65");
+    expect(refused({ messages: many })).toContain(
+      `at most ${CHAT_LIMITS.messages} messages; it is a list of ${CHAT_LIMITS.messages + 1}`,
+    );
     const part = { type: "text", text: "x" };
     const parts = Array.from({ length: CHAT_LIMITS.parts + 1 }, () => part);
-    expect(refused({ messages: [{ role: "user", content: parts }] })).toContain("65 parts of content");
+    expect(refused({ messages: [{ role: "user", content: parts }] })).toContain(
+      `${CHAT_LIMITS.parts + 1} parts of content`,
+    );
     const pictures = Array.from({ length: CHAT_LIMITS.images + 1 }, () => picture);
     expect(refused({ messages: [{ role: "user", content: pictures }] })).toContain("9 pictures");
     const long = "é".repeat(CHAT_LIMITS.textBytes / 2);

@@ -5,14 +5,17 @@ export {
   type AnswerRequest,
   type AnswerRequestBody,
 } from "./answer-request.ts";
+export * from "./answer-progress.ts";
 export * from "./base64.ts";
 export * from "./chat-stream.ts";
-export * from "./chat.ts";
+export * from "./chat-messages.ts";
+export { parseChatRequest, type ChatRequest, type ChatRequestBody } from "./chat.ts";
 export * from "./completion.ts";
 export * from "./errors.ts";
 export * from "./hop.ts";
 export * from "./llava-wire.ts";
 export * from "./models.ts";
+export * from "./occlusion.ts";
 export type * from "./page-wire.ts";
 export * from "./picture-format.ts";
 export * from "./picture-key.ts";

@@ -19,9 +19,10 @@ export interface ModelCard {
   /** Edge of the square that its vision tower sees, pixels. */
   readonly image_size?: number;
   /** How a picture becomes that square unless the request says otherwise. */
-  readonly image_aspect_ratio?: "pad" | "crop";
-  /** Key of the conversation template. */
+  readonly image_aspect_ratio?: "pad" | "crop" | "resize";
+  /** Key of the conversation template, and of those that a request may name instead. */
   readonly conversation?: string;
+  readonly conversation_templates?: readonly string[];
   /** What a message may hold: `text`, `image`. */
   readonly input_modalities?: readonly string[];
   readonly output_modalities?: readonly string[];
@@ -55,8 +56,9 @@ const modelCard = z.object({
   context_length: z.int("a whole number").positive("a number above 0").exactOptional(),
   tokens_per_image: z.int("a whole number").min(0, "a number from 0").exactOptional(),
   image_size: z.int("a whole number").min(1, "a number from 1").exactOptional(),
-  image_aspect_ratio: z.enum(["pad", "crop"], "pad or crop").exactOptional(),
+  image_aspect_ratio: z.enum(["pad", "crop", "resize"], "pad, crop or resize").exactOptional(),
   conversation: z.string("a template's name").exactOptional(),
+  conversation_templates: z.array(word, "a list of words").max(64, "at most 64 words").exactOptional(),
   input_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),
   output_modalities: z.array(word, "a list of words").max(16, "at most 16 words").exactOptional(),
   limits: named(z.number("a number")).exactOptional(),

@@ -16,7 +16,7 @@ import {
   readAnswerFields,
   supportedFields,
 } from "./answer-request.ts";
-import { CHAT_LIMITS } from "./chat.ts";
+import { CHAT_LIMITS } from "./chat-messages.ts";
 import type {
   AnsweredToken,
   ChatTimings,

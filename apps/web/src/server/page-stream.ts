@@ -4,10 +4,9 @@
  */
 import { randomBytes } from "node:crypto";
 
-import { LlavaError, readChatStream, toLlavaError } from "@llava/protocol";
+import { LlavaError, parseProgress, readChatStream, toLlavaError } from "@llava/protocol";
 import type { ChatEvent, PageEnd, PageError, PageEvent, PageProgress } from "@llava/protocol";
 import type { Dispatcher } from "undici";
-import { z } from "zod";
 
 import { errorStatusBody } from "./error-status.ts";
 import { brokenOff } from "./forward.ts";
@@ -18,11 +17,6 @@ const MAX_TEXT_LENGTH = 1 << 20;
 const MAX_RUN_MS = 30 * 60_000;
 /** Comments are short; a longer line is none. */
 const MAX_COMMENT_LENGTH = 4_096;
-
-const progressSchema = z.union([
-  z.object({ kind: z.literal("queued"), position: z.number(), length: z.number() }),
-  z.object({ kind: z.literal("reading"), done: z.number(), total: z.number() }),
-]);
 
 export class PageStream {
   readonly id = randomBytes(16).toString("hex");
@@ -113,11 +107,9 @@ export class PageStream {
       this.#migrations += 1;
       this.#tell({ type: "migrated", stream: this.id });
     }
-    if (this.#text !== "" || !comment.startsWith("progress ")) return;
-    const progress = progressSchema.safeParse(jsonOf(comment.slice("progress ".length)));
-    if (!progress.success) return;
-    const { data } = progress;
-    this.#progress = data.kind === "queued" ? { ...data, etaMs: null } : data;
+    const progress = this.#text === "" ? parseProgress(comment) : null;
+    if (progress === null) return;
+    this.#progress = progress.kind === "queued" ? { ...progress, etaMs: null } : progress;
     this.#tell({ type: "progress", stream: this.id, progress: this.#progress });
   };
 
@@ -158,14 +150,6 @@ async function* showing(
     }
   } catch (thrown) {
     throw brokenOff(thrown);
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }
 

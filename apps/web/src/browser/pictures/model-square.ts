@@ -9,7 +9,7 @@ export interface ModelSquare {
   /** Edge, pixels. */
   readonly size: number;
   /** What becomes of pictures whose mode is `default`. */
-  readonly shape: "pad" | "crop";
+  readonly shape: SquareShape;
   /** Positions that a picture takes in the context; null where the card does not say. */
   readonly tokens: number | null;
 }
