@@ -22,7 +22,7 @@ import {
   textChunk,
   usageChunk,
 } from "@llava/protocol";
-import type { ChatRequest, LlavaError, ModelCard } from "@llava/protocol";
+import type { ChatRequest, FinishReason, LlavaError, ModelCard } from "@llava/protocol";
 
 const CARD = `---
 license: apache-2.0
@@ -36,8 +36,9 @@ A small LLaVA that answers questions about drawings of shapes and characters.
 It was trained only on drawings and never saw a photograph, so its answers about one are guesses.
 `;
 
-export function card(id: string): ModelCard {
-  return createModelCard(id, 1_700_000_000, { context_length: 512, tokens_per_image: 64, card: CARD });
+export function card(id: string, facts: Partial<ModelCard> = {}): ModelCard {
+  const own = { context_length: 512, tokens_per_image: 64, card: CARD };
+  return createModelCard(id, 1_700_000_000, { ...own, ...facts });
 }
 
 /** One question that arrived, and the ways to answer it. */
@@ -80,7 +81,7 @@ export class Exchange {
     return this.write(encodeSseJson(textChunk(this.#head, text)));
   }
 
-  finish(): void {
+  finish(reason: FinishReason = "stop"): void {
     const usage = chatUsage({ promptTokens: 83, imageTokens: 64, cachedTokens: 0, completionTokens: 9 });
     const timings = chatTimings({
       queueMs: 1,
@@ -89,7 +90,7 @@ export class Exchange {
       decodeMs: 160,
       firstTokenMs: 310,
     });
-    this.write(encodeSseJson(finishChunk(this.#head, "stop", timings)));
+    this.write(encodeSseJson(finishChunk(this.#head, reason, timings)));
     this.write(encodeSseJson(usageChunk(this.#head, usage)));
     this.write(encodeSse(SSE_DONE));
     this.#response.end();

@@ -3,20 +3,19 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
-import axe from "axe-core";
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
 import { openBrowser } from "../../../scripts/browser.ts";
+import { axeViolations } from "./axe.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage } from "./controller-stage.ts";
 import { HOSTILE } from "./hostile-words.ts";
 import { Visit } from "./visit.ts";
 
-const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"];
 const KIB = 1024;
 
 let built: BuiltPage;
@@ -132,23 +131,9 @@ describe.each([
   });
 
   async function expectAccessible(visit: Visit, where: string): Promise<void> {
-    // Evaluated as it is: the content policy lets no script be added.
-    await visit.page.evaluate(axe.source);
-    const violations = await visit.page.evaluate<readonly Violation[]>(
-      `axe.run(document, { runOnly: ${JSON.stringify(TAGS)} }).then(({ violations }) => violations)`,
-    );
-    const found = violations.map(
-      ({ id, nodes }) =>
-        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
-    );
-    expect(found, where).toEqual([]);
+    expect(await axeViolations(visit.page), where).toEqual([]);
   }
 });
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
 
 test("hostile words run nothing and reach nobody", async () => {
   await using visit = await Visit.open(browser, url);

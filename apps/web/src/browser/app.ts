@@ -9,6 +9,7 @@ import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
 import { Keeper } from "./chat/keeper.ts";
 import type { MessageNode } from "./chat/message-node.ts";
+import type { PictureMode } from "./chat/types.ts";
 import { Models } from "./models.ts";
 import { PictureUrls } from "./pictures/urls.ts";
 import { Router } from "./router.ts";
@@ -58,8 +59,15 @@ export class App {
     return (pictures.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
   });
   #hasAskedForSamples = false;
+  /** By the address: one of the samples, and how the model shall see it. */
+  #askedPicture: { readonly name: string | null; readonly mode: PictureMode | null } | null = null;
   #isSending = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
+
+  /** Whether the chosen model says so of itself. */
+  can(capability: string): boolean {
+    return this.models.selected.value?.card.capabilities?.[capability] === true;
+  }
 
   async start(): Promise<void> {
     this.keeper.onEnd = (node) => this.#say(node);
@@ -105,6 +113,11 @@ export class App {
     if (model === null) return;
     this.status.value = TEXTS.status.onItsWay;
     await this.chat.regenerate(id, model.card.id);
+  }
+
+  async goOn(id: string): Promise<void> {
+    this.status.value = TEXTS.status.onItsWay;
+    await this.chat.goOn(id);
   }
 
   newChat(): void {
@@ -186,7 +199,17 @@ export class App {
     if (this.#hasAskedForSamples) return;
     this.#hasAskedForSamples = true;
     performance.mark("ready");
-    void loadSamples().then((samples) => (this.samples.value = samples));
+    void this.#showSamples();
+  }
+
+  async #showSamples(): Promise<void> {
+    this.samples.value = await loadSamples();
+    const { name, mode } = this.#askedPicture ?? { name: null, mode: null };
+    const sample = this.samples.peek().find(({ file }) => file.replace(/\.\w+$/, "") === name);
+    if (sample === undefined) return;
+    await this.takeSample(sample);
+    const taken = this.draft.pictures.peek().at(-1);
+    if (taken !== undefined && mode !== null) this.draft.setMode(taken.key, mode);
   }
 
   async #show(route: Router["route"]["value"]): Promise<void> {
@@ -220,8 +243,13 @@ export class App {
     const temperature = Number(asked.get("temperature") ?? Number.NaN);
     if (question !== null) this.draft.type(question);
     if (model !== null) this.models.choose(model);
+    this.#askedPicture = { name: asked.get("image"), mode: modeIn(asked.get("mode")) };
     if (temperature >= 0 && temperature <= 1)
       this.chat.setSettings({ ...this.chat.settings.peek(), temperature });
     if (location.search !== "") history.replaceState(null, "", location.pathname);
   }
+}
+
+function modeIn(word: string | null): PictureMode | null {
+  return (["default", "pad", "crop", "resize"] as const).find((mode) => mode === word) ?? null;
 }

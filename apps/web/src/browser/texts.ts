@@ -1,6 +1,16 @@
+// oxlint-disable max-lines -- one file for who translates it
 /** Every English word of the page, in one place for who translates it. */
 
 const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);
+
+/** @param x from 0, left, to 1; @param y from 0, top, to 1 */
+function placeName(x: number, y: number): string {
+  const third = (place: number): number => Math.max(0, Math.min(2, Math.floor(place * 3)));
+  const row = ["top", "middle", "bottom"][third(y)] ?? "middle";
+  const column = ["left", "", "right"][third(x)] ?? "";
+  if (row === "middle") return column === "" ? "middle" : `${column} side`;
+  return column === "" ? row : `${row} ${column}`;
+}
 
 export const TEXTS = {
   shell: {
@@ -84,6 +94,9 @@ export const TEXTS = {
     copy: "Copy",
     copied: "Copied",
     regenerate: "Answer again",
+    goOn: "Go on with the answer",
+    asksAgain: (seconds: number) => `Asks again by itself in ${seconds} s`,
+    dontAskAgain: "Don't",
     remove: "Delete",
     up: "Good answer",
     down: "Bad answer",
@@ -125,6 +138,11 @@ export const TEXTS = {
     system: {
       label: "System prompt",
       hint: "said to the model before the conversation; empty: the model's own",
+    },
+    template: {
+      label: "Conversation template",
+      hint: "how the conversation is written for the model; another one than it was tuned with makes it worse",
+      own: (name: string) => `the model's own (${name})`,
     },
     reset: "Back to the defaults",
   },
@@ -241,6 +259,29 @@ export const TEXTS = {
     showAs: "Show",
     fit: "Fit to the window",
     position: (index: number, all: number) => `${index} of ${all}`,
+  },
+  heatMap: {
+    open: "What it looked at",
+    title: "What a word owes to the picture",
+    choose: "Choose a word of the answer:",
+    pictures: "Picture",
+    computing: (word: string) => `Computing the map of “${word}”…`,
+    ready: (word: string) => `The map of “${word}” is there.`,
+    progress: "Runs of the model",
+    faint: (word: string) =>
+      `“${word}” owes next to nothing to this picture: the model would say it without it.`,
+    verdict: (word: string, { x, y }: { readonly x: number; readonly y: number }) =>
+      `“${word}” owes most to the ${placeName(x, y)} of the picture.`,
+    nothing: "nothing",
+    most: (nats: number) => `${nats.toFixed(1)} nats`,
+    strength: "Strength of the colours",
+    asTable: "The map as a table",
+    table: "Fall of the word's log-probability in nats, by part of the picture",
+    row: (row: number) => `Row ${row}`,
+    column: (column: number) => `Col. ${column}`,
+    how: "How this is computed",
+    explanation:
+      "Parts of the picture are painted over one after another with its mean colour, before the model's vision tower sees it. Each time the model is asked how likely it still finds the chosen word, with the question and the answer before the word as they are. The colour says by how much the logarithm of that likelihood falls, in nats: 0 changes nothing, 0.7 makes the word half as likely, 2.3 a tenth. Parts overlap by half, and a place shows the mean of all that cover it. It is a measurement of the whole model and no guess from its attention; but two things that say the same hide each other, for painting over one leaves the other.",
   },
   scenes: {
     title: "Or with a drawing made this moment",

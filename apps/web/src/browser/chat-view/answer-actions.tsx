@@ -6,7 +6,9 @@ import type { App } from "../app.ts";
 import type { MessageNode } from "../chat/message-node.ts";
 import type { AnswerState, AssistantMessage } from "../chat/types.ts";
 import { copyText } from "../copy-text.ts";
-import { CopyIcon, FlagIcon, RetryIcon, ThumbDownIcon, UpIcon } from "../icons.tsx";
+import { CopyIcon, FlagIcon, GoOnIcon, HeatIcon, RetryIcon, ThumbDownIcon, UpIcon } from "../icons.tsx";
+import type { HeatMapProps } from "../heat-map/heat-map.tsx";
+import { lazily } from "../lazy.tsx";
 import { TEXTS } from "../texts.ts";
 
 interface Props {
@@ -14,47 +16,71 @@ interface Props {
   readonly node: MessageNode;
   readonly message: AssistantMessage;
   readonly state: AnswerState;
+  readonly isLast: boolean;
+  /** In this question or one before it. */
+  readonly hasPicture: boolean;
 }
 
-export function AnswerActions({ app, node, message, state }: Props): JSX.Element {
+const HeatMap = lazily<HeatMapProps>(async () => (await import("../heat-map/heat-map.tsx")).HeatMap);
+
+export function AnswerActions({ app, node, message, state, isLast, hasPicture }: Props): JSX.Element {
+  const isMapOpen = useSignal(false);
   const isCopied = useSignal(false);
   const copy = (): void => void copyText(node.text.peek(), (is) => (isCopied.value = is));
   const judge = (judgement: "up" | "down" | "flag") => () =>
     void app.chat.judge(node.id, judgement).catch(() => undefined);
   return (
-    <div class="actions">
-      {node.text.value !== "" && (
-        <Action label={isCopied.value ? TEXTS.turn.copied : TEXTS.turn.copy} onClick={copy}>
-          <CopyIcon />
-        </Action>
-      )}
-      {state.kind === "finished" && (
-        <>
-          <Action
-            label={TEXTS.turn.regenerate}
-            isOff={!app.canAsk.value}
-            onClick={() => void app.regenerate(node.id)}
-          >
-            <RetryIcon />
+    <>
+      <div class="actions">
+        {isLast && isCutShort(state) && node.text.value !== "" && app.can("continue_final_message") && (
+          <Action label={TEXTS.turn.goOn} isOff={!app.canAsk.value} onClick={() => void app.goOn(node.id)}>
+            <GoOnIcon />
           </Action>
-          <Action label={TEXTS.turn.up} isOn={message.vote === "up"} onClick={judge("up")}>
-            <UpIcon />
+        )}
+        {node.text.value !== "" && (
+          <Action label={isCopied.value ? TEXTS.turn.copied : TEXTS.turn.copy} onClick={copy}>
+            <CopyIcon />
           </Action>
-          <Action label={TEXTS.turn.down} isOn={message.vote === "down"} onClick={judge("down")}>
-            <ThumbDownIcon />
+        )}
+        {hasPicture && node.text.value !== "" && app.can("occlusion_maps") && (
+          <Action label={TEXTS.heatMap.open} onClick={() => (isMapOpen.value = true)}>
+            <HeatIcon />
           </Action>
-          <Action
-            label={message.isFlagged ? TEXTS.turn.flagged : TEXTS.turn.flag}
-            isOn={message.isFlagged}
-            isOff={message.isFlagged}
-            onClick={judge("flag")}
-          >
-            <FlagIcon />
-          </Action>
-        </>
-      )}
-    </div>
+        )}
+        {state.kind === "finished" && (
+          <>
+            <Action
+              label={TEXTS.turn.regenerate}
+              isOff={!app.canAsk.value}
+              onClick={() => void app.regenerate(node.id)}
+            >
+              <RetryIcon />
+            </Action>
+            <Action label={TEXTS.turn.up} isOn={message.vote === "up"} onClick={judge("up")}>
+              <UpIcon />
+            </Action>
+            <Action label={TEXTS.turn.down} isOn={message.vote === "down"} onClick={judge("down")}>
+              <ThumbDownIcon />
+            </Action>
+            <Action
+              label={message.isFlagged ? TEXTS.turn.flagged : TEXTS.turn.flag}
+              isOn={message.isFlagged}
+              isOff={message.isFlagged}
+              onClick={judge("flag")}
+            >
+              <FlagIcon />
+            </Action>
+          </>
+        )}
+      </div>
+      {isMapOpen.value && <HeatMap app={app} messageId={node.id} onClose={() => (isMapOpen.value = false)} />}
+    </>
   );
+}
+
+/** There may be more to say. */
+function isCutShort(state: AnswerState): boolean {
+  return state.kind === "finished" ? state.reason === "length" : state.kind !== "sending";
 }
 
 interface ActionProps {

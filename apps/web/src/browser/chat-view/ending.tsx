@@ -8,6 +8,7 @@ import type { AnswerState, Failure } from "../chat/types.ts";
 import { RetryIcon, WarningIcon } from "../icons.tsx";
 import { TEXTS } from "../texts.ts";
 import { timingsLine } from "../timings-line.ts";
+import { AutoRetry } from "./auto-retry.tsx";
 
 interface Props {
   readonly app: App;
@@ -76,6 +77,7 @@ function Failed({ app, node, failure, isLast }: FailedProps): JSX.Element {
       <p>{failure.message}</p>
       <div class="failure-actions">
         {isLast && <Again app={app} node={node} label={TEXTS.turn.tryAgain} />}
+        {isLast && <AutoRetry app={app} node={node} failure={failure} />}
         {isLast && failure.code === "context_length_exceeded" && (
           <button type="button" class="text-button" onClick={() => app.newChat()}>
             {TEXTS.shell.newChat}

@@ -1,4 +1,5 @@
 /** How the model is to answer, in a panel of the browser's own kind: Escape or a click beside closes it. */
+import type { ModelCard } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
 import type { Chat } from "../chat/chat.ts";
@@ -11,10 +12,14 @@ interface Props {
   readonly chat: Chat;
 }
 
+interface PanelProps extends Props {
+  readonly card: ModelCard | undefined;
+}
+
 const MAX_STOPS = 4;
 const MAX_SEED = 2 ** 31 - 1;
 
-export function ParametersButton({ chat }: Props): JSX.Element {
+export function ParametersButton({ chat, card }: PanelProps): JSX.Element {
   return (
     <>
       <button
@@ -33,6 +38,7 @@ export function ParametersButton({ chat }: Props): JSX.Element {
         <SeedField chat={chat} />
         <WordsField chat={chat} name="system" />
         <WordsField chat={chat} name="stop" />
+        <TemplateField chat={chat} card={card} />
         <button type="button" class="text-button" onClick={() => chat.setSettings(DEFAULT_SETTINGS)}>
           {TEXTS.parameters.reset}
         </button>
@@ -84,6 +90,36 @@ function WordsField({ chat, name }: Props & { readonly name: "system" | "stop" }
         onChange={(event) => set(event.currentTarget.value)}
       />
       <small id={`${name}-hint`}>{hint}</small>
+    </div>
+  );
+}
+
+/** Nothing for a model that takes no other template than its own. */
+function TemplateField({ chat, card }: PanelProps): JSX.Element | null {
+  const { label, hint, own } = TEXTS.parameters.template;
+  const { conversation, conversation_templates: names = [] } = card ?? {};
+  if (conversation === undefined || names.length < 2) return null;
+  return (
+    <div class="field">
+      <label for="template">{label}</label>
+      <select
+        id="template"
+        value={chat.settings.value.template ?? ""}
+        aria-describedby="template-hint"
+        onChange={({ currentTarget: { value } }) =>
+          chat.setSettings({ ...chat.settings.peek(), template: value === "" ? null : value })
+        }
+      >
+        <option value="">{own(conversation)}</option>
+        {names
+          .filter((name) => name !== conversation)
+          .map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+      </select>
+      <small id="template-hint">{hint}</small>
     </div>
   );
 }

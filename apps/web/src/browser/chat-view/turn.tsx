@@ -64,7 +64,7 @@ export function Turn({ app, question, answer, isLast }: Props): JSX.Element | nu
         )}
       </div>
       {answer && (
-        <AnswerView app={app} answer={answer} hasPicture={message.pictures.length > 0} isLast={isLast} />
+        <AnswerView app={app} answer={answer} pictures={picturesUpTo(app, message)} isLast={isLast} />
       )}
       {answer && (
         <TrueAnswer pictures={picturesUpTo(app, message)} question={message.text} node={answer.node} />
@@ -76,11 +76,12 @@ export function Turn({ app, question, answer, isLast }: Props): JSX.Element | nu
 interface AnswerProps {
   readonly app: App;
   readonly answer: ShownMessage;
-  readonly hasPicture: boolean;
+  /** Of the question and of those before it. */
+  readonly pictures: readonly PictureRef[];
   readonly isLast: boolean;
 }
 
-function AnswerView({ app, answer, hasPicture, isLast }: AnswerProps): JSX.Element | null {
+function AnswerView({ app, answer, pictures, isLast }: AnswerProps): JSX.Element | null {
   const { node } = answer;
   const message = node.message.value;
   const state = node.state.value;
@@ -93,8 +94,10 @@ function AnswerView({ app, answer, hasPicture, isLast }: AnswerProps): JSX.Eleme
         <Versions app={app} shown={answer} />
       </div>
       <Markdown key={node.id} text={node.text} isDone={isDone} />
-      <Ending app={app} node={node} state={state} hasPicture={hasPicture} isLast={isLast} />
-      {isDone.value && <AnswerActions app={app} node={node} message={message} state={state} />}
+      <Ending app={app} node={node} state={state} hasPicture={pictures.length > 0} isLast={isLast} />
+      {isDone.value && (
+        <AnswerActions {...{ app, node, message, state, isLast }} hasPicture={pictures.length > 0} />
+      )}
     </div>
   );
 }

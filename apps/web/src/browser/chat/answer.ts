@@ -14,7 +14,7 @@ import type { AnswerState, Failure, Message, Settings } from "./types.ts";
 
 export interface AnswerQuestion {
   readonly model: string;
-  /** Ends in the question. */
+  /** Ends in the question, or in an answer that is to go on. */
   readonly path: readonly Message[];
   readonly settings: Settings;
 }
@@ -23,12 +23,19 @@ export interface AnswerQuestion {
 const MAX_EARLY = 4_096;
 
 export class Answer {
-  readonly #text = new FrameText();
+  readonly #begun: string;
+  readonly #text: FrameText;
   readonly #state: Signal<AnswerState> = signal({ kind: "sending" });
   readonly #migrations: Signal<number> = signal(0);
   readonly #asking = new AbortController();
   /** Its name on the server. */
   stream: string | null = null;
+
+  /** @param begun what was said of it before it was asked to go on */
+  constructor(begun = "") {
+    this.#begun = begun;
+    this.#text = new FrameText(begun);
+  }
 
   /** All that has been said, new at most once a frame. */
   get text(): ReadonlySignal<string> {
@@ -70,7 +77,7 @@ export class Answer {
     if (this.isOver) return;
     switch (event.type) {
       case "snapshot":
-        this.#text.set(event.text);
+        this.#text.set(this.#begun + event.text);
         this.#migrations.value = event.migrations;
         if (event.end !== null) return this.#takeEnd(event.end);
         if (event.text !== "") this.#state.value = { kind: "streaming" };
@@ -133,14 +140,15 @@ export class Answers {
 
   /** Returns at once; what goes wrong is the answer's state. */
   start(question: AnswerQuestion, onNamed: (answer: Answer) => void = () => undefined): Answer {
-    const answer = new Answer();
+    const last = question.path.at(-1);
+    const answer = new Answer(last?.role === "assistant" ? last.text : "");
     void this.#ask(answer, question, onNamed);
     return answer;
   }
 
-  /** One that an earlier visit has asked for, under its name; `text` is what was heard of it then. */
-  resume(stream: string): Answer {
-    const answer = this.#running.get(stream) ?? new Answer();
+  /** One that an earlier visit has asked for, under its name; `begun` is what it then went on from. */
+  resume(stream: string, begun: string): Answer {
+    const answer = this.#running.get(stream) ?? new Answer(begun);
     answer.stream = stream;
     this.#running.set(stream, answer);
     return answer;

@@ -122,6 +122,25 @@ export class Chat {
     await this.#parts.store.deleteMessages(conversation.id, [id]);
   }
 
+  /** The same answer, longer: one that came to its longest, was stopped, or broke off. */
+  async goOn(id: string): Promise<void> {
+    const { answers, keeper, store } = this.#parts;
+    const node = this.#nodes.peek().get(id);
+    const message = node?.message.peek();
+    if (node === undefined || message?.role !== "assistant" || node.text.peek() === "") return;
+    this.stop();
+    const settings = this.settings.peek();
+    const begun = node.text.peek();
+    const next = { ...message, settings, begun, state: { kind: "sending" }, stream: null } as const;
+    node.message.value = next;
+    await store.putMessage(next);
+    const question = { model: message.model, path: this.messagesTo(id), settings };
+    keeper.follow(
+      node,
+      answers.start(question, (named) => void keeper.write(node, named)),
+    );
+  }
+
   stop(): void {
     this.running.peek()?.answer.peek()?.stop();
   }

@@ -3,9 +3,13 @@ import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
 export class FrameText {
-  readonly #shown: Signal<string> = signal("");
+  readonly #shown: Signal<string>;
   #waiting = "";
   #frame = 0;
+
+  constructor(text = "") {
+    this.#shown = signal(text);
+  }
 
   get shown(): ReadonlySignal<string> {
     return this.#shown;

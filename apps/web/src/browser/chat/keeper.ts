@@ -31,7 +31,7 @@ export class Keeper {
   async resume(answers: Answers): Promise<void> {
     for (const message of await this.#store.unfinished()) {
       if (message.role !== "assistant" || message.stream === null || this.#running.has(message.id)) continue;
-      this.follow(new MessageNode(message), answers.resume(message.stream));
+      this.follow(new MessageNode(message), answers.resume(message.stream, message.begun ?? ""));
     }
   }
 
@@ -83,7 +83,7 @@ function current(message: AssistantMessage, { text, state, migrations, stream }:
   return {
     ...message,
     // One that was taken up again has said nothing yet here, and must not lose what was heard of it before.
-    text: text.peek() === "" ? message.text : text.peek(),
+    text: text.peek().length <= (message.begun?.length ?? 0) ? message.text : text.peek(),
     state: state.peek(),
     migrations: migrations.peek(),
     stream,

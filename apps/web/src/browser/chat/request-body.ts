@@ -7,7 +7,7 @@ import type { Message, PictureRef, Settings } from "./types.ts";
  * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its
  * pictures: they go with the next question.
  */
-function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
+export function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
   const messages: ChatMessageBody[] = [];
   if (system !== null && system.trim() !== "") messages.push({ role: "system", content: system });
   let pictures: readonly PictureRef[] = [];
@@ -27,13 +27,16 @@ function toMessages(path: readonly Message[], system: string | null): readonly C
 
 function contentOf(text: string, pictures: readonly PictureRef[]): ChatMessageBody["content"] {
   if (pictures.length === 0) return text;
-  const images = pictures.map(({ key }) => ({ type: "image_url", image_url: { url: key } }) as const);
+  const images = pictures.map(({ key, mode }) => {
+    const shown = mode === "default" ? {} : { mode };
+    return { type: "image_url", image_url: { url: key, ...shown } } as const;
+  });
   return [...images, { type: "text", text }];
 }
 
-/** @param path ends in the question */
+/** @param path ends in the question, or in the answer that is to go on */
 export function toBody(model: string, path: readonly Message[], settings: Settings): PageChatBody {
-  const { temperature, top_p, max_tokens, seed, stop, system } = settings;
+  const { temperature, top_p, max_tokens, seed, stop, system, template } = settings;
   return {
     model,
     messages: toMessages(path, system),
@@ -42,6 +45,8 @@ export function toBody(model: string, path: readonly Message[], settings: Settin
     max_tokens,
     ...(seed === null ? {} : { seed }),
     ...(stop.length === 0 ? {} : { stop }),
+    ...(template === null ? {} : { conversation_template: template }),
+    ...(path.at(-1)?.role === "assistant" ? { continue_final_message: true } : {}),
   };
 }
 

@@ -1,8 +1,14 @@
 /** What the page remembers of conversations: plain values, as they lie in the browser's database and in exported files. */
-import type { ChatTimings, ChatUsage, ErrorCode, FinishReason, PageProgress } from "@llava/protocol/browser";
+import type {
+  ChatTimings,
+  ChatUsage,
+  ErrorCode,
+  FinishReason,
+  PageProgress,
+  PictureMode,
+} from "@llava/protocol/browser";
 
-/** How a picture that is no square becomes one, in LLaVA's words; `default` is as the model was trained. */
-export type PictureMode = "default" | "pad" | "crop" | "resize";
+export type { PictureMode };
 
 /** A picture of a message; its file lies in the database under its key. */
 export interface PictureRef {
@@ -73,6 +79,8 @@ export interface AssistantMessage extends MessageBase {
   readonly model: string;
   readonly settings: Settings;
   readonly state: AnswerState;
+  /** What it said when it was last asked to go on: what comes from the server stands behind it. */
+  readonly begun?: string;
   /** Its name on the server while it is under way. */
   readonly stream: string | null;
   /** How often another worker had to go on with it. */

@@ -17,11 +17,10 @@ const MODES = ["default", "pad", "crop", "resize"] as const satisfies readonly P
 const cap = signal(chosenCap());
 
 export function ViewPanel({ app, square }: Props): JSX.Element {
-  const { capabilities } = app.models.selected.value?.card ?? {};
   return (
     <div class="view-panel">
       {square && <p>{TEXTS.pictures.sees(square.size, square.tokens)}</p>}
-      {square && capabilities?.["image_modes"] === true && <Modes app={app} />}
+      {square && app.can("image_modes") && <Modes app={app} />}
       <Cap />
     </div>
   );

@@ -35,7 +35,7 @@ export function Header({ app, isListOpen, onHelp }: Props): JSX.Element {
       </h1>
       <ModelPicker models={app.models} />
       <div class="header-actions">
-        <ParametersButton chat={app.chat} />
+        <ParametersButton chat={app.chat} card={app.models.selected.value?.card} />
         <button
           type="button"
           class="quiet-button"

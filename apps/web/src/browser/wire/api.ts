@@ -1,5 +1,5 @@
 /** Single requests to the server: ask, stop, upload, vote. Everything else is told on the stream of events. */
-import { isErrorCode, LlavaError } from "@llava/protocol/browser";
+import { isErrorCode, LlavaError, readBody, SSE_DONE, SseParser } from "@llava/protocol/browser";
 import type { PageChatBody, PageError, PageStreamStarted, PageVote } from "@llava/protocol/browser";
 
 import type { Failure } from "../chat/types.ts";
@@ -51,6 +51,29 @@ export async function putBlob(key: string, blob: Blob, signal: AbortSignal): Pro
     body: blob,
     signal,
   });
+}
+
+/** The JSON of each event of an answer that is a stream, up to `[DONE]`. Throws `RequestFailed`, also for one that it ends with. */
+export async function* openStream(
+  url: string,
+  body: string,
+  signal: AbortSignal,
+): AsyncGenerator<unknown, void, undefined> {
+  const headers = { "content-type": "application/json" };
+  const response = await send(url, { method: "POST", headers, body, signal });
+  const parser = new SseParser();
+  for await (const bytes of readBody(response.body))
+    for (const { data } of parser.push(bytes)) {
+      if (data === SSE_DONE) return;
+      const event: unknown = JSON.parse(data);
+      const error = errorIn(event);
+      if (error !== null) throw new RequestFailed(failureIn(error));
+      yield event;
+    }
+}
+
+function failureIn({ code, message, retryable }: LlavaError): Failure {
+  return { code, message, isRetryable: retryable, retryAfterMs: null };
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {

@@ -1,0 +1,142 @@
+/** What the model sees for a word of its answer: a dialog with the words to choose from and the map over the picture. */
+import { useComputed } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+
+import type { App } from "../app.ts";
+import { CloseIcon } from "../icons.tsx";
+import { StoredPicture } from "../pictures/stored-picture.tsx";
+import "../styles/heat-map.css";
+import { TEXTS } from "../texts.ts";
+import { Heat } from "./heat.ts";
+import { MapView } from "./map-view.tsx";
+import { piecesOf } from "./words.ts";
+
+export interface HeatMapProps {
+  readonly app: App;
+  /** Of the answer. */
+  readonly messageId: string;
+  readonly onClose: () => void;
+}
+
+export function HeatMap({ app, messageId, onClose }: HeatMapProps): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heat = useMemo(() => new Heat(app, app.chat.messagesTo(messageId)), [messageId]);
+  useEffect(() => {
+    dialog.current?.showModal();
+    return () => heat.cancel();
+  }, [heat]);
+  const map = useComputed(() => (heat.state.value.kind === "map" ? heat.state.value.map : null));
+  const picture = heat.picture.value;
+  return (
+    <dialog ref={dialog} class="sheet heat-map" aria-labelledby="heat-title" onClose={onClose}>
+      <h2 id="heat-title">{TEXTS.heatMap.title}</h2>
+      <div class="heat-columns">
+        {picture && (
+          <MapView app={app} picture={picture} word={heat.word.value?.text ?? null} map={map.value} />
+        )}
+        <div class="heat-choice">
+          {heat.pictures.length > 1 && <Pictures app={app} heat={heat} />}
+          <p id="heat-words">{TEXTS.heatMap.choose}</p>
+          <Words heat={heat} />
+          <State heat={heat} />
+          <details class="heat-how">
+            <summary>{TEXTS.heatMap.how}</summary>
+            <p>{TEXTS.heatMap.explanation}</p>
+          </details>
+        </div>
+      </div>
+      <button
+        type="button"
+        class="round-button sheet-close"
+        aria-label={TEXTS.shell.close}
+        onClick={() => dialog.current?.close()}
+      >
+        <CloseIcon />
+      </button>
+    </dialog>
+  );
+}
+
+/** One stop for the Tab key; arrow keys go from word to word. */
+function Words({ heat }: { readonly heat: Heat }): JSX.Element {
+  const list = useRef<HTMLDivElement>(null);
+  const pieces = useMemo(() => piecesOf(heat.answer), [heat]);
+  const chosen = heat.word.value;
+  const first = pieces.find(({ isWord }) => isWord);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const buttons = [...(list.current?.querySelectorAll("button") ?? [])];
+    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    if (step === undefined || at < 0) return;
+    event.preventDefault();
+    buttons[at + step]?.focus();
+  };
+  return (
+    <div ref={list} class="heat-words" role="group" aria-labelledby="heat-words" onKeyDown={onKeyDown}>
+      {pieces.map((piece) =>
+        piece.isWord ? (
+          <button
+            key={piece.start}
+            type="button"
+            tabIndex={piece.start === (chosen ?? first)?.start ? 0 : -1}
+            aria-pressed={piece.start === chosen?.start}
+            onClick={() => heat.choose(piece)}
+          >
+            {piece.text}
+          </button>
+        ) : (
+          <span key={piece.start}>{piece.text}</span>
+        ),
+      )}
+    </div>
+  );
+}
+
+function State({ heat }: { readonly heat: Heat }): JSX.Element {
+  const state = heat.state.value;
+  return (
+    <div class="heat-state">
+      <p role="status">
+        {state.kind === "computing" && TEXTS.heatMap.computing(heat.word.value?.text ?? "")}
+        {state.kind === "map" && TEXTS.heatMap.ready(heat.word.value?.text ?? "")}
+        {state.kind === "failed" && state.failure.message}
+      </p>
+      {state.kind === "computing" && (
+        <>
+          <progress max={state.total} value={state.done} aria-label={TEXTS.heatMap.progress} />
+          <button type="button" class="text-button" onClick={() => heat.cancel()}>
+            {TEXTS.turn.cancel}
+          </button>
+        </>
+      )}
+      {state.kind === "failed" && heat.word.value && (
+        <button
+          type="button"
+          class="text-button"
+          onClick={() => heat.word.value && heat.choose(heat.word.value)}
+        >
+          {TEXTS.turn.tryAgain}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Pictures({ app, heat }: { readonly app: App; readonly heat: Heat }): JSX.Element {
+  return (
+    <div class="heat-pictures" role="group" aria-label={TEXTS.heatMap.pictures}>
+      {heat.pictures.map((picture, index) => (
+        <button
+          key={index}
+          type="button"
+          aria-pressed={index === heat.pictureIndex.value}
+          aria-label={picture.name}
+          onClick={() => heat.choosePicture(index)}
+        >
+          <StoredPicture picture={picture} urls={app.urls} alt="" />
+        </button>
+      ))}
+    </div>
+  );
+}

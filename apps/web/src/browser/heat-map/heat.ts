@@ -1,0 +1,128 @@
+/** Of one answer: the word that is chosen, the map of what it owes to a picture, and how far that is computed. */
+import type { OcclusionMapBody, OcclusionMapEvent, OcclusionMapResult } from "@llava/protocol/browser";
+import { computed, signal } from "@preact/signals";
+import type { ReadonlySignal, Signal } from "@preact/signals";
+
+import type { App } from "../app.ts";
+import { toMessages } from "../chat/request-body.ts";
+import type { AssistantMessage, Failure, Message, PictureRef } from "../chat/types.ts";
+import { openStream, RequestFailed } from "../wire/api.ts";
+import type { Piece } from "./words.ts";
+
+export type HeatState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "computing"; readonly done: number; readonly total: number }
+  | { readonly kind: "map"; readonly map: OcclusionMapResult }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+/** As long as the page is open; a map is some hundred numbers. */
+const MAX_KEPT = 200;
+const kept = new Map<string, OcclusionMapResult>();
+
+export class Heat {
+  readonly #app: App;
+  readonly #message: AssistantMessage;
+  readonly #path: readonly Message[];
+  readonly answer: string;
+  readonly pictures: readonly PictureRef[];
+  readonly word: Signal<Piece | null> = signal(null);
+  readonly pictureIndex: Signal<number>;
+  readonly #state: Signal<HeatState> = signal({ kind: "idle" });
+  #computing: AbortController | null = null;
+
+  /** @param path from the first message to the answer */
+  constructor(app: App, path: readonly Message[]) {
+    const message = path.at(-1);
+    if (message?.role !== "assistant") throw new TypeError("There is no answer at the end of the path.");
+    this.#app = app;
+    this.#message = message;
+    this.#path = path.slice(0, -1);
+    this.answer = message.text;
+    this.pictures = this.#path.flatMap((each) => (each.role === "user" ? each.pictures : []));
+    this.pictureIndex = signal(this.pictures.length - 1);
+  }
+
+  get state(): ReadonlySignal<HeatState> {
+    return this.#state;
+  }
+
+  readonly picture: ReadonlySignal<PictureRef | undefined> = computed(
+    () => this.pictures[this.pictureIndex.value],
+  );
+
+  choosePicture(index: number): void {
+    this.pictureIndex.value = index;
+    if (this.word.peek() !== null) this.#compute();
+  }
+
+  choose(word: Piece): void {
+    this.word.value = word;
+    this.#compute();
+  }
+
+  /** What was begun and is wanted no more. */
+  cancel(): void {
+    this.#computing?.abort();
+    this.#computing = null;
+    if (this.#state.peek().kind === "computing") this.#state.value = { kind: "idle" };
+  }
+
+  #compute(): void {
+    this.cancel();
+    const word = this.word.peek();
+    if (word === null) return;
+    const key = JSON.stringify([this.#message.id, this.answer, word.start, this.pictureIndex.peek()]);
+    const known = kept.get(key);
+    if (known !== undefined) return void (this.#state.value = { kind: "map", map: known });
+    const computing = new AbortController();
+    this.#computing = computing;
+    this.#state.value = { kind: "computing", done: 0, total: 1 };
+    void this.#ask(word, key, computing.signal);
+  }
+
+  async #ask(word: Piece, key: string, signal: AbortSignal): Promise<void> {
+    try {
+      const keys = [...new Set(this.pictures.map((picture) => picture.key))];
+      await this.#app.uploads.ensure(keys, signal);
+      const body = JSON.stringify(this.#body(word));
+      for await (const data of openStream("/v1/occlusion_maps", body, signal)) {
+        const event = data as OcclusionMapEvent;
+        if (event.type === "progress")
+          this.#state.value = { kind: "computing", done: event.done, total: event.total };
+        else this.#keep(key, event);
+      }
+      if (this.#state.peek().kind === "computing" && !signal.aborted) throw new Error("It has no end.");
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (thrown instanceof RequestFailed && thrown.failure.code === "blob_missing")
+        this.#app.uploads.forget();
+      this.#state.value = { kind: "failed", failure: failureOf(thrown) };
+    }
+  }
+
+  #keep(key: string, map: OcclusionMapResult): void {
+    const [oldest] = kept.size < MAX_KEPT ? [] : kept.keys();
+    if (oldest !== undefined) kept.delete(oldest);
+    kept.set(key, map);
+    this.#state.value = { kind: "map", map };
+  }
+
+  #body({ start, text }: Piece): OcclusionMapBody {
+    const { model, settings } = this.#message;
+    return {
+      model,
+      messages: toMessages(this.#path, settings.system),
+      answer: this.answer,
+      start,
+      end: start + text.length,
+      picture: this.pictureIndex.peek(),
+      ...(settings.template === null ? {} : { conversation_template: settings.template }),
+    };
+  }
+}
+
+function failureOf(thrown: unknown): Failure {
+  if (thrown instanceof RequestFailed) return thrown.failure;
+  const message = "The map was not computed to its end. Choose the word again.";
+  return { code: "worker_lost", message, isRetryable: true, retryAfterMs: null };
+}
