@@ -1,5 +1,5 @@
 /** One look at the page for a test: a fresh window, and everything that the browser complained about. */
-import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
 
 export class Visit implements AsyncDisposable {
   readonly page: Page;
@@ -15,7 +15,11 @@ export class Visit implements AsyncDisposable {
   }
 
   static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
-    const context = await browser.newContext(options);
+    return await Visit.in(await browser.newContext(options), url);
+  }
+
+  /** In a window that is there already, with all that it remembers. */
+  static async in(context: BrowserContext, url: string): Promise<Visit> {
     const visit = new Visit(await context.newPage());
     await visit.page.goto(url);
     return visit;
