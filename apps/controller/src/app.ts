@@ -11,6 +11,7 @@ import {
 import { HEARTBEAT_EXPIRY_MS } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { limitBodies } from "./body-room.ts";
+import { Chronicle } from "./chronicle.ts";
 import type { DispatchMethod } from "./dispatch.ts";
 import { Fleet } from "./fleet.ts";
 import { addLlavaRoutes } from "./llava-routes.ts";
@@ -56,11 +57,17 @@ export function createController(options: ControllerOptions): Controller {
     now: performance.now.bind(performance),
     random: Math.random,
   });
+  const chronicle = new Chronicle({
+    queue: () => registry.queue,
+    now: performance.now.bind(performance),
+    wallClock: Date.now,
+  });
   const client = new WorkerClient(access.token);
   const fleet = new Fleet(
     registry,
     client,
     log,
+    chronicle,
     access.token,
     createAddressCheck(options.workerNetworks ?? []),
   );
@@ -68,8 +75,8 @@ export function createController(options: ControllerOptions): Controller {
   const blobs = new BlobStore();
   const workerBlobs = new WorkerBlobs(blobs, client);
   const ensureBlobs: EnsureBlobs = workerBlobs.ensure.bind(workerBlobs);
-  const relay = new Relay(fleet, client, ensureBlobs, limits);
-  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker));
+  const relay = new Relay(fleet, client, ensureBlobs, chronicle, limits);
+  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker), chronicle);
   const streams = new Streams(limits.totalMs);
   const cards = new ModelCards(client, log);
   const addFirst = metrics.metrics.edge.watch;
@@ -79,10 +86,12 @@ export function createController(options: ControllerOptions): Controller {
   addLlavaRoutes(app, { registry, fleet, relay, streams, limits, metrics });
   addOpenAiRoutes(app, { registry, relay, streams, cards, limits, metrics });
   addBlobRoutes(app, blobs);
-  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics });
+  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics, chronicle });
   fleet.start();
+  chronicle.start();
   const shutdown = async (graceMs: number): Promise<void> => {
     fleet.stop();
+    chronicle.stop();
     await stop(graceMs);
     await client.close();
   };

@@ -5,6 +5,7 @@
 import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/door";
 import type { ErrorCode } from "@llava/protocol";
 import type { Breaker } from "./breaker.ts";
+import type { Chronicle } from "./chronicle.ts";
 import type { Frame } from "./frame-border.ts";
 import { MAX_WORKERS, type Registry, type Worker } from "./registry.ts";
 
@@ -16,9 +17,9 @@ export interface Measured {
   /** A worker is asked now; before it another one was, if this is not the first. */
   readonly asked: (worker: Worker) => void;
   /** The worker that was asked last goes on with an answer that broke off. */
-  readonly moved: () => void;
+  readonly moved: (lost: Worker, to: Worker, code: ErrorCode) => void;
   /** A frame goes to the client. */
-  readonly frame: (kind: Frame["kind"]) => void;
+  readonly frame: (frame: Frame) => void;
   /** Exactly once. */
   readonly ended: (outcome: RelayOutcome) => void;
 }
@@ -29,17 +30,20 @@ export interface ControllerMetrics {
 }
 
 const BREAKER_NUMBERS = { closed: 0, open: 1, "half-open": 2 } as const;
+/** Ends that are nobody's fault, or the client's own. */
+const NO_ERRORS: ReadonlySet<RelayOutcome> = new Set(["ok", "refused", "cancelled"]);
 /** In place of a model that no worker has: the name is a stranger's. */
 const NO_MODEL = "none";
 
 export function createControllerMetrics(
   registry: Registry,
   breakerOf: (worker: Worker) => Breaker["state"],
+  chronicle: Chronicle,
 ): ControllerMetrics {
   const metrics = createMetrics();
   addWorkers(metrics, registry, breakerOf);
   const instruments = createInstruments(metrics, registry);
-  return { metrics, begin: (model) => measure(instruments, model) };
+  return { metrics, begin: (model) => measure(instruments, chronicle, model) };
 }
 
 function addWorkers(
@@ -165,11 +169,17 @@ function createTally(
   };
 }
 
-function measure(instruments: Instruments, model: string): Measured {
+function measure(instruments: Instruments, chronicle: Chronicle, model: string): Measured {
   const startedMs = performance.now();
   const passedS = (): number => (performance.now() - startedMs) / 1000;
   let current: string | null = null;
   let hasWords = false;
+  let hasTokens = false;
+  /** Of a worker that does not tell them each piece of text counts as one. */
+  const tokensOf = ({ kind, head, tokens }: Frame): number => {
+    hasTokens ||= head !== null || tokens.length > 0;
+    return hasTokens || kind !== "data" ? tokens.length : 1;
+  };
   return {
     asked: ({ address }) => {
       if (current !== null) {
@@ -178,16 +188,23 @@ function measure(instruments: Instruments, model: string): Measured {
       }
       current = address;
     },
-    moved: instruments.moved,
-    frame: (kind) => {
-      if (hasWords || kind !== "data") return;
+    moved: (lost, to, code) => {
+      instruments.moved();
+      chronicle.note({ kind: "moved", worker: lost.address, to: to.address, model, code });
+    },
+    frame: (frame) => {
+      chronicle.tokens(tokensOf(frame));
+      if (hasWords || frame.kind !== "data") return;
       hasWords = true;
       instruments.firstFrame(passedS());
+      chronicle.firstWord(passedS());
     },
     ended: (outcome) => {
       if (current !== null) instruments.byWorker.add(current, outcome);
       instruments.finished.add(current === null ? NO_MODEL : model, outcome);
       instruments.duration(passedS(), outcome);
+      chronicle.ended(!NO_ERRORS.has(outcome));
+      if (outcome === "quarantined") chronicle.note({ kind: "quarantined", model });
     },
   };
 }

@@ -3,15 +3,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { admitWorker } from "@llava/door";
 import {
   LlavaError,
+  type ClusterEventBody,
   type DeregisterWorker,
   type HeartBeat,
   type RegisterWorker,
   type WorkerStatus,
 } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
+import type { Chronicle } from "./chronicle.ts";
 import type { RequestKeys } from "./dispatch.ts";
 import type { Lease, Registry, Worker } from "./registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
+
+type LossReason = Extract<ClusterEventBody, { kind: "lost" }>["reason"];
 
 /** A dead worker is gone at most this long after its heartbeats have expired. */
 const SWEEP_INTERVAL_MS = 1_000;
@@ -27,6 +31,7 @@ export class Fleet {
   readonly #log: FastifyBaseLogger;
   readonly #token: string | null;
   readonly #checkAddress: (url: string) => void;
+  readonly #chronicle: Chronicle;
   #sweep: NodeJS.Timeout | null = null;
   #lastSweepMs = 0;
   #refresh: Promise<void> | null = null;
@@ -36,12 +41,14 @@ export class Fleet {
     registry: Registry,
     client: WorkerClient,
     log: FastifyBaseLogger,
+    chronicle: Chronicle,
     token: string | null = null,
     checkAddress: (url: string) => void = () => undefined,
   ) {
     this.#registry = registry;
     this.#client = client;
     this.#log = log;
+    this.#chronicle = chronicle;
     this.#token = token;
     this.#checkAddress = checkAddress;
   }
@@ -69,8 +76,12 @@ export class Fleet {
       const sentence = `The worker ${address} does not say how it is on POST /worker_get_status; it was not taken in.`;
       throw new LlavaError("invalid_request", sentence, { param: "worker_name" });
     }
-    this.#registry.register(address, body.check_heart_beat, status);
+    const known = this.#registry.get(address);
+    const worker = this.#registry.register(address, body.check_heart_beat, status);
     this.#log.info({ worker: address, models: status.model_names }, "worker registered");
+    // One that registers again tells nothing new; another process at its place does.
+    if (known === null || known.incarnation !== worker.incarnation)
+      this.#chronicle.note({ kind: "joined", worker: address, models: status.model_names });
   }
 
   /** Says whether the worker is known; one that is not has to register. */
@@ -78,15 +89,20 @@ export class Fleet {
     const before = this.#registry.get(beat.worker_name)?.state;
     const isKnown = this.#registry.heartBeat(beat);
     const state = this.#registry.get(beat.worker_name)?.state;
-    if (isKnown && state !== before) this.#log.info({ worker: beat.worker_name }, `worker is ${state}`);
+    if (isKnown && state !== undefined && state !== before) {
+      this.#log.info({ worker: beat.worker_name }, `worker is ${state}`);
+      this.#chronicle.note({ kind: state, worker: beat.worker_name });
+    }
     return isKnown;
   }
 
   /** Says whether this process was known. */
   deregister({ worker_name, incarnation }: DeregisterWorker): boolean {
     const wasKnown = this.#registry.deregister(worker_name, incarnation);
-    if (wasKnown) this.#log.info({ worker: worker_name }, "worker deregistered");
-    return wasKnown;
+    if (!wasKnown) return false;
+    this.#log.info({ worker: worker_name }, "worker deregistered");
+    this.#chronicle.note({ kind: "left", worker: worker_name });
+    return true;
   }
 
   /** Asks every worker again; those that do not answer leave the table, which is never empty meanwhile. */
@@ -137,7 +153,7 @@ export class Fleet {
   async suspect(worker: Worker): Promise<boolean> {
     const { address, incarnation } = worker;
     if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_PATIENCE_MS);
-    else if (this.#drop(worker, "its connection failed")) {
+    else if (this.#drop(worker, "connection", "its connection failed")) {
       if (incarnation === null) return (await this.#statusOf(address, SUSPECT_PATIENCE_MS)) === null;
       await this.#readmit(worker);
     }
@@ -153,6 +169,7 @@ export class Fleet {
       if (this.#registry.get(address) !== null) return;
       this.#registry.register(address, checkHeartBeat, status);
       this.#log.info({ worker: address }, "worker is still there");
+      this.#chronicle.note({ kind: "back", worker: address });
     } catch (err) {
       this.#log.warn({ worker: address, err }, "worker not taken in again");
     }
@@ -175,7 +192,7 @@ export class Fleet {
 
   async #ask(worker: Worker, patienceMs?: number): Promise<WorkerStatus | null> {
     const status = await this.#statusOf(worker.address, patienceMs);
-    if (status === null) this.#drop(worker, "it did not say how it is");
+    if (status === null) this.#drop(worker, "no_answer", "it did not say how it is");
     return status;
   }
 
@@ -197,19 +214,22 @@ export class Fleet {
     }
   }
 
-  #drop(worker: Worker, reason: string): boolean {
-    const wasThere = this.#registry.remove(worker);
-    if (wasThere) this.#log.warn({ worker: worker.address, reason }, "worker dropped");
-    return wasThere;
+  #drop(worker: Worker, kind: LossReason, reason: string): boolean {
+    if (!this.#registry.remove(worker)) return false;
+    this.#tellLoss(worker, kind, reason);
+    return true;
+  }
+
+  #tellLoss({ address }: Worker, kind: LossReason, reason: string): void {
+    this.#log.warn({ worker: address, reason }, "worker dropped");
+    this.#chronicle.note({ kind: "lost", worker: address, reason: kind });
   }
 
   /** Must never throw: nobody would look any more, and the dead would stay for ever. */
   #dropSilent(): void {
     try {
       this.#forgiveLateness();
-      for (const { address } of this.#registry.expire()) {
-        this.#log.warn({ worker: address, reason: "no heartbeat" }, "worker dropped");
-      }
+      for (const worker of this.#registry.expire()) this.#tellLoss(worker, "no_heartbeat", "no heartbeat");
     } catch (err) {
       this.#log.error({ err }, "could not look for silent workers");
     }

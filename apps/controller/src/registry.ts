@@ -106,6 +106,18 @@ export class Registry {
     return [...this.#entries.values()].flatMap(({ leases }) => [...leases]);
   }
 
+  /** Of all workers together, by what they last said and what was given to them since. */
+  get queue(): { readonly running: number; readonly waiting: number } {
+    let [running, waiting] = [0, 0];
+    for (const { load, queueLength, numLeases } of this.workers) {
+      const known = Math.max(queueLength, numLeases);
+      const places = load?.max_running ?? known;
+      running += Math.min(known, places);
+      waiting += Math.max(0, known - places);
+    }
+    return { running, waiting };
+  }
+
   get(address: string): Worker | null {
     return this.#entries.get(address)?.worker ?? null;
   }

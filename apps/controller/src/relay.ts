@@ -8,6 +8,7 @@ import type { FastifyBaseLogger } from "fastify";
 import { errorIn, openAnswer, textOfFirst, type Answer } from "./answer.ts";
 import { spliceField } from "./body-splice.ts";
 import type { Breaker } from "./breaker.ts";
+import type { Chronicle } from "./chronicle.ts";
 import type { Measured } from "./controller-metrics.ts";
 import type { RequestKeys } from "./dispatch.ts";
 import type { Fleet } from "./fleet.ts";
@@ -101,6 +102,7 @@ export class Relay {
     fleet: Fleet,
     client: WorkerClient,
     ensureBlobs: EnsureBlobs,
+    chronicle: Chronicle,
     limits: RelayLimits = RELAY_LIMITS,
     now: () => number = performance.now.bind(performance),
   ) {
@@ -109,7 +111,9 @@ export class Relay {
     this.#ensureBlobs = ensureBlobs;
     this.#limits = limits;
     this.#now = now;
-    this.#health = new WorkerHealth(now);
+    this.#health = new WorkerHealth(now, ({ address }, state) =>
+      chronicle.note({ kind: "breaker", worker: address, state }),
+    );
     this.#budget = createRetryBudget(now);
     this.#losses = new Losses(fleet, now);
   }

@@ -71,7 +71,7 @@ export async function transferAnswer(transfer: Transfer, first: Answer): Promise
       if (next === null) throw ending;
       answer = next;
       numMoves += 1;
-      request.measured.moved();
+      request.measured.moved(lost, next.worker, ending.code);
       log.warn(
         { from: lost.address, to: next.worker.address, code: ending.code, err: ending },
         "answer goes on from another worker",
@@ -108,7 +108,7 @@ async function passOn(
       else {
         pieces.push(frame.bytes);
         progress.add(frame);
-        if (answer.isFramed) transfer.request.measured.frame(frame.kind);
+        if (answer.isFramed) transfer.request.measured.frame(frame);
         hasSpoken ||= frame.kind === "data";
         if (frame.kind === "end") ending = "ok";
         if (frame.kind === "failure") ending = failure?.code ?? "internal";

@@ -1,7 +1,8 @@
 /** The endpoints for whoever watches the controller: health, readiness, its workers, metrics. */
 import { addMetricsRoute, version, type Metrics } from "@llava/door";
-import type { WorkerList, WorkerView } from "@llava/protocol";
+import type { Cluster, WorkerList, WorkerView } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
+import type { Chronicle } from "./chronicle.ts";
 import { noModels } from "./no-worker.ts";
 import type { Registry, Worker } from "./registry.ts";
 import type { Relay } from "./relay.ts";
@@ -12,6 +13,7 @@ export interface WatchParts {
   readonly relay: Relay;
   readonly streams: Streams;
   readonly metrics: Metrics;
+  readonly chronicle: Chronicle;
 }
 
 export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
@@ -30,7 +32,14 @@ export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
     return { status: "ready", models };
   });
   app.get("/workers", { config: { role: "admin" } }, async () => workersBody(parts));
+  app.get("/cluster", { config: { role: "admin" } }, async () => clusterBody(parts));
   addMetricsRoute(app, metrics);
+}
+
+function clusterBody(parts: WatchParts): Cluster {
+  const { controller, data } = workersBody(parts);
+  const { totals, series, events } = parts.chronicle;
+  return { object: "cluster", controller, now_ms: Date.now(), workers: data, totals, series, events };
 }
 
 /** What `llava ps` shows. Null is unknown. */

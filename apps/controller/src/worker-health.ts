@@ -19,9 +19,15 @@ export class WorkerHealth {
   /** The one that was touched longest ago first. */
   readonly #breakers = new Map<string, Breaker>();
 
+  readonly #onChange: (worker: Worker, state: Breaker["state"]) => void;
+
   /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
+  constructor(
+    now: () => number,
+    onChange: (worker: Worker, state: Breaker["state"]) => void = () => undefined,
+  ) {
     this.#now = now;
+    this.#onChange = onChange;
   }
 
   stateOf(worker: Worker): Breaker["state"] {
@@ -61,6 +67,7 @@ export class WorkerHealth {
 
   #keep(worker: Worker, breaker: Breaker): void {
     const name = nameOf(worker);
+    if (breaker.state !== this.stateOf(worker)) this.#onChange(worker, breaker.state);
     this.#breakers.delete(name);
     if (breaker === CLOSED) return;
     const oldest = this.#breakers.keys().next();

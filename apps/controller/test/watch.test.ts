@@ -1,6 +1,7 @@
 /** The controller as a scraper, a load balancer and an operator see it. */
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import type { Cluster } from "@llava/protocol";
 import { ASK, streaming, WHOLE, WORD } from "./chat.ts";
 import { hopWorker } from "./hop-worker.ts";
 import {
@@ -210,5 +211,69 @@ describe("/workers", () => {
         },
       ],
     });
+  });
+});
+
+describe("the cluster", () => {
+  async function clusterOf(url: string): Promise<Cluster> {
+    return (await (await fetch(`${url}/cluster`)).json()) as Cluster;
+  }
+
+  it("tells who came and went, and of an answer that went on elsewhere", async () => {
+    const dies = (at: number, response: ServerResponse): boolean => {
+      if (at === 3) response.destroy();
+      return at !== 3;
+    };
+    const first = await startWorker(["m"], hopWorker({ step: dies, stepMs: 20 }));
+    const second = await startWorker(["m"], hopWorker());
+    const { url } = await startController();
+    const report = { capabilities: { resume: true } };
+    await register(url, first.url, ["m"], { report });
+    await register(url, second.url, ["m"], { queueLength: 5, report });
+    const ask = { model: "m", messages: [{ role: "user", content: SECRET }], stream: true };
+    expect((await post(`${url}/v1/chat/completions`, ask)).status).toBe(200);
+    const { events, workers, totals } = await clusterOf(url);
+    expect(workers.map(({ address }) => address)).toContain(second.url);
+    expect(events).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ kind: "joined", worker: first.url, models: ["m"] }),
+        expect.objectContaining({ kind: "lost", worker: first.url, reason: "connection" }),
+        expect.objectContaining({
+          kind: "moved",
+          worker: first.url,
+          to: second.url,
+          model: "m",
+          code: "worker_lost",
+        }),
+      ]),
+    );
+    expect(events.map(({ id }) => id)).toEqual(events.map((_, index) => events.length - index));
+    expect(totals.waiting).toBeGreaterThanOrEqual(0);
+  });
+
+  it("counts tokens, requests, failures and the wait for first words, second by second", async () => {
+    const worker = await startWorker(["m"], hopWorker());
+    const { url } = await startController();
+    await register(url, worker.url, ["m"], { report: { capabilities: { resume: true } } });
+    const ask = { model: "m", messages: [{ role: "user", content: SECRET }], stream: true };
+    for (let i = 0; i < 3; i++) await post(`${url}/v1/chat/completions`, ask);
+    await post(`${url}/v1/chat/completions`, { ...ask, model: "other" });
+    await until(async () => (await clusterOf(url)).totals.requests === 4);
+    const { series, totals } = await clusterOf(url);
+    const seconds = series["5m"];
+    expect(seconds.tokens_per_s.reduce((sum, each) => sum + each, 0)).toBe(3 * 12);
+    expect(totals).toMatchObject({ requests: 4, errors: 1, first_word_p50_s: expect.any(Number) });
+    for (const row of [seconds.running, seconds.waiting, seconds.requests, seconds.first_word_p95_s])
+      expect(row).toHaveLength(seconds.tokens_per_s.length);
+  });
+
+  it("holds no word of a question or an answer", async () => {
+    const worker = await startWorker(["m"], streaming(WHOLE));
+    const { url } = await startController();
+    await register(url, worker.url, ["m"]);
+    await post(`${url}/v1/chat/completions`, { ...ASK, messages: [{ role: "user", content: SECRET }] });
+    const text = await (await fetch(`${url}/cluster`)).text();
+    expect(text).not.toContain(SECRET);
+    expect(text).not.toContain(WORD);
   });
 });

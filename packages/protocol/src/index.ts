@@ -10,6 +10,7 @@ export * from "./base64.ts";
 export * from "./chat-stream.ts";
 export * from "./chat-messages.ts";
 export { parseChatRequest, type ChatRequest, type ChatRequestBody } from "./chat.ts";
+export * from "./cluster.ts";
 export * from "./completion.ts";
 export * from "./errors.ts";
 export * from "./hop.ts";

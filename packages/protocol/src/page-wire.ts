@@ -6,6 +6,7 @@
  * leaves does not stop it. `GET /api/events?after=ID` → server-sent events, one stream for all answers of a browser: each
  * is `id: ID` and `data: PageEvent`, and a new connection goes on after the last ID that was seen, as far as it can. `DELETE /api/streams/ID` stops one; 204, also when it has ended long ago.
  */
+import type { Cluster } from "./cluster.ts";
 import type { ChatRequestBody } from "./chat.ts";
 import type { ChatTimings, ChatUsage, FinishReason } from "./completion.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -58,7 +59,10 @@ export type PageEvent =
   /** On every connection, and whenever something about them has changed. */
   | { readonly type: "models"; readonly models: readonly PageModel[]; readonly problem: PageError | null }
   /** Once a second on a connection that was opened with `cluster=1`: the controller's `GET /cluster`. */
-  | { readonly type: "cluster"; readonly cluster: unknown };
+  | { readonly type: "cluster"; readonly cluster: PageCluster | null };
+
+/** Of the rows of figures those that the connection has not been told yet. Null: the controller tells this server nothing. */
+export type PageCluster = Omit<Cluster, "series"> & { readonly series: Partial<Cluster["series"]> };
 
 export type PageEnd =
   | {

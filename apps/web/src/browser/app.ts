@@ -1,5 +1,5 @@
 /** Everything the page knows, put together once. Views show it and call it. */
-import type { PageEvent } from "@llava/protocol/browser";
+import type { PageCluster, PageEvent } from "@llava/protocol/browser";
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
@@ -26,6 +26,10 @@ export interface Toast {
   readonly undo: () => void;
 }
 
+export interface ClusterNews {
+  readonly cluster: PageCluster | null;
+}
+
 const TOAST_MS = 8_000;
 
 export class App {
@@ -40,6 +44,8 @@ export class App {
   readonly router = new Router();
   readonly urls = new PictureUrls(this.store);
   readonly events = new EventLine((event) => this.#take(event));
+  /** What the controller last told of its workers, while somebody watches: null where it tells this page nothing. */
+  readonly cluster: Signal<ClusterNews | null> = signal(null);
   readonly samples: Signal<readonly Sample[]> = signal([]);
   /** Read out by screen readers: what is going on, and each answer once, when it is whole. */
   readonly status: Signal<string> = signal("");
@@ -189,6 +195,7 @@ export class App {
   #take(event: PageEvent): void {
     batch(() => {
       if (event.type === "models") this.models.take(event);
+      else if (event.type === "cluster") this.cluster.value = { cluster: event.cluster };
       else this.answers.take(event);
     });
     if (event.type === "models") this.#loadSamples();
@@ -213,6 +220,8 @@ export class App {
   }
 
   async #show(route: Router["route"]["value"]): Promise<void> {
+    this.events.watchCluster(route.kind === "cluster");
+    if (route.kind === "cluster") return;
     if (route.kind === "compare") return this.draft.open("compare");
     const id = route.kind === "chat" ? route.id : null;
     if (id !== (this.chat.conversation.peek()?.id ?? null) && !(await this.chat.open(id)))

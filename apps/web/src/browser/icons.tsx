@@ -43,6 +43,7 @@ export const HeatIcon = icon(
 export const FlagIcon = icon(<path d="M6 20V4.500h11l-2 4 2 4H6" />);
 export const ThemeIcon = icon(<path d="M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16" />);
 export const CompareIcon = icon(<path d="M4.500 5.500h6v13h-6zM13.500 5.500h6v13h-6z" />);
+export const ClusterIcon = icon(<path d="M4 5h16v5H4zM4 14h16v5H4zM7.500 7.500v.01M7.500 16.500v.01" />);
 export const HelpIcon = icon(
   <path d="M9.500 9.500a2.500 2.500 0 1 1 3.600 2.200c-.800.400-1.100 1-1.100 1.800M12 17v.01M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17Z" />,
 );

@@ -5,7 +5,8 @@ import type { Signal } from "@preact/signals";
 export type Route =
   | { readonly kind: "new" }
   | { readonly kind: "chat"; readonly id: string }
-  | { readonly kind: "compare" };
+  | { readonly kind: "compare" }
+  | { readonly kind: "cluster" };
 
 export class Router {
   readonly route: Signal<Route> = signal(routeOf(location.pathname));
@@ -31,12 +32,13 @@ export class Router {
 }
 
 export function pathOf(route: Route): string {
-  if (route.kind === "compare") return "/compare";
+  if (route.kind === "compare" || route.kind === "cluster") return `/${route.kind}`;
   return route.kind === "chat" ? `/c/${route.id}` : "/";
 }
 
 function routeOf(path: string): Route {
   if (path === "/compare") return { kind: "compare" };
+  if (path === "/cluster") return { kind: "cluster" };
   const id = /^\/c\/([0-9a-z]{1,64})$/.exec(path)?.[1];
   return id === undefined ? { kind: "new" } : { kind: "chat", id };
 }

@@ -1,17 +1,19 @@
 /** The controller's picture of its cluster, asked for once a second while somebody looks at it, however many do. */
-import type { PageEvent } from "@llava/protocol";
+import { SERIES_NAMES, type Cluster, type PageEvent, type SeriesName } from "@llava/protocol";
 
 import { askJson } from "./ask-json.ts";
 import type { Forwarder } from "./forward.ts";
 
 type Watcher = (event: PageEvent) => void;
+/** When the rows of figures that a watcher has ended, by their names. */
+type Seen = Map<SeriesName, number>;
 
 const PAUSE_MS = 1_000;
 
 export class ClusterWatch implements Disposable {
   readonly #forwarder: Forwarder;
-  readonly #watchers = new Set<Watcher>();
-  #last: PageEvent | null = null;
+  readonly #watchers = new Map<Watcher, Seen>();
+  #last: Cluster | null | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isClosed = false;
@@ -22,14 +24,14 @@ export class ClusterWatch implements Disposable {
 
   /** Returns what ends it. */
   watch(watcher: Watcher): () => void {
-    this.#watchers.add(watcher);
-    if (this.#last !== null) watcher(this.#last);
+    this.#watchers.set(watcher, new Map());
+    if (this.#last !== undefined) this.#tell(watcher, this.#last);
     void this.#look();
     return () => {
       this.#watchers.delete(watcher);
       if (this.#watchers.size > 0) return;
       clearTimeout(this.#timer);
-      this.#last = null;
+      this.#last = undefined;
     };
   }
 
@@ -43,12 +45,29 @@ export class ClusterWatch implements Disposable {
     this.#isLooking = true;
     clearTimeout(this.#timer);
     // Null is a controller that is gone, or has nothing to show to this server.
-    const cluster = await askJson(this.#forwarder, "/cluster").catch(() => null);
+    const body = await askJson(this.#forwarder, "/cluster").catch(() => null);
     this.#isLooking = false;
     if (this.#isClosed || this.#watchers.size === 0) return;
-    const event: PageEvent = { type: "cluster", cluster };
-    this.#last = event;
-    for (const watcher of this.#watchers) watcher(event);
+    this.#last = isCluster(body) ? body : null;
+    for (const watcher of this.#watchers.keys()) this.#tell(watcher, this.#last);
     this.#timer = setTimeout(() => void this.#look(), PAUSE_MS).unref();
   }
+
+  /** A day of minutes goes once a minute, not once a second. */
+  #tell(watcher: Watcher, cluster: Cluster | null): void {
+    if (cluster === null) return watcher({ type: "cluster", cluster });
+    const seen: Seen = this.#watchers.get(watcher) ?? new Map();
+    const isNew = (name: SeriesName): boolean => seen.get(name) !== cluster.series[name].end_ms;
+    const news = SERIES_NAMES.filter(isNew);
+    for (const name of news) seen.set(name, cluster.series[name].end_ms);
+    const series = Object.fromEntries(news.map((name) => [name, cluster.series[name]]));
+    watcher({ type: "cluster", cluster: { ...cluster, series } });
+  }
+}
+
+/** As far as this server looks into it. */
+function isCluster(body: unknown): body is Cluster {
+  if (typeof body !== "object" || body === null || !("series" in body)) return false;
+  const { series } = body;
+  return typeof series === "object" && series !== null && SERIES_NAMES.every((name) => name in series);
 }

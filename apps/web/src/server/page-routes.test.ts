@@ -180,13 +180,18 @@ describe("models", () => {
 
 describe("the cluster", () => {
   test("is told to those who watch it, and to nobody else", async () => {
-    stage.cluster = { workers: [], waiting: 3 };
+    const series = { "5m": { end_ms: 1 }, "1h": { end_ms: 1 }, "24h": { end_ms: 1 } };
+    stage.cluster = { workers: [], series };
     const visitor = new Visitor(url);
     const ears = [await visitor.listen(), await visitor.listen({ query: "cluster=1" })] as const;
-    const told = { type: "cluster", cluster: { workers: [], waiting: 3 } };
-    expect(await ears[1].heard("cluster")).toEqual(told);
+    expect(await ears[1].heard("cluster")).toEqual({ type: "cluster", cluster: { workers: [], series } });
+    // Rows that have not grown are not told again.
+    stage.cluster = { workers: [], series: { ...series, "5m": { end_ms: 2 } } };
+    await expect
+      .poll(() => ears[1].events.at(-1), { timeout: 10_000 })
+      .toEqual({ type: "cluster", cluster: { workers: [], series: { "5m": { end_ms: 2 } } } });
     stage.cluster = null;
-    await expect.poll(() => ears[1].events.at(-1)).toEqual({ type: "cluster", cluster: null });
+    await expect.poll(() => ears[1].events.at(-1), { timeout: 10_000 }).toEqual({ type: "cluster", cluster: null });
     expect(ears[0].events.some(({ type }) => type === "cluster")).toBe(false);
     for (const ear of ears) ear.leave();
   });

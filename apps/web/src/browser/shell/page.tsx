@@ -22,6 +22,8 @@ interface Props {
 
 const ComparePage = lazily<Props>(async () => (await import("../compare/compare-page.tsx")).ComparePage);
 
+const ClusterPage = lazily<Props>(async () => (await import("../cluster/cluster-page.tsx")).ClusterPage);
+
 export function Page({ app }: Props): JSX.Element {
   const isDragging = useSignal(false);
   const isListOpen = useSignal(false);
@@ -31,7 +33,7 @@ export function Page({ app }: Props): JSX.Element {
     const openList = (): void => void (isListOpen.value = true);
     return listenForKeys(app, { openList, openHelp: () => (isHelpOpen.value = true) });
   }, [app]);
-  const isComparing = app.router.route.value.kind === "compare";
+  const { kind } = app.router.route.value;
   const isEmpty = app.chat.path.value.length === 0;
   return (
     <div class="page" data-list={isListOpen.value ? "open" : "closed"}>
@@ -41,9 +43,9 @@ export function Page({ app }: Props): JSX.Element {
       <Sidebar app={app} isOpen={isListOpen} />
       <div class="chat">
         <Header app={app} isListOpen={isListOpen} onHelp={() => (isHelpOpen.value = true)} />
-        {isComparing ? (
-          <ComparePage app={app} />
-        ) : (
+        {kind === "compare" && <ComparePage app={app} />}
+        {kind === "cluster" && <ClusterPage app={app} />}
+        {(kind === "new" || kind === "chat") && (
           <>
             {isEmpty ? <Welcome app={app} /> : <Transcript app={app} key={app.chat.conversation.value?.id} />}
             <Composer app={app} />

@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
 import type { Conversation } from "../chat/types.ts";
-import { CloseIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../icons.tsx";
+import { CloseIcon, ClusterIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../icons.tsx";
 import { pathOf } from "../router.ts";
 import { TEXTS } from "../texts.ts";
 import { byDay } from "./days.ts";
@@ -63,7 +63,10 @@ export function Sidebar({ app, isOpen }: Props): JSX.Element {
           </section>
         ))}
       </div>
-      <CompareLink app={app} isOpen={isOpen} />
+      <div class="page-links">
+        <PageLink app={app} isOpen={isOpen} kind="compare" />
+        <PageLink app={app} isOpen={isOpen} kind="cluster" />
+      </div>
       <TransferButtons app={app} />
       <Usage app={app} />
     </nav>
@@ -128,21 +131,21 @@ function Row({ app, conversation, isOpen }: Props & { readonly conversation: Con
   );
 }
 
-function CompareLink({ app, isOpen }: Props): JSX.Element {
-  const isHere = app.router.route.value.kind === "compare";
+function PageLink({ app, isOpen, kind }: Props & { readonly kind: "compare" | "cluster" }): JSX.Element {
+  const isHere = app.router.route.value.kind === kind;
   return (
     <a
-      class="compare-link"
-      href={pathOf({ kind: "compare" })}
+      class="page-link"
+      href={pathOf({ kind })}
       {...(isHere ? { "aria-current": "page" } : {})}
       onClick={(event) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
         event.preventDefault();
         isOpen.value = false;
-        app.router.go({ kind: "compare" });
+        app.router.go({ kind });
       }}
     >
-      <CompareIcon /> {TEXTS.compare.link}
+      {kind === "compare" ? <CompareIcon /> : <ClusterIcon />} {TEXTS[kind].link}
     </a>
   );
 }

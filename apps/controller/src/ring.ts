@@ -1,0 +1,86 @@
+/** The last so many steps of a row of figures; which steps those are is the owner's business. */
+import type { ClusterSeries } from "@llava/protocol";
+
+/** What is summed up during a step. */
+export interface Step {
+  tokens: number;
+  requests: number;
+  errors: number;
+  /** Seconds. */
+  readonly firstWords: number[];
+}
+
+/** As it is at a step's end. */
+export interface Queue {
+  readonly running: number;
+  readonly waiting: number;
+}
+
+/** Beyond so many in one step their 95th percentile hardly moves. */
+const MAX_FIRST_WORDS = 1_000;
+
+export class Ring {
+  readonly stepS: number;
+  readonly #length: number;
+  readonly #steps: (Step & Queue)[] = [];
+  #current = emptyStep();
+
+  constructor(stepS: number, length: number) {
+    this.stepS = stepS;
+    this.#length = length;
+  }
+
+  add(tokens: number, requests: number, errors: number): void {
+    this.#current.tokens += tokens;
+    this.#current.requests += requests;
+    this.#current.errors += errors;
+  }
+
+  firstWord(seconds: number): void {
+    if (this.#current.firstWords.length < MAX_FIRST_WORDS) this.#current.firstWords.push(seconds);
+  }
+
+  /** Ends this many steps; all but the first were without anything. */
+  end(numSteps: number, queue: Queue): void {
+    for (let left = Math.min(numSteps, this.#length); left > 0; left--) {
+      this.#steps.push({ ...this.#current, ...queue });
+      this.#current = emptyStep();
+    }
+    this.#steps.splice(0, this.#steps.length - this.#length);
+  }
+
+  /** The newest of its steps. */
+  last(count: number): readonly (Step & Queue)[] {
+    return this.#steps.slice(-count);
+  }
+
+  series(endMs: number): ClusterSeries {
+    const each = <T>(read: (step: Step & Queue) => T): readonly T[] => this.#steps.map(read);
+    return {
+      step_s: this.stepS,
+      end_ms: endMs,
+      tokens_per_s: each(({ tokens }) => rounded(tokens / this.stepS)),
+      running: each(({ running }) => running),
+      waiting: each(({ waiting }) => waiting),
+      first_word_p95_s: each(({ firstWords }) => percentile(firstWords, 0.95)),
+      requests: each(({ requests }) => requests),
+      errors: each(({ errors }) => errors),
+    };
+  }
+}
+
+function emptyStep(): Step {
+  return { tokens: 0, requests: 0, errors: 0, firstWords: [] };
+}
+
+/** The value that this share of them is not above; null when there are none. */
+export function percentile(values: readonly number[], share: number): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
+  const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  return value === undefined ? null : rounded(value);
+}
+
+/** Three digits behind the point: a watcher reads no more. */
+function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}
