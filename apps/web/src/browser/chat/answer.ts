@@ -24,11 +24,15 @@ const MAX_EARLY = 4_096;
 
 export class Answer {
   readonly #text = new FrameText();
-  readonly #state: Signal<AnswerState> = signal({ kind: "sending" });
+  readonly #state: Signal<AnswerState>;
   readonly #migrations: Signal<number> = signal(0);
   readonly #asking = new AbortController();
   /** Its name on the server. */
   stream: string | null = null;
+
+  constructor(state: AnswerState = { kind: "sending" }) {
+    this.#state = signal(state);
+  }
 
   /** All that has been said, new at most once a frame. */
   get text(): ReadonlySignal<string> {
@@ -138,9 +142,9 @@ export class Answers {
     return answer;
   }
 
-  /** One that an earlier visit has asked for, under its name; `text` is what was heard of it then. */
-  resume(stream: string): Answer {
-    const answer = this.#running.get(stream) ?? new Answer();
+  /** One that an earlier visit has asked for, under its name, and how it stood then. */
+  resume(stream: string, state?: AnswerState): Answer {
+    const answer = this.#running.get(stream) ?? new Answer(state);
     answer.stream = stream;
     this.#running.set(stream, answer);
     return answer;
