@@ -119,6 +119,59 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   expect(sent.bytes.includes("Exif")).toBe(false);
 });
 
+test("a photograph of 12 megapixels that lies on its side is turned upright, beside the page", async () => {
+  // Lying: red to the left, blue to the right. Upright, turned by a quarter: red above, blue below.
+  const [width, height] = [4000, 3000];
+  const blue = { create: { width: width / 2, height, channels: 3, background: "blue" } } as const;
+  const lying = await sharp({ create: { width, height, channels: 3, background: "red" } })
+    .composite([{ input: blue, left: width / 2, top: 0 }])
+    .withMetadata({ orientation: 6 })
+    .jpeg()
+    .toBuffer();
+  const isBeside = visit.page.waitForEvent("worker");
+  await visit.page
+    .locator("input[type=file][multiple]")
+    .setInputFiles({ name: "IMG_12.JPG", mimeType: "image/jpeg", buffer: lying });
+  await isBeside;
+  await visit.page.getByText("1008 × 1344 pixels").waitFor();
+  const sent = await sentPicture();
+  expect(jpegSize(sent.bytes)).toEqual({ width: 1008, height: 1344 });
+  const { data, info } = await sharp(sent.bytes).raw().toBuffer({ resolveWithObject: true });
+  const colourAt = (row: number): string => {
+    const at = (row * info.width + 500) * info.channels;
+    return data[at]! > data[at + 2]! ? "red" : "blue";
+  };
+  expect([100, 600, 750, 1300].map(colourAt)).toEqual(["red", "red", "blue", "blue"]);
+});
+
+test("of twenty pictures the first eight are taken, and the rest is said to be left out", async () => {
+  await visit.type("What differs?");
+  const pictures = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => ({
+      name: `${index}.png`,
+      mimeType: "image/png",
+      buffer: await sharp({
+        create: { width: 24, height: 24, channels: 3, background: { r: 12 * index, g: 0, b: 0 } },
+      })
+        .png()
+        .toBuffer(),
+    })),
+  );
+  await visit.page.locator("input[type=file][multiple]").setInputFiles(pictures);
+  await visit.page.getByText("A question can have 8 pictures at most: 12 were left out.").waitFor();
+  await expect.poll(() => visit.attached.count()).toBe(8);
+  expect(await visit.question.inputValue()).toBe("What differs?");
+  const asked = stage.next();
+  await visit.question.press("Enter");
+  const exchange = await asked;
+  exchange.begin().say("All.").finish();
+  const keys = exchange.request.messages[0]?.content.flatMap((part) =>
+    part.type === "image_reference" ? [part.key] : [],
+  );
+  expect(keys?.map((key) => stage.blobs.get(key))).toEqual(pictures.slice(0, 8).map(({ buffer }) => buffer));
+  await visit.answer("finished").waitFor();
+});
+
 test("a picture can be chosen as a file, removed, and chosen again", async () => {
   const input = visit.page.locator("input[type=file][multiple]");
   const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
@@ -168,8 +221,18 @@ test("several pictures keep the order that they are put in", async () => {
 test("what models cannot see is refused in words", async () => {
   const frames = Buffer.concat([Buffer.alloc(1200, 0), Buffer.alloc(1200, 255)]);
   const raw = { width: 20, height: 40, channels: 3, pageHeight: 20 } as const;
-  await give("drop", await sharp(frames, { raw }).gif({ delay: 100 }).toBuffer(), "dance.gif", "image/gif");
+  const dance = await sharp(frames, { raw }).gif({ delay: 100 }).toBuffer();
+  await give("drop", dance, "dance.gif", "image/gif");
   await visit.page.getByText('"dance.gif" is an animation.').waitFor();
+  const still = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
+  const moving = { name: "dance.gif", mimeType: "image/gif", buffer: dance };
+  const notes = { name: "notes.png", mimeType: "image/png", buffer: Buffer.from("words") };
+  await visit.page.locator("input[type=file][multiple]").setInputFiles([moving, still, notes]);
+  await visit.attached.waitFor();
+  const problem = visit.page.locator(".draft-problem");
+  await problem.getByText('"dance.gif" is an animation.').waitFor();
+  await problem.getByText('"notes.png" as a picture').waitFor();
+  await visit.button("Remove stars.png").click();
   await give("drop", Buffer.from("\0\0\0\x18ftypheic...."), "IMG_2.HEIC", "image/heic");
   await visit.page.getByText('"IMG_2.HEIC" is a HEIC picture').waitFor();
   await give("drop", Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>"), "plan.svg", "image/svg+xml");

@@ -1,7 +1,8 @@
-/** Nothing stood in for: a controller and a worker with the demo model as processes, and the web server before them. */
+/** Nothing stood in for: a controller and workers with the demo model as processes, and the web server before them. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
 import type { FastifyInstance } from "fastify";
@@ -13,36 +14,78 @@ const CONTROLLER = fileURLToPath(new URL("../../controller/src/main.ts", import.
 const WORKER = fileURLToPath(new URL("../../worker/src/main.ts", import.meta.url));
 const MODEL = fileURLToPath(new URL("../../cli/models/llava-demo", import.meta.url));
 
+/** One with the demo model, and the way on which the controller reaches it. */
+export interface RunningWorker {
+  readonly way: HeldWay;
+  /** As the controller and its watchers call it. */
+  readonly address: string;
+  readonly process: ChildProcess;
+}
+
 export class WholeService implements AsyncDisposable {
   /** Between the web server and the controller. */
   readonly way: HeldWay;
   readonly url: string;
+  readonly workers: readonly RunningWorker[];
   readonly #app: FastifyInstance;
-  readonly #processes: readonly ChildProcess[];
+  readonly #controller: ChildProcess;
 
-  private constructor(way: HeldWay, app: FastifyInstance, url: string, processes: readonly ChildProcess[]) {
+  private constructor(
+    way: HeldWay,
+    app: FastifyInstance,
+    url: string,
+    workers: readonly RunningWorker[],
+    controller: ChildProcess,
+  ) {
     this.way = way;
     this.url = url;
+    this.workers = workers;
     this.#app = app;
-    this.#processes = processes;
+    this.#controller = controller;
   }
 
-  static async start(pageFolder: string): Promise<WholeService> {
+  /** @param models the name under which each of the workers serves the demo model */
+  static async start(pageFolder: string, models: readonly string[] = ["llava-demo"]): Promise<WholeService> {
     const quiet = ["--port", "0", "--log-level", "silent"];
     const [controller, controllerUrl] = await started(CONTROLLER, quiet);
-    const toController = ["--controller-address", controllerUrl, "--heartbeat-interval", "0.5"];
-    const [worker] = await started(WORKER, [...quiet, "--model-path", MODEL, ...toController]);
+    const workers: RunningWorker[] = [];
+    for (const model of models) workers.push(await startWorker(model, controllerUrl));
     const way = await new HeldWay(controllerUrl).open();
     const app = await createApp({ controllerUrl: way.url, pageFolder });
     const url = await app.listen({ host: "127.0.0.1", port: 0 });
-    return new WholeService(way, app, url, [worker, controller]);
+    return new WholeService(way, app, url, workers, controller);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.way[Symbol.asyncDispose]();
     await this.#app.close();
-    for (const child of this.#processes) await end(child);
+    for (const { way, process } of this.workers) {
+      await end(process);
+      await way[Symbol.asyncDispose]();
+    }
+    await end(this.#controller);
   }
+}
+
+async function startWorker(model: string, controllerUrl: string): Promise<RunningWorker> {
+  const port = await freePort();
+  const way = await new HeldWay(`http://127.0.0.1:${port}`).open();
+  const [process] = await started(WORKER, [
+    ...["--port", String(port), "--worker-address", way.url, "--log-level", "silent"],
+    ...["--model-path", MODEL, "--model-name", model, "--threads", "1"],
+    ...["--controller-address", controllerUrl, "--heartbeat-interval", "0.5"],
+  ]);
+  return { way, address: way.url, process };
+}
+
+/** One that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => void server.close(() => resolve()));
+  if (address === null || typeof address === "string") throw new Error("There is no port.");
+  return address.port;
 }
 
 async function started(file: string, flags: readonly string[]): Promise<readonly [ChildProcess, string]> {

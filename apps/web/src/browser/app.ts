@@ -88,6 +88,14 @@ export class App {
     effect(() => {
       document.title = this.chat.conversation.value?.title || TEXTS.shell.name;
     });
+    effect(() => {
+      const problem = this.store.problem.value;
+      if (problem !== null) this.status.value = problem;
+    });
+    // Whoever leaves now would lose what is in memory only: the browser asks.
+    window.addEventListener("beforeunload", (event) => {
+      if (this.store.hasUnwritten) event.preventDefault();
+    });
     this.events.start();
     this.#readAddress();
   }

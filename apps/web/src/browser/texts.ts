@@ -32,6 +32,8 @@ export const TEXTS = {
     help: "Keys",
     theme: { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" },
     offline: "The server does not answer. This page goes on by itself as soon as it does.",
+    notStored:
+      "This browser stores no more for this page: its storage is full or forbidden. What is new stays as long as the page is open. Export it, or delete old conversations.",
     stored: (megabytes: string) => `${megabytes} MB in this browser`,
     close: "Close",
     days: { today: "Today", yesterday: "Yesterday", week: "Last seven days", earlier: "Earlier" },
@@ -77,7 +79,8 @@ export const TEXTS = {
     move: "Alt and an arrow key move a picture, Delete removes it.",
     pictures: "Pictures of this question",
     pixels: (width: number, height: number) => `${width} × ${height} pixels`,
-    tooManyPictures: (most: number) => `A question can have ${most} pictures at most.`,
+    tooManyPictures: (most: number, left: number) =>
+      `A question can have ${most} pictures at most: ${left} ${plural(left, "was", "were")} left out.`,
     pictureFailed: "The picture could not be loaded. Try again.",
     notAPicture: (name: string) => `"${name}" is not a picture.`,
     suggestions: "Suggested questions",

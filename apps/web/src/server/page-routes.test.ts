@@ -191,7 +191,9 @@ describe("the cluster", () => {
       .poll(() => ears[1].events.at(-1), { timeout: 10_000 })
       .toEqual({ type: "cluster", cluster: { workers: [], series: { "5m": { end_ms: 2 } } } });
     stage.cluster = null;
-    await expect.poll(() => ears[1].events.at(-1), { timeout: 10_000 }).toEqual({ type: "cluster", cluster: null });
+    await expect
+      .poll(() => ears[1].events.at(-1), { timeout: 10_000 })
+      .toEqual({ type: "cluster", cluster: null });
     expect(ears[0].events.some(({ type }) => type === "cluster")).toBe(false);
     for (const ear of ears) ear.leave();
   });

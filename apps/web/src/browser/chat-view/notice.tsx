@@ -9,7 +9,7 @@ import { TEXTS } from "../texts.ts";
 export function Notice({ app }: { readonly app: App }): JSX.Element | null {
   const { models } = app;
   const text = app.events.isConnected.value ? noticeText(models) : TEXTS.shell.offline;
-  if (text === null) return null;
+  if (text === null) return <NotStored app={app} />;
   const other = models.list.value?.find(isReady)?.card.id;
   return (
     <div class="notice">
@@ -21,6 +21,16 @@ export function Notice({ app }: { readonly app: App }): JSX.Element | null {
           {TEXTS.models.use(other)}
         </button>
       )}
+    </div>
+  );
+}
+
+function NotStored({ app }: { readonly app: App }): JSX.Element | null {
+  const problem = app.store.problem.value;
+  if (problem === null) return null;
+  return (
+    <div class="notice">
+      <p>{problem}</p>
     </div>
   );
 }

@@ -25,16 +25,17 @@ const MAX_EARLY = 4_096;
 export class Answer {
   readonly #begun: string;
   readonly #text: FrameText;
-  readonly #state: Signal<AnswerState> = signal({ kind: "sending" });
+  readonly #state: Signal<AnswerState>;
   readonly #migrations: Signal<number> = signal(0);
   readonly #asking = new AbortController();
   /** Its name on the server. */
   stream: string | null = null;
 
-  /** @param begun what was said of it before it was asked to go on */
-  constructor(begun = "") {
+  /** @param begun what was said of it before it was asked to go on; @param state how it stood when it was last seen */
+  constructor(begun = "", state: AnswerState = { kind: "sending" }) {
     this.#begun = begun;
     this.#text = new FrameText(begun);
+    this.#state = signal(state);
   }
 
   /** All that has been said, new at most once a frame. */
@@ -146,9 +147,9 @@ export class Answers {
     return answer;
   }
 
-  /** One that an earlier visit has asked for, under its name; `begun` is what it then went on from. */
-  resume(stream: string, begun: string): Answer {
-    const answer = this.#running.get(stream) ?? new Answer(begun);
+  /** One that an earlier visit has asked for, under its name: what it then went on from, and how it stood. */
+  resume(stream: string, begun?: string, state?: AnswerState): Answer {
+    const answer = this.#running.get(stream) ?? new Answer(begun, state);
     answer.stream = stream;
     this.#running.set(stream, answer);
     return answer;

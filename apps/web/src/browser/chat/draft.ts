@@ -40,14 +40,25 @@ export class Draft {
   /** Takes files in their order, as many as a question may have. */
   async takeFiles(files: readonly File[]): Promise<void> {
     this.problem.value = null;
-    for (const file of files) await this.take(() => readPicture(file));
+    for (const [index, file] of files.entries()) {
+      if (!this.#hasRoom(files.length - index)) return;
+      await this.#take(() => readPicture(file));
+    }
   }
 
   async take(read: () => Promise<ReadPicture>): Promise<void> {
-    if (this.#pictures.value.length + this.numReading.value >= CHAT_PICTURES) {
-      this.problem.value = TEXTS.composer.tooManyPictures(CHAT_PICTURES);
-      return;
-    }
+    this.problem.value = null;
+    if (this.#hasRoom(1)) await this.#take(read);
+  }
+
+  /** @param left how many are not taken where there is none */
+  #hasRoom(left: number): boolean {
+    if (this.#pictures.value.length + this.numReading.value < CHAT_PICTURES) return true;
+    this.#report(TEXTS.composer.tooManyPictures(CHAT_PICTURES, left));
+    return false;
+  }
+
+  async #take(read: () => Promise<ReadPicture>): Promise<void> {
     const id = this.#id;
     this.numReading.value += 1;
     try {
@@ -58,10 +69,16 @@ export class Draft {
       this.#pictures.value = [...this.#pictures.value, ref];
       this.#write();
     } catch (thrown) {
-      this.problem.value = thrown instanceof PictureError ? thrown.message : TEXTS.composer.pictureFailed;
+      this.#report(thrown instanceof PictureError ? thrown.message : TEXTS.composer.pictureFailed);
     } finally {
       this.numReading.value -= 1;
     }
+  }
+
+  /** After what was said of the files before. */
+  #report(sentence: string): void {
+    const before = this.problem.value;
+    this.problem.value = before === null ? sentence : `${before} ${sentence}`;
   }
 
   /** Resolves when no picture is being opened any more. */

@@ -31,7 +31,8 @@ export class Keeper {
   async resume(answers: Answers): Promise<void> {
     for (const message of await this.#store.unfinished()) {
       if (message.role !== "assistant" || message.stream === null || this.#running.has(message.id)) continue;
-      this.follow(new MessageNode(message), answers.resume(message.stream, message.begun ?? ""));
+      const { stream, begun, state } = message;
+      this.follow(new MessageNode(message), answers.resume(stream, begun, state));
     }
   }
 

@@ -13,7 +13,8 @@ export class MessageNode {
   /** While it is under way. */
   readonly answer: Signal<Answer | null> = signal(null);
   readonly text: ReadonlySignal<string> = computed(
-    () => this.answer.value?.text.value ?? this.message.value.text,
+    // One that was taken up again has said nothing yet here.
+    () => this.answer.value?.text.value || this.message.value.text,
   );
   /** Null for a question. */
   readonly state: ReadonlySignal<AnswerState | null> = computed(() => {

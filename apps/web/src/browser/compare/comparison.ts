@@ -46,7 +46,7 @@ export class Comparison {
       const { stream } = last.sides[index];
       if (stream === null) continue;
       isResumed = true;
-      this.#follow(last.id, index, this.#app.answers.resume(stream, ""));
+      this.#follow(last.id, index, this.#app.answers.resume(stream));
     }
     // What was said meanwhile is told to new connections only.
     if (isResumed) this.#app.events.beginAnew();

@@ -156,8 +156,6 @@ function Usage({ app }: { readonly app: App }): JSX.Element | null {
   useEffect(() => {
     void app.store.usage().then((found) => (bytes.value = found));
   }, [number]);
-  const problem = app.store.problem.value;
-  if (problem !== null) return <p class="usage problem">{problem}</p>;
   if (bytes.value === null) return null;
   return <p class="usage">{TEXTS.shell.stored((bytes.value / 1e6).toFixed(1))}</p>;
 }

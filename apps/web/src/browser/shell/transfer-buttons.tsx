@@ -1,4 +1,5 @@
 /** Conversations as files: all of them for another browser, the open one to read. */
+import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
@@ -11,6 +12,7 @@ interface Props {
 
 export function TransferButtons({ app }: Props): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
+  const problem = useSignal<string | null>(null);
   const conversation = app.chat.conversation.value;
   const exportEverything = async (): Promise<void> => {
     const { exportAll } = await import("../store/transfer.ts");
@@ -25,13 +27,14 @@ export function TransferButtons({ app }: Props): JSX.Element {
   };
   const importChosen = async (file: File | undefined): Promise<void> => {
     if (file === undefined) return;
+    problem.value = null;
     const { importFile } = await import("../store/transfer.ts");
     try {
       const number = await importFile(file, app.store);
       await app.conversations.load();
       app.status.value = TEXTS.transfer.imported(number);
     } catch (thrown) {
-      app.store.problem.value = thrown instanceof Error ? thrown.message : TEXTS.transfer.failed;
+      problem.value = thrown instanceof Error ? thrown.message : TEXTS.transfer.failed;
     }
   };
   return (
@@ -59,6 +62,7 @@ export function TransferButtons({ app }: Props): JSX.Element {
           event.currentTarget.value = "";
         }}
       />
+      {problem.value !== null && <p class="usage problem">{problem}</p>}
     </div>
   );
 }

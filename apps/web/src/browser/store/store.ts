@@ -10,11 +10,11 @@ import type { Round } from "../compare/round.ts";
 import { openDatabase } from "./database.ts";
 import { draftedKeys, writeDraft } from "./drafts.ts";
 import type { Database } from "./database.ts";
+import { TEXTS } from "../texts.ts";
+import { Unwritten, withUnwritten } from "./unwritten.ts";
 
 /** Other tabs are told which conversation has changed. */
 const CHANNEL = "llava";
-const NOT_STORED =
-  "This browser keeps nothing more for this page: its storage is full or forbidden. Export what you need, or delete old conversations.";
 
 export interface Changed {
   readonly conversationId: string;
@@ -25,14 +25,18 @@ export class Store {
   readonly problem: Signal<string | null> = signal(null);
   readonly #database: Promise<Database | null>;
   readonly #channel = new BroadcastChannel(CHANNEL);
-  /** Pictures of this visit that could not be written. */
-  readonly #unwritten = new Map<string, Blob>();
+  readonly #unwritten = new Unwritten();
 
   constructor() {
     this.#database = openDatabase().catch(() => {
-      this.problem.value = NOT_STORED;
+      this.problem.value = TEXTS.shell.notStored;
       return null;
     });
+  }
+
+  /** Whether something is lost when the page is left. */
+  get hasUnwritten(): boolean {
+    return !this.#unwritten.isEmpty;
   }
 
   /** Calls back when another tab has changed something. */
@@ -41,56 +45,65 @@ export class Store {
   }
 
   async conversations(): Promise<readonly Conversation[]> {
-    return (await this.#read((database) => database.getAll("conversations"))) ?? [];
+    const stored = await this.#read((database) => database.getAll("conversations"));
+    return withUnwritten(stored, this.#unwritten.conversations);
   }
 
   async messages(conversationId: string): Promise<readonly Message[]> {
-    return (
-      (await this.#read((database) =>
-        database.getAllFromIndex("messages", "conversationId", conversationId),
-      )) ?? []
+    const stored = await this.#read((database) =>
+      database.getAllFromIndex("messages", "conversationId", conversationId),
     );
+    const all = withUnwritten(stored, this.#unwritten.messages);
+    return all.filter((message) => message.conversationId === conversationId);
   }
 
   async allMessages(): Promise<readonly Message[]> {
-    return (await this.#read((database) => database.getAll("messages"))) ?? [];
+    const stored = await this.#read((database) => database.getAll("messages"));
+    return withUnwritten(stored, this.#unwritten.messages);
   }
 
   /** Answers that were under way when they were last written. */
   async unfinished(): Promise<readonly Message[]> {
-    return (await this.#read((database) => database.getAllFromIndex("messages", "stream"))) ?? [];
-  }
-
-  async rounds(): Promise<readonly Round[]> {
-    return (await this.#read((database) => database.getAll("rounds"))) ?? [];
-  }
-
-  async picture(key: string): Promise<Blob | null> {
-    return (
-      (await this.#read((database) => database.get("pictures", key))) ?? this.#unwritten.get(key) ?? null
+    const stored = await this.#read((database) => database.getAllFromIndex("messages", "stream"));
+    return withUnwritten(stored, this.#unwritten.messages).filter(
+      (message) => message.role === "assistant" && message.stream !== null,
     );
   }
 
+  async rounds(): Promise<readonly Round[]> {
+    const stored = await this.#read((database) => database.getAll("rounds"));
+    return withUnwritten(stored, this.#unwritten.rounds);
+  }
+
+  async picture(key: string): Promise<Blob | null> {
+    const unwritten = this.#unwritten.pictures.get(key);
+    return unwritten ?? (await this.#read((database) => database.get("pictures", key))) ?? null;
+  }
+
   async putConversation(conversation: Conversation): Promise<void> {
-    await this.#write((database) => database.put("conversations", conversation));
+    const { conversations } = this.#unwritten;
+    await this.#put(conversations, conversation.id, conversation, (database) =>
+      database.put("conversations", conversation),
+    );
     this.#tell(conversation.id);
   }
 
   async putMessage(message: Message): Promise<void> {
-    await this.#write((database) => database.put("messages", message));
+    const { messages } = this.#unwritten;
+    await this.#put(messages, message.id, message, (database) => database.put("messages", message));
   }
 
   async putRound(round: Round): Promise<void> {
-    await this.#write((database) => database.put("rounds", round));
+    await this.#put(this.#unwritten.rounds, round.id, round, (database) => database.put("rounds", round));
   }
 
   async putPicture(key: string, blob: Blob): Promise<void> {
-    const isWritten = await this.#write((database) => database.put("pictures", blob, key));
-    if (!isWritten) this.#unwritten.set(key, blob);
+    await this.#put(this.#unwritten.pictures, key, blob, (database) => database.put("pictures", blob, key));
   }
 
   async deleteMessages(conversationId: string, ids: readonly string[]): Promise<void> {
-    await this.#write(async (database) => {
+    for (const id of ids) this.#unwritten.messages.delete(id);
+    await this.#delete(async (database) => {
       const transaction = database.transaction("messages", "readwrite");
       await Promise.all([...ids.map((id) => transaction.store.delete(id)), transaction.done]);
     });
@@ -100,7 +113,8 @@ export class Store {
   /** With its messages; pictures that no message shows any more go too. */
   async deleteConversation(id: string): Promise<void> {
     writeDraft(id, { text: "", pictures: [] });
-    await this.#write(async (database) => {
+    this.#unwritten.delete(id);
+    await this.#delete(async (database) => {
       const names = ["conversations", "messages", "pictures", "rounds"] as const;
       const transaction = database.transaction(names, "readwrite");
       await transaction.objectStore("conversations").delete(id);
@@ -138,16 +152,37 @@ export class Store {
     }
   }
 
+  /** What cannot be written stays in memory. */
+  async #put<Value>(
+    unwritten: Map<string, Value>,
+    key: string,
+    value: Value,
+    write: (database: Database) => Promise<unknown>,
+  ): Promise<void> {
+    if (await this.#write(write)) unwritten.delete(key);
+    else unwritten.set(key, value);
+    this.#judge();
+  }
+
+  /** Afterwards there may be room for what was not written. */
+  async #delete(write: (database: Database) => Promise<unknown>): Promise<void> {
+    if ((await this.#write(write)) && !this.#unwritten.isEmpty)
+      await this.#write((database) => this.#unwritten.writeTo(database));
+    this.#judge();
+  }
+
+  #judge(): void {
+    this.problem.value = this.#unwritten.isEmpty ? null : TEXTS.shell.notStored;
+  }
+
   /** Whether it was written. */
   async #write(write: (database: Database) => Promise<unknown>): Promise<boolean> {
     try {
       const database = await this.#database;
       if (database === null) return false;
       await write(database);
-      this.problem.value = null;
       return true;
     } catch {
-      this.problem.value = NOT_STORED;
       return false;
     }
   }

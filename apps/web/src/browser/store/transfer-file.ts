@@ -2,7 +2,18 @@
  * Conversations as a file, to be kept or carried to another browser: what is exported, wiped and imported is the same again.
  * A file may come from anywhere, so only what has the right shape is taken out of it.
  */
-import type { AnswerState, Conversation, Message, PictureRef, Settings } from "../chat/types.ts";
+import { isErrorCode } from "@llava/protocol/browser";
+import type { ChatTimings, ChatUsage } from "@llava/protocol/browser";
+
+import type {
+  AnswerState,
+  Conversation,
+  Failure,
+  Message,
+  PictureMode,
+  PictureRef,
+  Settings,
+} from "../chat/types.ts";
 import { DEFAULT_SETTINGS } from "../chat/settings.ts";
 
 export interface Transfer {
@@ -22,6 +33,8 @@ const VERSION = 1;
 const MAX_CONVERSATIONS = 10_000;
 const MAX_MESSAGES = 200_000;
 const MAX_TEXT = 1 << 21;
+const MAX_QUESTIONS = 64;
+const MODES: readonly PictureMode[] = ["default", "pad", "crop", "resize"];
 const ID = /^[0-9a-z]{1,64}$/;
 const KEY = /^sha256:[0-9a-f]{64}$/;
 const DATA_URL = /^data:image\/(png|jpeg|webp);base64,[A-Za-z0-9+/]*={0,2}$/;
@@ -94,7 +107,7 @@ function messageOf(value: unknown): readonly Message[] {
       state: stateOf(value["state"]),
       // Whatever was under way is under way no more.
       stream: null,
-      migrations: typeof migrations === "number" && migrations >= 0 ? migrations : 0,
+      migrations: isCount(migrations) ? migrations : 0,
       vote: vote === "up" || vote === "down" ? vote : null,
       isFlagged: isFlagged === true,
     },
@@ -103,20 +116,32 @@ function messageOf(value: unknown): readonly Message[] {
 
 function pictureOf(value: unknown): readonly PictureRef[] {
   if (!isRecord(value)) return [];
-  const { key, name, width, height, alt, isDrawing } = value;
-  if (typeof key !== "string" || !KEY.test(key) || !isText(name) || !isSize(width) || !isSize(height))
-    return [];
+  const { key, name, mode, alt, isDrawing } = value;
+  const size = sizeOf(value);
+  if (typeof key !== "string" || !KEY.test(key) || !isText(name) || size === null) return [];
+  const original = sizeOf(value["original"]);
+  const questions = list(value["questions"], MAX_QUESTIONS).filter(isText);
+  const answers = list(value["answers"], MAX_QUESTIONS).filter(isText);
   return [
     {
       key,
       name,
-      width,
-      height,
-      mode: "default",
+      ...size,
+      ...(original === null ? {} : { original }),
+      mode: MODES.find((known) => known === mode) ?? "default",
       ...(isText(alt) ? { alt } : {}),
+      ...(questions.length > 0 ? { questions } : {}),
+      // Each belongs to the question in its place.
+      ...(answers.length > 0 && answers.length === questions.length ? { answers } : {}),
       ...(isDrawing === true ? { isDrawing } : {}),
     },
   ];
+}
+
+function sizeOf(value: unknown): { readonly width: number; readonly height: number } | null {
+  if (!isRecord(value)) return null;
+  const { width, height } = value;
+  return isSize(width) && isSize(height) ? { width, height } : null;
 }
 
 function stateOf(value: unknown): AnswerState {
@@ -125,16 +150,44 @@ function stateOf(value: unknown): AnswerState {
     return {
       kind: "finished",
       reason: value["reason"] === "length" ? "length" : "stop",
-      usage: null,
-      timings: null,
+      usage: usageOf(value["usage"]),
+      timings: timingsOf(value["timings"]),
     };
   const failure = value["failure"];
   if (value["kind"] === "failed" && isRecord(failure) && isText(failure["message"]))
-    return {
-      kind: "failed",
-      failure: { code: "internal", message: failure["message"], isRetryable: true, retryAfterMs: null },
-    };
+    return { kind: "failed", failure: failureOf(failure, failure["message"]) };
   return { kind: "stopped" };
+}
+
+function failureOf(
+  { code, isRetryable, retryAfterMs }: Readonly<Record<string, unknown>>,
+  message: string,
+): Failure {
+  const isKnown = isErrorCode(code) || code === "offline" || code === "storage_full";
+  return {
+    code: isKnown ? code : "internal",
+    message,
+    isRetryable: isRetryable !== false,
+    retryAfterMs: isCount(retryAfterMs) ? retryAfterMs : null,
+  };
+}
+
+function usageOf(value: unknown): ChatUsage | null {
+  if (!isRecord(value) || !isRecord(value["prompt_tokens_details"])) return null;
+  const { prompt_tokens, completion_tokens, total_tokens } = value;
+  const { cached_tokens, image_tokens } = value["prompt_tokens_details"];
+  if (!isCount(prompt_tokens) || !isCount(completion_tokens) || !isCount(total_tokens)) return null;
+  if (!isCount(cached_tokens) || !isCount(image_tokens)) return null;
+  const prompt_tokens_details = { cached_tokens, image_tokens };
+  return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details };
+}
+
+function timingsOf(value: unknown): ChatTimings | null {
+  if (!isRecord(value)) return null;
+  const { queue_ms, encode_ms, prefill_ms, decode_ms, first_token_ms } = value;
+  if (!isCount(queue_ms) || !isCount(encode_ms) || !isCount(prefill_ms)) return null;
+  if (!isCount(decode_ms) || !isCount(first_token_ms)) return null;
+  return { queue_ms, encode_ms, prefill_ms, decode_ms, first_token_ms };
 }
 
 function settingsOf(value: unknown): Settings {
@@ -143,7 +196,7 @@ function settingsOf(value: unknown): Settings {
     const found = value[name];
     return typeof found === "number" && found >= 0 && found <= most ? found : DEFAULT_SETTINGS[name];
   };
-  const { seed, stop, system } = value;
+  const { seed, stop, system, template } = value;
   return {
     temperature: number("temperature", 2),
     top_p: number("top_p", 1),
@@ -151,7 +204,7 @@ function settingsOf(value: unknown): Settings {
     seed: typeof seed === "number" && Number.isInteger(seed) && seed >= 0 ? seed : null,
     stop: list(stop, 4).filter(isText),
     system: isText(system) ? system : null,
-    template: null,
+    template: isText(template) ? template : null,
   };
 }
 
@@ -180,8 +233,12 @@ function isSize(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 65_536;
 }
 
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+}
+
 function timeOf(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : 0;
+  return isCount(value) ? value : 0;
 }
 
 function list(value: unknown, most: number): readonly unknown[] {

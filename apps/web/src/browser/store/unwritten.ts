@@ -1,0 +1,50 @@
+/** What the database did not take: it is there as long as the page is, and before what the database has of it. */
+import type { Conversation, Message } from "../chat/types.ts";
+import type { Round } from "../compare/round.ts";
+import type { Database } from "./database.ts";
+
+export class Unwritten {
+  readonly conversations = new Map<string, Conversation>();
+  readonly messages = new Map<string, Message>();
+  readonly rounds = new Map<string, Round>();
+  readonly pictures = new Map<string, Blob>();
+
+  get isEmpty(): boolean {
+    return [this.conversations, this.messages, this.rounds, this.pictures].every(({ size }) => size === 0);
+  }
+
+  /** Forgets a conversation and its messages. */
+  delete(conversationId: string): void {
+    this.conversations.delete(conversationId);
+    for (const message of this.messages.values())
+      if (message.conversationId === conversationId) this.messages.delete(message.id);
+  }
+
+  /** Tries again, until one does not fit. */
+  async writeTo(database: Database): Promise<void> {
+    await writeAll(this.conversations, (value) => database.put("conversations", value));
+    await writeAll(this.messages, (value) => database.put("messages", value));
+    await writeAll(this.rounds, (value) => database.put("rounds", value));
+    await writeAll(this.pictures, (value, key) => database.put("pictures", value, key));
+  }
+}
+
+/** Stored values, and in their places those that are newer. */
+export function withUnwritten<Value extends { readonly id: string }>(
+  stored: readonly Value[] | undefined,
+  unwritten: ReadonlyMap<string, Value>,
+): readonly Value[] {
+  if (unwritten.size === 0) return stored ?? [];
+  return [...new Map([...(stored ?? []).map((value) => [value.id, value] as const), ...unwritten]).values()];
+}
+
+async function writeAll<Value>(
+  values: Map<string, Value>,
+  write: (value: Value, key: string) => Promise<unknown>,
+): Promise<void> {
+  for (const [key, value] of values) {
+    await write(value, key);
+    // Meanwhile a newer one may have come.
+    if (values.get(key) === value) values.delete(key);
+  }
+}

@@ -1,0 +1,179 @@
+/** What was said stays said: with a full storage, after a tab that died, from one browser's database to another's. */
+import type { FastifyInstance } from "fastify";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { createApp } from "../src/server/app.ts";
+import { openBrowser } from "../../../scripts/browser.ts";
+import { buildPage } from "./built-page.ts";
+import type { BuiltPage } from "./built-page.ts";
+import { ControllerStage } from "./controller-stage.ts";
+import { readStored, wipe } from "./stored.ts";
+import { Visit } from "./visit.ts";
+
+const FULL = "its storage is full or forbidden";
+const PATIENT = { timeout: 30_000 };
+
+let built: BuiltPage;
+let browser: Browser;
+let stage: ControllerStage;
+let app: FastifyInstance;
+let url: string;
+let visit: Visit;
+
+beforeAll(async () => {
+  [built, browser] = await Promise.all([buildPage(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await built[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  stage = await new ControllerStage().open();
+  app = await createApp({ controllerUrl: stage.url, pageFolder: built.folder });
+  url = await app.listen({ host: "127.0.0.1", port: 0 });
+  visit = await Visit.open(browser, url);
+  await visit.whenReady();
+});
+afterEach(async () => {
+  await visit[Symbol.asyncDispose]();
+  await stage.close();
+  await app.close();
+  expect(visit.complaints).toEqual([]);
+});
+
+async function answered(question: string, words: string): Promise<void> {
+  const asked = stage.next();
+  await visit.send(question);
+  (await asked).begin().say(words).finish();
+  await visit.answer("finished").waitFor();
+}
+
+async function allWords(): Promise<readonly string[]> {
+  return await visit.page.locator(".turn .words").allTextContents();
+}
+
+/** Before the page has written anything: what the browser has set aside for it already, it gives out in any case. @param bytes that the browser gives to this page; null for as many as before */
+async function setQuota(bytes: number | null): Promise<void> {
+  const session = await visit.page.context().newCDPSession(visit.page);
+  await session.send("Storage.overrideQuotaForOrigin", {
+    origin: url,
+    ...(bytes === null ? {} : { quotaSize: bytes }),
+  });
+}
+
+describe("with a full storage", () => {
+  test("everything goes on in memory, the page says so, and writes it down when there is room", async () => {
+    await setQuota(1);
+    await answered("The first?", "In memory.");
+    await visit.page.locator(".notice", { hasText: FULL }).waitFor();
+    await visit.button("New chat").click();
+    await visit.chooseSample("Shapes");
+    await answered("What is round?", "The **circle** is.");
+    await answered("And what is not?", "The star.");
+    await visit.type("Typed and not sent");
+    await visit.page.getByRole("link", { name: "The first?" }).click();
+    await expect.poll(() => visit.words.textContent()).toBe("In memory.");
+    await visit.page.getByRole("searchbox").fill("star");
+    await visit.page.getByRole("link", { name: "What is round?" }).click();
+    await visit.page.getByRole("searchbox").fill("");
+    await expect.poll(allWords).toEqual(["The circle is.", "The star."]);
+    await visit.page.locator('.question img[src^="blob:"]').waitFor();
+    expect(await visit.question.inputValue()).toBe("Typed and not sent");
+    expect((await readStored(visit.page)).messages).toEqual([]);
+    await setQuota(null);
+    await visit.page.getByRole("link", { name: "The first?" }).hover();
+    await visit.button("Delete: The first?").click();
+    // When the time to change one's mind is over.
+    await visit.page.locator(".notice").waitFor({ state: "detached" });
+    await visit.page.reload();
+    await expect.poll(allWords, PATIENT).toEqual(["The circle is.", "The star."]);
+    await visit.page.locator('.question img[src^="blob:"]').waitFor();
+  });
+
+  test("an answer that fills it up is whole", async () => {
+    await setQuota(150_000);
+    await answered("A short one?", "Yes.");
+    const asked = stage.next();
+    await visit.send("A long one?");
+    const exchange = await asked;
+    exchange.begin().say("It began.\n\n");
+    await visit.answer("streaming").waitFor();
+    await expect
+      .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT)
+      .toBe("It began.\n\n");
+    exchange.say(`\`\`\`\n${"Much more than there is room for.\n".repeat(6_000)}\`\`\`\n\n`);
+    await visit.page.locator(".notice", { hasText: FULL }).waitFor();
+    exchange.say("And it ended.").finish();
+    await visit.answer("finished").waitFor();
+    await visit.button("New chat").click();
+    await visit.page.getByRole("link", { name: "A short one?" }).click();
+    await expect.poll(() => visit.words.textContent()).toMatch(/^It began\.[^]{190000,}And it ended\.$/);
+  });
+});
+
+test("a tab that dies in the middle of an answer: what was written is there, and then all of it", async () => {
+  const asked = stage.next();
+  await visit.send("Tell me a story.");
+  const exchange = await asked;
+  exchange.begin().say("Once upon a time ");
+  // Within a second, while the answer is under way.
+  await expect
+    .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT)
+    .toBe("Once upon a time ");
+  exchange.say("there was ");
+  await visit.words.getByText("there was").waitFor();
+  const { page } = visit;
+  const context = page.context();
+  const crashed = page.waitForEvent("crash");
+  const session = await context.newCDPSession(page);
+  // It has nobody left to answer it.
+  void session.send("Page.crash").catch(() => undefined);
+  await crashed;
+  const address = page.url();
+  await page.close();
+  // Without its server, a page shows what it has.
+  await context.route("**/api/events*", (route) => route.abort());
+  const next = await Visit.in(context, address);
+  await expect.poll(() => next.words.textContent(), PATIENT).toMatch(/^Once upon a time /);
+  await context.unroute("**/api/events*");
+  exchange.say("a heron.");
+  await next.page.reload();
+  await expect.poll(() => next.words.textContent(), PATIENT).toBe("Once upon a time there was a heron.");
+  exchange.finish();
+  await next.answer("finished").waitFor();
+  await expect
+    .poll(async () => (await readStored(next.page)).messages.at(-1)?.text, PATIENT)
+    .toBe("Once upon a time there was a heron.");
+});
+
+test("exported, wiped and imported, the database is the same again", async () => {
+  await visit.chooseSample("Shapes");
+  await answered("What is round?", "The **circle** is.");
+  await answered("What else?", "Nothing.");
+  const again = stage.next();
+  await visit.button("Answer again").last().click();
+  (await again).begin().say("A wheel.").finish();
+  await visit.page.getByText("2 of 2").waitFor();
+  await visit.answer("finished").waitFor();
+  await visit.button("Good answer").last().click();
+  await visit.page.locator('button[aria-pressed="true"]').waitFor();
+  await visit.button("New chat").click();
+  await answered("Something else?", "No.");
+  await expect.poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT).toBe("No.");
+  const before = await readStored(visit.page);
+  expect(before.conversations).toHaveLength(2);
+  expect(before.messages).toHaveLength(7);
+  expect(before.pictures).toHaveLength(1);
+  const save = visit.page.waitForEvent("download");
+  await visit.button("Export all").click();
+  const file = await (await save).path();
+  await wipe(visit.page);
+  await visit.page.goto(url);
+  await visit.whenReady();
+  expect((await readStored(visit.page)).messages).toEqual([]);
+  await visit.page.locator('.transfer input[type="file"]').setInputFiles(file);
+  await visit.page.getByRole("link", { name: "What is round?" }).click();
+  await expect.poll(() => visit.words.textContent()).toBe("A wheel.");
+  expect(await readStored(visit.page)).toEqual(before);
+});
