@@ -17,7 +17,13 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // On a busy machine every build would be told to be slow.
-    rolldownOptions: { checks: { bundlerTimings: false } },
+    rolldownOptions: {
+      checks: { bundlerTimings: false },
+      // What the first page and later parts share is one request, and no part of it comes by itself.
+      output: {
+        codeSplitting: { groups: [{ name: "shared", test: /node_modules\/(@?preact)|packages\/protocol/ }] },
+      },
+    },
   },
   server: { proxy: { "/v1": CONTROLLER } },
 });

@@ -124,9 +124,26 @@ describe.each([
     await visit.page.getByRole("slider", { name: "Temperature" }).waitFor();
     await expectAccessible(visit, "the parameters");
     await visit.page.keyboard.press("Escape");
+    await visit.page.keyboard.press("Alt+n");
+    await visit.button("Draw your own").click();
+    await visit.page.getByRole("dialog", { name: "Draw a scene" }).waitFor();
+    await visit.button("Add a shape").click();
+    await visit.page.getByLabel("Colour").waitFor();
+    await expectAccessible(visit, "the editor of drawings");
+    await visit.page.keyboard.press("Escape");
+    await visit.button("Take a picture").click();
+    await visit.page.getByRole("dialog", { name: "Take a picture" }).waitFor();
+    await expectAccessible(visit, "the camera");
+    await visit.page.keyboard.press("Escape");
     await visit.page.keyboard.press("Control+k");
     await visit.page.getByRole("searchbox").waitFor();
     await expectAccessible(visit, "the list of conversations");
+    await visit.page.goto(`${url}/compare`);
+    await visit.whenReady();
+    await visit.send("What is this?");
+    await visit.button("A is better").click();
+    await visit.page.getByText("You found A better.").waitFor();
+    await expectAccessible(visit, "a comparison");
     expect(visit.complaints).toEqual([]);
   });
 
