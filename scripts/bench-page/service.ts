@@ -1,12 +1,15 @@
 /** The page as it is served, before the stage, and a browser that looks at it. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, CDPSession, Page } from "playwright-core";
 import { openBrowser } from "../browser.ts";
 import { Stage } from "./stage.ts";
 
 const WEB = fileURLToPath(new URL("../../apps/web/src/server/main.ts", import.meta.url));
+
+const FINISHED_POLL_MS = 100;
 
 export interface Service extends AsyncDisposable {
   readonly stage: Stage;
@@ -71,10 +74,10 @@ export class Window implements AsyncDisposable {
     await this.page.locator('.turn:last-child .answer:not([data-progress="waiting"])').waitFor();
   }
 
+  /** Looks seldom, for looking costs the page time. */
   async untilFinished(): Promise<void> {
-    await this.page
-      .locator('.turn:last-child .answer[data-progress="finished"]')
-      .waitFor({ timeout: 300_000 });
+    const last = this.page.locator(".turn:last-child .answer");
+    while ((await last.getAttribute("data-progress")) !== "finished") await sleep(FINISHED_POLL_MS);
   }
 
   /** What is added to this process's milliseconds to have the page's. */

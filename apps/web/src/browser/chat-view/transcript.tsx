@@ -5,12 +5,15 @@ import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
 import type { ShownMessage } from "../chat/chat.ts";
+import type { PictureRef } from "../chat/types.ts";
 import { DownIcon } from "../icons.tsx";
 import { TEXTS } from "../texts.ts";
 import { Turn } from "./turn.tsx";
 
 /** Whoever is this near to the end reads along. */
 const FOLLOW_DISTANCE_PX = 48;
+/** More than a window shows. Those before come in turns of as many, while nothing else is to be done. */
+const FIRST_TURNS = 12;
 
 export function Transcript({ app }: { readonly app: App }): JSX.Element {
   const path = app.chat.path.value;
@@ -18,6 +21,7 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
   const content = useRef<HTMLDivElement>(null);
   const lastTop = useRef(0);
   const isFollowing = useSignal(true);
+  const numShown = useSignal(FIRST_TURNS);
 
   useEffect(() => {
     isFollowing.value = true;
@@ -36,6 +40,12 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
   }, []);
 
   const turns = turnsOf(path);
+  const isCut = numShown.value < turns.length;
+  useEffect(() => {
+    if (!isCut) return undefined;
+    return whenIdle(() => (numShown.value += FIRST_TURNS));
+  }, [isCut, numShown.value]);
+
   return (
     <main
       class="scroll"
@@ -48,14 +58,8 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
       }}
     >
       <div class="column turns" ref={content}>
-        {turns.map(({ question, answer }, index) => (
-          <Turn
-            key={question.node.id}
-            app={app}
-            question={question}
-            answer={answer}
-            isLast={index === turns.length - 1}
-          />
+        {turns.slice(-numShown.value).map((turn) => (
+          <Turn key={turn.question.node.id} app={app} {...turn} isLast={turn === turns.at(-1)} />
         ))}
       </div>
       {!isFollowing.value && (
@@ -70,16 +74,31 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
 interface TurnParts {
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
+  /** Of this question and of those before it. */
+  readonly pictures: readonly PictureRef[];
 }
 
 /** Each question with the answer that follows it. */
 function turnsOf(path: readonly ShownMessage[]): readonly TurnParts[] {
+  let pictures: readonly PictureRef[] = [];
   return path.flatMap((shown, index) => {
-    if (shown.node.message.peek().role !== "user") return [];
+    const message = shown.node.message.peek();
+    if (message.role !== "user") return [];
+    if (message.pictures.length > 0) pictures = [...pictures, ...message.pictures];
     const next = path[index + 1];
     const isAnswer = next?.node.message.peek().role === "assistant";
-    return [{ question: shown, answer: isAnswer ? next : null }];
+    return [{ question: shown, answer: isAnswer ? next : null, pictures }];
   });
+}
+
+/** Safari has no idle callbacks. Returns what cancels it. */
+function whenIdle(work: () => void): () => void {
+  if ("requestIdleCallback" in window) {
+    const handle = requestIdleCallback(work);
+    return () => cancelIdleCallback(handle);
+  }
+  const timer = setTimeout(work, 50);
+  return () => clearTimeout(timer);
 }
 
 function scrollToEnd(scroller: HTMLElement | null): void {

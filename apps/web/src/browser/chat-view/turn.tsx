@@ -23,10 +23,12 @@ interface Props {
   readonly app: App;
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
+  /** Of the question and of those before it. */
+  readonly pictures: readonly PictureRef[];
   readonly isLast: boolean;
 }
 
-export function Turn({ app, question, answer, isLast }: Props): JSX.Element | null {
+export function Turn({ app, question, answer, pictures, isLast }: Props): JSX.Element | null {
   const message = question.node.message.value;
   const isEditing = useSignal(false);
   if (message.role !== "user") return null;
@@ -66,9 +68,7 @@ export function Turn({ app, question, answer, isLast }: Props): JSX.Element | nu
       {answer && (
         <AnswerView app={app} answer={answer} pictures={picturesUpTo(app, message)} isLast={isLast} />
       )}
-      {answer && (
-        <TrueAnswer pictures={picturesUpTo(app, message)} question={message.text} node={answer.node} />
-      )}
+      {answer && <TrueAnswer pictures={pictures} question={message.text} node={answer.node} />}
     </article>
   );
 }
@@ -165,11 +165,4 @@ function Pictures({
 
 function altOf({ alt, name }: PictureRef): string {
   return alt ?? TEXTS.turn.yourPicture(name);
-}
-
-/** Of the question and of those before it. */
-function picturesUpTo(app: App, question: UserMessage): readonly PictureRef[] {
-  const messages = app.chat.path.value.map(({ node }) => node.message.value);
-  const end = messages.findIndex(({ id }) => id === question.id);
-  return messages.slice(0, end + 1).flatMap((message) => (message.role === "user" ? message.pictures : []));
 }
