@@ -65,9 +65,7 @@ export function Turn({ app, question, answer, pictures, isLast }: Props): JSX.El
           </div>
         )}
       </div>
-      {answer && (
-        <AnswerView app={app} answer={answer} pictures={picturesUpTo(app, message)} isLast={isLast} />
-      )}
+      {answer && <AnswerView app={app} answer={answer} pictures={pictures} isLast={isLast} />}
       {answer && <TrueAnswer pictures={pictures} question={message.text} node={answer.node} />}
     </article>
   );
