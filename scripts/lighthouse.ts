@@ -14,7 +14,7 @@ import lighthouse from "lighthouse";
 import { CHROMIUM } from "./browser.ts";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const PAGES = ["/", "/compare"];
+const PAGES = ["/", "/compare", "/cluster"];
 const GOALS = { performance: 95, accessibility: 100, "best-practices": 100 } as const;
 const RUNS = 3;
 const PATIENCE_MS = 15_000;

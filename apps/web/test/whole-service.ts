@@ -70,11 +70,10 @@ export class WholeService implements AsyncDisposable {
 async function startWorker(model: string, controllerUrl: string): Promise<RunningWorker> {
   const port = await freePort();
   const way = await new HeldWay(`http://127.0.0.1:${port}`).open();
-  const [process] = await started(WORKER, [
-    ...["--port", String(port), "--worker-address", way.url, "--log-level", "silent"],
-    ...["--model-path", MODEL, "--model-name", model, "--threads", "1"],
-    ...["--controller-address", controllerUrl, "--heartbeat-interval", "0.5"],
-  ]);
+  const place = ["--port", String(port), "--worker-address", way.url, "--controller-address", controllerUrl];
+  const served = ["--model-path", MODEL, "--model-name", model, "--threads", "1"];
+  const quiet = ["--log-level", "silent", "--heartbeat-interval", "0.5"];
+  const [process] = await started(WORKER, [...place, ...served, ...quiet]);
   return { way, address: way.url, process };
 }
 
