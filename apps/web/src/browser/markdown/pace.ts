@@ -3,8 +3,8 @@
  * and the rest is for scrolling and typing.
  */
 
-/** Of a frame's 16 ms; what is done by then is done with each frame. */
-const FITS_MS = 10;
+/** Of a frame, 60 a second: what is done by then is done with each. */
+const FITS_MS = 16;
 
 export interface Paced {
   /** Now, or when the work of last time has been rested from. */
