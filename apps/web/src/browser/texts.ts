@@ -266,6 +266,7 @@ export const TEXTS = {
   cluster: {
     link: "Cluster",
     title: "Cluster",
+    skip: "Skip to the figures",
     connecting: "Asking the controller…",
     hidden:
       "The controller does not show its workers to this page. Open the page on the controller's own machine, or with an operator's key.",

@@ -28,7 +28,7 @@ export function ClusterPage({ app }: Props): JSX.Element {
   useEffect(() => state.follow(app.cluster), [app, state]);
   const cluster = state.shown.value;
   return (
-    <main class="scroll">
+    <main class="scroll" id="cluster" tabIndex={-1}>
       <div class="column cluster">
         <div class="cluster-head">
           <h2>{TEXTS.cluster.title}</h2>

@@ -37,8 +37,8 @@ export function Page({ app }: Props): JSX.Element {
   const isEmpty = app.chat.path.value.length === 0;
   return (
     <div class="page" data-list={isListOpen.value ? "open" : "closed"}>
-      <a class="skip" href="#question">
-        {TEXTS.shell.skip}
+      <a class="skip" href={kind === "cluster" ? "#cluster" : "#question"}>
+        {kind === "cluster" ? TEXTS.cluster.skip : TEXTS.shell.skip}
       </a>
       <Sidebar app={app} isOpen={isListOpen} />
       <div class="chat">
