@@ -48,12 +48,32 @@ describe("fromChatRequest", () => {
         { role: "user", text: [{ type: "picture" }, words("\n"), words("Q")] },
       ],
       images: [new Uint8Array([1, 2, 3])],
+      shapes: [undefined],
       temperature: 0,
       topP: 0.5,
       topK: 3,
       maxTokens: 7,
       seed: 9,
       stop: ["###"],
+    });
+  });
+
+  test("what is no OpenAI's goes along: a picture's mode, an answer to go on with, a template", () => {
+    const url = `sha256:${"0".repeat(64)}`;
+    const shown = [undefined, "default", "pad", "crop", "resize"].map((mode) => ({
+      type: "image_url",
+      image_url: { url, ...(mode === undefined ? {} : { mode }) },
+    }));
+    const messages = [
+      { role: "user", content: shown },
+      { role: "assistant", content: "So far" },
+    ];
+    const fields = { continue_final_message: true, conversation_template: "plain" };
+    const request = parseChatRequest({ model: "m", messages, ...fields });
+    expect(fromChatRequest(request, [])).toMatchObject({
+      shapes: [undefined, undefined, "pad", "crop", "resize"],
+      isUnfinished: true,
+      conversation: "plain",
     });
   });
 
@@ -144,6 +164,7 @@ test("whatever says how tokens are chosen reaches the engine", () => {
     ...sampling,
     prompt: asked.prompt,
     images: [],
+    shapes: [],
     logprobs: 2,
     grammar: { type: "json" },
   });
