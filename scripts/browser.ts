@@ -17,6 +17,9 @@ const OPTIONS: LaunchOptions = {
     "--disable-domain-reliability",
     "--disable-sync",
     "--no-first-run",
+    // A camera that everybody may use: it shows a ball on green.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
   ],
 };
 

@@ -172,6 +172,26 @@ test("of twenty pictures the first eight are taken, and the rest is said to be l
   await visit.answer("finished").waitFor();
 });
 
+test("a picture can be taken with the camera, whose light goes out with the finder", async () => {
+  await visit.button("Take a picture").click();
+  const finder = visit.page.getByRole("dialog", { name: "Take a picture" });
+  await expect
+    .poll(() => visit.page.evaluate<boolean>('document.querySelector("video")?.videoWidth > 0'), {
+      timeout: 10_000,
+    })
+    .toBe(true);
+  await visit.page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()");
+  await finder.getByRole("button", { name: "Take the picture" }).click();
+  await visit.attached.waitFor();
+  await expect
+    .poll(() => visit.page.evaluate<string[]>("window.tracks.map(({ readyState }) => readyState)"))
+    .toEqual(["ended"]);
+  const { mediaType, bytes } = await sentPicture();
+  expect(mediaType).toBe("image/jpeg");
+  const { width, height } = await sharp(bytes).metadata();
+  expect(width * height).toBeGreaterThan(100_000);
+});
+
 test("a picture can be chosen as a file, removed, and chosen again", async () => {
   const input = visit.page.locator("input[type=file][multiple]");
   const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
