@@ -1,8 +1,11 @@
 /** What is measured, each on a window of its own. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import sharp from "sharp";
 import { median, percentile } from "../bench-row.ts";
 import { longMarkdown, tokensOf } from "./long-markdown.ts";
-import { FRAME_PROBE, OPEN_PROBE, PAINT_PROBE } from "./probes.ts";
+import { FRAME_PROBE, OPEN_PROBE, PAINT_PROBE, SHOWN_PROBE, WORKER_PROBE } from "./probes.ts";
 import type { FrameNotes } from "./probes.ts";
 import { Window } from "./service.ts";
 import type { Service } from "./service.ts";
@@ -178,38 +181,42 @@ export async function benchStop(service: Service, rounds: number): Promise<reado
 
 /** From the choice of a file of 12 megapixels until the page shows it, and the longest task of the page meanwhile. */
 export async function benchPhotograph(service: Service, rounds: number): Promise<readonly Figure[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), "llava-bench-page-"));
+  try {
+    const file = path.join(folder, "IMG_12.JPG");
+    await writePhotograph(file);
+    const found = { prepared: [] as number[], shown: [] as number[], longest: [] as number[] };
+    for (let round = 0; round < rounds; round++) {
+      await using window = await Window.open(service, 1);
+      await window.page.evaluate(FRAME_PROBE);
+      await window.page.evaluate(WORKER_PROBE);
+      const shown = window.page.evaluate<number>(SHOWN_PROBE);
+      await window.page.locator("input[type=file][multiple]").setInputFiles(file);
+      found.shown.push(await shown);
+      found.prepared.push(await window.page.evaluate<number>("window.preparedMs"));
+      const { longTasks } = await window.page.evaluate<FrameNotes>("window.notes");
+      found.longest.push(Math.max(0, ...longTasks));
+    }
+    const name = "photograph of 12 megapixels";
+    return [
+      { name: `${name}: prepared, beside the page`, values: found.prepared, unit: "ms", goal: 250 },
+      { name: `${name}: shown`, values: found.shown, unit: "ms", goal: null },
+      { name: `${name}: longest task of the page`, values: found.longest, unit: "ms", goal: 200 },
+    ];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** On its side, as telephones write them. */
+async function writePhotograph(file: string): Promise<void> {
   const [width, height] = [4000, 3000];
   const noise = { type: "gaussian", mean: 128, sigma: 20 } as const;
-  const buffer = await sharp({ create: { width, height, channels: 3, background: "grey", noise } })
+  await sharp({ create: { width, height, channels: 3, background: "grey", noise } })
     .blur(2)
     .withMetadata({ orientation: 6 })
     .jpeg()
-    .toBuffer();
-  const found = { shown: [] as number[], longest: [] as number[] };
-  for (let round = 0; round < rounds; round++) {
-    await using window = await Window.open(service, 1);
-    await window.page.evaluate(FRAME_PROBE);
-    const shown = window.page.evaluate<number>(`new Promise((resolve) => {
-      let startMs = 0;
-      document.querySelector("input[multiple]").addEventListener("change", () => (startMs = performance.now()), true);
-      requestAnimationFrame(function step() {
-        const img = document.querySelector(".attached img");
-        if (img?.complete && img.naturalWidth > 0) resolve(performance.now() - startMs);
-        else requestAnimationFrame(step);
-      });
-    })`);
-    await window.page
-      .locator("input[type=file][multiple]")
-      .setInputFiles({ name: "IMG_12.JPG", mimeType: "image/jpeg", buffer });
-    found.shown.push(await shown);
-    const { longTasks } = await window.page.evaluate<FrameNotes>("window.notes");
-    found.longest.push(Math.max(0, ...longTasks));
-  }
-  const name = "photograph of 12 megapixels";
-  return [
-    { name: `${name}: shown`, values: found.shown, unit: "ms", goal: 250 },
-    { name: `${name}: longest task of the page`, values: found.longest, unit: "ms", goal: 200 },
-  ];
+    .toFile(file);
 }
 
 export function isMet({ values, goal, isLeast = false }: Figure): boolean {

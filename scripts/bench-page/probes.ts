@@ -58,3 +58,25 @@ export const OPEN_PROBE = `new Promise((resolve) => {
     port2.postMessage(null);
   });
 })`;
+
+/** `preparedMs`: how long the page's worker had the first picture. */
+export const WORKER_PROBE = `
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...more) {
+    if (message.task?.kind === "prepare") {
+      const startMs = performance.now();
+      this.addEventListener("message", () => (window.preparedMs ??= performance.now() - startMs), { once: true });
+    }
+    return post.call(this, message, ...more);
+  };`;
+
+/** Milliseconds from the choice of a file to its picture's being there. */
+export const SHOWN_PROBE = `new Promise((resolve) => {
+  let startMs = 0;
+  document.querySelector("input[multiple]").addEventListener("change", () => (startMs = performance.now()), true);
+  requestAnimationFrame(function step() {
+    const img = document.querySelector(".attached img");
+    if (img?.complete && img.naturalWidth > 0) resolve(performance.now() - startMs);
+    else requestAnimationFrame(step);
+  });
+})`;
