@@ -1,9 +1,9 @@
 /** What passes between the engine and the thread of a grammar, apart because importing the thread's program would run it. */
 
+import type { GrammarSchema } from "./grammar-schema.ts";
+
 /** How the thread is started. */
-export interface GrammarTask {
-  /** JSON schema. */
-  readonly schema: string;
+export interface GrammarTask extends GrammarSchema {
   /** Whether properties that the schema does not name may come. */
   readonly isOpen: boolean;
   /** By token id, each byte as GPT-2's byte-level alphabet writes it; empty for those that may never come. */

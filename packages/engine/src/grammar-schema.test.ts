@@ -59,14 +59,26 @@ it.each([
 it.each([String.raw`^\d{4}-\d{2}$`, "^(a|b)+$", "^(?:x|[a-z0-9_]{1,8})$", "^é?$", String.raw`^a\.b$`])(
   "the pattern %j is taken",
   (pattern) => {
-    expect(grammarSchema({ type: "string", pattern })).toEqual({ type: "string", pattern });
+    const { schema, places } = grammarSchema({ type: "string", pattern });
+    expect(schema).toEqual({ const: places[0]?.constant });
   },
 );
 
 it("spells out integers between bounds, in a copy", () => {
   const schema = { type: "array", items: { type: "integer", exclusiveMinimum: -2, maximum: 1 } };
-  expect(grammarSchema(schema)).toEqual({ type: "array", items: { enum: [-1, 0, 1] } });
+  const { rules, ...rest } = grammarSchema(schema);
+  const [place] = rest.places;
+  expect(rest.schema).toEqual({ type: "array", items: { const: place?.constant } });
+  for (const value of [-1, 0, 1]) expect(rules).toContain(`::= "${value}"`);
+  expect(rules).not.toMatch(/"-?[23]"/);
   expect(schema.items).toHaveProperty("maximum");
+});
+
+it("its own constants are none of the schema's", () => {
+  const schema = { type: "object", properties: { "rule0.": { const: "rule-0." } } };
+  const { places } = grammarSchema(schema);
+  expect(places).toHaveLength(1);
+  expect(JSON.stringify(schema)).not.toContain(places[0]?.constant);
 });
 
 it("passes over notes", () => {

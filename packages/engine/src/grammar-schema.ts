@@ -3,6 +3,7 @@
  * know, and an answer that breaks the schema is worse than none. What it honours was found by trying (grammar.test.ts).
  */
 import { LlavaError } from "@llava/protocol";
+import { type GrammarRule, GrammarRules } from "./grammar-rules.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 type Draft = Record<string, unknown>;
@@ -53,18 +54,34 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   null: [],
 };
 
+/** What the library makes of the schema, with `rules` in the places of their constants, is the schema's grammar. */
+export interface GrammarSchema {
+  readonly schema: Schema;
+  readonly places: readonly GrammarRule[];
+  /** EBNF. */
+  readonly rules: string;
+}
+
 /** Throws `invalid_request` that names the first thing which cannot be followed. */
-export function grammarSchema(schema: Schema): Schema {
+export function grammarSchema(schema: Schema): GrammarSchema {
   const json = JSON.stringify(schema);
   const bytes = Buffer.byteLength(json);
   if (bytes > LIMITS.bytes) throw refused("", `has ${bytes} bytes; at most ${LIMITS.bytes} are taken`);
   const draft: Draft = JSON.parse(json);
-  requireNode(draft, { root: draft, depth: 0, at: "" });
-  return draft;
+  const rules = new GrammarRules(unusedIn(json));
+  requireNode(draft, { root: draft, rules, depth: 0, at: "" });
+  return { schema: draft, places: rules.places, rules: rules.text };
+}
+
+function unusedIn(json: string): string {
+  let marker = "rule";
+  while (json.includes(marker)) marker += "-";
+  return marker;
 }
 
 interface Place {
   readonly root: Schema;
+  readonly rules: GrammarRules;
   readonly depth: number;
   readonly at: string;
 }
@@ -89,10 +106,17 @@ function requireNode(node: unknown, place: Place): void {
       kind === undefined ? "needs a type beside it" : `cannot stand beside ${kind}`,
     );
   if (kind === "$ref") requireReference(node["$ref"], place);
-  if (kind === "enum") listOf(node["enum"], `${at}/enum`, 1);
+  if (kind === "const") become(node, place.rules.values([node["const"]]));
+  if (kind === "enum") become(node, place.rules.values(listOf(node["enum"], `${at}/enum`, 1)));
   if (kind === "anyOf")
     for (const [i, one] of listOf(node["anyOf"], `${at}/anyOf`, 1).entries())
       requireNode(one, { ...place, depth: depth + 1, at: `${at}/anyOf/${i}` });
+}
+
+/** A constant instead of what the library gets wrong. */
+function become(node: Draft, constant: string): void {
+  for (const name of Object.keys(node)) if (name !== "$defs" && name !== "definitions") delete node[name];
+  node["const"] = constant;
 }
 
 /** Only `#/$defs/name`; a definition that is nothing but a reference could lead in a circle. */
@@ -114,8 +138,9 @@ function requireTyped(node: Draft, used: readonly string[], place: Place): void 
   const other = used.find((key) => key !== "type" && !known?.includes(key));
   if (other !== undefined) throw refused(`${at}/${other}`, "is not supported here");
   requireCounts(node, at);
-  spellOut(node, at);
   requirePattern(node, at);
+  if (types[0] === "string") spellText(node, place);
+  if (types[0] === "integer") spellIntegers(node, place);
   if (types[0] === "array" && node["items"] === undefined && node["prefixItems"] === undefined)
     throw refused(at, "needs items: what is not described is not said");
   requireChildren(node, place);
@@ -130,8 +155,15 @@ function requireCounts(node: Schema, at: string): void {
   }
 }
 
+function spellText(node: Draft, { rules }: Place): void {
+  const { pattern, minLength = 0, maxLength } = node;
+  if (typeof pattern === "string") become(node, rules.pattern(pattern));
+  else if (node["minLength"] !== undefined || maxLength !== undefined)
+    become(node, rules.length(Number(minLength), maxLength === undefined ? undefined : Number(maxLength)));
+}
+
 /** Integers between two bounds one by one: the library's own ranges have holes and go too far. */
-function spellOut(node: Draft, at: string): void {
+function spellIntegers(node: Draft, { rules, at }: Place): void {
   const given = BOUNDS.filter((name) => node[name] !== undefined);
   if (given.length === 0) return;
   const bound = (name: (typeof BOUNDS)[number], step: number, none: number): number => {
@@ -145,9 +177,7 @@ function spellOut(node: Draft, at: string): void {
   const count = last - first + 1;
   if (count < 1 || count > LIMITS.integers)
     throw refused(at, `must leave 1 to ${LIMITS.integers} integers between its bounds, or have none`);
-  for (const name of given) delete node[name];
-  delete node["type"];
-  node["enum"] = Array.from({ length: count }, (_, i) => first + i);
+  become(node, rules.values(Array.from({ length: count }, (_, i) => first + i)));
 }
 
 function requirePattern(node: Schema, at: string): void {

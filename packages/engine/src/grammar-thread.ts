@@ -6,6 +6,7 @@
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type * as Xgrammar from "@mlc-ai/web-xgrammar";
+import { joinRules } from "./grammar-rules.ts";
 import { type FromThread, type GrammarTask, MATCHER, REFUSED, type ToThread } from "./grammar-link.ts";
 
 interface Following {
@@ -26,8 +27,8 @@ async function loadLibrary(): Promise<typeof Xgrammar> {
 }
 
 async function compile(
-  { GrammarCompiler, TokenizerInfo }: typeof Xgrammar,
-  { schema, isOpen, vocabulary, endToken }: GrammarTask,
+  { Grammar, GrammarCompiler, TokenizerInfo }: typeof Xgrammar,
+  { schema, places, rules, isOpen, vocabulary, endToken }: GrammarTask,
 ): Promise<Xgrammar.CompiledGrammar> {
   const size = vocabulary.length;
   const info = await TokenizerInfo.createTokenizerInfo([...vocabulary], "byte_level", false, size, [
@@ -37,7 +38,9 @@ async function compile(
   // One line, a space behind each comma and colon: a model that may choose can spend its whole answer on white space.
   const isAnyWhiteSpace = false;
   const oneLine = -1;
-  return await compiler.compileJSONSchema(schema, isAnyWhiteSpace, oneLine, [", ", ": "], !isOpen);
+  const json = JSON.stringify(schema);
+  const grammar = await Grammar.fromJSONSchema(json, isAnyWhiteSpace, oneLine, [", ", ": "], !isOpen);
+  return await compiler.compileGrammar(joinRules(grammar.toString(), rules, places));
 }
 
 /** Bits of the tokens that are words. */

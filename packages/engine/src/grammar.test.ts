@@ -1,5 +1,5 @@
 /** Random wishes of a model that knows no JSON, held to a schema, against zod's reading of the same schema. */
-import { assert, asyncProperty, integer, tuple } from "fast-check";
+import { array, assert, asyncProperty, constantFrom, integer, letrec, tuple, uniqueArray } from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Grammars, type GrammarMatcher, type GrammarTokens } from "./grammar.ts";
@@ -81,6 +81,28 @@ function isWithinNumbers(text: string): boolean {
   return !/\d{15}|\d[eE][+-]?\d{3}/.test(text);
 }
 
+const LETTERS = ["a", "b", "c"];
+const LONGEST = 4;
+/** All of the letters, up to the longest. */
+const WORDS = Array.from({ length: LONGEST }).reduce<readonly string[]>(
+  (words) => ["", ...words.flatMap((word) => LETTERS.map((letter) => word + letter))],
+  [""],
+);
+
+/** Every text of the letters up to the longest that the schema allows, as JSON. */
+async function language(schema: Schema): Promise<readonly string[]> {
+  const texts: string[] = [];
+  const begun = ['"'];
+  for (let text = begun.pop(); text !== undefined; text = begun.pop()) {
+    using matcher = await grammars.open({ type: "json_schema", schema });
+    for (const character of text) matcher.accept(VOCABULARY.indexOf(character));
+    const next = new Set(allowed(matcher).map((id) => VOCABULARY[id]));
+    if (next.has('"')) texts.push(`${text}"`);
+    if (text.length <= LONGEST) for (const letter of LETTERS) if (next.has(letter)) begun.push(text + letter);
+  }
+  return texts.toSorted();
+}
+
 const node = {
   type: "object",
   properties: { v: { type: "boolean" }, next: { anyOf: [{ type: "null" }, { $ref: "#/$defs/node" }] } },
@@ -142,6 +164,55 @@ describe("an answer keeps to its schema", () => {
       }),
       { numRuns: 6 },
     );
+  });
+
+  it("one of some texts, and nothing that is put together from them", async () => {
+    const words = array(constantFrom(...LETTERS), { minLength: 1, maxLength: LONGEST });
+    const texts = uniqueArray(
+      words.map((letters) => letters.join("")),
+      { minLength: 2, maxLength: 6 },
+    );
+    const property = asyncProperty(texts, async (values) => {
+      const sorted = values.map((value) => JSON.stringify(value)).toSorted();
+      expect(await language({ enum: values })).toEqual(sorted);
+      expect(await language({ anyOf: values.map((value) => ({ const: value })) })).toEqual(sorted);
+    });
+    await assert(property, { numRuns: 10, examples: [[["ca", "c"]], [["baa", "b"]]] });
+  });
+
+  it("a pattern as the language has it", async () => {
+    const { sequence } = letrec((tie) => ({
+      sequence: array(tie("part"), { minLength: 1, maxLength: 3 }).map((parts) => parts.join("")),
+      part: tuple(tie("atom"), constantFrom("", "", "", "*", "+", "?", "{1,2}", "{2}", "{1,}")).map((parts) =>
+        parts.join(""),
+      ),
+      atom: constantFrom("a", "b", "c", "[ab]", "[a-c]", String.raw`[b\w]`, "choice").chain((atom) =>
+        atom === "choice" ? tie("choice") : constantFrom(atom),
+      ),
+      choice: array(tie("sequence"), { minLength: 1, maxLength: 3, depthIdentifier: "choice" }).map(
+        (choices) => `(${choices.join("|")})`,
+      ),
+    }));
+    const patterns = sequence.map((text) => `^${text}$`).filter((text) => text.length <= 64);
+    const property = asyncProperty(patterns, async (pattern) => {
+      const expression = new RegExp(pattern);
+      const expected = WORDS.filter((word) => expression.test(word)).map((word) => JSON.stringify(word));
+      expect(await language({ type: "string", pattern })).toEqual(expected.toSorted());
+    });
+    await assert(property, { numRuns: 20, examples: [["^(ab|cbb|cba)$"], ["^a*acc$"], ["^(a|ab)(c|bc)?$"]] });
+  });
+
+  it("a text without what JSON has no room for", async () => {
+    for (const schema of [
+      { type: "string", minLength: 1 },
+      { type: "string", pattern: "^[ -~]$" },
+    ]) {
+      using matcher = await grammars.open({ type: "json_schema", schema });
+      matcher.accept(VOCABULARY.indexOf('"'));
+      const next = allowed(matcher).map((id) => VOCABULARY[id]);
+      expect(next).toEqual(expect.arrayContaining([" ", "!", "~", "A"]));
+      for (const none of ['"', "\\", "\t", "\n\n", "a\u0001"]) expect(next).not.toContain(none);
+    }
   });
 
   it("any object, in one line, when no schema is given", async () => {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { LlavaError } from "@llava/protocol";
-import { grammarSchema } from "./grammar-schema.ts";
+import { grammarSchema, type GrammarSchema } from "./grammar-schema.ts";
 import { type FromThread, type GrammarTask, MATCHER, REFUSED, type ToThread } from "./grammar-link.ts";
 
 /** What an answer must be: any JSON object, or what a JSON schema describes. */
@@ -51,7 +51,7 @@ export class Grammars implements Disposable {
 
   /** Throws `invalid_request` for a schema that cannot be followed, `overloaded` when all places are in use. */
   async open(source: GrammarSource): Promise<GrammarMatcher> {
-    const schema = source.type === "json" ? { type: "object" } : grammarSchema(source.schema);
+    const schema = grammarSchema(source.type === "json" ? { type: "object" } : source.schema);
     const key = JSON.stringify([source.type, schema]);
     if (this.#threads.get(key)?.isAlive === false) this.#threads.delete(key);
     const thread = this.#threads.get(key) ?? this.#start(schema, source.type === "json");
@@ -73,7 +73,7 @@ export class Grammars implements Disposable {
     this.#threads.clear();
   }
 
-  #start(schema: object, isOpen: boolean): GrammarThread {
+  #start(schema: GrammarSchema, isOpen: boolean): GrammarThread {
     const [endToken] = this.#tokens.eosTokenIds;
     if (endToken === undefined)
       throw refused("The model has no end token, without which an answer in JSON never ends");
@@ -91,7 +91,7 @@ export class Grammars implements Disposable {
     }
     this.#vocabulary ??= byteLevel(this.#tokens);
     return new GrammarThread({
-      schema: JSON.stringify(schema),
+      ...schema,
       isOpen,
       vocabulary: this.#vocabulary,
       endToken,
