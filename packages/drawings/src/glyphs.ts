@@ -48,20 +48,29 @@ const NEIGHBORS = [
   [-1, 1],
 ] as const;
 
-const MASKS: ReadonlyMap<string, Uint8Array> = new Map(
-  Object.entries(DRAWINGS).map(([character, drawing]) => [character, strokeMask(drawing)]),
-);
+/** By character, each made when it is first asked for. */
+const MASKS = new Map<string, Uint8Array>();
 
 /** Whether (u, v) is ink; both from -1 to 1 over the width and height of the glyph, v down. */
 export function glyphOutline(character: string): (u: number, v: number) => boolean {
-  const mask = MASKS.get(character);
-  if (!mask) throw new RangeError(`The typeface has no drawing of ${JSON.stringify(character)}.`);
+  const mask = maskOf(character);
   return (u, v) => {
     const column = Math.floor(((u + 1) / 2) * MASK_WIDTH);
     const row = Math.floor(((v + 1) / 2) * MASK_HEIGHT);
     if (column < 0 || column >= MASK_WIDTH || row < 0 || row >= MASK_HEIGHT) return false;
     return mask[row * MASK_WIDTH + column] === 1;
   };
+}
+
+function maskOf(character: string): Uint8Array {
+  const made = MASKS.get(character);
+  if (made !== undefined) return made;
+  const drawing = Object.hasOwn(DRAWINGS, character) ? DRAWINGS[character] : undefined;
+  if (drawing === undefined)
+    throw new RangeError(`The typeface has no drawing of ${JSON.stringify(character)}.`);
+  const mask = strokeMask(drawing);
+  MASKS.set(character, mask);
+  return mask;
 }
 
 /** A round pen led through the inked cells, so that corners join and nothing looks like loose tiles. */

@@ -10,6 +10,8 @@ import { Draft } from "./chat/draft.ts";
 import { Keeper } from "./chat/keeper.ts";
 import type { MessageNode } from "./chat/message-node.ts";
 import type { PictureMode } from "./chat/types.ts";
+import { whenIdle } from "./idle.ts";
+import { loadMarkdown } from "./markdown/markdown-view.tsx";
 import { Models } from "./models.ts";
 import { PictureUrls } from "./pictures/urls.ts";
 import { Router } from "./router.ts";
@@ -46,7 +48,7 @@ export class App {
   readonly events = new EventLine((event) => this.#take(event));
   /** What the controller last told of its workers, while somebody watches: null where it tells this page nothing. */
   readonly cluster: Signal<ClusterNews | null> = signal(null);
-  readonly samples: Signal<readonly Sample[]> = signal([]);
+  readonly samples: Signal<readonly Sample[] | null> = signal(null);
   /** Read out by screen readers: what is going on, and each answer once, when it is whole. */
   readonly status: Signal<string> = signal("");
   readonly spokenAnswer: Signal<string> = signal("");
@@ -214,13 +216,15 @@ export class App {
     if (this.#hasAskedForSamples) return;
     this.#hasAskedForSamples = true;
     performance.mark("ready");
+    whenIdle(() => void loadMarkdown());
     void this.#showSamples();
   }
 
   async #showSamples(): Promise<void> {
-    this.samples.value = await loadSamples();
+    const samples = await loadSamples();
+    this.samples.value = samples;
     const { name, mode } = this.#askedPicture ?? { name: null, mode: null };
-    const sample = this.samples.peek().find(({ file }) => file.replace(/\.\w+$/, "") === name);
+    const sample = samples.find(({ file }) => file.replace(/\.\w+$/, "") === name);
     if (sample === undefined) return;
     await this.takeSample(sample);
     const taken = this.draft.pictures.peek().at(-1);
@@ -232,6 +236,9 @@ export class App {
     if (route.kind === "cluster") return;
     if (route.kind === "compare") return this.draft.open("compare");
     const id = route.kind === "chat" ? route.id : null;
+    // Its answers are shown at once as they shall be, and nothing moves.
+    if (id !== null) await loadMarkdown();
+    if (this.router.route.peek() !== route) return;
     if (id !== (this.chat.conversation.peek()?.id ?? null) && !(await this.chat.open(id)))
       return this.router.become({ kind: "new" });
     this.draft.open(id ?? "");

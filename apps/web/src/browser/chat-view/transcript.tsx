@@ -7,6 +7,7 @@ import type { App } from "../app.ts";
 import type { ShownMessage } from "../chat/chat.ts";
 import type { PictureRef } from "../chat/types.ts";
 import { DownIcon } from "../icons.tsx";
+import { whenIdle } from "../idle.ts";
 import { TEXTS } from "../texts.ts";
 import { Turn } from "./turn.tsx";
 
@@ -89,16 +90,6 @@ function turnsOf(path: readonly ShownMessage[]): readonly TurnParts[] {
     const isAnswer = next?.node.message.peek().role === "assistant";
     return [{ question: shown, answer: isAnswer ? next : null, pictures }];
   });
-}
-
-/** Safari has no idle callbacks. Returns what cancels it. */
-function whenIdle(work: () => void): () => void {
-  if ("requestIdleCallback" in window) {
-    const handle = requestIdleCallback(work);
-    return () => cancelIdleCallback(handle);
-  }
-  const timer = setTimeout(work, 50);
-  return () => clearTimeout(timer);
 }
 
 function scrollToEnd(scroller: HTMLElement | null): void {

@@ -23,7 +23,7 @@ export function Welcome({ app }: Props): JSX.Element {
       <div class="column welcome">
         <h2>{TEXTS.welcome.title}</h2>
         <p class="lead">{TEXTS.welcome.lead}</p>
-        {samples.length > 0 && (
+        {samples !== null && samples.length > 0 && (
           <section aria-labelledby="samples-title">
             <h3 id="samples-title">{TEXTS.welcome.samples}</h3>
             <ul class="samples">
@@ -35,9 +35,14 @@ export function Welcome({ app }: Props): JSX.Element {
             </ul>
           </section>
         )}
-        {app.models.list.value !== null && <Gallery app={app} />}
-        <ModelNote app={app} />
-        <p class="privacy">{TEXTS.welcome.privacy}</p>
+        {/* What comes late stands below what is there: nothing moves. */}
+        {samples !== null && (
+          <>
+            <ModelNote app={app} />
+            <p class="privacy">{TEXTS.welcome.privacy}</p>
+            <Gallery app={app} />
+          </>
+        )}
       </div>
     </main>
   );

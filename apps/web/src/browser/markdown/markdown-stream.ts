@@ -5,6 +5,7 @@
  */
 import type { Links, Token, Tokens } from "marked";
 
+import { whenIdle } from "../idle.ts";
 import { lex } from "./lexer.ts";
 import { hasColours, keepColours, patch } from "./patch.ts";
 import { renderBlock } from "./render.ts";
@@ -115,17 +116,11 @@ function colourLater(block: HTMLElement | null): void {
     if (hasColours(code)) continue;
     keepColours(code);
     // Without colours it is as readable: a failure to load them is nobody's concern.
-    requestIdle(() => void colour(code).catch(() => undefined));
+    whenIdle(() => void colour(code).catch(() => undefined));
   }
 }
 
 async function colour(code: HTMLElement): Promise<void> {
   const { highlight } = await import("./highlight.ts");
   await highlight(code, code.dataset["language"] ?? "");
-}
-
-/** Safari has no idle callbacks. */
-function requestIdle(task: () => void): void {
-  if ("requestIdleCallback" in window) requestIdleCallback(task);
-  else setTimeout(task, 50);
 }

@@ -1,11 +1,21 @@
 /** An answer's words, as they come and when they are whole. */
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
-import { MarkdownStream } from "./markdown-stream.ts";
+import type { MarkdownStream } from "./markdown-stream.ts";
 import { paced } from "./pace.ts";
+
+/** A third of the page's script, and nothing that one needs to ask. */
+const reader = signal<typeof MarkdownStream | null>(null);
+
+/** Loads what reads Markdown. Where it does not come, words stay as they were written, and the next answer tries again. */
+export async function loadMarkdown(): Promise<void> {
+  if (reader.peek() !== null) return;
+  const part = await import("./markdown-stream.ts").catch(() => null);
+  if (part !== null) reader.value = part.MarkdownStream;
+}
 
 interface Props {
   readonly text: ReadonlySignal<string>;
@@ -17,7 +27,12 @@ export function Markdown({ text, isDone }: Props): JSX.Element {
   // Before the browser paints: an answer that is there is never shown empty.
   useLayoutEffect(() => {
     if (host.current === null) return undefined;
-    const stream = new MarkdownStream(host.current);
+    const Reader = reader.value;
+    if (Reader === null) {
+      void loadMarkdown();
+      return showPlain(host.current, text);
+    }
+    const stream = new Reader(host.current);
     const growing = paced(() => stream.update(text.peek()));
     const end = effect(() => {
       // Read first, for both are listened to.
@@ -30,6 +45,15 @@ export function Markdown({ text, isDone }: Props): JSX.Element {
       growing.cancel();
       end();
     };
-  }, [text, isDone]);
+  }, [text, isDone, reader.value]);
   return <div class="words" ref={host} />;
+}
+
+function showPlain(host: HTMLElement, text: ReadonlySignal<string>): () => void {
+  host.classList.add("plain");
+  const end = effect(() => void (host.textContent = text.value));
+  return () => {
+    end();
+    host.classList.remove("plain");
+  };
 }

@@ -7,6 +7,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import type { App } from "../app.ts";
 import { DiceIcon, EditIcon } from "../icons.tsx";
+import { whenIdle } from "../idle.ts";
 import { lazily } from "../lazy.tsx";
 import "../styles/scenes.css";
 import { TEXTS } from "../texts.ts";
@@ -72,8 +73,8 @@ function DrawingButton({
 }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
-    const frame = requestAnimationFrame(() => canvas.current && paint(canvas.current, scene));
-    return () => cancelAnimationFrame(frame);
+    // One after the other, so that none keeps the page from answering.
+    return whenIdle(() => canvas.current && paint(canvas.current, scene));
   }, [scene]);
   return (
     <button

@@ -32,7 +32,7 @@ export function PhotoNotice({ app }: Props): JSX.Element | null {
         <Limits id={card.id} limits={limits} />
       )}
       <span class="examples" aria-hidden="true">
-        {app.samples.value.slice(0, EXAMPLES).map(({ file }) => (
+        {(app.samples.value ?? []).slice(0, EXAMPLES).map(({ file }) => (
           <img key={file} src={`/samples/${file}`} alt="" width="384" height="384" />
         ))}
       </span>

@@ -38,7 +38,10 @@ export function paint(canvas: HTMLCanvasElement, scene: Scene): void {
   if (context === null) return;
   const rgb = render(scene, size);
   const data = new Uint8ClampedArray(size * size * 4).fill(255);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4)
-    data.set(rgb.subarray(from, from + 3), to);
+  for (let from = 0, to = 0; from < rgb.length; to++) {
+    data[to++] = rgb[from++] ?? 0;
+    data[to++] = rgb[from++] ?? 0;
+    data[to++] = rgb[from++] ?? 0;
+  }
   context.putImageData(new ImageData(data, size, size), 0, 0);
 }
