@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import sharp from "sharp";
+import type { OverlayOptions } from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
@@ -142,6 +143,58 @@ test("a photograph of 12 megapixels that lies on its side is turned upright, bes
     return data[at]! > data[at + 2]! ? "red" : "blue";
   };
   expect([100, 600, 750, 1300].map(colourAt)).toEqual(["red", "red", "blue", "blue"]);
+});
+
+test("photographs are upright however the camera was held, mirrored or not", async () => {
+  const [width, height] = [2800, 2000];
+  const quarter = (background: string, left: number, top: number): OverlayOptions => ({
+    input: { create: { width: width / 2, height: height / 2, channels: 3, background } },
+    left,
+    top,
+  });
+  const plain = sharp({ create: { width, height, channels: 3, background: "red" } }).composite([
+    quarter("lime", width / 2, 0),
+    quarter("blue", 0, height / 2),
+    quarter("white", width / 2, height / 2),
+  ]);
+  const files = await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      plain
+        .clone()
+        .withMetadata({ orientation: i + 1 })
+        .jpeg()
+        .toBuffer(),
+    ),
+  );
+  await visit.page
+    .locator("input[type=file][multiple]")
+    .setInputFiles(files.map((buffer, i) => ({ name: `${i}.jpg`, mimeType: "image/jpeg", buffer })));
+  await expect.poll(() => visit.attached.count()).toBe(8);
+  const asked = stage.next();
+  await visit.type("Which way up?");
+  await visit.question.press("Enter");
+  const exchange = await asked;
+  exchange.begin().say("All.").finish();
+  const keys = exchange.request.messages[0]?.content.flatMap((part) =>
+    part.type === "image_reference" ? [part.key] : [],
+  );
+  const quarters = async (bytes: Buffer): Promise<readonly (readonly number[])[]> => {
+    const { data, info } = await sharp(bytes).autoOrient().raw().toBuffer({ resolveWithObject: true });
+    return [
+      [0.25, 0.25],
+      [0.75, 0.25],
+      [0.25, 0.75],
+      [0.75, 0.75],
+    ].map(([x = 0, y = 0]) => {
+      const at = (Math.floor(y * info.height) * info.width + Math.floor(x * info.width)) * info.channels;
+      return [...data.subarray(at, at + 3)].map((level) => Math.round(level / 255));
+    });
+  };
+  for (const [i, file] of files.entries())
+    expect(await quarters(stage.blobs.get(keys?.[i] ?? "")!), `orientation ${i + 1}`).toEqual(
+      await quarters(file),
+    );
+  await visit.answer("finished").waitFor();
 });
 
 test("of twenty pictures the first eight are taken, and the rest is said to be left out", async () => {

@@ -6,6 +6,7 @@ import { CLIP_MEAN, modelView } from "@llava/model/view";
 import type { SquareShape, Turns } from "@llava/model/view";
 
 import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./picture-tasks.ts";
+import { decode } from "./decode.ts";
 import { fitted } from "./size.ts";
 import { sha256Hex } from "./sha256.ts";
 import { sniff } from "./sniff.ts";
@@ -35,14 +36,13 @@ async function prepare(file: Blob, cap: number | null): Promise<PreparedPicture>
   const bytes = new Uint8Array(await file.arrayBuffer());
   const sniffed = sniff(bytes);
   refuseByContent(sniffed);
-  const bitmap = await createImageBitmap(file).catch((cause: unknown) => {
+  const { image, ...original } = await decode(file, sniffed, cap).catch((cause: unknown) => {
     throw new Refused(sniffed.kind === "heic" ? "heic" : "unreadable", cause);
   });
   try {
-    const original = { width: bitmap.width, height: bitmap.height };
     const { width, height } = fitted(original.width, original.height, cap);
     if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
-    const canvas = draw(bitmap, width, height, false);
+    const canvas = draw(image, width, height, false);
     const isTransparent = sniffed.mayBeTransparent && hasTransparency(canvas);
     const isUntouched =
       sniffed.kind === "png" &&
@@ -53,21 +53,26 @@ async function prepare(file: Blob, cap: number | null): Promise<PreparedPicture>
       height === original.height;
     const blob = isUntouched
       ? new Blob([bytes], { type: "image/png" })
-      : await encode(isTransparent ? draw(bitmap, width, height, true) : canvas, isTransparent);
+      : await encode(isTransparent ? draw(image, width, height, true) : canvas, isTransparent);
     return { ...(await named(blob)), width, height, original };
   } finally {
-    bitmap.close();
+    image.close();
   }
 }
 
-function refuseByContent({ kind, isAnimated, pixels }: Sniffed): void {
+function refuseByContent({ kind, isAnimated, size }: Sniffed): void {
   if (kind === "svg" || kind === "pdf" || kind === "video") throw new Refused(kind);
   if (isAnimated) throw new Refused("animation");
-  if (pixels !== null && pixels > MAX_PIXELS) throw new Refused("too_many_pixels");
+  if (size !== null && size.width * size.height > MAX_PIXELS) throw new Refused("too_many_pixels");
 }
 
 /** On white, as servers lay it, where it is transparent. */
-function draw(bitmap: ImageBitmap, width: number, height: number, isOnWhite: boolean): OffscreenCanvas {
+function draw(
+  image: ImageBitmap | VideoFrame,
+  width: number,
+  height: number,
+  isOnWhite: boolean,
+): OffscreenCanvas {
   const canvas = new OffscreenCanvas(width, height);
   const context = contextOf(canvas);
   context.imageSmoothingQuality = "high";
@@ -75,7 +80,7 @@ function draw(bitmap: ImageBitmap, width: number, height: number, isOnWhite: boo
     context.fillStyle = "white";
     context.fillRect(0, 0, width, height);
   }
-  context.drawImage(bitmap, 0, 0, width, height);
+  context.drawImage(image, 0, 0, width, height);
   return canvas;
 }
 

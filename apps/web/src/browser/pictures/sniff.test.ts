@@ -18,9 +18,13 @@ test("our own drawings are PNGs of nothing but pixels", async () => {
 
 test("what files say of themselves", async () => {
   const jpeg = await noise(3).jpeg().toBuffer();
-  expect(sniff(jpeg)).toMatchObject({ kind: "jpeg", pixels: 1200, mayBeTransparent: false });
+  expect(sniff(jpeg)).toMatchObject({
+    kind: "jpeg",
+    size: { width: 40, height: 30 },
+    mayBeTransparent: false,
+  });
   const png = await noise(4).png().toBuffer();
-  expect(sniff(png)).toMatchObject({ kind: "png", pixels: 1200, mayBeTransparent: true });
+  expect(sniff(png)).toMatchObject({ kind: "png", size: { width: 40, height: 30 }, mayBeTransparent: true });
   const noted = await noise(3)
     .withExif({ IFD0: { Make: "A camera" } })
     .png()

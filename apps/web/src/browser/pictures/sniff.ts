@@ -22,18 +22,17 @@ export interface Sniffed {
   readonly mayBeTransparent: boolean;
   /** Beside plain pixels the file says something: where and when, with what, in which colours, which way up. */
   readonly hasNotes: boolean;
-  /** Width times height as the file says; null where this is not read. */
-  readonly pixels: number | null;
+  /** In pixels as the file says, before it is turned upright; null where this is not read. */
+  readonly size: { readonly width: number; readonly height: number } | null;
 }
 
-const PLAIN = { isAnimated: false, mayBeTransparent: false, hasNotes: true, pixels: null } as const;
+const PLAIN = { isAnimated: false, mayBeTransparent: false, hasNotes: true, size: null } as const;
 
 /** @param bytes the whole file, or its beginning of at least 64 bytes */
 export function sniff(bytes: Uint8Array): Sniffed {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (ascii(bytes, 1, 4) === "PNG" && bytes[0] === 0x89) return sniffPng(bytes, view);
-  if (bytes[0] === 0xff && bytes[1] === 0xd8)
-    return { ...PLAIN, kind: "jpeg", pixels: jpegPixels(bytes, view) };
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) return { ...PLAIN, kind: "jpeg", size: jpegSize(bytes, view) };
   if (ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 12) === "WEBP") return sniffWebp(bytes);
   if (ascii(bytes, 0, 4) === "GIF8")
     return { ...PLAIN, kind: "gif", isAnimated: countGifFrames(bytes, 2) > 1, mayBeTransparent: true };
@@ -76,17 +75,17 @@ function sniffPng(bytes: Uint8Array, view: DataView): Sniffed {
     isAnimated: chunks.has("acTL"),
     mayBeTransparent: (colorType & 4) !== 0 || chunks.has("tRNS"),
     hasNotes: depth > 8 || [...chunks].some((name) => !PLAIN_CHUNKS.has(name)),
-    pixels: view.getUint32(16) * view.getUint32(20),
+    size: { width: view.getUint32(16), height: view.getUint32(20) },
   };
 }
 
 /** From the frame's header; null when it does not come. */
-function jpegPixels(bytes: Uint8Array, view: DataView): number | null {
+function jpegSize(bytes: Uint8Array, view: DataView): Sniffed["size"] {
   for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; at += 2 + view.getUint16(at + 2)) {
     const marker = bytes[at + 1] ?? 0;
     // SOF0 to SOF15 without DHT, JPG and DAC.
     const isFrame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
-    if (isFrame) return view.getUint16(at + 5) * view.getUint16(at + 7);
+    if (isFrame) return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
   }
   return null;
 }
