@@ -142,6 +142,11 @@ describe.each([
     await visit.page.getByRole("dialog", { name: "Take a picture" }).waitFor();
     await expectAccessible(visit, "the camera");
     await visit.page.keyboard.press("Escape");
+    await visit.page.getByRole("button", { name: /Reading/ }).click();
+    await visit.button("Cut out a part").click();
+    await visit.page.getByRole("dialog", { name: "Cut out a part" }).waitFor();
+    await expectAccessible(visit, "the part that is cut out");
+    await visit.page.keyboard.press("Escape");
     await visit.page.keyboard.press("Control+k");
     await visit.page.getByRole("searchbox").waitFor();
     await expectAccessible(visit, "the list of conversations");

@@ -1,11 +1,9 @@
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import sharp from "sharp";
-import type { OverlayOptions } from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createApp } from "../src/server/app.ts";
@@ -13,7 +11,8 @@ import { openBrowser } from "../../../scripts/browser.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage, card } from "./controller-stage.ts";
-import type { Exchange } from "./controller-stage.ts";
+import { coloursOf, quarters } from "./quarters.ts";
+import { jpegSize, sentPicture } from "./sent-picture.ts";
 import { Visit } from "./visit.ts";
 
 const SAMPLE = new URL("../src/browser/public/samples/counting.png", import.meta.url);
@@ -44,20 +43,6 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-/** Asks about what is attached and gives the picture that arrived. */
-async function sentPicture(): Promise<{ mediaType: string; bytes: Buffer }> {
-  const asked: Promise<Exchange> = stage.next();
-  await visit.send("What is this?");
-  const exchange = await asked;
-  exchange.begin().say("A picture.").finish();
-  const part = exchange.request.messages.at(-1)?.content[0];
-  if (part?.type !== "image_reference") throw new Error("No picture was sent.");
-  const bytes = stage.blobs.get(part.key);
-  if (bytes === undefined) throw new Error("The picture was not uploaded.");
-  expect(part.key).toBe(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
-  return { mediaType: bytes[0] === 0xff ? "image/jpeg" : "image/png", bytes };
-}
-
 /** Fires a paste or a drop with a file, as the browser does for a real one. */
 async function give(kind: "paste" | "drop", bytes: Buffer, name: string, type: string): Promise<void> {
   await visit.page.evaluate(`{
@@ -87,23 +72,12 @@ async function sidewaysJpeg(width: number, height: number): Promise<Buffer> {
   return Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)]);
 }
 
-/** Width and height from a JPEG's frame header. */
-function jpegSize(bytes: Buffer): { width: number; height: number } {
-  for (let at = 2; at < bytes.length; at += 2 + bytes.readUInt16BE(at + 2)) {
-    const marker = bytes.readUInt16BE(at);
-    if (marker === 0xffc0 || marker === 0xffc2) {
-      return { height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7) };
-    }
-  }
-  throw new Error("The JPEG has no frame.");
-}
-
 test("a small PNG that is pasted anywhere goes as it is, byte for byte", async () => {
   const bytes = await readFile(SAMPLE);
   await give("paste", bytes, "stars.png", "image/png");
   await visit.attached.waitFor();
   expect(await visit.page.getByText("stars.png").count()).toBe(1);
-  const sent = await sentPicture();
+  const sent = await sentPicture(visit, stage);
   expect(sent.mediaType).toBe("image/png");
   expect(sent.bytes.equals(bytes)).toBe(true);
   expect(await visit.page.locator(".question img").count()).toBe(1);
@@ -114,7 +88,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   await visit.attached.waitFor();
   expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
   await visit.page.locator(".photo-notice").getByText("never saw a photograph").waitFor();
-  const sent = await sentPicture();
+  const sent = await sentPicture(visit, stage);
   expect(sent.mediaType).toBe("image/jpeg");
   expect(jpegSize(sent.bytes)).toEqual({ width: 500, height: 1344 });
   expect(sent.bytes.includes("Exif")).toBe(false);
@@ -135,7 +109,7 @@ test("a photograph of 12 megapixels that lies on its side is turned upright, bes
     .setInputFiles({ name: "IMG_12.JPG", mimeType: "image/jpeg", buffer: lying });
   await isBeside;
   await visit.page.getByText("1008 × 1344 pixels").waitFor();
-  const sent = await sentPicture();
+  const sent = await sentPicture(visit, stage);
   expect(jpegSize(sent.bytes)).toEqual({ width: 1008, height: 1344 });
   const { data, info } = await sharp(sent.bytes).raw().toBuffer({ resolveWithObject: true });
   const colourAt = (row: number): string => {
@@ -146,21 +120,9 @@ test("a photograph of 12 megapixels that lies on its side is turned upright, bes
 });
 
 test("photographs are upright however the camera was held, mirrored or not", async () => {
-  const [width, height] = [2800, 2000];
-  const quarter = (background: string, left: number, top: number): OverlayOptions => ({
-    input: { create: { width: width / 2, height: height / 2, channels: 3, background } },
-    left,
-    top,
-  });
-  const plain = sharp({ create: { width, height, channels: 3, background: "red" } }).composite([
-    quarter("lime", width / 2, 0),
-    quarter("blue", 0, height / 2),
-    quarter("white", width / 2, height / 2),
-  ]);
   const files = await Promise.all(
     Array.from({ length: 8 }, (_, i) =>
-      plain
-        .clone()
+      quarters(2800, 2000)
         .withMetadata({ orientation: i + 1 })
         .jpeg()
         .toBuffer(),
@@ -178,21 +140,9 @@ test("photographs are upright however the camera was held, mirrored or not", asy
   const keys = exchange.request.messages[0]?.content.flatMap((part) =>
     part.type === "image_reference" ? [part.key] : [],
   );
-  const quarters = async (bytes: Buffer): Promise<readonly (readonly number[])[]> => {
-    const { data, info } = await sharp(bytes).autoOrient().raw().toBuffer({ resolveWithObject: true });
-    return [
-      [0.25, 0.25],
-      [0.75, 0.25],
-      [0.25, 0.75],
-      [0.75, 0.75],
-    ].map(([x = 0, y = 0]) => {
-      const at = (Math.floor(y * info.height) * info.width + Math.floor(x * info.width)) * info.channels;
-      return [...data.subarray(at, at + 3)].map((level) => Math.round(level / 255));
-    });
-  };
   for (const [i, file] of files.entries())
-    expect(await quarters(stage.blobs.get(keys?.[i] ?? "")!), `orientation ${i + 1}`).toEqual(
-      await quarters(file),
+    expect(await coloursOf(stage.blobs.get(keys?.[i] ?? "")!), `orientation ${i + 1}`).toEqual(
+      await coloursOf(file),
     );
   await visit.answer("finished").waitFor();
 });
@@ -239,7 +189,7 @@ test("a picture can be taken with the camera, whose light goes out with the find
   await expect
     .poll(() => visit.page.evaluate<string[]>("window.tracks.map(({ readyState }) => readyState)"))
     .toEqual(["ended"]);
-  const { mediaType, bytes } = await sentPicture();
+  const { mediaType, bytes } = await sentPicture(visit, stage);
   expect(mediaType).toBe("image/jpeg");
   const { width, height } = await sharp(bytes).metadata();
   expect(width * height).toBeGreaterThan(100_000);

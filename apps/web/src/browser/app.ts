@@ -9,10 +9,12 @@ import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
 import { Keeper } from "./chat/keeper.ts";
 import type { MessageNode } from "./chat/message-node.ts";
-import type { PictureMode } from "./chat/types.ts";
+import type { PictureMode, PictureRef } from "./chat/types.ts";
 import { whenIdle } from "./idle.ts";
 import { loadMarkdown } from "./markdown/markdown-view.tsx";
 import { Models } from "./models.ts";
+import type { Part } from "./pictures/part.ts";
+import { cutPicture } from "./pictures/read.ts";
 import { PictureUrls } from "./pictures/urls.ts";
 import { Router } from "./router.ts";
 import { loadSamplePicture, loadSamples } from "./samples.ts";
@@ -122,6 +124,17 @@ export class App {
     const taken = this.draft.pictures.value.find(({ name, isDrawing }) => isDrawing && name === sample.title);
     if (taken) this.draft.remove(taken.key);
     else await this.draft.take(() => loadSamplePicture(sample));
+  }
+
+  /** What lies outside of a part of an attached picture is cut off. Null when that could not be done. */
+  async cutPicture(picture: PictureRef, part: Part): Promise<PictureRef | null> {
+    const blob = await this.store.picture(picture.key);
+    if (blob === null) return null;
+    const cut = await this.draft.exchange(picture.key, () => cutPicture(picture, blob, part));
+    if (cut === null) return null;
+    const undo = (): void => void this.draft.exchange(cut.key, async () => ({ ref: picture, blob }));
+    this.#offerUndo(TEXTS.pictures.cut.done, undo, () => undefined);
+    return cut;
   }
 
   async regenerate(id: string): Promise<void> {

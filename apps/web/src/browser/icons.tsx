@@ -50,6 +50,7 @@ export const HelpIcon = icon(
 export const CameraIcon = icon(
   <path d="M4 8h3.500l1.500-2.500h6L16.500 8H20v11H4zM12 10.200a3 3 0 1 1 0 6 3 3 0 0 1 0-6Z" />,
 );
+export const CutIcon = icon(<path d="M7 3v14h14M3 7h14v14" />);
 export const DiceIcon = icon(<path d="M5 5h14v14H5zM9 9v.01M15 15v.01M15 9v.01M9 15v.01" />);
 export const PictureIcon = icon(
   <>

@@ -251,6 +251,17 @@ export const TEXTS = {
       crop: "the middle only; what lies outside is not seen",
       resize: "the whole picture, its proportions changed",
     },
+    cut: {
+      open: (name: string) => `Cut out a part of ${name}`,
+      short: "Cut out a part",
+      title: "Cut out a part",
+      how: "Drag a corner, or click where the nearest one shall be.",
+      stage: "The part that is kept. Arrow keys move it, Shift and arrow keys change its size.",
+      size: (width: number, height: number) => `${width} × ${height} pixels`,
+      whole: "The whole picture",
+      use: "Use this part",
+      done: "Cut out.",
+    },
     camera: {
       title: "Take a picture",
       take: "Take the picture",

@@ -51,6 +51,12 @@ export class Draft {
     if (this.#hasRoom(1)) await this.#take(read);
   }
 
+  /** Another picture in the place of one; null when it could not be read. */
+  async exchange(key: string, read: () => Promise<ReadPicture>): Promise<PictureRef | null> {
+    this.problem.value = null;
+    return await this.#take(read, key);
+  }
+
   /** @param left how many are not taken where there is none */
   #hasRoom(left: number): boolean {
     if (this.#pictures.value.length + this.numReading.value < CHAT_PICTURES) return true;
@@ -58,18 +64,24 @@ export class Draft {
     return false;
   }
 
-  async #take(read: () => Promise<ReadPicture>): Promise<void> {
+  /** @param place the key of the picture in whose place it comes; at the end when none is given */
+  async #take(read: () => Promise<ReadPicture>, place?: string): Promise<PictureRef | null> {
     const id = this.#id;
     this.numReading.value += 1;
     try {
       const { ref, blob } = await read();
       await this.#store.putPicture(ref.key, blob);
       // Meanwhile another conversation may have been opened: it is not for that one.
-      if (id !== this.#id || this.#pictures.value.some(({ key }) => key === ref.key)) return;
-      this.#pictures.value = [...this.#pictures.value, ref];
+      if (id !== this.#id || this.#pictures.value.some(({ key }) => key === ref.key)) return null;
+      this.#pictures.value =
+        place === undefined
+          ? [...this.#pictures.value, ref]
+          : this.#pictures.value.map((picture) => (picture.key === place ? ref : picture));
       this.#write();
+      return ref;
     } catch (thrown) {
       this.#report(thrown instanceof PictureError ? thrown.message : TEXTS.composer.pictureFailed);
+      return null;
     } finally {
       this.numReading.value -= 1;
     }

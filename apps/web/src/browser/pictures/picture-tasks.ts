@@ -1,9 +1,13 @@
 /** What the page asks its picture worker for, and what comes back. */
 import type { SquareShape } from "@llava/model/view";
 
+import type { Part } from "./part.ts";
+
 export type PictureTask =
   /** A file as it was given to what is sent; `cap` is the most of its longer side in pixels, null for any. */
   | { readonly kind: "prepare"; readonly file: Blob; readonly cap: number | null }
+  /** A part of a picture that was prepared, in its pixels. */
+  | { readonly kind: "cut"; readonly blob: Blob; readonly part: Part }
   /** What a model sees of a picture that was prepared. */
   | { readonly kind: "view"; readonly blob: Blob; readonly size: number; readonly shape: SquareShape }
   /** Pixels to a PNG: [size, size, 3]. */
@@ -33,6 +37,7 @@ export type Refusal =
 
 export interface TaskResult {
   readonly prepare: PreparedPicture;
+  readonly cut: PreparedPicture;
   readonly view: ImageBitmap;
   readonly encode: PreparedPicture;
 }

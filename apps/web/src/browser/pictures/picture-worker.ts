@@ -5,6 +5,7 @@
 import { CLIP_MEAN, modelView } from "@llava/model/view";
 import type { SquareShape, Turns } from "@llava/model/view";
 
+import type { Part } from "./part.ts";
 import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./picture-tasks.ts";
 import { decode } from "./decode.ts";
 import { fitted } from "./size.ts";
@@ -41,7 +42,7 @@ async function prepare(file: Blob, cap: number | null): Promise<PreparedPicture>
   });
   try {
     const { width, height } = fitted(original.width, original.height, cap);
-    if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
+    refuseByShape(width, height);
     const canvas = draw(image, width, height, false);
     const isTransparent = sniffed.mayBeTransparent && hasTransparency(canvas);
     const isUntouched =
@@ -64,6 +65,18 @@ function refuseByContent({ kind, isAnimated, size }: Sniffed): void {
   if (kind === "svg" || kind === "pdf" || kind === "video") throw new Refused(kind);
   if (isAnimated) throw new Refused("animation");
   if (size !== null && size.width * size.height > MAX_PIXELS) throw new Refused("too_many_pixels");
+}
+
+function refuseByShape(width: number, height: number): void {
+  if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
+}
+
+async function cut(blob: Blob, { left, top, width, height }: Part): Promise<PreparedPicture> {
+  refuseByShape(width, height);
+  const image = await createImageBitmap(blob, left, top, width, height);
+  const canvas = draw(image, width, height, false);
+  image.close();
+  return { ...(await named(await encode(canvas, false))), width, height, original: { width, height } };
 }
 
 /** On white, as servers lay it, where it is transparent. */
@@ -148,6 +161,8 @@ async function run(task: PictureTask): Promise<PreparedPicture | ImageBitmap> {
   switch (task.kind) {
     case "prepare":
       return await prepare(task.file, task.cap);
+    case "cut":
+      return await cut(task.blob, task.part);
     case "view":
       return await view(task.blob, task.size, task.shape);
     case "encode":

@@ -5,6 +5,7 @@
 import type { PictureRef } from "../chat/types.ts";
 import { TEXTS } from "../texts.ts";
 import { PictureRefused, work } from "./desk.ts";
+import type { Part } from "./part.ts";
 import { chosenCap } from "./size.ts";
 
 export interface ReadPicture {
@@ -37,9 +38,26 @@ export async function readPicture(file: File, { cap = chosenCap() }: ReadOptions
       blob,
     };
   } catch (cause) {
-    const refusal = cause instanceof PictureRefused ? cause.refusal : "no_memory";
-    throw new PictureError(TEXTS.pictures.refusals[refusal](file.name), { cause });
+    throw new PictureError(sentenceOf(cause, file.name), { cause });
   }
+}
+
+/** A part of a picture. What was known of the whole is not said of it. Throws `PictureError`. */
+export async function cutPicture(picture: PictureRef, blob: Blob, part: Part): Promise<ReadPicture> {
+  const { name, mode, isDrawing } = picture;
+  try {
+    const { width, height, ...made } = await work({ kind: "cut", blob, part });
+    return {
+      ref: { key: made.key, name, width, height, mode, ...(isDrawing ? { isDrawing } : {}) },
+      blob: made.blob,
+    };
+  } catch (cause) {
+    throw new PictureError(sentenceOf(cause, name), { cause });
+  }
+}
+
+function sentenceOf(cause: unknown, name: string): string {
+  return TEXTS.pictures.refusals[cause instanceof PictureRefused ? cause.refusal : "no_memory"](name);
 }
 
 /** The pictures among files that came along with a drop or a paste. */

@@ -1,17 +1,27 @@
 /** The pictures that go with the next question: seen, put in order, removed, by mouse and by keys; and as the model sees them. */
+import { useSignal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
 import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon, LeftIcon, RightIcon } from "../icons.tsx";
+import { CloseIcon, CutIcon, LeftIcon, RightIcon } from "../icons.tsx";
+import { lazily } from "../lazy.tsx";
 import { PhotoNotice } from "../scenes/photo-notice.tsx";
 import "../styles/pictures.css";
 import { TEXTS } from "../texts.ts";
+import type { CutDialogProps } from "./cut-dialog.tsx";
+import type { LightboxProps } from "./lightbox.tsx";
 import { modelSquare } from "./model-square.ts";
 import type { ModelSquare } from "./model-square.ts";
 import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
+import type { Part } from "./part.ts";
 import { StoredPicture } from "./stored-picture.tsx";
 import { ViewPanel } from "./view-panel.tsx";
+
+const CutDialog = lazily<CutDialogProps>(async () => (await import("./cut-dialog.tsx")).CutDialog);
+
+const Lightbox = lazily<LightboxProps>(async () => (await import("./lightbox.tsx")).Lightbox);
 
 interface Props {
   readonly app: App;
@@ -50,8 +60,10 @@ interface AttachmentProps extends Props {
   readonly count: number;
 }
 
-function Attachment({ app, picture, square, index, count }: AttachmentProps): JSX.Element {
-  const { key, name, width, height, original } = picture;
+function Attachment(props: AttachmentProps): JSX.Element {
+  const { app, picture, count } = props;
+  const { key } = picture;
+  const open = useSignal<Dialog | null>(null);
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (event.altKey && (step === -1 || step === 1)) {
@@ -60,42 +72,95 @@ function Attachment({ app, picture, square, index, count }: AttachmentProps): JS
     }
     if (event.key === "Delete") app.draft.remove(key);
   };
+  const show = (dialog: Dialog): void => void (open.value = dialog);
   return (
     <li class="attachment">
       <div class="attached" onKeyDown={onKeyDown}>
-        <span class="overlaid">
-          <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? name} />
-          {square && <SeenPart picture={picture} square={square} />}
-        </span>
-        {square && (
-          <span class="overlaid as-seen">
-            <ModelView app={app} picture={picture} square={square} />
-            <FilledPart picture={picture} square={square} />
-          </span>
-        )}
-        <button
-          type="button"
-          class="remove"
-          aria-label={TEXTS.composer.remove(name)}
-          title={count === 1 ? TEXTS.composer.remove(name) : TEXTS.composer.move}
-          onClick={() => app.draft.remove(key)}
-        >
-          <CloseIcon />
-        </button>
-        {count > 1 && <Order app={app} picture={picture} index={index} count={count} />}
+        <Thumbnails {...props} show={show} />
+        {count > 1 && <Tools {...props} show={show} />}
       </div>
-      {count === 1 && (
-        <div class="attached-notes">
-          <p class="file-name">{name}</p>
-          <p>{TEXTS.composer.pixels(width, height)}</p>
-          {original && <p>{TEXTS.pictures.shrunk(original.width, original.height)}</p>}
-        </div>
-      )}
+      {count === 1 && <Notes picture={picture} show={show} />}
+      <Dialogs {...props} open={open} />
     </li>
   );
 }
 
-function Order({ app, picture, index, count }: Omit<AttachmentProps, "square">): JSX.Element {
+/** What can be opened of a picture. */
+type Dialog = "large" | "cut";
+
+interface Showing {
+  readonly show: (dialog: Dialog) => void;
+}
+
+function Thumbnails({ app, picture, square, count, show }: AttachmentProps & Showing): JSX.Element {
+  const { key, name } = picture;
+  return (
+    <>
+      <button
+        type="button"
+        class="overlaid"
+        id={idOf(key)}
+        aria-label={TEXTS.turn.open(name)}
+        onClick={() => show("large")}
+      >
+        <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? name} />
+        {square && <SeenPart picture={picture} square={square} />}
+      </button>
+      {square && (
+        <span class="overlaid as-seen">
+          <ModelView app={app} picture={picture} square={square} />
+          <FilledPart picture={picture} square={square} />
+        </span>
+      )}
+      <button
+        type="button"
+        class="remove"
+        aria-label={TEXTS.composer.remove(name)}
+        title={count === 1 ? TEXTS.composer.remove(name) : TEXTS.composer.move}
+        onClick={() => app.draft.remove(key)}
+      >
+        <CloseIcon />
+      </button>
+    </>
+  );
+}
+
+function Notes({ picture, show }: Pick<AttachmentProps, "picture"> & Showing): JSX.Element {
+  const { name, width, height, original } = picture;
+  return (
+    <div class="attached-notes">
+      <p class="file-name">{name}</p>
+      <p>{TEXTS.composer.pixels(width, height)}</p>
+      {original && <p>{TEXTS.pictures.shrunk(original.width, original.height)}</p>}
+      <button type="button" class="text-button" onClick={() => show("cut")}>
+        {TEXTS.pictures.cut.short}
+      </button>
+    </div>
+  );
+}
+
+interface DialogsProps extends AttachmentProps {
+  readonly open: Signal<Dialog | null>;
+}
+
+function Dialogs({ app, picture, index, open }: DialogsProps): JSX.Element | null {
+  const onClose = (): void => void (open.value = null);
+  if (open.value === "large")
+    return <Lightbox app={app} pictures={app.draft.pictures.value} first={index} onClose={onClose} />;
+  if (open.value !== "cut") return null;
+  const cut = async (part: Part): Promise<void> => {
+    const made = await app.cutPicture(picture, part);
+    // The picture from which one came is gone.
+    if (made !== null) requestAnimationFrame(() => document.getElementById(idOf(made.key))?.focus());
+  };
+  return <CutDialog app={app} picture={picture} onUse={(part) => void cut(part)} onClose={onClose} />;
+}
+
+function idOf(key: string): string {
+  return `picture-${key}`;
+}
+
+function Tools({ app, picture, index, count, show }: AttachmentProps & Showing): JSX.Element {
   const { key, name } = picture;
   return (
     <span class="order">
@@ -114,6 +179,14 @@ function Order({ app, picture, index, count }: Omit<AttachmentProps, "square">):
         onClick={() => app.draft.move(key, 1)}
       >
         <RightIcon />
+      </button>
+      <button
+        type="button"
+        aria-label={TEXTS.pictures.cut.open(name)}
+        title={TEXTS.pictures.cut.short}
+        onClick={() => show("cut")}
+      >
+        <CutIcon />
       </button>
     </span>
   );
