@@ -8,6 +8,7 @@ import { openBrowser } from "../../../scripts/browser.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage, card } from "./controller-stage.ts";
+import type { Exchange } from "./controller-stage.ts";
 import { Visit } from "./visit.ts";
 
 let built: BuiltPage;
@@ -166,6 +167,38 @@ describe("an answer", () => {
     expect(
       await visit.page.locator("[aria-live] .words, [role=status] .words, [role=log] .words").count(),
     ).toBe(0);
+  });
+
+  test("or paragraph by paragraph, or not at all", async () => {
+    await visit.whenReady();
+    const log = visit.page.getByRole("log");
+    const choose = async (reading: string): Promise<void> => {
+      await visit.page.keyboard.press("Control+/");
+      await visit.page.getByLabel("Screen readers read answers").selectOption(reading);
+      await visit.page.keyboard.press("Escape");
+    };
+    const ask = async (): Promise<Exchange> => {
+      const asked = stage.next();
+      await visit.send("Hello?");
+      return await asked;
+    };
+    await choose("paragraph by paragraph");
+    const first = await ask();
+    first.begin().say("Good morning.\n\nHow are");
+    await log.getByText("Good morning.").waitFor({ state: "attached" });
+    expect(await log.locator("p").allTextContents()).toEqual(["Good morning."]);
+    first.say(" you?").finish();
+    await log.getByText("How are you?").waitFor({ state: "attached" });
+    expect(await log.locator("p").allTextContents()).toEqual(["Good morning.", "How are you?"]);
+    await choose("not by themselves");
+    const second = await ask();
+    second.begin().say("Good night.").finish();
+    await visit.answer("finished").waitFor();
+    await visit.page.getByRole("status").getByText("The answer is complete.").waitFor({ state: "attached" });
+    expect(await log.textContent()).toBe("");
+    await visit.page.reload();
+    await visit.page.keyboard.press("Control+/");
+    expect(await visit.page.getByLabel("Screen readers read answers").inputValue()).toBe("never");
   });
 });
 

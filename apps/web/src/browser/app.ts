@@ -9,6 +9,7 @@ import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
 import { Keeper } from "./chat/keeper.ts";
 import type { MessageNode } from "./chat/message-node.ts";
+import { Spoken } from "./chat/spoken.ts";
 import type { PictureMode, PictureRef } from "./chat/types.ts";
 import { whenIdle } from "./idle.ts";
 import { loadMarkdown } from "./markdown/markdown-view.tsx";
@@ -53,7 +54,7 @@ export class App {
   readonly samples: Signal<readonly Sample[] | null> = signal(null);
   /** Read out by screen readers: what is going on, and each answer once, when it is whole. */
   readonly status: Signal<string> = signal("");
-  readonly spokenAnswer: Signal<string> = signal("");
+  readonly spoken: Spoken = new Spoken();
   readonly toast: Signal<Toast | null> = signal(null);
   readonly canAsk: ReadonlySignal<boolean> = computed(
     () => this.models.selected.value !== null && this.chat.running.value === null,
@@ -89,6 +90,10 @@ export class App {
     // Before the first event: what an earlier visit has asked for is told in it.
     await this.keeper.resume(this.answers);
     effect(() => void this.#show(this.router.route.value));
+    effect(() => {
+      const running = this.chat.running.value;
+      if (running !== null) this.spoken.grow(running.id, running.text.value);
+    });
     effect(() => {
       document.title = this.chat.conversation.value?.title || TEXTS.shell.name;
     });
@@ -269,7 +274,7 @@ export class App {
     if (state?.kind === "failed") this.status.value = state.failure.message;
     if (state?.kind !== "finished") return;
     this.status.value = TEXTS.status.complete;
-    this.spokenAnswer.value = node.text.peek();
+    this.spoken.finish(node.id, node.text.peek());
   }
 
   /** `?q=` fills the field and never sends: a link must not ask in somebody's name. */

@@ -203,6 +203,12 @@ export const TEXTS = {
       ["Alt + ← →", "move a picture"],
       ["Ctrl + /", "this list"],
     ],
+    reading: "Screen readers read answers",
+    readings: {
+      whole: "when they are whole",
+      paragraphs: "paragraph by paragraph",
+      never: "not by themselves",
+    },
   },
   lightbox: {
     label: "Picture",

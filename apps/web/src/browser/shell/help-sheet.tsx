@@ -1,11 +1,18 @@
-/** Which keys do what. */
+/** Which keys do what, and what screen readers are told. */
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
+import type { App } from "../app.ts";
+import { READINGS } from "../chat/spoken.ts";
 import { CloseIcon } from "../icons.tsx";
 import { TEXTS } from "../texts.ts";
 
-export function HelpSheet({ onClose }: { readonly onClose: () => void }): JSX.Element {
+interface Props {
+  readonly app: App;
+  readonly onClose: () => void;
+}
+
+export function HelpSheet({ app, onClose }: Props): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
@@ -21,6 +28,22 @@ export function HelpSheet({ onClose }: { readonly onClose: () => void }): JSX.El
           </div>
         ))}
       </dl>
+      <label class="reading-aloud">
+        <span>{TEXTS.help.reading}</span>
+        <select
+          value={app.spoken.reading.value}
+          onChange={({ currentTarget }) => {
+            const chosen = READINGS.find((reading) => reading === currentTarget.value);
+            if (chosen !== undefined) app.spoken.choose(chosen);
+          }}
+        >
+          {READINGS.map((reading) => (
+            <option key={reading} value={reading}>
+              {TEXTS.help.readings[reading]}
+            </option>
+          ))}
+        </select>
+      </label>
       <button
         type="button"
         class="round-button sheet-close"

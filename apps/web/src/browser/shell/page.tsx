@@ -57,7 +57,7 @@ export function Page({ app }: Props): JSX.Element {
           <p>{TEXTS.composer.drop}</p>
         </div>
       )}
-      {isHelpOpen.value && <HelpSheet onClose={() => (isHelpOpen.value = false)} />}
+      {isHelpOpen.value && <HelpSheet app={app} onClose={() => (isHelpOpen.value = false)} />}
       <ToastView app={app} />
       <Spoken app={app} />
     </div>
@@ -69,7 +69,11 @@ function Spoken({ app }: Props): JSX.Element {
   return (
     <div class="unseen">
       <p role="status">{app.status}</p>
-      <p role="log">{app.spokenAnswer}</p>
+      <div role="log">
+        {app.spoken.paragraphs.value.map((paragraph, index) => (
+          <p key={index}>{paragraph}</p>
+        ))}
+      </div>
     </div>
   );
 }
