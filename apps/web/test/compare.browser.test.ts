@@ -86,11 +86,33 @@ test("blind: nobody is named before the vote, both go on over a reload, then all
   await side("B").getByText("A heron in a pond.").waitFor();
   expect(await round.getByText("tokens/s").count()).toBe(0);
   const voted = visit.page.waitForRequest("**/api/votes");
+  // A digit is a vote on the comparison only.
   await visit.page.getByRole("heading", { name: "Compare two answers" }).click();
+  await visit.page.keyboard.press("1");
+  await side("A").getByText("A heron in a pond.").click();
   await visit.page.keyboard.press("3");
   const vote = (await voted).postDataJSON() as { type: string; models: string[] };
   expect(vote.type).toBe("tievote");
   expect(vote.models.toSorted()).toEqual(["large", "small"]);
   for (const name of ["small", "large"]) await round.getByText(name).waitFor();
   expect(await round.getByText("tokens/s").count()).toBe(2);
+});
+
+test("a telephone shows one answer at a time, and tells of words in the other", async () => {
+  await visit.page.setViewportSize({ width: 390, height: 844 });
+  const asked = await askBoth("What is this?");
+  asked.get("small")?.begin().say("A heron.").finish();
+  await side("A").getByText("A heron.").waitFor();
+  const other = visit.button(/^Answer B/);
+  expect(await other.textContent()).toBe("Answer B");
+  const second = asked.get("large")?.begin().say("A stork");
+  await visit.button(/^Answer B.*has new words$/).click();
+  await side("B").getByText("A stork").waitFor();
+  expect(await side("A").isVisible()).toBe(false);
+  second?.say(" on a roof.").finish();
+  await side("B").getByText("A stork on a roof.").waitFor();
+  await visit.button(/^Answer A/).click();
+  await side("A").getByText("A heron.").waitFor();
+  expect(await other.textContent()).toBe("Answer B");
+  expect(await visit.page.getByText("Equally good").isVisible()).toBe(true);
 });

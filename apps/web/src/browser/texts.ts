@@ -162,6 +162,8 @@ export const TEXTS = {
     temperatureOf: (side: string) => `Temperature of ${side}`,
     at: (temperature: number) => `temperature ${temperature.toFixed(2)}`,
     stop: (side: string) => `Stop ${side}`,
+    show: "Which answer is shown",
+    news: "has new words",
     vote: "Which answer is better?",
     votes: {
       leftvote: "A is better",
@@ -201,6 +203,7 @@ export const TEXTS = {
       ["Alt + R", "answer again"],
       ["↑ in an empty field", "edit the last question"],
       ["Alt + ← →", "move a picture"],
+      ["1 2 3 4 on a comparison", "vote: A, B, equal, both bad"],
       ["Ctrl + /", "this list"],
     ],
     reading: "Screen readers read answers",
