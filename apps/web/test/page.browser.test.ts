@@ -197,6 +197,7 @@ describe("an answer", () => {
     await visit.page.getByRole("status").getByText("The answer is complete.").waitFor({ state: "attached" });
     expect(await log.textContent()).toBe("");
     await visit.page.reload();
+    await visit.whenReady();
     await visit.page.keyboard.press("Control+/");
     expect(await visit.page.getByLabel("Screen readers read answers").inputValue()).toBe("never");
   });
@@ -282,7 +283,7 @@ describe("when something fails", () => {
       await visit.send("Hello?");
       expect(await visit.question.inputValue()).toBe("Hello?");
       await visit.page.reload();
-      expect(await visit.question.inputValue()).toBe("Hello?");
+      await expect.poll(() => visit.question.inputValue()).toBe("Hello?");
       stage.models = [card("llava-demo")];
       await visit.whenReady();
       await visit.question.press("Enter");

@@ -12,11 +12,25 @@ const open = (definition: object) => createTokenizer(definition, { bos_token: "<
 const words = (text: string): PromptPiece => ({ type: "words", text });
 const template = (text: string): PromptPiece => ({ type: "template", text });
 
+/** SentencePiece writes a space with this letter, so one that somebody typed is a space to the model. */
+const SPACE_LETTER = "▁";
 const NAMES = ["<s>", "</s>", "<image>", "<pad>", "<unk>", "USER:", "ASSISTANT:"] as const;
 /** What somebody writes who knows the tokens' names, their halves and the mark that parts them. */
 const hostile = array(
   oneof(
-    constantFrom(...NAMES, "<", "/s>", "s>", "<im", "age>", " ", "\n", "\u{10FFFF}", "\u{10FFFF}</s>"),
+    constantFrom(
+      ...NAMES,
+      "<",
+      "/s>",
+      "s>",
+      "<im",
+      "age>",
+      " ",
+      "\n",
+      SPACE_LETTER,
+      "\u{10FFFF}",
+      "\u{10FFFF}</s>",
+    ),
     string({ unit: "grapheme", maxLength: 6 }),
   ),
   { maxLength: 12 },
@@ -33,7 +47,8 @@ describe.each(["llama", "byte-level"])("with the %s tokenizer", (kind) => {
         const [bos, ...ids] = tokenizer.encodePrompt([words(text)]);
         expect(bos).toBe(tokenizer.bosTokenId);
         expect(ids.filter((id) => tokenizer.specialIds.has(id) || id === IMAGE_TOKEN)).toEqual([]);
-        const said = text.replaceAll("\u{10FFFF}", "");
+        const kept = text.replaceAll("\u{10FFFF}", "");
+        const said = kind === "llama" ? kept.replaceAll(SPACE_LETTER, " ") : kept;
         const space = tokenizer.stripsLeadingSpace && said !== "" ? " " : "";
         expect(bytesOf(ids)).toBe(space + said);
       }),
