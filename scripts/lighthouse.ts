@@ -73,11 +73,11 @@ async function measure(url: string, debuggingPort: number): Promise<Scores> {
   });
   if (result === undefined) throw new Error(`Lighthouse said nothing of ${url}.`);
   const { categories, audits } = result.lhr;
-  for (const name of ["accessibility", "best-practices"] as const) {
+  for (const name of Object.keys(GOALS) as Category[]) {
     for (const { id, weight } of categories[name]?.auditRefs ?? []) {
       const audit = audits[id];
-      if (weight > 0 && audit?.score !== null && audit !== undefined && audit.score < 1)
-        console.log(`  ${name}: ${audit.title}`);
+      if (weight > 0 && audit?.score !== null && audit !== undefined && 100 * audit.score < GOALS[name])
+        console.log(`  ${name}: ${audit.title} ${audit.displayValue ?? ""}`);
     }
   }
   const score = (name: Category): number => Math.round(100 * (categories[name]?.score ?? 0));
