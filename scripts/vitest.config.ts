@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "./browser.ts";
+import { PATIENCE } from "./patience.ts";
 
 // Where LLAVA_REQUIRE_BROWSER is set, the browser's tests run in any case, and fail without one.
 const hasBrowser = existsSync(CHROMIUM) || process.env["LLAVA_REQUIRE_BROWSER"] !== undefined;
@@ -16,7 +17,9 @@ export default defineConfig({
     // Suites that load ONNX Runtime need a process each: native add-ons do not survive worker threads well.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: PATIENCE },
+    setupFiles: ["scripts/vitest.setup.ts"],
   },
 });

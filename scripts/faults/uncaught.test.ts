@@ -8,29 +8,25 @@ import { call } from "./watcher.ts";
 const QUESTION: Question = { text: "Tell me a story.", seed: 1, maxTokens: 200 };
 const MANNER: Manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 60_000 };
 
-it(
-  "ends a worker whose answers go on elsewhere, and a controller that comes back",
-  { timeout: 180_000 },
-  async () => {
-    await using fleet = await startFleet(2, 7, []);
-    const { controller, workers, key } = fleet;
-    const target = { url: controller.address, key, way: "relayed" } as const;
-    const tell = async (): Promise<Asked> => await ask(target, QUESTION, 0, MANNER);
-    const { text, ending } = await tell();
-    const failing = workers[0]?.program;
-    if (failing === undefined) throw new Error("there is no worker");
+it("ends a worker whose answers go on elsewhere, and a controller that comes back", async () => {
+  await using fleet = await startFleet(2, 7, []);
+  const { controller, workers, key } = fleet;
+  const target = { url: controller.address, key, way: "relayed" } as const;
+  const tell = async (): Promise<Asked> => await ask(target, QUESTION, 0, MANNER);
+  const { text, ending } = await tell();
+  const failing = workers[0]?.program;
+  if (failing === undefined) throw new Error("there is no worker");
 
-    const telling = Promise.all([tell(), tell(), tell()]);
-    failing.child.send("fail");
-    expect(ending.kind).toBe("whole");
-    for (const asked of await telling) expect(asked).toMatchObject({ ending, text });
-    expect(await failing.ended).toBe("70");
-    expect(failing.blemishes.join("\n")).toContain("failed on purpose");
+  const telling = Promise.all([tell(), tell(), tell()]);
+  failing.child.send("fail");
+  expect(ending.kind).toBe("whole");
+  for (const asked of await telling) expect(asked).toMatchObject({ ending, text });
+  expect(await failing.ended).toBe("70");
+  expect(failing.blemishes.join("\n")).toContain("failed on purpose");
 
-    controller.program.child.send("fail");
-    expect(await controller.program.ended).toBe("70");
-    expect(await call(`${controller.address}/health`, {})).toBeNull();
-    controller.program = await controller.start();
-    await expect.poll(async () => (await tell()).text, { timeout: 60_000 }).toBe(text);
-  },
-);
+  controller.program.child.send("fail");
+  expect(await controller.program.ended).toBe("70");
+  expect(await call(`${controller.address}/health`, {})).toBeNull();
+  controller.program = await controller.start();
+  await expect.poll(async () => (await tell()).text).toBe(text);
+});

@@ -12,7 +12,6 @@ import { Llava, llava } from "./llava.ts";
 import { makeTinyFolder, TINY_NAME } from "./tiny-folder.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const SOON = { timeout: 30_000, interval: 50 };
 
 let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
 const started: Llava[] = [];
@@ -21,7 +20,7 @@ beforeAll(async () => {
   // `npm start` builds the page first; here nobody has.
   if (!existsSync(new URL("../../web/dist/index.html", import.meta.url)))
     await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT, shell: process.platform === "win32" });
-}, 120_000);
+});
 afterEach(async () => {
   for (const { child, ended } of started.splice(0)) {
     child.kill("SIGTERM");
@@ -42,7 +41,7 @@ async function serve(...flags: string[]): Promise<Service> {
   const model = ["--model-path", tiny.folder, "--threads", "1", "--heartbeat-interval", "0.2"];
   const llava = new Llava("serve", ...ports, ...model, "--verbose", ...flags);
   started.push(llava);
-  await vi.waitFor(() => expect(llava.out).toContain("Ctrl-C"), SOON);
+  await vi.waitFor(() => expect(llava.out).toContain("Ctrl-C"));
   const address = (label: RegExp): string => label.exec(llava.out)?.[1] ?? "";
   return {
     llava,
@@ -115,7 +114,7 @@ describe("llava serve", () => {
     expect(await refused.json()).toMatchObject({ error: { code: "image_url_blocked" } });
     const answer = await ask(service.page, { model: "renamed", max_tokens: 2, stream: true });
     expect(await answer.text()).toContain("[DONE]");
-    await vi.waitFor(() => expect(service.llava.err).toContain("Go on."), SOON);
+    await vi.waitFor(() => expect(service.llava.err).toContain("Go on."));
     // Where the system shows what a process was started with.
     if (process.platform === "linux") {
       const environment = readFileSync(`/proc/${pidOf(service, "worker")}/environ`, "utf8");
@@ -133,7 +132,7 @@ describe("llava serve", () => {
     await response.body?.getReader().read();
     expect(await health(worker)).toMatchObject({ running: 1 });
     client.abort();
-    await vi.waitFor(async () => expect(await health(worker)).toMatchObject({ running: 0 }), SOON);
+    await vi.waitFor(async () => expect(await health(worker)).toMatchObject({ running: 0 }));
   });
 
   test("a killed worker: its client is told, it leaves the list, it is started again and serves", async () => {
@@ -145,13 +144,13 @@ describe("llava serve", () => {
       last = event;
     }
     expect(last).toMatchObject({ type: "error", error: { code: "worker_lost" } });
-    await vi.waitFor(async () => expect(await models(service.page)).not.toContain(TINY_NAME), SOON);
+    await vi.waitFor(async () => expect(await models(service.page)).not.toContain(TINY_NAME));
     expect((await ask(service.page, {})).status).toBe(503);
-    await vi.waitFor(() => expect(service.llava.err).toContain("is back on"), SOON);
+    await vi.waitFor(() => expect(service.llava.err).toContain("is back on"));
     expect(service.llava.err).toContain(
       `The worker of ${TINY_NAME} was ended by SIGKILL; it is started again in 1 s.`,
     );
-    await vi.waitFor(async () => expect((await ask(service.page, { max_tokens: 3 })).status).toBe(200), SOON);
+    await vi.waitFor(async () => expect((await ask(service.page, { max_tokens: 3 })).status).toBe(200));
   });
 
   test("without its controller it ends with a sentence and exit 1", async () => {
@@ -167,7 +166,7 @@ describe("llava serve", () => {
     const service = await serve();
     service.llava.child.kill("SIGKILL");
     for (const url of [service.page, service.controller, service.worker])
-      await vi.waitFor(() => expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed"), SOON);
+      await vi.waitFor(() => expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed"));
   });
 
   test("a taken port is told with the flag that changes it", async () => {

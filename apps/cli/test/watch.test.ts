@@ -10,7 +10,6 @@ import { png } from "../../worker/test/png.ts";
 import { Llava, llava } from "./llava.ts";
 import { makeTinyFolder, TINY_NAME } from "./tiny-folder.ts";
 
-const SOON = { timeout: 30_000, interval: 50 };
 const NO_PORTS = ["--port", "0", "--controller-port", "0", "--worker-port", "0"];
 
 let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
@@ -51,7 +50,7 @@ async function startController(
   ...flags: string[]
 ): Promise<{ readonly program: Llava; readonly url: string }> {
   const program = start("controller", "--port", "0", "--log-level", "trace", ...flags);
-  await vi.waitFor(() => expect(program.out).toContain('"msg":"ready"'), SOON);
+  await vi.waitFor(() => expect(program.out).toContain('"msg":"ready"'));
   return { program, url: /"address":"(http[^"]+)"/.exec(program.out)?.[1] ?? "" };
 }
 
@@ -59,7 +58,7 @@ async function startWorker(controllerUrl: string, ...flags: string[]): Promise<L
   const model = ["--model-path", tiny.folder, "--threads", "1"];
   const rest = ["--controller", controllerUrl, "--log-level", "trace", "--heartbeat-interval", "0.2"];
   const program = start("worker", "--port", "0", ...model, ...rest, ...flags);
-  await vi.waitFor(() => expect(program.out).toContain("Registered with the controller"), SOON);
+  await vi.waitFor(() => expect(program.out).toContain("Registered with the controller"));
   return program;
 }
 
@@ -82,7 +81,7 @@ describe("llava ps", () => {
     const json = await llava("ps", "--controller", url, "--json");
     expect(parseWorkerList(JSON.parse(json.out)).data).toMatchObject([{ models: [TINY_NAME], running: 0 }]);
     const watching = start("ps", "--controller", url, "--json", "--watch", "0.1");
-    await vi.waitFor(() => expect(watching.out.split("\n").length).toBeGreaterThan(3), SOON);
+    await vi.waitFor(() => expect(watching.out.split("\n").length).toBeGreaterThan(3));
     watching.child.kill("SIGINT");
     expect((await watching.ended).code).toBe(0);
   });
@@ -179,7 +178,7 @@ describe("one request through page, controller and worker", () => {
     const conversations = join(folder, "conversations");
     const flags = ["--port", "0", "--controller", url, "--page-folder", folder, "--log-level", "trace"];
     const web = start("web", ...flags, "--conversation-log", conversations);
-    await vi.waitFor(() => expect(web.out).toContain("http"), SOON);
+    await vi.waitFor(() => expect(web.out).toContain("http"));
     const page = /http\S+/.exec(web.out)?.[0] ?? "";
     const picture = Buffer.concat([png(8, 8, [9, 8, 7]), Buffer.from(CANARY)]);
     const ask = async (model: string, stream: boolean, id: string): Promise<Response> =>
@@ -211,12 +210,12 @@ describe("one request through page, controller and worker", () => {
       expect(response.headers.get("x-request-id")).toBe(id);
       await response.text();
       const line = new RegExp(`^.*"requestId":"${id}".*$`, "m");
-      await vi.waitFor(() => expect(controller.out).toMatch(line), SOON);
-      await vi.waitFor(() => expect(worker.out).toMatch(line), SOON);
+      await vi.waitFor(() => expect(controller.out).toMatch(line));
+      await vi.waitFor(() => expect(worker.out).toMatch(line));
     }
     const refused = await ask("no-such-model", true, "order-none");
     expect(refused.status).toBe(503);
-    await vi.waitFor(() => expect(controller.out).toContain("order-none"), SOON);
+    await vi.waitFor(() => expect(controller.out).toContain("order-none"));
     const said = [web, controller, worker].map(({ out, err }) => out + err).join("");
     expect(said).not.toContain(CANARY);
     expect(said).not.toContain(picture.toString("base64").slice(0, 16));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { signedHeaders } from "@llava/door";
 import { readBody, readChatStream } from "@llava/protocol";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import { writeTinyModel } from "../../worker/test/tiny-model.ts";
 import { start, type Program } from "./program.ts";
@@ -12,7 +12,6 @@ import { closeAll, until } from "./stand-in.ts";
 
 afterEach(closeAll);
 // Each test starts three programs.
-vi.setConfig({ testTimeout: 120_000 });
 
 const CONTROLLER = new URL("../src/main.ts", import.meta.url);
 const WORKER = new URL("../../worker/src/main.ts", import.meta.url);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readBody, readSse } from "@llava/protocol";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { png } from "../../worker/test/png.ts";
 import { writeTinyModel } from "../../worker/test/tiny-model.ts";
@@ -13,7 +13,6 @@ import { closeAll, modelsOf, register, startController, until } from "./stand-in
 
 afterEach(closeAll);
 // Each test starts two or three programs.
-vi.setConfig({ testTimeout: 120_000 });
 
 const STAND_IN = new URL("./hop-process.ts", import.meta.url);
 const REAL = new URL("../../worker/src/main.ts", import.meta.url);

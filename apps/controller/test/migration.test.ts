@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { encodeSseJson, errorBody, LlavaError, type ErrorCode } from "@llava/protocol";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { numStreams } from "./chat.ts";
 import { hopWorker, textOf } from "./hop-worker.ts";
 import {
@@ -17,7 +17,6 @@ import {
 } from "./stand-in.ts";
 
 afterEach(closeAll);
-vi.setConfig({ testTimeout: 30_000 });
 
 const LENGTH = 12;
 const ASK = { model: "m", messages: [{ role: "user", content: "Say." }], stream: true, seed: 5 };

@@ -2,13 +2,12 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { readBody, readChatStream, type ChatEvent } from "@llava/protocol";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { start } from "./program.ts";
 import { closeAll, modelsOf, post, register, startController, until } from "./stand-in.ts";
 
 afterEach(closeAll);
 // Each test starts programs.
-vi.setConfig({ testTimeout: 60_000 });
 
 const MAIN = new URL("../src/main.ts", import.meta.url);
 const WORKER = new URL("./worker-process.ts", import.meta.url);

@@ -28,7 +28,7 @@ const isAlive = ({ child }: Program): boolean => child.exitCode === null && chil
 
 /** The answer may come before this process hears of the ends. */
 async function expectEnded(workers: readonly Program[], ended: readonly boolean[]): Promise<void> {
-  await expect.poll(() => workers.map((worker) => !isAlive(worker)), { timeout: 10_000 }).toEqual(ended);
+  await expect.poll(() => workers.map((worker) => !isAlive(worker))).toEqual(ended);
 }
 
 describe("a request that ends its worker", () => {

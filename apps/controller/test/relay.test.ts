@@ -1,5 +1,5 @@
 import { request as httpRequest } from "node:http";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { ASK, eventsOf, numStreams, streaming, WHOLE, WORD } from "./chat.ts";
 import {
   closeAll,
@@ -16,7 +16,6 @@ import {
 
 afterEach(closeAll);
 // Bodies and streams of megabytes take their time on a busy machine.
-vi.setConfig({ testTimeout: 30_000 });
 
 /** A handler that has no place. */
 const refusing: Handler = (_request, response) => {

@@ -17,7 +17,6 @@ import { JSON_TYPE, QUESTION, Visitor } from "./visitor.ts";
 import type { Ear } from "./visitor.ts";
 
 /** The machine may be busy. */
-const PATIENCE = { timeout: 10_000 };
 
 let folder: string;
 let stage: ControllerStage;
@@ -123,7 +122,7 @@ describe("a network that breaks", () => {
         const after = memory.after;
         const last = await visitor.listen({ url: way.url, ...(after === undefined ? {} : { after }) });
         await expect
-          .poll(() => streams.every((stream) => memory.hasEnd(stream) || last.hasEnd(stream)), PATIENCE)
+          .poll(() => streams.every((stream) => memory.hasEnd(stream) || last.hasEnd(stream)))
           .toBe(true);
         last.leave();
         await last.done;
@@ -151,7 +150,7 @@ describe("a reader that does not read", () => {
       for (let at = 0; at < whole.length; at += 60_000) exchange.say(whole.slice(at, at + 60_000));
       exchange.finish();
       streams.push(stream);
-      await expect.poll(() => ear.hasEnd(stream), PATIENCE).toBe(true);
+      await expect.poll(() => ear.hasEnd(stream)).toBe(true);
       expect(ear.textOf(stream)).toBe(whole);
     }
     const cut = once(slow, "close");
@@ -162,7 +161,7 @@ describe("a reader that does not read", () => {
     expect(numBytes).toBeLessThan((whole.length * streams.length * 9) / 10);
     const again = await visitor.listen({ after: "00000000-1" });
     const last = streams.at(-1) ?? "";
-    await expect.poll(() => again.hasEnd(last), PATIENCE).toBe(true);
+    await expect.poll(() => again.hasEnd(last)).toBe(true);
     for (const stream of streams) expect(again.textOf(stream)).toBe(whole);
     for (const one of [ear, again]) one.leave();
   });
@@ -238,7 +237,7 @@ describe("limits", () => {
     const [done, busy] = [new Visitor(url), new Visitor(url)];
     const asked = await done.ask();
     const first = await done.listen();
-    await expect.poll(() => first.hasEnd(asked), PATIENCE).toBe(true);
+    await expect.poll(() => first.hasEnd(asked)).toBe(true);
     first.leave();
     await first.done;
     const next = stage.next();
@@ -279,7 +278,7 @@ describe("limits", () => {
       .poll(() => {
         vi.advanceTimersByTime(60_000);
         return isLeft;
-      }, PATIENCE)
+      })
       .toBe(true);
     const after = await visitor.listen();
     expect(await after.heard("snapshot")).toMatchObject({ text: "On and on", end: { kind: "stopped" } });

@@ -9,7 +9,6 @@ import type { BuiltPage } from "./built-page.ts";
 import { Visit } from "./visit.ts";
 import { WholeService } from "./whole-service.ts";
 
-const PATIENT = { timeout: 30_000 };
 const ALL_SHAPES =
   "There is a large yellow star at the top right, a large red circle at the middle left and a small green square at the bottom right.";
 /** The head of the response and some words with their tokens. */
@@ -17,6 +16,7 @@ const SOME_WORDS_BYTES = 2_500;
 
 let built: BuiltPage;
 let browser: Browser;
+let service: WholeService;
 let visit: Visit;
 beforeAll(async () => {
   [built, browser] = await Promise.all([buildPage(), openBrowser()]);
@@ -26,17 +26,18 @@ afterAll(async () => {
   await built[Symbol.asyncDispose]();
 });
 
-async function open(service: WholeService, path = ""): Promise<void> {
+async function open(models: string[], path = ""): Promise<void> {
+  service = await WholeService.start(built.folder, models);
   visit = await Visit.open(browser, service.url + path);
 }
 afterEach(async () => {
   await visit[Symbol.asyncDispose]();
+  await service[Symbol.asyncDispose]();
   expect(visit.complaints).toEqual([]);
 });
 
 test("two models are compared blind: asked, voted on, told who they are, and the same after a reload", async () => {
-  await using service = await WholeService.start(built.folder, ["heron", "kestrel"]);
-  await open(service, "/compare");
+  await open(["heron", "kestrel"], "/compare");
   await visit.whenReady();
   await visit.page.getByRole("radio", { name: "Blind" }).check();
   const input = visit.page.locator("input[type=file][multiple]").first();
@@ -45,7 +46,7 @@ test("two models are compared blind: asked, voted on, told who they are, and the
   await visit.send("What color is the circle?");
   const side = (name: string): Locator =>
     visit.page.getByRole("region", { name: new RegExp(`^Answer ${name}`) }).first();
-  for (const name of ["A", "B"]) await side(name).getByText("The circle is red.").waitFor(PATIENT);
+  for (const name of ["A", "B"]) await side(name).getByText("The circle is red.").waitFor();
   const round = visit.page.getByRole("article");
   for (const name of ["heron", "kestrel"]) expect(await round.getByText(name).count()).toBe(0);
   await visit.button("Equally good").click();
@@ -59,14 +60,13 @@ test("two models are compared blind: asked, voted on, told who they are, and the
 });
 
 test("a worker is killed in the middle of an answer: the other one completes it, and the cluster page tells of it", async () => {
-  await using service = await WholeService.start(built.folder, ["llava-demo", "llava-demo"]);
-  await open(service);
+  await open(["llava-demo", "llava-demo"]);
   await visit.whenReady();
   await visit.chooseSample("Shapes");
   for (const { way } of service.workers) way.holdAfter(SOME_WORDS_BYTES);
   await visit.send("Describe the image.");
   await visit.answer("streaming").waitFor();
-  await expect.poll(() => service.workers.filter(({ way }) => way.isHolding).length, PATIENT).toBe(1);
+  await expect.poll(() => service.workers.filter(({ way }) => way.isHolding).length).toBe(1);
   const lost = service.workers.find(({ way }) => way.isHolding);
   const other = service.workers.find(({ way }) => !way.isHolding);
   if (!lost || !other) throw new Error("Nobody answers.");
@@ -75,28 +75,25 @@ test("a worker is killed in the middle of an answer: the other one completes it,
   expect(begun.length).toBeGreaterThan(0);
   expect(begun.length).toBeLessThan(ALL_SHAPES.length);
   lost.process.kill("SIGKILL");
-  await visit.answer("finished").waitFor(PATIENT);
+  await visit.answer("finished").waitFor();
   expect(await visit.words.textContent()).toBe(ALL_SHAPES);
   await visit.page.getByText("another worker went on with it").waitFor();
 
   await visit.page.getByRole("link", { name: "Cluster" }).click();
   const [from, to] = [lost.address, other.address].map((address) => address.replace("http://", ""));
   const events = visit.page.locator(".cluster-events");
-  await events
-    .getByText(`An answer of llava-demo broke off at ${from} and went on at ${to}.`)
-    .waitFor(PATIENT);
+  await events.getByText(`An answer of llava-demo broke off at ${from} and went on at ${to}.`).waitFor();
   await events.getByText(`${from} was lost: its connection failed.`).waitFor();
   await events.getByText(`${to} joined with llava-demo.`).waitFor();
-  await expect.poll(() => visit.page.locator(".workers tbody tr").count(), PATIENT).toBe(1);
+  await expect.poll(() => visit.page.locator(".workers tbody tr").count()).toBe(1);
   await visit.page.getByText("1 worker up").waitFor();
   const worker = visit.page.getByRole("row", { name: new RegExp(String(to)) });
   await worker.getByText("ready").waitFor();
 });
 
 test("figures come by themselves, can be held, are sorted and read as tables; axe finds nothing", async () => {
-  await using service = await WholeService.start(built.folder, ["heron", "kestrel"]);
-  await open(service, "/cluster");
-  await visit.page.getByText("2 workers up").waitFor(PATIENT);
+  await open(["heron", "kestrel"], "/cluster");
+  await visit.page.getByText("2 workers up").waitFor();
   await visit.page.getByRole("button", { name: "Model", exact: true }).click();
   await visit.page.getByRole("button", { name: "Model", exact: true }).click();
   const first = visit.page.locator(".workers tbody tr").first();
@@ -110,7 +107,7 @@ test("figures come by themselves, can be held, are sorted and read as tables; ax
   });
   await response.text();
   const chart = visit.page.getByRole("img", { name: /^Tokens per second: .*[1-9]\d* at most$/ });
-  await chart.waitFor(PATIENT);
+  await chart.waitFor();
   await visit.page.getByText("As a table").first().click();
   await visit.page.getByRole("row", { name: /[1-9]/ }).first().waitFor();
   for (const colorScheme of ["light", "dark"] as const)
@@ -122,7 +119,7 @@ test("figures come by themselves, can be held, are sorted and read as tables; ax
   await visit.page.getByRole("radio", { name: "1 hour" }).check();
   await visit.page.getByText("1 h ago").first().waitFor();
   await visit.button("Pause").click();
-  await visit.page.getByText(/^Paused, [1-9]\d* s old$/).waitFor(PATIENT);
+  await visit.page.getByText(/^Paused, [1-9]\d* s old$/).waitFor();
   await visit.button("Go on").click();
-  await visit.page.getByText("live", { exact: true }).waitFor(PATIENT);
+  await visit.page.getByText("live", { exact: true }).waitFor();
 });

@@ -114,7 +114,7 @@ test("as a process takes its key from a file or the environment, not from an arg
     await ended;
   }
   expect(proofs).toEqual([`Bearer ${page.secret}`, `Bearer ${page.secret}`]);
-}, 60_000);
+});
 
 test("without the controller's key its refusal comes through", async () => {
   await start({});

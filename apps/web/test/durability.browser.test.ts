@@ -12,7 +12,6 @@ import { readStored, wipe } from "./stored.ts";
 import { Visit } from "./visit.ts";
 
 const FULL = "its storage is full or forbidden";
-const PATIENT = { timeout: 30_000 };
 
 let built: BuiltPage;
 let browser: Browser;
@@ -87,7 +86,7 @@ describe("with a full storage", () => {
     // When the time to change one's mind is over.
     await visit.page.locator(".notice").waitFor({ state: "detached" });
     await visit.page.reload();
-    await expect.poll(allWords, PATIENT).toEqual(["The circle is.", "The star."]);
+    await expect.poll(allWords).toEqual(["The circle is.", "The star."]);
     await visit.page.locator('.question img[src^="blob:"]').waitFor();
   });
 
@@ -99,9 +98,7 @@ describe("with a full storage", () => {
     const exchange = await asked;
     exchange.begin().say("It began.\n\n");
     await visit.answer("streaming").waitFor();
-    await expect
-      .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT)
-      .toBe("It began.\n\n");
+    await expect.poll(async () => (await readStored(visit.page)).messages.at(-1)?.text).toBe("It began.\n\n");
     exchange.say(`\`\`\`\n${"Much more than there is room for.\n".repeat(6_000)}\`\`\`\n\n`);
     await visit.page.locator(".notice", { hasText: FULL }).waitFor();
     exchange.say("And it ended.").finish();
@@ -119,7 +116,7 @@ test("a tab that dies in the middle of an answer: what was written is there, and
   exchange.begin().say("Once upon a time ");
   // Within a second, while the answer is under way.
   await expect
-    .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT)
+    .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text)
     .toBe("Once upon a time ");
   exchange.say("there was ");
   await visit.words.getByText("there was").waitFor();
@@ -135,15 +132,15 @@ test("a tab that dies in the middle of an answer: what was written is there, and
   // Without its server, a page shows what it has.
   await context.route("**/api/events*", (route) => route.abort());
   const next = await Visit.in(context, address);
-  await expect.poll(() => next.words.textContent(), PATIENT).toMatch(/^Once upon a time /);
+  await expect.poll(() => next.words.textContent()).toMatch(/^Once upon a time /);
   await context.unroute("**/api/events*");
   exchange.say("a heron.");
   await next.page.reload();
-  await expect.poll(() => next.words.textContent(), PATIENT).toBe("Once upon a time there was a heron.");
+  await expect.poll(() => next.words.textContent()).toBe("Once upon a time there was a heron.");
   exchange.finish();
   await next.answer("finished").waitFor();
   await expect
-    .poll(async () => (await readStored(next.page)).messages.at(-1)?.text, PATIENT)
+    .poll(async () => (await readStored(next.page)).messages.at(-1)?.text)
     .toBe("Once upon a time there was a heron.");
 });
 
@@ -160,7 +157,7 @@ test("exported, wiped and imported, the database is the same again", async () =>
   await visit.page.locator('button[aria-pressed="true"]').waitFor();
   await visit.button("New chat").click();
   await answered("Something else?", "No.");
-  await expect.poll(async () => (await readStored(visit.page)).messages.at(-1)?.text, PATIENT).toBe("No.");
+  await expect.poll(async () => (await readStored(visit.page)).messages.at(-1)?.text).toBe("No.");
   const before = await readStored(visit.page);
   expect(before.conversations).toHaveLength(2);
   expect(before.messages).toHaveLength(7);

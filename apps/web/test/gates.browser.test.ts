@@ -187,7 +187,7 @@ test("hostile words run nothing and reach nobody", async () => {
   expect(await visit.page.evaluate("window.harmed")).toBe(0);
   expect(foreign).toEqual([]);
   expect(visit.complaints).toEqual([]);
-}, 120_000);
+});
 
 async function expectHarmless(visit: Visit): Promise<void> {
   const shown = visit.page.locator(".turns");

@@ -9,8 +9,6 @@ import type { BuiltPage } from "./built-page.ts";
 import { Visit } from "./visit.ts";
 import { WholeService } from "./whole-service.ts";
 
-const PATIENT = { timeout: 30_000 };
-
 let built: BuiltPage;
 let service: WholeService;
 let browser: Browser;
@@ -52,7 +50,7 @@ test("red owes itself to the circle at the left side", async () => {
   const { page } = visit;
   const dialog = page.getByRole("dialog", { name: "What a word owes to the picture" });
   await dialog.getByRole("button", { name: "red", exact: true }).click();
-  await dialog.getByText("“red” owes most to the left side of the picture.").waitFor(PATIENT);
+  await dialog.getByText("“red” owes most to the left side of the picture.").waitFor();
   const { row, column, most } = await peak(page);
   // The circle lies at the middle left of 8 by 8 cells.
   expect(column).toBeLessThan(3);
@@ -84,7 +82,7 @@ test("a word that the question said owes nothing; arrow keys go from word to wor
   await words.getByRole("button", { name: "The", exact: true }).focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("Enter");
-  await page.getByText("“circle” owes next to nothing to this picture").waitFor(PATIENT);
+  await page.getByText("“circle” owes next to nothing to this picture").waitFor();
   expect(await words.getByRole("button", { pressed: true }).allTextContents()).toEqual(["circle"]);
   await page.keyboard.press("Escape");
   await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
@@ -97,7 +95,7 @@ test("a controller that is gone is told in a sentence", async () => {
   await page.getByText("The server cannot be reached.").first().waitFor();
   await page.unroute("**/v1/occlusion_maps");
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByText("“red” owes most to").waitFor(PATIENT);
+  await page.getByText("“red” owes most to").waitFor();
   // That the browser complains of the request that was cut is as it should be.
   visit.complaints.length = 0;
 });

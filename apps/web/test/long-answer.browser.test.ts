@@ -16,7 +16,6 @@ import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage } from "./controller-stage.ts";
 import { Visit } from "./visit.ts";
 
-const PATIENT = { timeout: 60_000 };
 /** A third of a second where frames come in time. */
 const MAX_FRAMES = 20;
 
@@ -144,9 +143,9 @@ test("ten thousand tokens: what stands is not made again, what is out of sight i
     await sleep(4);
   }
   const parts = text.match(/^## /gm)?.length ?? 0;
-  await expect.poll(() => visit.words.locator("h4").count(), PATIENT).toBe(parts);
+  await expect.poll(() => visit.words.locator("h4").count()).toBe(parts);
   exchange.finish();
-  await visit.answer("finished").waitFor(PATIENT);
+  await visit.answer("finished").waitFor();
   const { added, mostRemoved } = await visit.page.evaluate<{ added: number; mostRemoved: number }>("changes");
   const numElements = await visit.words.locator("*").count();
   expect(added).toBeLessThan(3 * numElements);
@@ -157,7 +156,7 @@ test("ten thousand tokens: what stands is not made again, what is out of sight i
     shown: all.filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length,
   }));
   expect(inside.shown).toBeLessThan(inside.all / 2);
-}, 120_000);
+});
 
 test("a conversation of 500 messages opens with its end, and the beginning follows", async () => {
   const messages = Array.from({ length: 500 }, (_, index) => ({
@@ -189,8 +188,8 @@ test("a conversation of 500 messages opens with its end, and the beginning follo
     document.querySelector(".conversation-list a").click();
   })`);
   expect(atFirst).toBeLessThan(50);
-  await expect.poll(() => visit.words.textContent(), PATIENT).toBe("Answer 249.");
-  await expect.poll(() => visit.page.locator(".turn").count(), PATIENT).toBe(250);
+  await expect.poll(() => visit.words.textContent()).toBe("Answer 249.");
+  await expect.poll(() => visit.page.locator(".turn").count()).toBe(250);
   // Whoever reads the end stays there.
   const isEndShown = `document.querySelector(".turn:last-child .words").getBoundingClientRect().bottom <= innerHeight`;
   await expect.poll(() => visit.page.evaluate(isEndShown)).toBe(true);

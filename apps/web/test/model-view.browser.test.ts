@@ -78,40 +78,36 @@ async function previewed(): Promise<string> {
   })()`);
 }
 
-test(
-  "the preview is what the worker sees, pixel for pixel, in every mode",
-  { timeout: 120_000 },
-  async () => {
-    for (const [width, height] of [
-      [130, 70],
-      [61, 203],
-    ] as const) {
-      const png = await noisyPng(width, height);
-      const picture = await decodePicture(png);
-      const expected = async (shape: SquareShape): Promise<string> => {
-        const turns = { isDue: false, rest: async () => undefined };
-        return Buffer.from(await modelView(picture, { size: SIZE, shape, mean: CLIP_MEAN }, turns)).toString(
-          "base64",
-        );
-      };
-      await choose("noise.png", "image/png", png);
-      await visit.attached.waitFor();
-      const modes = [
-        ["As trained", "pad"],
-        ["Crop", "crop"],
-        ["Squash", "resize"],
-        ["Pad", "pad"],
-      ] as const;
-      for (const [label, shape] of modes) {
-        await visit.page.getByRole("radio", { name: label }).check();
-        await expect.poll(previewed).toBe(await expected(shape));
-        expect(await visit.page.locator(".attached .seen-part").count()).toBe(shape === "crop" ? 1 : 0);
-      }
-      await visit.button("Remove noise.png").click();
-      await visit.attached.waitFor({ state: "detached" });
+test("the preview is what the worker sees, pixel for pixel, in every mode", async () => {
+  for (const [width, height] of [
+    [130, 70],
+    [61, 203],
+  ] as const) {
+    const png = await noisyPng(width, height);
+    const picture = await decodePicture(png);
+    const expected = async (shape: SquareShape): Promise<string> => {
+      const turns = { isDue: false, rest: async () => undefined };
+      return Buffer.from(await modelView(picture, { size: SIZE, shape, mean: CLIP_MEAN }, turns)).toString(
+        "base64",
+      );
+    };
+    await choose("noise.png", "image/png", png);
+    await visit.attached.waitFor();
+    const modes = [
+      ["As trained", "pad"],
+      ["Crop", "crop"],
+      ["Squash", "resize"],
+      ["Pad", "pad"],
+    ] as const;
+    for (const [label, shape] of modes) {
+      await visit.page.getByRole("radio", { name: label }).check();
+      await expect.poll(previewed).toBe(await expected(shape));
+      expect(await visit.page.locator(".attached .seen-part").count()).toBe(shape === "crop" ? 1 : 0);
     }
-  },
-);
+    await visit.button("Remove noise.png").click();
+    await visit.attached.waitFor({ state: "detached" });
+  }
+});
 
 test("the preview says what a picture costs; a model that says nothing of its square gets none", async () => {
   await choose("noise.png", "image/png", await noisyPng(40, 30));

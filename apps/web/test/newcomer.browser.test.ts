@@ -11,7 +11,6 @@ import type { BuiltPage } from "./built-page.ts";
 import { Visit } from "./visit.ts";
 import { WholeService } from "./whole-service.ts";
 
-const PATIENT = { timeout: 30_000 };
 const ALL_SHAPES =
   "There is a large yellow star at the top right, a large red circle at the middle left and a small green square at the bottom right.";
 /** About five words of an answer, which is some eight chunks and the head of the response. */
@@ -53,15 +52,13 @@ async function firstWords(ask: () => Promise<void>): Promise<string> {
   service.way.holdAfter(SOME_WORDS_BYTES);
   await ask();
   await visit.answer("streaming").waitFor();
-  await expect.poll(() => service.way.isHolding, PATIENT).toBe(true);
+  await expect.poll(() => service.way.isHolding).toBe(true);
   return (await visit.words.textContent()) ?? "";
 }
 
 /** The page may show a word more than when it was looked at. */
 async function expectBegun(begun: string): Promise<void> {
-  await expect
-    .poll(async () => ((await visit.words.textContent()) ?? "").startsWith(begun), PATIENT)
-    .toBe(true);
+  await expect.poll(async () => ((await visit.words.textContent()) ?? "").startsWith(begun)).toBe(true);
   const shown = (await visit.words.textContent()) ?? "";
   expect(ALL_SHAPES.startsWith(shown) && shown.length < ALL_SHAPES.length, shown).toBe(true);
 }

@@ -179,9 +179,7 @@ test("a picture can be taken with the camera, whose light goes out with the find
   await visit.button("Take a picture").click();
   const finder = visit.page.getByRole("dialog", { name: "Take a picture" });
   await expect
-    .poll(() => visit.page.evaluate<boolean>('document.querySelector("video")?.videoWidth > 0'), {
-      timeout: 10_000,
-    })
+    .poll(() => visit.page.evaluate<boolean>('document.querySelector("video")?.videoWidth > 0'))
     .toBe(true);
   await visit.page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()");
   await finder.getByRole("button", { name: "Take the picture" }).click();

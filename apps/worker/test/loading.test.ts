@@ -12,7 +12,6 @@ import { MODEL_NAME } from "./server.ts";
 import { writeTinyModel } from "./tiny-model.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const SOON = { timeout: 30_000, interval: 20 };
 
 let root: string;
 let config: string;
@@ -59,7 +58,7 @@ test.skipIf(process.platform === "win32")(
     child = fork(MAIN, flags, { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     let out = "";
     child.stdout?.setEncoding("utf8").on("data", (part: string) => (out += part));
-    await vi.waitFor(() => expect(out).toContain('"listening'), SOON);
+    await vi.waitFor(() => expect(out).toContain('"listening'));
     const address = /"address":"(http[^"]+)"/.exec(out)?.[1] ?? "";
     const health = await fetch(`${address}/health`);
     expect(health.status).toBe(503);
@@ -67,8 +66,8 @@ test.skipIf(process.platform === "win32")(
     expect((await fetch(`${address}/v1/models`)).status).toBe(503);
     expect(heard).toEqual([]);
     await writeFile(config, text);
-    await vi.waitFor(async () => expect((await fetch(`${address}/ready`)).status).toBe(200), SOON);
-    await vi.waitFor(() => expect(heard).toContain("/register_worker"), SOON);
+    await vi.waitFor(async () => expect((await fetch(`${address}/ready`)).status).toBe(200));
+    await vi.waitFor(() => expect(heard).toContain("/register_worker"));
     expect((await fetch(`${address}/v1/models`)).status).toBe(200);
   },
 );

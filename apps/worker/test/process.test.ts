@@ -71,7 +71,7 @@ describe("a worker process", () => {
     const { server, url, heard } = await curiousController();
     const worker = startWorker("--model-path", folder, "--controller", url, "--heartbeat-interval", "0.05");
     const address = await worker.ready;
-    await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2), { timeout: 10_000 });
+    await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2));
     const status = { model_names: [MODEL_NAME], speed: 1, queue_length: 0, state: "ready" };
     expect(heard[0]).toMatchObject({ path: "/register_worker", name: address, status });
     expect(heard[1]).toMatchObject({ path: "/receive_heart_beat", name: address, status });
@@ -101,7 +101,7 @@ describe("a worker process", () => {
     });
     expect(answer.status).toBe(200);
     for (const { heard } of [first, second]) {
-      await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2), { timeout: 10_000 });
+      await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2));
     }
     worker.child.kill("SIGTERM");
     expect(await worker.exit).toBe(0);

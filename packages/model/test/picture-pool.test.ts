@@ -60,10 +60,7 @@ function isRunning(pid: number): boolean {
 /** Ends the process that decodes `bytes` in the middle of it, and says what became of the request. */
 async function endWhileDecoding(bytes: Buffer): Promise<unknown> {
   const ending = pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
-  await vi.waitFor(() => expect(processes().some((pid) => isDecoding(pid))).toBe(true), {
-    timeout: 60_000,
-    interval: 5,
-  });
+  await vi.waitFor(() => expect(processes().some((pid) => isDecoding(pid))).toBe(true), { interval: 5 });
   for (const pid of processes()) process.kill(pid, "SIGKILL");
   return await ending;
 }
@@ -95,7 +92,7 @@ test.runIf(process.platform === "linux")(
   "refusals are the decoder's own, of most without a process",
   async () => {
     // Those of the tests before take a moment to end.
-    await expect.poll(() => processes(), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processes()).toEqual([]);
     pool = new PicturePool(PATIENT);
     const refused = async (bytes: Uint8Array): Promise<unknown> =>
       await pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
@@ -205,7 +202,7 @@ describe.runIf(process.platform === "linux")("processes", () => {
     expect(pids).toHaveLength(1);
     parent.kill("SIGKILL");
     await once(parent, "exit");
-    await vi.waitFor(() => expect(pids.filter((pid) => isRunning(pid))).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(pids.filter((pid) => isRunning(pid))).toEqual([]));
   });
 
   test("do not keep the program running", async () => {

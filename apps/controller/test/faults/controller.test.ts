@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Program } from "../program.ts";
 import { closeAll, post, until } from "../stand-in.ts";
 import {
@@ -20,7 +20,6 @@ import {
 } from "./fleet.ts";
 
 // A busy machine takes ten seconds to start a worker.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Nearly all that the tiny model's context holds: long enough to be under way while something happens. */
 const LENGTH = 900;

@@ -172,7 +172,7 @@ describe("models", () => {
     });
     await stage.close();
     await expect
-      .poll(() => ear.events.at(-1), { timeout: 10_000 })
+      .poll(() => ear.events.at(-1))
       .toMatchObject({ type: "models", models: [{ state: "gone" }], problem: { code: "no_worker" } });
     ear.leave();
   });
@@ -188,12 +188,10 @@ describe("the cluster", () => {
     // Rows that have not grown are not told again.
     stage.cluster = { workers: [], series: { ...series, "5m": { end_ms: 2 } } };
     await expect
-      .poll(() => ears[1].events.at(-1), { timeout: 10_000 })
+      .poll(() => ears[1].events.at(-1))
       .toEqual({ type: "cluster", cluster: { workers: [], series: { "5m": { end_ms: 2 } } } });
     stage.cluster = null;
-    await expect
-      .poll(() => ears[1].events.at(-1), { timeout: 10_000 })
-      .toEqual({ type: "cluster", cluster: null });
+    await expect.poll(() => ears[1].events.at(-1)).toEqual({ type: "cluster", cluster: null });
     expect(ears[0].events.some(({ type }) => type === "cluster")).toBe(false);
     for (const ear of ears) ear.leave();
   });
