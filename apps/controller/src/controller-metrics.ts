@@ -8,6 +8,7 @@ import type { Breaker } from "./breaker.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Frame } from "./frame-border.ts";
 import { MAX_WORKERS, type Registry, type Worker } from "./registry.ts";
+import type { Unanswered } from "./unanswered.ts";
 
 /** How a relayed request ended: `refused` by a status of its worker, else `ok` or the code of an error. */
 export type RelayOutcome = ErrorCode | "ok" | "refused";
@@ -26,7 +27,7 @@ export interface Measured {
 
 export interface ControllerMetrics {
   readonly metrics: Metrics;
-  readonly begin: (model: string) => Measured;
+  readonly begin: (model: string, isStream: boolean) => Measured;
 }
 
 const BREAKER_NUMBERS = { closed: 0, open: 1, "half-open": 2 } as const;
@@ -39,11 +40,15 @@ export function createControllerMetrics(
   registry: Registry,
   breakerOf: (worker: Worker) => Breaker["state"],
   chronicle: Chronicle,
+  unanswered: Unanswered,
 ): ControllerMetrics {
   const metrics = createMetrics();
   addWorkers(metrics, registry, breakerOf);
   const instruments = createInstruments(metrics, registry);
-  return { metrics, begin: (model) => measure(instruments, chronicle, model) };
+  return {
+    metrics,
+    begin: (model, isStream) => measure(instruments, chronicle, unanswered, model, isStream),
+  };
 }
 
 function addWorkers(
@@ -169,8 +174,15 @@ function createTally(
   };
 }
 
-function measure(instruments: Instruments, chronicle: Chronicle, model: string): Measured {
+function measure(
+  instruments: Instruments,
+  chronicle: Chronicle,
+  unanswered: Unanswered,
+  model: string,
+  isStream: boolean,
+): Measured {
   const startedMs = performance.now();
+  const request = { model, isStream, startedMs };
   const passedS = (): number => (performance.now() - startedMs) / 1000;
   let current: string | null = null;
   let hasWords = false;
@@ -187,6 +199,7 @@ function measure(instruments: Instruments, chronicle: Chronicle, model: string):
         if (!hasWords) instruments.retried();
       }
       current = address;
+      if (!hasWords) unanswered.asked(request, address);
     },
     moved: (lost, to, code) => {
       instruments.moved();
@@ -196,10 +209,12 @@ function measure(instruments: Instruments, chronicle: Chronicle, model: string):
       chronicle.tokens(tokensOf(frame));
       if (hasWords || frame.kind !== "data") return;
       hasWords = true;
+      unanswered.answered(request);
       instruments.firstFrame(passedS());
       chronicle.firstWord(passedS());
     },
     ended: (outcome) => {
+      unanswered.answered(request);
       if (current !== null) instruments.byWorker.add(current, outcome);
       instruments.finished.add(current === null ? NO_MODEL : model, outcome);
       instruments.duration(passedS(), outcome);

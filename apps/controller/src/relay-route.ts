@@ -50,7 +50,7 @@ export function relayHandler(
   return async (request, reply) => {
     // Before the stream begins: a body without a model is refused as such by both doors.
     const fields = readRelayFields(bytesOfBody(request));
-    const measured = parts.metrics.begin(fields.model);
+    const measured = parts.metrics.begin(fields.model, fields.isStream || door.isAlwaysStream);
     await parts.streams.run(reply.raw, async (signal) => {
       const relayed = { ...(await relayRequest(parts.relay, door, fields, request, signal)), measured };
       await relayOnce(parts, door, relayed, request, reply, signal);

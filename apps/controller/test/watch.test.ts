@@ -267,6 +267,49 @@ describe("the cluster", () => {
       expect(row).toHaveLength(seconds.tokens_per_s.length);
   });
 
+  it("tells who waits for a first word and since when, the first twenty one by one", async () => {
+    const held: ServerResponse[] = [];
+    const worker = await startWorker(["m"], (request, response) => {
+      request.resume();
+      held.push(response);
+    });
+    const { url } = await startController();
+    await register(url, worker.url, ["m"], { checkHeartBeat: false });
+    const leaving = new AbortController();
+    const ask = (body: object, signal: AbortSignal | null = null): Promise<string> =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        signal,
+      }).then((response) => response.text());
+    const answers = [ask({ ...ASK, stream: false })];
+    await until(() => held.length === 1);
+    const left = ask(ASK, leaving.signal).catch(() => "left");
+    answers.push(...Array.from({ length: 20 }, () => ask(ASK)), ask({ ...ASK, model: SECRET }));
+    await until(() => held.length === 22);
+    const { unanswered } = await clusterOf(url);
+    const waiting = { model: "m", worker: worker.url, waited_s: expect.any(Number) };
+    expect(unanswered.total).toBe(22);
+    expect(unanswered.oldest).toHaveLength(20);
+    expect(unanswered.oldest[0]).toEqual({ ...waiting, stream: false });
+    expect(unanswered.oldest[1]).toEqual({ ...waiting, stream: true });
+    expect(unanswered.oldest[0]?.waited_s).toBeGreaterThanOrEqual(unanswered.oldest[19]?.waited_s ?? NaN);
+
+    leaving.abort();
+    expect(await left).toBe("left");
+    await until(async () => (await clusterOf(url)).unanswered.total === 21);
+    await until(() => held.some(({ destroyed }) => destroyed));
+    const speaking = held.find((response) => !response.destroyed && response !== held[0]);
+    speaking?.writeHead(200, { "content-type": "text/event-stream" }).write(WORD);
+    await until(async () => (await clusterOf(url)).unanswered.total === 20);
+    respondJson(held[0]!, 200, {});
+    await until(async () => (await clusterOf(url)).unanswered.total === 19);
+    for (const response of held) response.destroy();
+    await Promise.allSettled(answers);
+    await until(async () => (await clusterOf(url)).unanswered.total === 0);
+  });
+
   it("holds no word of a question or an answer", async () => {
     const worker = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();

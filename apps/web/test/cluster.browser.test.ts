@@ -100,12 +100,19 @@ test("figures come by themselves, can be held, are sorted and read as tables; ax
   await expect.poll(() => first.locator("td").first().textContent()).toBe("kestrel");
   expect(await visit.page.locator('th[aria-sort="descending"]').textContent()).toBe("Model");
   const asked = { model: "heron", messages: [{ role: "user", content: "What color is the circle?" }] };
-  const response = await fetch(`${service.url}/v1/chat/completions`, {
+  const [heron] = service.workers;
+  heron?.way.holdAfter(0);
+  const answered = fetch(`${service.url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ ...asked, stream: true }),
-  });
-  await response.text();
+  }).then((response) => response.text());
+  const waiting = visit.page.getByRole("row", { name: /^heron [1-9]\d* s 127\.0\.0\.1:\d+ word by word$/ });
+  await waiting.waitFor();
+  expect(await axeViolations(visit.page), "while somebody waits").toEqual([]);
+  heron?.way.release();
+  await answered;
+  await visit.page.getByText("Nobody waits.").waitFor();
   const chart = visit.page.getByRole("img", { name: /^Tokens per second: .*[1-9]\d* at most$/ });
   await chart.waitFor();
   await visit.page.getByText("As a table").first().click();

@@ -12,6 +12,7 @@ export interface Cluster {
   readonly now_ms: number;
   readonly workers: readonly WorkerView[];
   readonly totals: ClusterTotals;
+  readonly unanswered: ClusterUnanswered;
   readonly series: Readonly<Record<SeriesName, ClusterSeries>>;
   /** The newest first; at most 200. */
   readonly events: readonly ClusterEvent[];
@@ -29,6 +30,20 @@ export interface ClusterTotals {
   /** From a question's coming to the first words' going out, seconds. */
   readonly first_word_p50_s: number | null;
   readonly first_word_p95_s: number | null;
+}
+
+/** Requests that a worker has, and whose clients have nothing yet. */
+export interface ClusterUnanswered {
+  readonly total: number;
+  /** The first come first; at most 20. */
+  readonly oldest: readonly {
+    readonly model: string;
+    /** The address of the one that was asked last. */
+    readonly worker: string;
+    /** Otherwise the answer comes in one piece, when it is whole. */
+    readonly stream: boolean;
+    readonly waited_s: number;
+  }[];
 }
 
 /** 300 times 1 s, 360 times 10 s, 1440 times 60 s. */

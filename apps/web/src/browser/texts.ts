@@ -342,6 +342,14 @@ export const TEXTS = {
       open: "failing, left alone",
       "half-open": "being tried again",
     },
+    unanswered: {
+      title: "Waiting for the first word",
+      none: "Nobody waits.",
+      columns: { model: "Model", waited: "Waits", worker: "Worker", stream: "Answer" },
+      stream: "word by word",
+      whole: "in one piece",
+      more: (count: number) => `and ${count} more`,
+    },
     events: "Events",
     noEvents: "Nothing has happened since the controller was started.",
     said: {

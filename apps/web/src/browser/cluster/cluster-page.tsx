@@ -13,6 +13,7 @@ import type { ChartName } from "./chart.tsx";
 import { ClusterState } from "./cluster-state.ts";
 import { figure } from "./figures.ts";
 import { sentenceOf } from "./sentence.ts";
+import { UnansweredTable } from "./unanswered-table.tsx";
 import { WorkersTable } from "./workers-table.tsx";
 
 interface Props {
@@ -87,6 +88,8 @@ function Whole({ cluster }: { readonly cluster: Cluster }): JSX.Element {
       </div>
       <h3>{TEXTS.cluster.workers}</h3>
       <WorkersTable workers={cluster.workers} />
+      <h3>{TEXTS.cluster.unanswered.title}</h3>
+      <UnansweredTable unanswered={cluster.unanswered} />
       <h3>{TEXTS.cluster.events}</h3>
       <Events events={cluster.events} />
     </>

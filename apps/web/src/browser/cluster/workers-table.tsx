@@ -35,7 +35,7 @@ export function WorkersTable({ workers }: { readonly workers: readonly WorkerVie
     column.value = name;
   };
   return (
-    <div class="workers" tabIndex={0} role="group" aria-label={TEXTS.cluster.workers}>
+    <div class="cluster-table workers" tabIndex={0} role="group" aria-label={TEXTS.cluster.workers}>
       <table>
         <thead>
           <tr>
