@@ -20,6 +20,7 @@ const RUNS = 3;
 const PATIENCE_MS = 15_000;
 
 type Category = keyof typeof GOALS;
+const CATEGORIES = Object.keys(GOALS) as readonly Category[];
 type Scores = Record<Category, number>;
 
 const folder = await mkdtemp(path.join(tmpdir(), "llava-lighthouse-"));
@@ -34,7 +35,7 @@ try {
     const scores = await bestOf(url + page, port);
     const shown = Object.entries(scores).map(([name, score]) => `${name} ${score}`);
     console.log(`${page.padEnd(10)} ${shown.join(", ")}`);
-    isGood &&= (Object.keys(GOALS) as Category[]).every((name) => scores[name] >= GOALS[name]);
+    isGood &&= CATEGORIES.every((name) => scores[name] >= GOALS[name]);
   }
 } finally {
   await Promise.all([end(browser), end(service)]);
@@ -63,7 +64,7 @@ async function bestOf(url: string, debuggingPort: number): Promise<Scores> {
 }
 
 async function measure(url: string, debuggingPort: number): Promise<Scores> {
-  const onlyCategories = Object.keys(GOALS);
+  const onlyCategories = [...CATEGORIES];
   const result = await lighthouse(url, {
     port: debuggingPort,
     onlyCategories,
@@ -73,7 +74,7 @@ async function measure(url: string, debuggingPort: number): Promise<Scores> {
   });
   if (result === undefined) throw new Error(`Lighthouse said nothing of ${url}.`);
   const { categories, audits } = result.lhr;
-  for (const name of Object.keys(GOALS) as Category[]) {
+  for (const name of CATEGORIES) {
     for (const { id, weight } of categories[name]?.auditRefs ?? []) {
       const audit = audits[id];
       if (weight > 0 && audit?.score !== null && audit !== undefined && 100 * audit.score < GOALS[name])

@@ -22,7 +22,6 @@ import { Relay, RELAY_LIMITS, type EnsureBlobs, type RelayLimits } from "./relay
 import { createControllerMetrics } from "./controller-metrics.ts";
 import { prepareShutdown } from "./shutdown.ts";
 import { Streams } from "./streams.ts";
-import { Unanswered } from "./unanswered.ts";
 import { addWatchRoutes } from "./watch-routes.ts";
 import { WorkerBlobs } from "./worker-blobs.ts";
 import { WorkerClient } from "./worker-client.ts";
@@ -77,13 +76,7 @@ export function createController(options: ControllerOptions): Controller {
   const workerBlobs = new WorkerBlobs(blobs, client);
   const ensureBlobs: EnsureBlobs = workerBlobs.ensure.bind(workerBlobs);
   const relay = new Relay(fleet, client, ensureBlobs, chronicle, limits);
-  const unanswered = new Unanswered(performance.now.bind(performance));
-  const metrics = createControllerMetrics(
-    registry,
-    (worker) => relay.breakerOf(worker),
-    chronicle,
-    unanswered,
-  );
+  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker), chronicle);
   const streams = new Streams(limits.totalMs);
   const cards = new ModelCards(client, log);
   const addFirst = metrics.metrics.edge.watch;
@@ -93,7 +86,7 @@ export function createController(options: ControllerOptions): Controller {
   addLlavaRoutes(app, { registry, fleet, relay, streams, limits, metrics });
   addOpenAiRoutes(app, { registry, relay, streams, cards, limits, metrics });
   addBlobRoutes(app, blobs);
-  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics, chronicle, unanswered });
+  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics, chronicle });
   fleet.start();
   chronicle.start();
   const shutdown = async (graceMs: number): Promise<void> => {

@@ -10,6 +10,7 @@ import type {
   SeriesName,
 } from "@llava/protocol";
 import { percentile, Ring, type Queue } from "./ring.ts";
+import { Unanswered } from "./unanswered.ts";
 
 const TICK_MS = 1_000;
 const MAX_EVENTS = 200;
@@ -27,6 +28,7 @@ export interface ChronicleOptions {
 }
 
 export class Chronicle {
+  readonly unanswered = new Unanswered();
   readonly #options: ChronicleOptions;
   readonly #rings: Readonly<Record<SeriesName, Ring>> = {
     "5m": new Ring(1, RECENT_STEPS),

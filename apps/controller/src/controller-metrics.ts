@@ -8,7 +8,6 @@ import type { Breaker } from "./breaker.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Frame } from "./frame-border.ts";
 import { MAX_WORKERS, type Registry, type Worker } from "./registry.ts";
-import type { Unanswered } from "./unanswered.ts";
 
 /** How a relayed request ended: `refused` by a status of its worker, else `ok` or the code of an error. */
 export type RelayOutcome = ErrorCode | "ok" | "refused";
@@ -40,14 +39,13 @@ export function createControllerMetrics(
   registry: Registry,
   breakerOf: (worker: Worker) => Breaker["state"],
   chronicle: Chronicle,
-  unanswered: Unanswered,
 ): ControllerMetrics {
   const metrics = createMetrics();
   addWorkers(metrics, registry, breakerOf);
   const instruments = createInstruments(metrics, registry);
   return {
     metrics,
-    begin: (model, isStream) => measure(instruments, chronicle, unanswered, model, isStream),
+    begin: (model, isStream) => measure(instruments, chronicle, model, isStream),
   };
 }
 
@@ -174,13 +172,8 @@ function createTally(
   };
 }
 
-function measure(
-  instruments: Instruments,
-  chronicle: Chronicle,
-  unanswered: Unanswered,
-  model: string,
-  isStream: boolean,
-): Measured {
+function measure(instruments: Instruments, chronicle: Chronicle, model: string, isStream: boolean): Measured {
+  const { unanswered } = chronicle;
   const startedMs = performance.now();
   const request = { model, isStream, startedMs };
   const passedS = (): number => (performance.now() - startedMs) / 1000;

@@ -49,8 +49,9 @@ export function relayHandler(
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   return async (request, reply) => {
     // Before the stream begins: a body without a model is refused as such by both doors.
-    const fields = readRelayFields(bytesOfBody(request));
-    const measured = parts.metrics.begin(fields.model, fields.isStream || door.isAlwaysStream);
+    const read = readRelayFields(bytesOfBody(request));
+    const fields = { ...read, isStream: read.isStream || door.isAlwaysStream };
+    const measured = parts.metrics.begin(fields.model, fields.isStream);
     await parts.streams.run(reply.raw, async (signal) => {
       const relayed = { ...(await relayRequest(parts.relay, door, fields, request, signal)), measured };
       await relayOnce(parts, door, relayed, request, reply, signal);
@@ -79,7 +80,7 @@ async function relayRequest(
         : {}),
     },
     framing: door.framing,
-    isStream: isStream || door.isAlwaysStream,
+    isStream,
     keys: relay.usesKeys ? await requestKeys(body, promptStart, signal) : NO_KEYS,
     referredKeys: referredKeysOf(body),
   };

@@ -1,24 +1,18 @@
 /** The requests whose clients have nothing yet, for whoever wonders who waits, and for how long. */
-import type { Cluster } from "@llava/protocol";
+import type { ClusterUnanswered } from "@llava/protocol";
 
 const MAX_SHOWN = 20;
 
-export interface UnansweredRequest {
+interface UnansweredRequest {
   readonly model: string;
   readonly isStream: boolean;
-  /** When it came, monotonic milliseconds. */
+  /** When it came, by `performance.now()`. */
   readonly startedMs: number;
 }
 
 export class Unanswered {
-  readonly #now: () => number;
   /** The address of the worker that was asked last for each, in the order in which the first one was. */
   readonly #workers = new Map<UnansweredRequest, string>();
-
-  /** @param now monotonic milliseconds */
-  constructor(now: () => number) {
-    this.#now = now;
-  }
 
   /** A worker is asked; again when the one before it had nothing to say. */
   asked(request: UnansweredRequest, worker: string): void {
@@ -30,12 +24,12 @@ export class Unanswered {
     this.#workers.delete(request);
   }
 
-  get shown(): Cluster["unanswered"] {
+  get shown(): ClusterUnanswered {
     const oldest = [...this.#workers].slice(0, MAX_SHOWN).map(([{ model, isStream, startedMs }, worker]) => ({
       model,
       worker,
       stream: isStream,
-      waited_s: (this.#now() - startedMs) / 1000,
+      waited_s: (performance.now() - startedMs) / 1000,
     }));
     return { total: this.#workers.size, oldest };
   }

@@ -7,7 +7,6 @@ import { noModels } from "./no-worker.ts";
 import type { Registry, Worker } from "./registry.ts";
 import type { Relay } from "./relay.ts";
 import type { Streams } from "./streams.ts";
-import type { Unanswered } from "./unanswered.ts";
 
 export interface WatchParts {
   readonly registry: Registry;
@@ -15,7 +14,6 @@ export interface WatchParts {
   readonly streams: Streams;
   readonly metrics: Metrics;
   readonly chronicle: Chronicle;
-  readonly unanswered: Unanswered;
 }
 
 export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
@@ -40,14 +38,14 @@ export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
 
 function clusterBody(parts: WatchParts): Cluster {
   const { controller, data } = workersBody(parts);
-  const { totals, series, events } = parts.chronicle;
+  const { totals, unanswered, series, events } = parts.chronicle;
   return {
     object: "cluster",
     controller,
     now_ms: Date.now(),
     workers: data,
     totals,
-    unanswered: parts.unanswered.shown,
+    unanswered: unanswered.shown,
     series,
     events,
   };

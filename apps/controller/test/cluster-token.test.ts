@@ -11,7 +11,6 @@ import { start, type Program } from "./program.ts";
 import { closeAll, until } from "./stand-in.ts";
 
 afterEach(closeAll);
-// Each test starts three programs.
 
 const CONTROLLER = new URL("../src/main.ts", import.meta.url);
 const WORKER = new URL("../../worker/src/main.ts", import.meta.url);

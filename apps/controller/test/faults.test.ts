@@ -16,7 +16,6 @@ import {
 } from "./stand-in.ts";
 
 afterEach(closeAll);
-// Bodies and streams of megabytes take their time on a busy machine.
 
 const CHAT = "/v1/chat/completions";
 

@@ -12,7 +12,6 @@ import { start, type Program } from "./program.ts";
 import { closeAll, modelsOf, register, startController, until } from "./stand-in.ts";
 
 afterEach(closeAll);
-// Each test starts two or three programs.
 
 const STAND_IN = new URL("./hop-process.ts", import.meta.url);
 const REAL = new URL("../../worker/src/main.ts", import.meta.url);

@@ -7,7 +7,6 @@ import { start } from "./program.ts";
 import { closeAll, modelsOf, post, register, startController, until } from "./stand-in.ts";
 
 afterEach(closeAll);
-// Each test starts programs.
 
 const MAIN = new URL("../src/main.ts", import.meta.url);
 const WORKER = new URL("./worker-process.ts", import.meta.url);

@@ -15,7 +15,6 @@ import {
 } from "./stand-in.ts";
 
 afterEach(closeAll);
-// Bodies and streams of megabytes take their time on a busy machine.
 
 /** A handler that has no place. */
 const refusing: Handler = (_request, response) => {

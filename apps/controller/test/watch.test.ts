@@ -26,6 +26,17 @@ async function metric(url: string, name: string): Promise<number | null> {
   return line === undefined ? null : Number(line.slice(name.length + 1));
 }
 
+/** The text of an answer, once it is whole. */
+async function answerTo(url: string, body: object, signal: AbortSignal | null = null): Promise<string> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+  return response.text();
+}
+
 async function sumOf(url: string, name: string): Promise<number> {
   const page = await (await fetch(`${url}/metrics`)).text();
   const lines = page.split("\n").filter((text) => text.startsWith(`${name}{`) || text.startsWith(`${name} `));
@@ -54,14 +65,7 @@ describe("metrics", () => {
     const { url } = await startController();
     await register(url, worker.url, ["m"]);
     const clients = Array.from({ length: 6 }, () => new AbortController());
-    const answers = clients.map(({ signal }) =>
-      fetch(`${url}/v1/chat/completions`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(ASK),
-        signal,
-      }).then((response) => response.text()),
-    );
+    const answers = clients.map(({ signal }) => answerTo(url, ASK, signal));
     const settled = Promise.allSettled(answers);
     await until(() => waiting.length === 6);
     await post(`${url}/v1/chat/completions`, { ...ASK, model: SECRET });
@@ -276,17 +280,13 @@ describe("the cluster", () => {
     const { url } = await startController();
     await register(url, worker.url, ["m"], { checkHeartBeat: false });
     const leaving = new AbortController();
-    const ask = (body: object, signal: AbortSignal | null = null): Promise<string> =>
-      fetch(`${url}/v1/chat/completions`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-        signal,
-      }).then((response) => response.text());
-    const answers = [ask({ ...ASK, stream: false })];
+    const answers = [answerTo(url, { ...ASK, stream: false })];
     await until(() => held.length === 1);
-    const left = ask(ASK, leaving.signal).catch(() => "left");
-    answers.push(...Array.from({ length: 20 }, () => ask(ASK)), ask({ ...ASK, model: SECRET }));
+    const left = answerTo(url, ASK, leaving.signal).catch(() => "left");
+    answers.push(
+      ...Array.from({ length: 20 }, () => answerTo(url, ASK)),
+      answerTo(url, { ...ASK, model: SECRET }),
+    );
     await until(() => held.length === 22);
     const { unanswered } = await clusterOf(url);
     const waiting = { model: "m", worker: worker.url, waited_s: expect.any(Number) };

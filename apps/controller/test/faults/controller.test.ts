@@ -19,8 +19,6 @@ import {
   type TinyFolder,
 } from "./fleet.ts";
 
-// A busy machine takes ten seconds to start a worker.
-
 /** Nearly all that the tiny model's context holds: long enough to be under way while something happens. */
 const LENGTH = 900;
 /** Four heartbeats. */

@@ -12,7 +12,7 @@ export function UnansweredTable({ unanswered }: { readonly unanswered: ClusterUn
   const { total, oldest } = unanswered;
   if (total === 0) return <p class="soft">{WORDS.none}</p>;
   return (
-    <div class="cluster-table unanswered" tabIndex={0} role="group" aria-label={WORDS.title}>
+    <div class="cluster-table" tabIndex={0} role="group" aria-label={WORDS.title}>
       <table>
         <thead>
           <tr>
