@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { CHROMIUM } from "./browser.ts";
-import { PATIENCE } from "./patience.ts";
+import { CHROMIUM } from "./page/chromium.ts";
+import { PATIENCE } from "@llava/testing/test-timeouts";
 
 // Where LLAVA_REQUIRE_BROWSER is set, the browser's tests run in any case, and fail without one.
 const hasBrowser = existsSync(CHROMIUM) || process.env["LLAVA_REQUIRE_BROWSER"] !== undefined;

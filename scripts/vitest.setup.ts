@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import { PATIENCE } from "./patience.ts";
+import { PATIENCE } from "@llava/testing/test-timeouts";
 
 // vitest has a setting for `expect.poll`, but none for `vi.waitFor`.
 const { waitFor } = vi;

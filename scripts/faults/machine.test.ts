@@ -3,9 +3,9 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { ask, type Manner, type Question } from "./ask.ts";
-import { EXPIRY_MS, HEARTBEAT_MS, MODEL, startFleet, type Fleet } from "./fleet.ts";
-import type { Asked } from "./history.ts";
+import { ask, type Manner, type Question } from "./history/recorded-ask.ts";
+import { EXPIRY_MS, HEARTBEAT_MS, MODEL, startFleet, type Fleet } from "./fleet/proxied-fleet.ts";
+import type { Asked } from "./history/history.ts";
 
 const QUESTION: Question = { text: "Tell me a story.", seed: 3, maxTokens: 120 };
 const MANNER: Manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 90_000 };
@@ -77,5 +77,5 @@ async function listed({ controller }: Fleet): Promise<unknown> {
 
 /** Uses one core for as long as it lives. */
 function startBurner(): ChildProcess {
-  return fork(new URL("burner.ts", import.meta.url), { stdio: "ignore" });
+  return fork(new URL("./fleet/burner.ts", import.meta.url), { stdio: "ignore" });
 }

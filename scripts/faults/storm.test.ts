@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { startFleet } from "./fleet.ts";
+import { startFleet } from "./fleet/proxied-fleet.ts";
 import { storm, type Holding } from "./storm.ts";
 
 /** A hundred forgotten streams with their sockets, buffers and texts hold more; a cache that fills holds less. */

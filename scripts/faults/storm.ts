@@ -1,10 +1,10 @@
 /** Clients that leave at random moments, by the hundred, and what is left of them in the servers. */
-import { ask, type Question } from "./ask.ts";
-import { checkEmpty } from "./closing.ts";
-import { CONCURRENCY, type Fleet } from "./fleet.ts";
-import type { Verdict } from "./history.ts";
-import { footprint, kept, type Footprint, type Kept } from "./program.ts";
-import { seeded, wholeFrom } from "./random.ts";
+import { ask, type Question } from "./history/recorded-ask.ts";
+import { checkEmpty } from "./history/closing.ts";
+import { CONCURRENCY, type Fleet } from "./fleet/proxied-fleet.ts";
+import type { Verdict } from "./history/history.ts";
+import { footprint, kept, type Footprint, type Kept } from "./fleet/server-program.ts";
+import { seeded, wholeFrom } from "./seeded-random.ts";
 
 /** What a process holds. */
 export type Holding = Footprint & Kept;

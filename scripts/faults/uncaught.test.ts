@@ -1,9 +1,9 @@
 /** F27: an exception that nobody catches ends the process, as a state that nobody knows must; what it was saying it says to the end. */
 import { expect, it } from "vitest";
-import { ask, type Manner, type Question } from "./ask.ts";
-import { startFleet } from "./fleet.ts";
-import type { Asked } from "./history.ts";
-import { call } from "./watcher.ts";
+import { ask, type Manner, type Question } from "./history/recorded-ask.ts";
+import { startFleet } from "./fleet/proxied-fleet.ts";
+import type { Asked } from "./history/history.ts";
+import { call } from "./history/watcher.ts";
 
 const QUESTION: Question = { text: "Tell me a story.", seed: 1, maxTokens: 200 };
 const MANNER: Manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 60_000 };

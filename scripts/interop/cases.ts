@@ -10,8 +10,8 @@ import {
   startOurWorker,
   type Original,
   type Program,
-} from "./programs.ts";
-import { addressOf, call, eventually, generate, hold, listed } from "./wire.ts";
+} from "./interop-programs.ts";
+import { addressOf, call, eventually, generate, hold, listed } from "./wire-client.ts";
 
 export interface Case {
   readonly name: string;

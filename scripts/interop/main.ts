@@ -15,9 +15,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { refuse } from "../flags.ts";
+import { refuse } from "../script-flags.ts";
 import { CASES, type Case } from "./cases.ts";
-import type { Original } from "./programs.ts";
+import type { Original } from "./interop-programs.ts";
 
 const HELP = `Runs the original LLaVA's own programs against ours.
 

@@ -3,7 +3,7 @@ that the shipped demo model is an ordinary LLaVA checkpoint, and the golden that
 
 Run by hand, never in CI:
     python -m venv /tmp/venv && /tmp/venv/bin/pip install -r scripts/reference/requirements.txt
-    /tmp/venv/bin/python scripts/reference/check_demo.py apps/cli/models/llava-demo OUT \\
+    /tmp/venv/bin/python scripts/reference/check_demo.py packages/demo/model/llava-demo OUT \\
         --ask circle.png "What color is the circle?" --ask squares.png "How many squares are there?" \\
         --ask "What are you?"
 

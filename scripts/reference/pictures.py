@@ -1,4 +1,4 @@
-"""Makes the picture goldens of packages/model/test/golden: six PNG files and what Pillow and numpy make of them.
+"""Makes the picture goldens of packages/processing/test/golden: six PNG files and what Pillow and numpy make of them.
 
 Run by hand, never in CI:
     python -m venv /tmp/venv && /tmp/venv/bin/pip install -r scripts/reference/requirements.txt

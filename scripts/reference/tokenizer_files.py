@@ -1,4 +1,4 @@
-"""Makes the tokenizer goldens of packages/model/test/golden: two small tokenizers of the kinds that Llama models have,
+"""Makes the tokenizer goldens of packages/processing/test/golden: two small tokenizers of the kinds that Llama models have,
 and what Hugging Face's own (Rust) library makes of some texts with them.
 
 Run by hand, never in CI, with the packages of scripts/reference/requirements.txt.

@@ -1,5 +1,5 @@
 /** The `llava` command: hands the command line to the program table and turns its outcome into an exit code. */
-import { runCli } from "./program.ts";
+import { runCli } from "./cli-program.ts";
 
 // A reader such as `head` may close the pipe early; that ends the output, it is not a failure to report.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

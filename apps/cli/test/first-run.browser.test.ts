@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { openBrowser } from "../../../scripts/browser.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 

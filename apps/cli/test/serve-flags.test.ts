@@ -1,7 +1,7 @@
 /** Every flag of a single program is also one of `llava serve`, taken or refused by its name: none is forgotten. */
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addServeFlags } from "../src/flags.ts";
+import { addServeFlags } from "../src/options/cli-flags.ts";
 import { llava } from "./llava.ts";
 
 /** The long flags that a help text explains, at the beginning of its lines. */

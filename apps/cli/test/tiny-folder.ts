@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeTinyModel } from "../../worker/test/tiny-model.ts";
+import { writeTinyModel } from "../../worker/test/support/tiny-model.ts";
 
 export const TINY_NAME = "tiny-llava-v1";
 

@@ -2,12 +2,12 @@
  * What the controller counts and times, apart from the relay, which only says what happens. What concerns one worker is read
  * from the registry when somebody asks, so that a worker that is gone is gone from the page too.
  */
-import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/door";
+import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/server";
 import type { ErrorCode } from "@llava/protocol";
-import type { Breaker } from "./breaker.ts";
-import type { Chronicle } from "./chronicle.ts";
-import type { Frame } from "./frame-border.ts";
-import { MAX_WORKERS, type Registry, type Worker } from "./registry.ts";
+import type { Breaker } from "./fleet/breaker.ts";
+import type { Chronicle } from "./history/cluster-history.ts";
+import type { Frame } from "./relay/frame-splitter.ts";
+import { MAX_WORKERS, type Registry, type Worker } from "./registry/registry.ts";
 
 /** How a relayed request ended: `refused` by a status of its worker, else `ok` or the code of an error. */
 export type RelayOutcome = ErrorCode | "ok" | "refused";

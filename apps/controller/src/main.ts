@@ -7,13 +7,13 @@ import {
   reloadKeysOnHangup,
   serverFlags,
   warnOfReaders,
-} from "@llava/door";
+} from "@llava/server";
 import { LlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
-import { createController, type Controller } from "./app.ts";
-import { parseControllerFlags, type ControllerFlags } from "./flags.ts";
+import { createController, type Controller } from "./controller-app.ts";
+import { parseControllerFlags, type ControllerFlags } from "./controller-options.ts";
 
 async function main(): Promise<void> {
   const flags = parseControllerFlags(process.argv.slice(2));

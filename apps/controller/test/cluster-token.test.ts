@@ -2,13 +2,13 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { signedHeaders } from "@llava/door";
+import { signedHeaders } from "@llava/server";
 import { readBody, readChatStream } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
-import { writeTinyModel } from "../../worker/test/tiny-model.ts";
-import { start, type Program } from "./program.ts";
-import { closeAll, until } from "./stand-in.ts";
+import { writeTinyModel } from "../../worker/test/support/tiny-model.ts";
+import { start, type Program } from "./support/child-program.ts";
+import { closeAll, until } from "./support/stand-in.ts";
 
 afterEach(closeAll);
 

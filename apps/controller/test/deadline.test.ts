@@ -1,7 +1,7 @@
 /** Answers that outlast what one may take, though their worker talks all the time. Over real HTTP. */
 import { completionHead, encodeSseJson, roleChunk, SSE_HEADERS, textChunk } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeAll, post, register, startController, startWorker, until } from "./stand-in.ts";
+import { closeAll, post, register, startController, startWorker, until } from "./support/stand-in.ts";
 
 const LIMITS = { limits: { totalMs: 700 } };
 

@@ -10,7 +10,7 @@ import * as fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { createApp } from "../src/server/app.ts";
+import { createApp } from "../src/server/web-app.ts";
 import { BrokenWay } from "./broken-way.ts";
 import { ControllerStage } from "./controller-stage.ts";
 import { JSON_TYPE, QUESTION, Visitor } from "./visitor.ts";

@@ -2,8 +2,8 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/app.ts";
-import { openBrowser } from "../../../scripts/browser.ts";
+import { createApp } from "../src/server/web-app.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage } from "./controller-stage.ts";

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { openBrowser } from "../../../scripts/browser.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
 import { axeViolations } from "./axe.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";

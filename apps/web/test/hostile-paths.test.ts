@@ -6,8 +6,8 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { statusOf, talk } from "../../../packages/door/test/wire.ts";
-import { createApp } from "../src/server/app.ts";
+import { statusOf, talk } from "@llava/testing/raw-http";
+import { createApp } from "../src/server/web-app.ts";
 
 const SECRET = "nobody may read this";
 

@@ -1,6 +1,6 @@
 /**
  * What keeps a long answer quick, in counts that do not depend on how fast a machine is: frames until a token is painted,
- * elements that are made anew, turns that are laid out. Times are measured by scripts/bench-page.ts.
+ * elements that are made anew, turns that are laid out. Times are measured by scripts/bench/bench-page.ts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -8,9 +8,9 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/app.ts";
-import { longMarkdown, tokensOf } from "../../../scripts/bench-page/long-markdown.ts";
-import { openBrowser } from "../../../scripts/browser.ts";
+import { createApp } from "../src/server/web-app.ts";
+import { longMarkdown, tokensOf } from "../../../scripts/bench/page/long-markdown.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage } from "./controller-stage.ts";

@@ -1,12 +1,12 @@
 /** Markdown in a real browser, under the page's own content policy. */
-import { Random } from "@llava/drawings";
+import { Random } from "@llava/demo/scenes";
 import type { FastifyInstance } from "fastify";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { createApp } from "../src/server/app.ts";
-import { openBrowser } from "../../../scripts/browser.ts";
+import { createApp } from "../src/server/web-app.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { HOSTILE } from "./hostile-words.ts";

@@ -1,15 +1,15 @@
 import { Buffer } from "node:buffer";
 
-import { decodePicture } from "@llava/model";
-import { CLIP_MEAN, modelView } from "@llava/model/view";
-import type { SquareShape } from "@llava/model/view";
+import { decodePicture } from "@llava/processing";
+import { CLIP_MEAN, modelView } from "@llava/processing/view";
+import type { SquareShape } from "@llava/processing/view";
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { openBrowser } from "../../../scripts/browser.ts";
-import { createApp } from "../src/server/app.ts";
+import { openBrowser } from "../../../scripts/page/chromium.ts";
+import { createApp } from "../src/server/web-app.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { ControllerStage, card } from "./controller-stage.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { openProfile } from "../../../scripts/browser.ts";
+import { openProfile } from "../../../scripts/page/chromium.ts";
 import { buildPage } from "./built-page.ts";
 import type { BuiltPage } from "./built-page.ts";
 import { Visit } from "./visit.ts";

@@ -1,5 +1,5 @@
 /** Markdown as models write it, and as they should not: pieces of every kind in random order, broken off anywhere. */
-import type { Random } from "@llava/drawings";
+import type { Random } from "@llava/demo/scenes";
 
 const WORDS = "the picture shows a red circle and two small stars above it while nothing else is left".split(
   " ",

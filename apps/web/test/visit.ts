@@ -1,6 +1,6 @@
 /** One look at the page for a test: a fresh window, and everything that the browser complained about. */
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
-import { PATIENCE } from "../../../scripts/patience.ts";
+import { PATIENCE } from "@llava/testing/test-timeouts";
 
 export class Visit implements AsyncDisposable {
   readonly page: Page;

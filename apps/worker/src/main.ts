@@ -11,19 +11,19 @@ import {
   reloadKeysOnHangup,
   serverFlags,
   warnOfReaders,
-} from "@llava/door";
+} from "@llava/server";
 import type { Engine, LoadProgress } from "@llava/engine";
 import { isModelName, LlavaError, SAMPLING_LIMITS, toLlavaError } from "@llava/protocol";
 import { CommanderError } from "commander";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { pino } from "pino";
-import { advertisedAddress } from "./address.ts";
-import { buildApp } from "./app.ts";
-import { parseWorkerFlags, type WorkerFlags } from "./flags.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { ImageFetcher } from "./image-fetch/image-fetcher.ts";
-import { reportOf } from "./report.ts";
-import { Service } from "./service.ts";
+import { advertisedAddress } from "./cluster/worker-address.ts";
+import { buildApp } from "./worker-app.ts";
+import { parseWorkerFlags, type WorkerFlags } from "./worker-options.ts";
+import { Heartbeat } from "./cluster/heartbeat.ts";
+import { ImageFetcher } from "./images/fetch/image-fetcher.ts";
+import { reportOf } from "./cluster/status-report.ts";
+import { Service } from "./service/worker-service.ts";
 
 const MAX_WAIT_MS = 30_000;
 const MAX_WAITING = 64;
@@ -51,7 +51,7 @@ async function startWorker(flags: WorkerFlags): Promise<void> {
   reloadKeysOnHangup(access, log);
   warnOfReaders([flags.clusterTokenFile], log);
   // Native libraries only now: a wrong flag or --help must not wait for them.
-  const { modelNameFromPath } = await import("@llava/model");
+  const { modelNameFromPath } = await import("@llava/models");
   const maxWaiting = Math.min(4 * flags.limitModelConcurrency, MAX_WAITING);
   const service = new Service({
     modelName: servedName(flags.modelName ?? modelNameFromPath(resolve(flags.modelPath))),

@@ -2,7 +2,7 @@
 import type { ChatCompletion } from "@llava/protocol";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MODEL_NAME, startServer, type TestServer } from "./server.ts";
+import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** What happens when there are too many, when somebody leaves and when the worker must stop. */
 import { readBody, readChatStream, SERVER_ERROR_TEXT } from "@llava/protocol";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { MODEL_NAME, startServer, type TestServer } from "./server.ts";
+import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 const open: TestServer[] = [];
 let server: TestServer;

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { MODEL_NAME } from "./server.ts";
-import { writeTinyModel } from "./tiny-model.ts";
+import { MODEL_NAME } from "./support/worker-server.ts";
+import { writeTinyModel } from "./support/tiny-model.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 

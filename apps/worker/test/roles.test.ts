@@ -1,10 +1,10 @@
 /** A worker of a cluster is there for its controller, and for who has a key. */
-import { addChallengeRoute, type Access } from "@llava/door";
+import { addChallengeRoute, type Access } from "@llava/server";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { askAll, strictAccess, TOKEN, wrongCells } from "../../../packages/door/test/role-matrix.ts";
-import { buildApp } from "../src/app.ts";
-import { startServer, type TestServer } from "./server.ts";
+import { askAll, strictAccess, TOKEN, wrongCells } from "@llava/testing/role-matrix";
+import { buildApp } from "../src/worker-app.ts";
+import { startServer, type TestServer } from "./support/worker-server.ts";
 
 let server: TestServer;
 beforeAll(async () => {

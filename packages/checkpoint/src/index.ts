@@ -1,12 +1,12 @@
-export { cacheFolder } from "./cache-folder.ts";
-export { Checkpoint, type CheckpointFile, type CheckpointOptions } from "./checkpoint.ts";
-export { type BlockFormat, dequantize, quantize } from "./quantization.ts";
-export type { QuantizationPlan, QuantizedLinear } from "./quantized-layout.ts";
+export { cacheFolder } from "./cache/cache-folder.ts";
+export { Checkpoint, type CheckpointFile, type CheckpointOptions } from "./safetensors/checkpoint.ts";
+export { type BlockFormat, dequantize, quantize } from "./quantize/quantization.ts";
+export type { QuantizationPlan, QuantizedLinear } from "./quantize/quantized-layout.ts";
 export {
   openQuantized,
   type QuantizedWeights,
   type QuantizeOptions,
   type QuantizeProgress,
-} from "./quantized-weights.ts";
-export { writeSafetensors, type WritableTensor } from "./safetensors-writer.ts";
-export type { StoredDType, TensorEntry } from "./tensor-entry.ts";
+} from "./quantize/quantized-weights.ts";
+export { writeSafetensors, type WritableTensor } from "./safetensors/safetensors-writer.ts";
+export type { StoredDType, TensorEntry } from "./tensors/tensor-entry.ts";

@@ -5,11 +5,11 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { LlavaError } from "@llava/protocol";
 import { describe, expect, test } from "vitest";
-import { Checkpoint } from "../src/checkpoint.ts";
-import { dequantize } from "../src/quantization.ts";
-import type { QuantizationPlan } from "../src/quantized-layout.ts";
-import { openQuantized, type QuantizedWeights } from "../src/quantized-weights.ts";
-import { writeSafetensors } from "../src/safetensors-writer.ts";
+import { Checkpoint } from "../src/safetensors/checkpoint.ts";
+import { dequantize } from "../src/quantize/quantization.ts";
+import type { QuantizationPlan } from "../src/quantize/quantized-layout.ts";
+import { openQuantized, type QuantizedWeights } from "../src/quantize/quantized-weights.ts";
+import { writeSafetensors } from "../src/safetensors/safetensors-writer.ts";
 import { makeFolder, SINGLE } from "./raw-file.ts";
 
 const WRITTEN = new Date("2024-05-06T07:08:09.010Z");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { afterAll, beforeAll } from "vitest";
-import { Checkpoint } from "../src/checkpoint.ts";
+import { Checkpoint } from "../src/safetensors/checkpoint.ts";
 
 export const SINGLE = "model.safetensors";
 export const INDEX = "model.safetensors.index.json";

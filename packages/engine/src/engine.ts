@@ -1,36 +1,35 @@
 /** Many requests on one model: what stands before the loop that computes them. */
-import {
-  conversationNames,
-  findConversation,
-  type ModelFolder,
-  openModelFolder,
-  PicturePool,
-  type SquareShape,
-} from "@llava/model";
+import { conversationNames, findConversation, PicturePool, type SquareShape } from "@llava/processing";
+import { type ModelFolder, openModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
-import { Decoder } from "./decoder.ts";
-import { Encoder } from "./encoder.ts";
-import { Encoding } from "./encoding.ts";
+import { Decoder } from "./runner/decoder.ts";
+import { Encoder } from "./runner/vision-encoder.ts";
+import { Encoding } from "./runner/vision-queue.ts";
 import {
   cacheLimits,
   type EngineOptions,
   inFolderOf,
   sessionOptions,
   weightOptions,
-} from "./engine-options.ts";
-import { cancelled, loadError, requestError, shuttingDown } from "./engine-error.ts";
-import { Grammars } from "./grammar.ts";
-import { FeatureCache } from "./feature-cache.ts";
-import { Loop } from "./loop.ts";
-import { LoadedFiles } from "./loaded-files.ts";
-import { computeMap, type OcclusionEvent, type OcclusionRequest, requireMappable } from "./occlusion-map.ts";
-import { wordTokens } from "./occlusion-prompt.ts";
-import { longestPrompt, pixelsOf, prepare } from "./prepare.ts";
-import type { EngineEvent, GenerateRequest } from "./request.ts";
-import { scoreSequence } from "./scoring.ts";
-import { type Holdings, Runner } from "./runner.ts";
-import type { Prompt, Sequence } from "./sequence.ts";
-import { loadWeights } from "./weights.ts";
+} from "./api/engine-options.ts";
+import { cancelled, loadError, requestError, shuttingDown } from "./api/engine-error.ts";
+import { Grammars } from "./grammar/grammar.ts";
+import { FeatureCache } from "./runner/feature-cache.ts";
+import { Loop } from "./engine-loop.ts";
+import { LoadedFiles } from "./weights/weight-files-watch.ts";
+import {
+  computeMap,
+  type OcclusionEvent,
+  type OcclusionRequest,
+  requireMappable,
+} from "./occlusion/occlusion-map.ts";
+import { wordTokens } from "./occlusion/occlusion-prompt.ts";
+import { longestPrompt, pixelsOf, prepare } from "./prepare/prepare.ts";
+import type { EngineEvent, GenerateRequest } from "./api/request.ts";
+import { scoreSequence } from "./occlusion/scoring.ts";
+import { type Holdings, Runner } from "./runner/model-runner.ts";
+import type { Prompt, Sequence } from "./scheduler/sequence.ts";
+import { loadWeights } from "./weights/weights.ts";
 
 export interface EngineInfo {
   readonly name: string;

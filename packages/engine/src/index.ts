@@ -1,8 +1,8 @@
 export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
-export type { EngineOptions, LoadProgress } from "./engine-options.ts";
-export type { GrammarSource } from "./grammar.ts";
-export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion-map.ts";
-export type { TokenLogprob, TokenLogprobs } from "./logprobs.ts";
+export type { EngineOptions, LoadProgress } from "./api/engine-options.ts";
+export type { GrammarSource } from "./grammar/grammar.ts";
+export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";
+export type { TokenLogprob, TokenLogprobs } from "./sampling/logprobs.ts";
 export type {
   PictureShapes,
   EngineEvent,
@@ -12,4 +12,4 @@ export type {
   MessagePart,
   Timings,
   Usage,
-} from "./request.ts";
+} from "./api/request.ts";

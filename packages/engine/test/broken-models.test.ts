@@ -5,9 +5,9 @@ import { Engine, type EngineOptions } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
 import { RuntimeError, Session } from "@llava/runtime";
 import { expect, it, vi } from "vitest";
-import { Decoder } from "../src/decoder.ts";
-import { Encoder } from "../src/encoder.ts";
-import { MODEL, ModelCopy, read, readError } from "./front-door.ts";
+import { Decoder } from "../src/runner/decoder.ts";
+import { Encoder } from "../src/runner/vision-encoder.ts";
+import { MODEL, ModelCopy, read, readError } from "./engine-fixtures.ts";
 
 async function expectUnservable(
   folder: string,

@@ -1,7 +1,7 @@
 /** What a request may say about its tokens, through the front door of the engine on a tiny true model. */
 import { Engine, type GenerateRequest } from "../src/index.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MODEL, one, read, readAll, readError } from "./front-door.ts";
+import { MODEL, one, read, readAll, readError } from "./engine-fixtures.ts";
 
 const ASKED: GenerateRequest = {
   prompt: "USER: <image> Name a color. ASSISTANT:",

@@ -1,7 +1,7 @@
 /** Who goes first when there is room for one. */
 import { expect, it } from "vitest";
 import { Engine } from "../src/index.ts";
-import { MODEL, read } from "./front-door.ts";
+import { MODEL, read } from "./engine-fixtures.ts";
 
 it("answers those first that wait with the smallest number, and each as it is answered alone", async () => {
   await using engine = await Engine.load(MODEL, { threads: 1, maxRunning: 1, maxWaiting: 4 });

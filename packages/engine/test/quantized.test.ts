@@ -2,15 +2,15 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { decoderGraph, encoderGraph, type WeightSource } from "@llava/architecture";
+import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
 import { Checkpoint, dequantize, quantize, writeSafetensors } from "@llava/checkpoint";
-import { type ModelDescription, openModelFolder } from "@llava/model";
+import { type ModelDescription, openModelFolder } from "@llava/models";
 import { Session, Value } from "@llava/runtime";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Decoder } from "../src/decoder.ts";
+import { Decoder } from "../src/runner/decoder.ts";
 import { Engine, type EngineOptions } from "../src/index.ts";
-import { loadWeights, type PlacedWeights, type WeightDType } from "../src/weights.ts";
-import { MODEL, one, read } from "./front-door.ts";
+import { loadWeights, type PlacedWeights, type WeightDType } from "../src/weights/weights.ts";
+import { MODEL, one, read } from "./engine-fixtures.ts";
 
 const signal = new AbortController().signal;
 const IDS = Array.from({ length: 40 }, (_, i) => 5 + ((i * 7) % 60));

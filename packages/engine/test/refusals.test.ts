@@ -3,7 +3,7 @@ import { crc32, deflateSync } from "node:zlib";
 import { Engine, type GenerateRequest } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { MODEL, one, read, readError, two } from "./front-door.ts";
+import { MODEL, one, read, readError, two } from "./engine-fixtures.ts";
 
 const TEXT: GenerateRequest = {
   prompt: "USER: Name a color. ASSISTANT:",

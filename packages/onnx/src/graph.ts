@@ -1,5 +1,5 @@
 /** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
-import { bytesOf, encodeModel } from "./model-proto.ts";
+import { bytesOf, encodeModel } from "./proto/model-proto.ts";
 import {
   describe,
   elementCount,

@@ -2,6 +2,6 @@
 import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
 
-const TEXT = readFileSync(new URL("onnx-subset.proto", import.meta.url), "utf8");
+const TEXT = readFileSync(new URL("./onnx-subset.proto", import.meta.url), "utf8");
 
 export const ModelProto = protobuf.parse(TEXT, { keepCase: true }).root.lookupType("onnx.ModelProto");

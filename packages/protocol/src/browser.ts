@@ -2,15 +2,15 @@
  * The part of this package that a page loads: without schemas, whose library alone would weigh as much as the whole page.
  * `@llava/protocol/browser`.
  */
-export type * from "./answer-progress.ts";
-export * from "./errors.ts";
-export type * from "./chat-messages.ts";
-export type * from "./chat.ts";
-export * from "./cluster.ts";
-export type * from "./completion.ts";
-export type * from "./models.ts";
-export type * from "./occlusion.ts";
-export * from "./page-wire.ts";
-export * from "./picture-key.ts";
-export * from "./sse.ts";
-export type { WorkerView } from "./worker-list.ts";
+export type * from "./cluster/progress.ts";
+export * from "./codec/errors.ts";
+export type * from "./openai/chat-messages.ts";
+export type * from "./openai/chat.ts";
+export * from "./cluster/cluster-view.ts";
+export type * from "./openai/completion.ts";
+export type * from "./openai/models.ts";
+export type * from "./extensions/occlusion-wire.ts";
+export * from "./page/page-wire.ts";
+export * from "./codec/image-key.ts";
+export * from "./codec/sse.ts";
+export type { WorkerView } from "./cluster/worker-list.ts";

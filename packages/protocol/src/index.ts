@@ -1,29 +1,29 @@
-export type { AnswerFormat } from "./answer-format.ts";
+export type { AnswerFormat } from "./openai/answer-format.ts";
 export {
   IGNORED_HEADER,
   ignoredFields,
   type AnswerRequest,
   type AnswerRequestBody,
-} from "./answer-request.ts";
-export * from "./answer-progress.ts";
-export * from "./base64.ts";
-export * from "./chat-stream.ts";
-export * from "./chat-messages.ts";
-export { parseChatRequest, type ChatRequest, type ChatRequestBody } from "./chat.ts";
-export * from "./cluster.ts";
-export * from "./completion.ts";
-export * from "./errors.ts";
-export * from "./hop.ts";
-export * from "./llava-wire.ts";
-export * from "./models.ts";
-export * from "./occlusion.ts";
-export type * from "./page-wire.ts";
-export * from "./picture-format.ts";
-export * from "./picture-key.ts";
-export * from "./request-id.ts";
-export { SAMPLING_LIMITS } from "./sampling-fields.ts";
-export * from "./sse.ts";
-export * from "./strict-json.ts";
-export * from "./text-completion.ts";
-export * from "./worker-list.ts";
-export * from "./worker-report.ts";
+} from "./openai/answer-request.ts";
+export * from "./cluster/progress.ts";
+export * from "./codec/base64.ts";
+export * from "./openai/chat-stream.ts";
+export * from "./openai/chat-messages.ts";
+export { parseChatRequest, type ChatRequest, type ChatRequestBody } from "./openai/chat.ts";
+export * from "./cluster/cluster-view.ts";
+export * from "./openai/completion.ts";
+export * from "./codec/errors.ts";
+export * from "./cluster/resume.ts";
+export * from "./llava/llava-wire.ts";
+export * from "./openai/models.ts";
+export * from "./extensions/occlusion-wire.ts";
+export type * from "./page/page-wire.ts";
+export * from "./codec/image-format.ts";
+export * from "./codec/image-key.ts";
+export * from "./codec/request-id.ts";
+export { SAMPLING_LIMITS } from "./openai/sampling-fields.ts";
+export * from "./codec/sse.ts";
+export * from "./codec/json-guard.ts";
+export * from "./openai/text-completion.ts";
+export * from "./cluster/worker-list.ts";
+export * from "./llava/worker-report.ts";

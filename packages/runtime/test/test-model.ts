@@ -1,5 +1,5 @@
 /** ONNX models for the tests of this package, which may not import the repository's graph builder. */
-import { type DType, ELEMENTS } from "../src/element.ts";
+import { type DType, ELEMENTS } from "../src/native/element.ts";
 
 export interface TestTensor {
   readonly name: string;

@@ -1,8 +1,6 @@
+export { appendAdamW, OPTIMIZER_IO } from "./adamw.ts";
 export { BatchBuffer } from "./batch-buffer.ts";
-export type { EvaluationItem } from "./demo/evaluation.ts";
-export * from "./demo/export.ts";
-export * from "./demo/phases.ts";
-export * from "./demo/score.ts";
+export { initialValues } from "./initialization.ts";
 export * from "./trainer.ts";
 export * from "./training-state.ts";
 export type { StepResult, TrainingStep } from "./training-step.ts";

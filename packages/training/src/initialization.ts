@@ -1,6 +1,10 @@
 /** Starting values of parameters that no checkpoint gives. */
 import { elementCount } from "@llava/onnx";
-import { Random } from "@llava/drawings";
+
+/** Numbers that are uniform in [0, 1). */
+export interface UniformSource {
+  next(): number;
+}
 
 /**
  * Norm weights 1, biases 0, everything else normal. Linear layers [out, in] get std 1/√in: at widths of a few hundred
@@ -10,7 +14,7 @@ import { Random } from "@llava/drawings";
 export function initialValues(
   name: string,
   shape: readonly number[],
-  random: Random,
+  random: UniformSource,
   layers: number,
 ): Float32Array {
   const size = elementCount(shape);
@@ -28,7 +32,7 @@ function standardDeviation(name: string, shape: readonly number[], layers: numbe
 }
 
 /** Box and Muller's transform of two uniform numbers. */
-function normal(size: number, deviation: number, random: Random): Float32Array {
+function normal(size: number, deviation: number, random: UniformSource): Float32Array {
   return Float32Array.from({ length: size }, () => {
     const radius = Math.sqrt(-2 * Math.log(1 - random.next()));
     return deviation * radius * Math.cos(2 * Math.PI * random.next());

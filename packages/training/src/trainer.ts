@@ -2,7 +2,7 @@
 import { type Graph, staticShape, type Tensor } from "@llava/onnx";
 import type { AdamWOptions } from "./adamw.ts";
 import { type Batch, BatchBuffer } from "./batch-buffer.ts";
-import { Progress, type ProgressStream } from "./progress.ts";
+import { Progress, type ProgressStream } from "./training-progress.ts";
 import { learningRateAt, type Schedule } from "./schedule.ts";
 import { TrainingStep } from "./training-step.ts";
 import type { TrainingState } from "./training-state.ts";

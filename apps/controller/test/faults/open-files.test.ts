@@ -5,8 +5,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { until } from "../stand-in.ts";
-import { controllerHealth, startControllerProcess } from "./fleet.ts";
+import { until } from "../support/stand-in.ts";
+import { controllerHealth, startControllerProcess } from "./fault-fleet.ts";
 
 const PRLIMIT = "/usr/bin/prlimit";
 /** Files that it may open beyond those that it has. */

@@ -5,7 +5,10 @@ import { expect, test } from "vitest";
 import { modelFacts } from "./model-facts.ts";
 
 test("the demo model's card says how large and how good it is, and what for", async () => {
-  const card = await readFile(new URL("../../../cli/models/llava-demo/README.md", import.meta.url), "utf8");
+  const card = await readFile(
+    new URL("../../../../packages/demo/model/llava-demo/README.md", import.meta.url),
+    "utf8",
+  );
   const facts = modelFacts(card);
   expect(facts.parameters).toMatch(/^\d+(\.\d+)? million$/);
   expect(facts.isForDrawingsOnly).toBe(true);

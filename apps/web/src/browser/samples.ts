@@ -1,4 +1,4 @@
-/** The pictures that the page brings along, each with questions worth asking; made by scripts/samples.ts. */
+/** The pictures that the page brings along, each with questions worth asking; made by scripts/demo/page-samples.ts. */
 import { readPicture } from "./pictures/read.ts";
 import type { ReadPicture } from "./pictures/read.ts";
 

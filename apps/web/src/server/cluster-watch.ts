@@ -1,7 +1,7 @@
 /** The controller's picture of its cluster, asked for once a second while somebody looks at it, however many do. */
 import { SERIES_NAMES, type Cluster, type PageEvent, type SeriesName } from "@llava/protocol";
 
-import { askJson } from "./ask-json.ts";
+import { askJson } from "./page/ask-json.ts";
 import type { Forwarder } from "./forward.ts";
 
 type Watcher = (event: PageEvent) => void;

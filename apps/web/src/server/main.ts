@@ -8,13 +8,13 @@ import {
   serverFlags,
   warnOfReaders,
   type DoorFlags,
-} from "@llava/door";
+} from "@llava/server";
 import { LlavaError } from "@llava/protocol";
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 
-import { createApp } from "./app.ts";
-import { openConversationLog } from "./conversation-log.ts";
+import { createApp } from "./web-app.ts";
+import { openConversationLog } from "./log/conversation-log.ts";
 
 interface Flags extends DoorFlags {
   readonly port: number;

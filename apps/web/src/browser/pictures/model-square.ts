@@ -1,6 +1,6 @@
 /** What a model's card says of the square that it sees, and which part of a picture lies in it. */
-import { placePicture } from "@llava/model/view";
-import type { SquareShape } from "@llava/model/view";
+import { placePicture } from "@llava/processing/view";
+import type { SquareShape } from "@llava/processing/view";
 import type { ModelCard } from "@llava/protocol/browser";
 
 import type { PictureMode } from "../chat/types.ts";

@@ -1,5 +1,5 @@
 /** What the page asks its picture worker for, and what comes back. */
-import type { SquareShape } from "@llava/model/view";
+import type { SquareShape } from "@llava/processing/view";
 
 import type { Part } from "./part.ts";
 

@@ -2,8 +2,8 @@
  * Decodes, shrinks, hashes and previews pictures beside the page, which goes on scrolling and typing meanwhile. One task
  * at a time: eight photographs decoded at once would need a gigabyte.
  */
-import { CLIP_MEAN, modelView } from "@llava/model/view";
-import type { SquareShape, Turns } from "@llava/model/view";
+import { CLIP_MEAN, modelView } from "@llava/processing/view";
+import type { SquareShape, Turns } from "@llava/processing/view";
 
 import type { Part } from "./part.ts";
 import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./picture-tasks.ts";

@@ -1,4 +1,4 @@
-import { RADIUS, SCENE_SIZE } from "@llava/drawings";
+import { RADIUS, SCENE_SIZE } from "@llava/demo/scenes";
 import { expect, test } from "vitest";
 
 import { EditorState, MAX_OBJECTS } from "./editor-state.ts";

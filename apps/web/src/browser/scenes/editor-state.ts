@@ -1,6 +1,6 @@
 /** The drawing on the editor's table: what is on it, which object is chosen, and what one may do to it. */
-import { RADIUS, SCENE_SIZE, characterObject, paper, shapeObject } from "@llava/drawings";
-import type { Color, Scene, SceneObject, Shape, Size, Texture } from "@llava/drawings";
+import { RADIUS, SCENE_SIZE, characterObject, paper, shapeObject } from "@llava/demo/scenes";
+import type { Color, Scene, SceneObject, Shape, Size, Texture } from "@llava/demo/scenes";
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 

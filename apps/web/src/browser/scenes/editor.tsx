@@ -1,6 +1,15 @@
 /** A table to draw a scene on: by mouse, by finger, by keys. */
-import { CHARACTERS, COLORS, SCENE_SIZE, SHAPES, SIZES, TEXTURES, fullName, placeOf } from "@llava/drawings";
-import type { Scene } from "@llava/drawings";
+import {
+  CHARACTERS,
+  COLORS,
+  SCENE_SIZE,
+  SHAPES,
+  SIZES,
+  TEXTURES,
+  fullName,
+  placeOf,
+} from "@llava/demo/scenes";
+import type { Scene } from "@llava/demo/scenes";
 import { useSignalEffect } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useRef } from "preact/hooks";

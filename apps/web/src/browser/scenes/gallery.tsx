@@ -1,6 +1,6 @@
 /** Drawings made this moment, of the kind that the demo model was trained on: pick one, draw others, draw one's own. */
-import { sceneOf } from "@llava/drawings";
-import type { Scene } from "@llava/drawings";
+import { sceneOf } from "@llava/demo/scenes";
+import type { Scene } from "@llava/demo/scenes";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";

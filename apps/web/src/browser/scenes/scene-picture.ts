@@ -1,6 +1,6 @@
 /** From a scene to a picture that can be asked about: its pixels, its words for who does not see it, and what is worth asking. */
-import { caption, render, suggestQuestions } from "@llava/drawings";
-import type { Scene } from "@llava/drawings";
+import { caption, render, suggestQuestions } from "@llava/demo/scenes";
+import type { Scene } from "@llava/demo/scenes";
 
 import { work } from "../pictures/desk.ts";
 import type { ReadPicture } from "../pictures/read.ts";

@@ -33,7 +33,7 @@ export function trueAnswer(pictures: readonly PictureRef[], question: string): s
   return answers?.[index] ?? null;
 }
 
-/** As scripts/eval-demo.ts compares: in lower case, without a final period. */
+/** As scripts/demo/eval-demo.ts compares: in lower case, without a final period. */
 function plain(answer: string): string {
   return answer.trim().toLowerCase().replace(/\.$/, "");
 }

@@ -1,6 +1,6 @@
 /** Which drawings show a pair of colour and shape that training never drew. */
-import { isHeldOut } from "@llava/drawings";
-import type { Scene } from "@llava/drawings";
+import { isHeldOut } from "@llava/demo/scenes";
+import type { Scene } from "@llava/demo/scenes";
 
 export function isUnseen(scene: Scene): boolean {
   return unseenPair(scene) !== null;

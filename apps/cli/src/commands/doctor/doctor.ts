@@ -1,0 +1,44 @@
+/** `llava doctor`: looks at everything that has to be well, and says what to do about what is not. */
+import { checkController } from "./controller-checks.ts";
+import { controllerOf } from "../controller-view.ts";
+import { lineOf, type Finding } from "./finding.ts";
+import {
+  checkDisk,
+  checkGpu,
+  checkMemory,
+  checkModel,
+  checkNode,
+  checkPictures,
+  checkPorts,
+  checkRuntime,
+} from "./machine-checks.ts";
+import { CONTROLLER_URL, type DoctorFlags } from "../../options/watch-flags.ts";
+
+/** @returns the exit code: 1 when something is wrong */
+export async function doctor(flags: DoctorFlags): Promise<number> {
+  const controller = controllerOf(flags);
+  const isNamed = controller.url !== CONTROLLER_URL;
+  const checks: readonly (() => Finding | Promise<Finding> | Promise<readonly Finding[]>)[] = [
+    checkNode,
+    checkRuntime,
+    () => checkGpu(flags.device),
+    checkPictures,
+    () => checkModel(flags.modelPath),
+    () => checkMemory(flags.modelPath),
+    checkDisk,
+    () => checkPorts(flags),
+    () => checkController(controller, isNamed),
+  ];
+  let numWrong = 0;
+  for (const check of checks) {
+    // One after the other, each told as soon as it is known.
+    for (const finding of [await check()].flat()) {
+      process.stdout.write(lineOf(finding));
+      if (finding.state === "wrong") numWrong += 1;
+    }
+  }
+  const verdict =
+    numWrong === 0 ? "Nothing is wrong." : `${numWrong} ${numWrong === 1 ? "thing is" : "things are"} wrong.`;
+  process.stdout.write(`${verdict}\n`);
+  return numWrong === 0 ? 0 : 1;
+}

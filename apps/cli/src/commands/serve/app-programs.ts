@@ -1,0 +1,66 @@
+/** Where the other programs lie and how one is run in the foreground; the CLI starts them and never imports them. */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const PROGRAMS = ["controller", "worker", "web"] as const;
+export type Program = (typeof PROGRAMS)[number];
+
+export function isProgram(name: string | undefined): name is Program {
+  return PROGRAMS.some((program) => program === name);
+}
+
+export function programFile(program: Program): string {
+  const url = program === "web" ? "../../../../web/src/server/main.ts" : `../../../../${program}/src/main.ts`;
+  return fileURLToPath(new URL(url, import.meta.url));
+}
+
+/**
+ * Threads of Node's pool in a worker. Each run of the model occupies one for its length, at most two at a time (a picture and
+ * a step), and looking up names may take half the pool while a name server is silent; Node's four would then leave none
+ * for files. Idle threads cost nothing, and the model's own threads are others. Only a new process can be told.
+ */
+const WORKER_POOL_THREADS = "8";
+
+/** What a program finds in its environment beside ours; who runs us may have said otherwise. */
+export function environmentOf(program: Program, own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  if (program !== "worker" || own["UV_THREADPOOL_SIZE"] !== undefined) return {};
+  return { UV_THREADPOOL_SIZE: WORKER_POOL_THREADS };
+}
+
+/**
+ * Memory, in MiB, that bodies may lie in before the controller's collector looks for what is still needed. The collector's own
+ * measure is the heap, which is a fraction of it: a look of some 10 ms at every tenth picture of 1 MB, in which every stream
+ * stands still, became one at every thirtieth. What is held is the same. Only a new process can be told.
+ */
+const CONTROLLER_HEAP_MIB = 128;
+
+/** What Node is told when it runs the program, beside what it is told for us. */
+export function nodeFlagsOf(program: Program): readonly string[] {
+  return program === "controller" ? [`--initial-old-space-size=${CONTROLLER_HEAP_MIB}`] : [];
+}
+
+/** Runs a program with this terminal's input and output. @returns its exit code, 128 + n when signal n ended it */
+export async function runProgram(program: Program, flags: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [...nodeFlagsOf(program), programFile(program), ...flags], {
+    stdio: "inherit",
+    env: { ...process.env, ...environmentOf(program) },
+  });
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on("SIGTERM", forward);
+  process.on("SIGHUP", forward);
+  process.on("SIGINT", ignore);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+    });
+  } finally {
+    process.off("SIGTERM", forward);
+    process.off("SIGHUP", forward);
+    process.off("SIGINT", ignore);
+  }
+}
+
+/** Ctrl-C reaches the child through the terminal by itself; here it must only not end the parent first. */
+function ignore(): void {}

@@ -1,0 +1,136 @@
+/** What `llava serve` is about to start, as a value: which programs with which flags on which ports, and what it then says. */
+import { basename } from "node:path";
+import { doorArguments } from "@llava/server/command";
+import { LlavaError } from "@llava/protocol";
+import { DEMO_MODEL, type ServeFlags } from "../../options/cli-flags.ts";
+import { passedArguments } from "../../options/passed-flags.ts";
+import type { WantedPort } from "./ports.ts";
+
+export interface WorkerPlan {
+  readonly folder: string;
+  /** To serve it under; the worker takes the folder's when absent. */
+  readonly name?: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+export interface ServePlan {
+  readonly host: string;
+  readonly port: number;
+  readonly controllerPort: number;
+  readonly workers: readonly WorkerPlan[];
+  readonly device: string;
+  readonly drainTimeoutS: number;
+  readonly isVerbose: boolean;
+  /** The page's door, as its flags: it is the one that others may reach. */
+  readonly doorFlags: readonly string[];
+  /** Passed to the programs as they are. */
+  readonly controllerFlags: readonly string[];
+  readonly pageFlags: readonly string[];
+  readonly workerFlags: readonly string[];
+}
+
+export interface Addresses {
+  readonly pageUrl: string;
+  readonly controllerUrl: string;
+  readonly workerUrls: readonly string[];
+}
+
+/** Controller and workers talk to each other on this machine only; `--host` opens the page, not them. */
+const LOOPBACK = "127.0.0.1";
+
+export function planServe(flags: ServeFlags): ServePlan {
+  const folders = flags.modelPath ?? [DEMO_MODEL];
+  const names = namesFor(folders, flags.modelName);
+  return {
+    host: flags.host,
+    port: flags.port,
+    controllerPort: flags.controllerPort,
+    workers: folders.map((folder, index) => ({
+      folder,
+      ...(names[index] === undefined ? {} : { name: names[index] }),
+      port: flags.workerPort === 0 ? 0 : flags.workerPort + index,
+    })),
+    device: flags.device,
+    drainTimeoutS: flags.drainTimeout,
+    isVerbose: flags.verbose,
+    doorFlags: doorArguments(flags),
+    workerFlags: flagList({
+      "--device": flags.device,
+      "--limit-model-concurrency": flags.limitModelConcurrency,
+      "--drain-timeout": flags.drainTimeout,
+      "--heartbeat-interval": flags.heartbeatInterval,
+      "--conv-mode": flags.convMode,
+      "--threads": flags.threads,
+      "--dtype": flags.dtype,
+    })
+      .concat(flags.quantizeVision === true ? ["--quantize-vision"] : [])
+      .concat(passedArguments(flags, "worker")),
+    controllerFlags: passedArguments(flags, "controller"),
+    pageFlags: passedArguments(flags, "web"),
+  };
+}
+
+function namesFor(folders: readonly string[], names: readonly string[] = []): readonly string[] {
+  if (names.length === 0 || names.length === folders.length) return names;
+  throw new LlavaError(
+    "invalid_request",
+    `There are ${folders.length} models and ${names.length} names for them. Give --model-name once for each --model-path, in the same order.`,
+  );
+}
+
+/** What people see of a worker's model. */
+export function shownName({ folder, name = basename(folder) }: WorkerPlan): string {
+  return name;
+}
+
+export function wantedPorts(plan: ServePlan): WantedPort[] {
+  return [
+    { purpose: "controller", host: LOOPBACK, port: plan.controllerPort, flag: "--controller-port" },
+    ...plan.workers.map(({ port }) => ({ purpose: "worker", host: LOOPBACK, port, flag: "--worker-port" })),
+    { purpose: "page", host: plan.host, port: plan.port, flag: "--port" },
+  ];
+}
+
+/** Each program's command line. */
+export const childFlags = {
+  controller: (plan: ServePlan): string[] => [
+    ...flagList({ "--host": LOOPBACK, "--port": plan.controllerPort }),
+    ...plan.controllerFlags,
+  ],
+  web: (plan: ServePlan, controllerUrl: string): string[] => [
+    ...flagList({ "--host": plan.host, "--port": plan.port, "--controller-url": controllerUrl }),
+    ...plan.doorFlags,
+    ...plan.pageFlags,
+  ],
+  worker: (plan: ServePlan, worker: WorkerPlan, controllerUrl: string): string[] => [
+    ...flagList({
+      "--host": LOOPBACK,
+      "--port": worker.port,
+      "--controller-address": controllerUrl,
+      "--model-path": worker.folder,
+      "--model-name": worker.name,
+    }),
+    ...plan.workerFlags,
+  ],
+};
+
+/** The one thing that `serve` prints when all is well. */
+export function readyBlock(plan: ServePlan, { pageUrl, controllerUrl, workerUrls }: Addresses): string {
+  const models = plan.workers.map(shownName).join(", ");
+  return `
+  LLaVA is ready: open ${pageUrl}
+
+  Model       ${models} on ${plan.device}
+  API         ${pageUrl}/v1 (OpenAI's)
+  Controller  ${controllerUrl}
+  Worker      ${workerUrls.join(", ")}
+
+  Ctrl-C ends it.
+
+`;
+}
+
+function flagList(flags: Readonly<Record<string, string | number | undefined>>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+}

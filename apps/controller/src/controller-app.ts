@@ -1,0 +1,99 @@
+/** The controller as a server that listens to nothing yet, so that tests and `main.ts` build the same one. */
+import {
+  addBlobRoutes,
+  BlobStore,
+  createAddressCheck,
+  createServer,
+  LOOPBACK_ONLY,
+  type Access,
+  type ServerOptions,
+} from "@llava/server";
+import { HEARTBEAT_EXPIRY_MS } from "@llava/protocol";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import { limitBodies } from "./body/body-budget.ts";
+import { Chronicle } from "./history/cluster-history.ts";
+import type { DispatchMethod } from "./registry/dispatch.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { addLlavaRoutes } from "./routes/llava-routes.ts";
+import { ModelCards } from "./fleet/model-cards.ts";
+import { addOpenAiRoutes } from "./routes/openai-routes.ts";
+import { Registry } from "./registry/registry.ts";
+import { Relay, RELAY_LIMITS, type EnsureBlobs, type RelayLimits } from "./relay/relay.ts";
+import { createControllerMetrics } from "./controller-metrics.ts";
+import { prepareShutdown } from "./drain-requests.ts";
+import { Streams } from "./relay/open-streams.ts";
+import { addWatchRoutes } from "./routes/status-routes.ts";
+import { WorkerBlobs } from "./fleet/worker-blobs.ts";
+import { WorkerClient } from "./fleet/worker-client.ts";
+
+export interface ControllerOptions {
+  readonly dispatchMethod?: DispatchMethod;
+  readonly heartbeatExpiryMs?: number;
+  /** In which workers' addresses must lie; anywhere when there are none. */
+  readonly workerNetworks?: readonly string[];
+  /** Of relayed requests, where they differ from their defaults. */
+  readonly limits?: Partial<RelayLimits>;
+  readonly log: FastifyBaseLogger;
+  /** Whom it serves; programs of this machine when absent. */
+  readonly access?: Access;
+  /** Limits and names of the door, where they differ from its own. */
+  readonly door?: Partial<ServerOptions>;
+}
+
+export interface Controller {
+  readonly app: FastifyInstance;
+  /** Takes no new requests, lets answers under way end within `graceMs`, then tells the rest and closes everything. */
+  readonly shutdown: (graceMs: number) => Promise<void>;
+}
+
+const SEE_ALSO = "See GET /v1/models, POST /v1/chat/completions and POST /list_models.";
+
+export function createController(options: ControllerOptions): Controller {
+  const { dispatchMethod = "shortest_queue", heartbeatExpiryMs = HEARTBEAT_EXPIRY_MS, log } = options;
+  const access = options.access ?? LOOPBACK_ONLY;
+  const registry = new Registry({
+    dispatchMethod,
+    expiryMs: heartbeatExpiryMs,
+    now: performance.now.bind(performance),
+    random: Math.random,
+  });
+  const chronicle = new Chronicle({
+    queue: () => registry.queue,
+    now: performance.now.bind(performance),
+    wallClock: Date.now,
+  });
+  const client = new WorkerClient(access.token);
+  const fleet = new Fleet(
+    registry,
+    client,
+    log,
+    chronicle,
+    access.token,
+    createAddressCheck(options.workerNetworks ?? []),
+  );
+  const limits = { ...RELAY_LIMITS, ...options.limits };
+  const blobs = new BlobStore();
+  const workerBlobs = new WorkerBlobs(blobs, client);
+  const ensureBlobs: EnsureBlobs = workerBlobs.ensure.bind(workerBlobs);
+  const relay = new Relay(fleet, client, ensureBlobs, chronicle, limits);
+  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker), chronicle);
+  const streams = new Streams(limits.totalMs);
+  const cards = new ModelCards(client, log);
+  const addFirst = metrics.metrics.edge.watch;
+  const app = createServer({ log, access, bodies: "bytes", seeAlso: SEE_ALSO, addFirst, ...options.door });
+  const stop = prepareShutdown(app, streams);
+  limitBodies(app, limits.bodiesBytes);
+  addLlavaRoutes(app, { registry, fleet, relay, streams, limits, metrics });
+  addOpenAiRoutes(app, { registry, relay, streams, cards, limits, metrics });
+  addBlobRoutes(app, blobs);
+  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics, chronicle });
+  fleet.start();
+  chronicle.start();
+  const shutdown = async (graceMs: number): Promise<void> => {
+    fleet.stop();
+    chronicle.stop();
+    await stop(graceMs);
+    await client.close();
+  };
+  return { app, shutdown };
+}

@@ -1,0 +1,203 @@
+/**
+ * LLaVA's conversation log: `DIR/YYYY-MM-DD-conv.json`, one JSON object a line, and its pictures in
+ * `DIR/serve_images/YYYY-MM-DD/`. Apart because it must never hold up or fail an answer: what cannot be written is left
+ * out, and said so once.
+ */
+import {
+  access,
+  appendFile,
+  constants,
+  mkdir,
+  readdir,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+
+import { shortAddress } from "@llava/server";
+import { LlavaError } from "@llava/protocol";
+import type { FastifyBaseLogger, FastifyRequest } from "fastify";
+
+import { AnswerText, chatRecord, type LoggedPicture, type Turn } from "./conversation-record.ts";
+import { LoggedPictures } from "./logged-images.ts";
+import { voteRecord, type Vote } from "./vote.ts";
+
+export interface ConversationLog {
+  /** Writes it down when it can; returns at once. */
+  readonly add: (turn: Turn) => void;
+  /** A picture that was uploaded, to which questions may refer by its key. */
+  readonly keep: (key: string, bytes: Buffer) => void;
+  /** The same for what somebody thinks of an answer. */
+  readonly vote: (vote: Vote, ip: string) => void;
+  /** Resolves when all that was added is on disk or left out. */
+  readonly flush: () => Promise<void>;
+}
+
+export interface ConversationLogOptions {
+  readonly folder: string;
+  readonly log: Pick<FastifyBaseLogger, "warn" | "info">;
+  /** Most of one day's files, pictures included. */
+  readonly maxDayBytes?: number;
+  /** Whether only the network is written of where a question came from. */
+  readonly shortensAddresses?: boolean;
+  /** Unix milliseconds. */
+  readonly now?: () => number;
+}
+
+/** A busy day with pictures of a megabyte each; what comes after it that day is left out. */
+const MAX_DAY_BYTES = 4 * 2 ** 30;
+/** Of requests that wait for a slow disk. */
+const MAX_PENDING_BYTES = 64 << 20;
+
+/** Throws `invalid_request` when nothing can be written there from the start. */
+export async function openConversationLog(options: ConversationLogOptions): Promise<ConversationLog> {
+  const { folder, log, maxDayBytes = MAX_DAY_BYTES, now = Date.now } = options;
+  await requireWritable(folder);
+  let pendingBytes = 0;
+  let numLost = 0;
+  let last: Promise<void> = Promise.resolve();
+  let today: Day | null = null;
+
+  const uploaded = new LoggedPictures();
+  const shown = (ip: string): string => (options.shortensAddresses === true ? shortAddress(ip) : ip);
+  const write = async (record: object, pictures: readonly LoggedPicture[]): Promise<void> => {
+    const date = localDate(now());
+    if (today?.date !== date) today = await openDay(folder, date);
+    const line = `${JSON.stringify(record)}\n`;
+    const numBytes = pictures.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), Buffer.byteLength(line));
+    if (today.bytes + numBytes > maxDayBytes) throw new Error(`the day's ${maxDayBytes} bytes are full`);
+    for (const picture of pictures) await keepPicture(today, picture);
+    await appendLine(today, line);
+  };
+  const writeTurn = async (turn: Turn): Promise<void> => {
+    const chat = chatRecord({ ...turn, ip: shown(turn.ip) }, (key) => uploaded.get(key));
+    if (chat !== null) await write(chat.record, chat.pictures);
+  };
+  const lose = (err: unknown): void => {
+    numLost += 1;
+    // A full disk fails each time; it is told once.
+    if (numLost === 1)
+      log.warn({ err, folder }, "conversations cannot be written down; serving goes on without");
+  };
+  const found = (): void => {
+    if (numLost > 0) log.info({ numLost, folder }, "conversations are written down again");
+    numLost = 0;
+  };
+  const queue = (bytes: number, task: () => Promise<void>): void => {
+    if (pendingBytes + bytes > MAX_PENDING_BYTES) {
+      lose(new Error("the disk is too slow"));
+      return;
+    }
+    pendingBytes += bytes;
+    last = last
+      .then(task)
+      .then(found, lose)
+      .finally(() => {
+        pendingBytes -= bytes;
+      });
+  };
+  return {
+    add: (turn) => queue(turn.request.length, () => writeTurn(turn)),
+    // What is no picture was refused to whoever sent it; here it is only left out.
+    keep: (key, bytes) => void uploaded.put(key, bytes).catch(() => undefined),
+    vote: (vote, ip) => {
+      const record = voteRecord(vote, shown(ip), now());
+      queue(JSON.stringify(record).length, () => write(record, []));
+    },
+    flush: async () => await last,
+  };
+}
+
+/** Follows an answer's bytes; at its end it is written down, if it is whole. */
+export interface TurnWatch {
+  readonly push: (bytes: Uint8Array) => void;
+  readonly end: () => void;
+}
+
+/** Follows one request. */
+export function watchTurn(log: ConversationLog, request: FastifyRequest): (isStream: boolean) => TurnWatch {
+  const startedMs = Date.now();
+  return (isStream) => {
+    const answer = new AnswerText(isStream);
+    return {
+      push: (bytes) => answer.push(bytes),
+      end: () => {
+        if (!Buffer.isBuffer(request.body)) return;
+        log.add({ request: request.body, answer, startedMs, finishedMs: Date.now(), ip: request.ip });
+      },
+    };
+  };
+}
+
+async function requireWritable(folder: string): Promise<void> {
+  try {
+    // What people asked is nobody else's business.
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new LlavaError(
+      "invalid_request",
+      `Conversations cannot be written to ${folder}. Give --conversation-log a folder that this program may write to.`,
+      { cause },
+    );
+  }
+}
+
+/** The files of one day, and how large they are together. */
+interface Day {
+  readonly date: string;
+  readonly file: string;
+  readonly pictures: string;
+  readonly known: Set<string>;
+  bytes: number;
+}
+
+async function openDay(folder: string, date: string): Promise<Day> {
+  const pictures = join(folder, "serve_images", date);
+  await mkdir(pictures, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${date}-conv.json`);
+  const known = await readdir(pictures);
+  const sizes = await Promise.all([file, ...known.map((name) => join(pictures, name))].map(sizeOf));
+  return { date, file, pictures, known: new Set(known), bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function keepPicture(day: Day, { md5, extension, bytes }: LoggedPicture): Promise<void> {
+  const name = `${md5}.${extension}`;
+  if (bytes === null || day.known.has(name)) return;
+  const file = join(day.pictures, name);
+  await writeFile(file, bytes, { mode: 0o600 }).catch(async (failure: unknown) => {
+    // Half a picture would be taken for the whole one after a restart.
+    await rm(file, { force: true });
+    throw failure;
+  });
+  day.known.add(name);
+  day.bytes += bytes.length;
+}
+
+/** Whole or not at all: of a line that a full disk cut off nothing stays. */
+async function appendLine(day: Day, line: string): Promise<void> {
+  const before = await sizeOf(day.file);
+  try {
+    await appendFile(day.file, line, { mode: 0o600 });
+  } catch (failure) {
+    await truncate(day.file, before).catch(() => undefined);
+    throw failure;
+  }
+  day.bytes += Buffer.byteLength(line);
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return await stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+/** As LLaVA names its files: the day where the server stands. */
+function localDate(ms: number): string {
+  const date = new Date(ms);
+  const two = (number: number): string => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}

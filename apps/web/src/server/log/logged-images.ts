@@ -1,0 +1,44 @@
+/**
+ * Pictures that questions refer to by their hash, for the conversation log, which names them by MD5 as LLaVA does. Apart
+ * because the controller, which has them too, gives none back.
+ */
+import { createHash } from "node:crypto";
+
+import { BlobStore } from "@llava/server";
+import { detectFormat } from "@llava/protocol";
+
+import type { LoggedPicture } from "./conversation-record.ts";
+
+/** A file waits here from its upload until the first answer about it has ended. */
+const MAX_BYTES = 64 << 20;
+/** Names stay longer than files. */
+const MAX_NAMES = 10_000;
+const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp" } as const;
+
+export class LoggedPictures {
+  readonly #files: BlobStore;
+  /** The oldest first. */
+  readonly #names = new Map<string, Omit<LoggedPicture, "bytes">>();
+
+  constructor(maxBytes = MAX_BYTES) {
+    this.#files = new BlobStore({ totalBytes: maxBytes });
+  }
+
+  /** Throws `LlavaError` for what is no picture, is too large, or is not what its key says. */
+  async put(key: string, bytes: Buffer): Promise<void> {
+    const extension = EXTENSIONS[detectFormat(bytes)];
+    await this.#files.put(key, bytes);
+    this.#names.delete(key);
+    this.#names.set(key, { md5: createHash("md5").update(bytes).digest("hex"), extension });
+    for (const oldest of this.#names.keys()) {
+      if (this.#names.size <= MAX_NAMES) return;
+      this.#names.delete(oldest);
+    }
+  }
+
+  /** Null for one that never came by here, or so long ago that not even its name is known. */
+  get(key: string): LoggedPicture | null {
+    const name = this.#names.get(key);
+    return name === undefined ? null : { ...name, bytes: this.#files.get(key) };
+  }
+}

@@ -1,0 +1,21 @@
+/** What the controller says about itself and its models: small JSON that this server asks for on its own. */
+import { LlavaError } from "@llava/protocol";
+
+import type { Forwarder } from "../forward.ts";
+import { readJson } from "./read-json.ts";
+
+const TIMEOUT_MS = 8_000;
+/** Some hundred workers with a day of figures each. */
+const MAX_BYTES = 8 << 20;
+
+/** Throws `LlavaError` for every answer but 200, and when there is none in time. */
+export async function askJson(forwarder: Forwarder, path: string): Promise<unknown> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const { statusCode, body } = await forwarder.ask({ method: "GET", path, signal });
+  if (statusCode === 200) return await readJson(body, MAX_BYTES);
+  await body.dump();
+  throw new LlavaError(
+    "no_worker",
+    `The controller answered with status ${statusCode}. Is it the right one?`,
+  );
+}

@@ -1,0 +1,137 @@
+/** Builds the web server and listens to nothing, so that tests can ask it without a port. */
+import { existsSync, realpathSync } from "node:fs";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import fastifyStatic from "@fastify/static";
+import { createServer } from "@llava/server";
+import type { ServerOptions } from "@llava/server";
+import { LlavaError } from "@llava/protocol";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+
+import { watchTurn, type ConversationLog } from "./log/conversation-log.ts";
+import { createForwarder } from "./forward.ts";
+import { addPageRoutes } from "./page/page-routes.ts";
+import { addSecurityHeaders } from "./security-headers.ts";
+
+/** Room for a conversation with several pictures as base64. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+const BUILT_PAGE = fileURLToPath(new URL("../../dist/", import.meta.url));
+
+export interface AppOptions {
+  /** Without a slash at the end. */
+  readonly controllerUrl: string;
+  readonly logger?: FastifyBaseLogger;
+  /** Where the built page lies; `npm run build` makes it. */
+  readonly pageFolder?: string;
+  /** By which the controller knows this server; the browser never sees it. */
+  readonly controllerKey?: string;
+  /** Where conversations are written down; nowhere when absent. */
+  readonly conversations?: ConversationLog;
+  /** What stands before the page, where it differs from what this machine's browsers get. */
+  readonly door?: Partial<ServerOptions>;
+}
+
+interface BlobRoute {
+  readonly Params: { readonly key: string };
+}
+
+/** Throws `not_found` when the page was never built. */
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = createServer({
+    ...(options.logger ? { log: options.logger } : {}),
+    // The body is the controller's to read; here only its size and type count.
+    bodies: "bytes",
+    bodyLimit: MAX_BODY_BYTES,
+    seeAlso: "The page is at /.",
+    asksBrowsers: true,
+    addFirst: addSecurityHeaders,
+    ...options.door,
+  });
+  addForwarding(app, options);
+  await addPage(app, resolve(options.pageFolder ?? BUILT_PAGE));
+  app.get("/health", { config: { role: "public" } }, async () => ({ status: "ok" }));
+  return app;
+}
+
+function addForwarding(
+  app: FastifyInstance,
+  { controllerUrl, controllerKey, conversations }: AppOptions,
+): void {
+  const forwarder = createForwarder(controllerUrl, controllerKey);
+  let isStopping = false;
+  app.addHook("preClose", async () => {
+    isStopping = true;
+    forwarder.stop();
+  });
+  app.addHook("onResponse", async (request) => {
+    // A connection that was busy when the server began to stop would be kept alive for a next request.
+    if (isStopping) request.raw.socket.end();
+  });
+  app.addHook("onClose", async () => {
+    await forwarder[Symbol.asyncDispose]();
+    await conversations?.flush();
+  });
+  const config = { role: "user" } as const;
+  app.post("/v1/chat/completions", { config }, async (request, reply) => {
+    if (conversations === undefined) return await forwarder.forward(request, reply);
+    const watch = watchTurn(conversations, request);
+    return await forwarder.forward(request, reply, (isStream) => {
+      const { push, end } = watch(isStream);
+      reply.raw.once("close", end);
+      return push;
+    });
+  });
+  app.get("/v1/models", { config }, async (request, reply) => forwarder.forward(request, reply));
+  app.post("/v1/occlusion_maps", { config }, async (request, reply) => forwarder.forward(request, reply));
+  app.head("/v1/blobs/:key", { config }, async (request, reply) => forwarder.forward(request, reply));
+  const uploads = { config: { ...config, accepts: ["image/*", "application/octet-stream"] } } as const;
+  app.put<BlobRoute>("/v1/blobs/:key", uploads, async (request, reply) => {
+    const { body, params } = request;
+    reply.raw.once("finish", () => {
+      if (reply.statusCode < 300 && Buffer.isBuffer(body)) conversations?.keep(params.key, body);
+    });
+    return await forwarder.forward(request, reply);
+  });
+  addPageRoutes(app, { forwarder, ...(conversations === undefined ? {} : { conversations }) });
+}
+
+async function addPage(app: FastifyInstance, folder: string): Promise<void> {
+  if (!existsSync(join(folder, "index.html"))) {
+    throw new LlavaError(
+      "not_found",
+      `The page is not built: ${folder} has no index.html. Run "npm run build" first.`,
+    );
+  }
+  await app.register(async (page) => {
+    page.addHook("onRoute", (route) => {
+      route.config = { ...route.config, role: "public" };
+    });
+    // The page's own places: the same file, which looks at its address itself.
+    for (const path of ["/c/:id", "/compare", "/cluster"])
+      page.get(path, async (_request, reply) => reply.sendFile("index.html"));
+    await page.register(fastifyStatic, {
+      root: folder,
+      allowedPath: (path) => ["", ".br", ".gz"].every((end) => staysInside(folder, path + end)),
+      cacheControl: false,
+      // Made by the build, as small as can be: a visitor does not wait for it.
+      preCompressed: true,
+      setHeaders: (reply, path) => {
+        // Names under assets/ carry a hash of their content; everything else is asked for again.
+        const isHashed = path.startsWith(join(folder, "assets"));
+        reply.header("cache-control", isHashed ? "public, max-age=31536000, immutable" : "no-cache");
+      },
+    });
+  });
+}
+
+/** False where a link leads out of the folder, which the file server would follow. */
+function staysInside(folder: string, path: string): boolean {
+  try {
+    const way = relative(realpathSync(folder), realpathSync(join(folder, path)));
+    return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+  } catch {
+    // What is not there is not found further on.
+    return true;
+  }
+}

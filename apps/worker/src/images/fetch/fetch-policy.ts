@@ -1,0 +1,119 @@
+/** What addresses of pictures are fetched at all, and how much may come from there: everything that can be said before a connection. */
+import { isIP } from "node:net";
+import { LlavaError } from "@llava/protocol";
+import { isPublicAddress, type Network } from "./public-address.ts";
+
+export interface FetchPolicy {
+  /** Beside https. */
+  readonly allowsHttp: boolean;
+  /** Names that may be fetched from, `*.example.com` for all below; all when empty. */
+  readonly domains: readonly string[];
+  /** Beside 443, and 80 of http. */
+  readonly ports: readonly number[];
+  readonly maxRedirects: number;
+  /** Beside those that are nobody's or private. */
+  readonly deniedNetworks: readonly Network[];
+}
+
+export const FETCH_POLICY: FetchPolicy = {
+  allowsHttp: false,
+  domains: [],
+  ports: [],
+  maxRedirects: 0,
+  deniedNetworks: [],
+};
+
+export interface FetchLimits {
+  readonly bytes: number;
+  readonly resolveMs: number;
+  readonly connectMs: number;
+  /** From the connection to the end of the head. */
+  readonly headersMs: number;
+  /** With all redirects. */
+  readonly totalMs: number;
+  /** At the same time, of one client and of all. */
+  readonly perClient: number;
+  readonly all: number;
+  /** For so long what failed is not tried again. */
+  readonly failedMs: number;
+}
+
+export const FETCH_LIMITS: FetchLimits = {
+  bytes: 10 << 20,
+  resolveMs: 3_000,
+  connectMs: 2_000,
+  headersMs: 5_000,
+  totalMs: 10_000,
+  perClient: 2,
+  all: 16,
+  failedMs: 30_000,
+};
+
+/** Names that only a network of its own knows; `localhost` falls under names without a dot. */
+const PRIVATE_DOMAINS = [".localhost", ".local", ".internal", ".home.arpa"];
+
+/** The address parsed once, here; nobody looks at its text again. @throws LlavaError `image_url_blocked` */
+export function parsePictureUrl(text: string, policy: FetchPolicy, base?: URL): URL {
+  const url = URL.parse(text, base?.href);
+  if (url === null) throw blocked("is not an address that can be read");
+  checkPictureUrl(url, policy);
+  return url;
+}
+
+function checkPictureUrl(url: URL, policy: FetchPolicy): void {
+  const { protocol } = url;
+  if (protocol !== "https:" && !(protocol === "http:" && policy.allowsHttp))
+    throw blocked(
+      `begins with ${protocol}, but only https:${policy.allowsHttp ? " and http:" : ""} is fetched`,
+    );
+  if (url.username !== "" || url.password !== "") throw blocked("holds a user name or a password");
+  if (url.port !== "" && !policy.ports.includes(Number(url.port)))
+    throw blocked(`names port ${url.port}, from which nothing is fetched`);
+  checkHost(hostOf(url), policy);
+}
+
+/** The host's name, without the dot that may end it. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/\.$/, "").toLowerCase();
+}
+
+function checkHost(host: string, { domains }: FetchPolicy): void {
+  // An IPv6 address stands in brackets; the parser has made numbers of all kinds into plain IPv4 addresses.
+  if (host.startsWith("[") || isIP(host) !== 0)
+    throw blocked("names a machine by its number; use its public name");
+  const isPrivate =
+    !host.includes("../../image-fetch") || PRIVATE_DOMAINS.some((domain) => host.endsWith(domain));
+  if (isPrivate || host.endsWith("../../image-fetch")) throw blocked("has no public name in it");
+  if (domains.length > 0 && !domains.some((domain) => isUnder(host, domain.toLowerCase())))
+    throw blocked("is of a site from which this server fetches nothing");
+}
+
+function isUnder(host: string, domain: string): boolean {
+  return domain.startsWith("*.") ? host.endsWith(domain.slice(1)) : host === domain;
+}
+
+/** All of a name's addresses must be public: with one that is not, the next look at the name might find it. */
+export function checkAddresses(
+  addresses: readonly string[],
+  isPublic: (address: string) => boolean = isPublicAddress,
+): void {
+  if (!addresses.every((address) => isPublic(address)))
+    throw blocked("leads to a machine that is not on the public network");
+}
+
+/** A refusal, of which the address is the subject. */
+export function blocked(what: string): LlavaError {
+  return new LlavaError(
+    "image_url_blocked",
+    `The picture's address ${what}. Send the picture itself instead.`,
+  );
+}
+
+/** What did not come, or came wrong. */
+export function failed(what: string, cause?: unknown): LlavaError {
+  return new LlavaError(
+    "image_fetch_failed",
+    `The picture could not be fetched: ${what}. Check the address, or send the picture itself.`,
+    { cause },
+  );
+}

@@ -1,0 +1,122 @@
+/** Fetches pictures by their addresses under the policy: every hop is looked at anew, few at a time, failures remembered. */
+import { detectFormat, LlavaError } from "@llava/protocol";
+import type { FastifyBaseLogger } from "fastify";
+import { download, type Downloaded } from "./download.ts";
+import { FailedAddresses } from "./failed-addresses.ts";
+import {
+  blocked,
+  checkAddresses,
+  failed,
+  FETCH_LIMITS,
+  FETCH_POLICY,
+  hostOf,
+  parsePictureUrl,
+  type FetchLimits,
+  type FetchPolicy,
+} from "./fetch-policy.ts";
+import { isPublicAddress } from "./public-address.ts";
+import { createResolver, type Resolve } from "./resolver.ts";
+import { Turns } from "./fetch-turns.ts";
+
+export interface ImageFetcherOptions {
+  readonly policy?: Partial<FetchPolicy>;
+  readonly limits?: Partial<FetchLimits>;
+  readonly resolve?: Resolve;
+  /** In place of the rule for public addresses, where servers of one's own stand for the network. */
+  readonly isPublic?: (address: string) => boolean;
+  /** Certificates of authorities, PEM; Node's own when absent. */
+  readonly authorities?: string;
+}
+
+/** Who asks, and what it is told to. */
+export interface FetchFor {
+  /** By what it is counted; null for one that counts its own clients. */
+  readonly client: string | null;
+  readonly signal: AbortSignal;
+  readonly log: FastifyBaseLogger;
+}
+
+export class ImageFetcher {
+  readonly #policy: FetchPolicy;
+  readonly #limits: FetchLimits;
+  readonly #resolve: Resolve;
+  readonly #isPublic: (address: string) => boolean;
+  readonly #authorities: string | undefined;
+  readonly #turns: Turns;
+  readonly #failed: FailedAddresses;
+
+  constructor(options: ImageFetcherOptions = {}) {
+    this.#policy = { ...FETCH_POLICY, ...options.policy };
+    this.#limits = { ...FETCH_LIMITS, ...options.limits };
+    this.#resolve = options.resolve ?? createResolver(this.#limits.resolveMs);
+    const { deniedNetworks } = this.#policy;
+    this.#isPublic = options.isPublic ?? ((address) => isPublicAddress(address, deniedNetworks));
+    this.#authorities = options.authorities;
+    this.#turns = new Turns(this.#limits.perClient, this.#limits.all);
+    this.#failed = new FailedAddresses(this.#limits.failedMs);
+  }
+
+  /** Throws `image_url_blocked`, `image_fetch_failed`, `invalid_image` for what is no picture, the signal's reason. */
+  async fetch(text: string, { client, signal, log }: FetchFor): Promise<Uint8Array> {
+    const url = parsePictureUrl(text, this.#policy);
+    this.#failed.check(url.href);
+    const late = AbortSignal.timeout(this.#limits.totalMs);
+    const startedMs = performance.now();
+    let outcome = "cancelled";
+    try {
+      const either = AbortSignal.any([signal, late]);
+      const bytes = await this.#turns.take(client, either, async () => await this.#follow(url, either));
+      outcome = "fetched";
+      return bytes;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = late.aborted ? failed(`it did not come within ${this.#limits.totalMs / 1000} s`) : thrown;
+      if (!(error instanceof LlavaError)) throw error;
+      outcome = error.code;
+      this.#failed.note(url.href, error);
+      throw error;
+    } finally {
+      // The host alone: paths and queries may hold what is nobody's business.
+      log.info(
+        { host: hostOf(url), outcome, ms: Math.round(performance.now() - startedMs) },
+        "picture fetched",
+      );
+    }
+  }
+
+  async #follow(first: URL, signal: AbortSignal): Promise<Uint8Array> {
+    let url = first;
+    for (let hops = 0; hops <= this.#policy.maxRedirects; hops += 1) {
+      const found = await this.#get(url, signal);
+      if (found.type === "file") return checkFile(found);
+      url = parsePictureUrl(found.location, this.#policy, url);
+    }
+    const { maxRedirects } = this.#policy;
+    throw blocked(
+      maxRedirects === 0
+        ? "leads to another address, which is not followed"
+        : `leads on more than ${maxRedirects} times`,
+    );
+  }
+
+  async #get(url: URL, signal: AbortSignal): Promise<Downloaded> {
+    const addresses = await this.#resolve(hostOf(url), signal);
+    checkAddresses(addresses, this.#isPublic);
+    const { limits, authorities } = { limits: this.#limits, authorities: this.#authorities };
+    return await download({
+      url,
+      addresses,
+      limits,
+      signal,
+      ...(authorities === undefined ? {} : { authorities }),
+    });
+  }
+}
+
+/** The bytes must be of a picture, and of the one that the server says. */
+function checkFile({ mediaType, bytes }: Extract<Downloaded, { type: "file" }>): Uint8Array {
+  const format = detectFormat(bytes);
+  const declared = mediaType.replace("image/jpg", "image/jpeg");
+  if (declared.endsWith("/octet-stream") || declared === `image/${format}`) return bytes;
+  throw failed(`the server says ${mediaType}, but sent image/${format}`);
+}

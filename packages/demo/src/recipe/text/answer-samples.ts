@@ -1,0 +1,139 @@
+// Dialogues as rows of a batch: where the picture's features go, and which positions are answers to learn.
+import type { BytePairEncoder } from "./bpe.ts";
+import type { Batch } from "@llava/training";
+import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
+import { PATCHES } from "../labels.ts";
+import { SPARED } from "../patch-objective.ts";
+import { questionFor, type Random, type Scene, type Split } from "../../scenes/index.ts";
+import { symbolicDialogue } from "./symbolic.ts";
+import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
+import { BOS, IMAGE } from "./demo-tokenizer.ts";
+
+/** Ids of a dialogue after its picture. */
+const TEXT_BUDGET = 112;
+/** <s>, USER: and a space stand before the picture. */
+const PREFIX = 3;
+/** Positions of a row that shows a picture. */
+export const PICTURE_ROW = PREFIX + PATCHES + TEXT_BUDGET;
+
+export interface Sample {
+  readonly turns: readonly Turn[];
+  readonly encoded: EncodedDialogue;
+  /** All ids of the row. */
+  readonly ids: readonly number[];
+  /** Where the encoded dialogue starts in the row. */
+  readonly offset: number;
+  readonly hasPicture: boolean;
+}
+
+/** [<s> USER: _ picture dialogue] */
+export function pictureSample(encoder: BytePairEncoder, turns: readonly Turn[]): Sample {
+  const encoded = encodeDialogue(encoder, turns, TEXT_BUDGET);
+  const picture = Array.from({ length: PATCHES }, () => encoder.special(IMAGE));
+  return {
+    turns,
+    encoded,
+    ids: [...prefixIds(encoder), ...picture, ...encoded.inputIds],
+    offset: PREFIX + PATCHES,
+    hasPicture: true,
+  };
+}
+
+/** [<s> dialogue], `positions` in all. */
+export function textSample(encoder: BytePairEncoder, turns: readonly Turn[], positions: number): Sample {
+  const encoded = encodeDialogue(encoder, turns, positions - 1, false);
+  return { turns, encoded, ids: [encoder.special(BOS), ...encoded.inputIds], offset: 1, hasPicture: false };
+}
+
+/** A description and nothing else: what the projector is aligned on. */
+export function captionTurns(scene: Scene, random: Random): Turn[] {
+  const kind = scene.objects.length === 0 ? "nothing" : "describe";
+  const question = questionFor(scene, kind, random);
+  return question
+    ? [{ kind, question: question.text, short: question.short, answer: question.sentence, spared: [] }]
+    : [];
+}
+
+export function questionTurns(
+  scene: Scene,
+  random: Random,
+  split: Split,
+  options: DialogueOptions = {},
+): Turn[] {
+  return dialogue(scene, random, { maxTurns: 14, ...options, split });
+}
+
+export function toldTurns(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
+  return symbolicDialogue(scene, random, { maxTurns: 14, ...options });
+}
+
+/** The place of one supervised label: which sample, and which of its labels. */
+export interface Supervised {
+  readonly sample: number;
+  readonly label: number;
+}
+
+/**
+ * Writes samples into the arrays of a batch: input_ids and feature_rows [samples, positions], and for the supervised
+ * labels logit_rows, labels and weights [pool], of which those beyond the pool's size are left out and unused ones
+ * weigh nothing. Returns what was pooled, in order.
+ */
+export function writeSamples(samples: readonly Sample[], positions: number, batch: Batch): Supervised[] {
+  const ids = longs(batch, "input_ids");
+  const rows = batch["feature_rows"];
+  samples.forEach((sample, i) => {
+    sample.ids.forEach((id, position) => (ids[i * positions + position] = BigInt(id)));
+    if (rows instanceof BigInt64Array) writeFeatureRows(rows, sample, i, positions);
+  });
+  return poolSupervised(samples, positions, batch);
+}
+
+function writeFeatureRows(rows: BigInt64Array, sample: Sample, index: number, positions: number): void {
+  rows.fill(-1n, index * positions, (index + 1) * positions);
+  if (!sample.hasPicture) return;
+  for (let patch = 0; patch < PATCHES; patch++)
+    rows[index * positions + PREFIX + patch] = BigInt(index * PATCHES + patch);
+}
+
+function poolSupervised(samples: readonly Sample[], positions: number, batch: Batch): Supervised[] {
+  const logitRows = longs(batch, "logit_rows");
+  const labels = longs(batch, "labels");
+  const weights = batch["weights"];
+  if (!(weights instanceof Float32Array)) throw new Error("The batch has no float32 input weights.");
+  const pooled = samples
+    .flatMap(({ encoded }, sample) =>
+      Array.from(encoded.weights, (weight, label) => ({ weight, sample, label })),
+    )
+    .filter(({ weight }) => weight > 0)
+    .slice(0, weights.length);
+  logitRows.fill(0n);
+  labels.fill(0n);
+  weights.fill(0);
+  pooled.forEach(({ sample, label }, i) => {
+    const { encoded, offset } = samples[sample] ?? { encoded: undefined, offset: 0 };
+    logitRows[i] = BigInt(sample * positions + offset + label);
+    labels[i] = BigInt(encoded?.labels[label] ?? 0);
+    weights[i] = 1 / pooled.length;
+  });
+  writeSpared(samples, pooled, batch);
+  return pooled;
+}
+
+/** Where the batch asks for it, spared [pool, vocabulary]: SPARED at the words that a label must not be learned against. */
+function writeSpared(samples: readonly Sample[], pooled: readonly Supervised[], batch: Batch): void {
+  const spared = batch["spared"];
+  const labels = longs(batch, "labels");
+  if (!(spared instanceof Float32Array)) return;
+  const vocabulary = spared.length / labels.length;
+  spared.fill(0);
+  pooled.forEach(({ sample, label }, i) => {
+    const answer = samples[sample]?.encoded.answers.find(({ from, to }) => from <= label && label < to);
+    for (const id of answer?.spared ?? []) if (BigInt(id) !== labels[i]) spared[i * vocabulary + id] = SPARED;
+  });
+}
+
+function longs(batch: Batch, name: string): BigInt64Array {
+  const array = batch[name];
+  if (array instanceof BigInt64Array) return array;
+  throw new Error(`The batch has no int64 input ${name}.`);
+}

@@ -1,0 +1,81 @@
+// Dialogues about a scene that is told instead of shown, with which the language model learns to look things up.
+import {
+  atPlace,
+  type Axis,
+  capitalized,
+  cellOf,
+  colored,
+  fullName,
+  nounOf,
+  placeOf,
+  type Random,
+  type Scene,
+  type SceneObject,
+} from "../../scenes/index.ts";
+import { dialogue } from "./dialogue.ts";
+import type { DialogueOptions, Turn } from "./dialogue.ts";
+import { PATCH_SIZE } from "../labels.ts";
+
+/** The dialogue of `dialogue`; its first question is preceded by the scene in words, in one of several forms. */
+export function symbolicDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
+  const form: Form = { name: random.pick(["list", "lines", "fields"]), hasNumbers: random.chance(0.5) };
+  const turns = dialogue(scene, random, {
+    isApart: (a, b, axis) => isToldApart(a, b, axis, form),
+    isPlaced: () => true,
+    ...options,
+  });
+  const told = tell(scene, random, form);
+  return turns.map((turn, i) => (i === 0 ? { ...turn, question: `${told}\n${turn.question}` } : turn));
+}
+
+interface Form {
+  readonly name: "list" | "lines" | "fields";
+  /** Whether columns and rows of the patch grid are told besides the place. */
+  readonly hasNumbers: boolean;
+}
+
+/** Only what the words tell can be asked: two objects in one column are neither left nor right of each other. */
+function isToldApart(a: SceneObject, b: SceneObject, axis: Axis, form: Form): boolean {
+  if (form.hasNumbers) return patchIndex(a[axis]) !== patchIndex(b[axis]);
+  const along = (object: SceneObject): number =>
+    axis === "x" ? cellOf(object) % 3 : Math.floor(cellOf(object) / 3);
+  return along(a) !== along(b);
+}
+
+function tell(scene: Scene, random: Random, form: Form): string {
+  const objects = random.shuffle(scene.objects);
+  if (objects.length === 0) return "Objects: nothing.";
+  switch (form.name) {
+    case "list":
+      return `Objects: ${objects.map((object) => inProse(object, form)).join(", ")}.`;
+    case "lines":
+      return objects.map((object) => `${capitalized(inProse(object, form))}.`).join("\n");
+    case "fields":
+      return objects.map((object) => inFields(object, form)).join("\n");
+    default:
+      return form.name satisfies never;
+  }
+}
+
+function inProse(object: SceneObject, form: Form): string {
+  const numbers = form.hasNumbers ? `, column ${column(object)} row ${row(object)}` : "";
+  return `${fullName(object)} ${atPlace(placeOf(object))}${numbers}`;
+}
+
+function inFields(object: SceneObject, form: Form): string {
+  const looks = object.kind === "shape" ? `${object.size} ${object.texture} ` : "";
+  const numbers = form.hasNumbers ? ` ${column(object)} ${row(object)}` : "";
+  return `${looks}${colored(object, nounOf(object))}: ${placeOf(object)}${numbers}`;
+}
+
+function column(object: SceneObject): number {
+  return 1 + patchIndex(object.x);
+}
+
+function row(object: SceneObject): number {
+  return 1 + patchIndex(object.y);
+}
+
+function patchIndex(value: number): number {
+  return Math.floor(value / PATCH_SIZE);
+}

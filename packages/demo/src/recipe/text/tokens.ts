@@ -1,0 +1,68 @@
+// Dialogues as training sequences: ids, what to predict and where it counts, made span by span.
+import type { BytePairEncoder } from "./bpe.ts";
+import type { Turn } from "./dialogue.ts";
+import { ASSISTANT, BOS, EOS, PAD, USER } from "./demo-tokenizer.ts";
+
+export interface EncodedDialogue {
+  /** [budget]: the text after the picture, from the newline on, filled up with <pad>. */
+  readonly inputIds: Int32Array;
+  /** [budget]: the id that follows each input id. */
+  readonly labels: Int32Array;
+  /** [budget]: 1 where the label is of an answer or the </s> after it, else 0. */
+  readonly weights: Float32Array;
+  /** Number of input ids that are not padding. */
+  readonly length: number;
+  /** For each turn that fitted the positions of its answer: labels[from] to labels[to - 1], the last one </s>. */
+  readonly answers: readonly EncodedAnswer[];
+}
+
+export interface EncodedAnswer {
+  readonly from: number;
+  readonly to: number;
+  /** Ids of the turn's spared words. */
+  readonly spared: readonly number[];
+}
+
+/** The ids before the picture: <s>, USER: and a space. */
+export function prefixIds(encoder: BytePairEncoder): number[] {
+  return [encoder.special(BOS), encoder.special(USER), ...encoder.encode(" ")];
+}
+
+/**
+ * As many turns from the first as fit whole into `budget` ids. The first turn stands after a picture and its newline,
+ * or, in a dialogue without a picture, after <s>.
+ */
+export function encodeDialogue(
+  encoder: BytePairEncoder,
+  turns: readonly Turn[],
+  budget: number,
+  isAfterPicture = true,
+): EncodedDialogue {
+  const ids: number[] = [];
+  const answers: EncodedAnswer[] = [];
+  for (const { question, answer, spared: words } of turns) {
+    const asked = askedIds(encoder, question, isAfterPicture && answers.length === 0);
+    const answered = [...encoder.encode(` ${answer}`), encoder.special(EOS)];
+    if (ids.length + asked.length + answered.length > budget) break;
+    ids.push(...asked);
+    const spared = words.flatMap((word) => encoder.encode(` ${word}`));
+    answers.push({ from: ids.length - 1, to: ids.length - 1 + answered.length, spared });
+    ids.push(...answered);
+  }
+  const pad = encoder.special(PAD);
+  const inputIds = new Int32Array(budget).fill(pad);
+  inputIds.set(ids);
+  const labels = new Int32Array(budget).fill(pad);
+  labels.set(ids.slice(1));
+  const weights = new Float32Array(budget);
+  for (const { from, to } of answers) weights.fill(1, from, to);
+  return { inputIds, labels, weights, length: ids.length, answers };
+}
+
+/** A question up to and with ASSISTANT:; the first one follows the picture, later ones the </s> of an answer. */
+function askedIds(encoder: BytePairEncoder, question: string, isFirst: boolean): number[] {
+  const opening = isFirst
+    ? encoder.encode(`\n${question}`)
+    : [encoder.special(USER), ...encoder.encode(` ${question}`)];
+  return [...opening, encoder.special(ASSISTANT)];
+}

@@ -1,0 +1,17 @@
+/**
+ * The drawings that the demo model was trained on: scenes as data, their pixels, and questions about them with true
+ * answers. Apart from training because the page draws them too; runs in a browser.
+ */
+export * from "./build.ts";
+export * from "./questions/captions.ts";
+export * from "./questions/phrases.ts";
+export * from "./questions/question.ts";
+export { aboutObject, questionFor } from "./questions/questions.ts";
+export * from "./keyed-random.ts";
+export * from "./render.ts";
+export { answerTo, SAMPLE_SCENES, type SampleScene } from "./questions/sample-scenes.ts";
+export * from "./scene.ts";
+export * from "./questions/suggestions.ts";
+export type { Rgb } from "./shades.ts";
+export * from "./vocabulary.ts";
+export * from "./words.ts";

@@ -1,0 +1,30 @@
+// A scene in words, as an answer; the order is that of reading, so that there is one right sentence.
+import { cellOf, placeOf } from "../scene.ts";
+import type { Scene, SceneObject } from "../scene.ts";
+import { atPlace, colored, listed, nounOf, withArticle } from "../words.ts";
+
+/** "There is a large red circle at the top left and the letter K in blue in the center." */
+export function caption(scene: Scene): string {
+  return `There is ${listed(inReadingOrder(scene).map((object) => `${fullName(object)} ${atPlace(placeOf(object))}`))}.`;
+}
+
+/** "a red circle and the letter K" */
+export function shortCaption(scene: Scene): string {
+  return listed(inReadingOrder(scene).map(shortName));
+}
+
+/** Top to bottom and left to right by the cells of the 3×3 grid; within a cell top to bottom. */
+function inReadingOrder(scene: Scene): SceneObject[] {
+  return scene.objects.toSorted((a, b) => cellOf(a) - cellOf(b) || a.y - b.y);
+}
+
+/** "a small striped red circle", "the letter K in blue" */
+export function fullName(object: SceneObject): string {
+  if (object.kind === "character") return `the ${nounOf(object)}${object.color ? ` in ${object.color}` : ""}`;
+  const looks = object.texture === "striped" ? `${object.size} striped` : object.size;
+  return `a ${looks} ${colored(object, object.shape)}`;
+}
+
+function shortName(object: SceneObject): string {
+  return object.kind === "character" ? `the ${nounOf(object)}` : withArticle(colored(object, object.shape));
+}

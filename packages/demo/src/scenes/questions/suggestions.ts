@@ -1,0 +1,47 @@
+/** What is worth asking about a scene: a few questions of different kinds, each with its true answer. */
+import type { Kind } from "./phrases.ts";
+import type { Question } from "./question.ts";
+import { questionFor } from "./questions.ts";
+import { Random } from "../keyed-random.ts";
+import type { Scene } from "../scene.ts";
+
+/** The more telling kinds first. */
+const KINDS: readonly Kind[] = [
+  "read",
+  "color",
+  "count_shape",
+  "relation_x",
+  "where",
+  "exist",
+  "texture",
+  "count_all",
+  "shape",
+  "compare",
+  "size",
+  "relation_y",
+];
+/** Asked about every scene, last. */
+const WHOLE: Kind = "describe";
+const TRIES = 8;
+
+/** @param isHeldOut whether pairs that training never drew may be named, as in scenes that show one */
+export function suggestQuestions(scene: Scene, seed: number, most: number, isHeldOut: boolean): Question[] {
+  const random = Random.of(seed, "suggestions");
+  const options = { split: isHeldOut ? "held-out" : "train" } as const;
+  const found: Question[] = [];
+  const ask = (kind: Kind): void => {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const question = questionFor(scene, kind, random, options);
+      if (question === null || found.some(({ key }) => key === question.key)) continue;
+      found.push(question);
+      return;
+    }
+  };
+  // One that stands first is asked more often than not, but not of every scene.
+  const order = KINDS.map((kind, i) => ({ kind, rank: i + 6 * random.next() })).sort(
+    (a, b) => a.rank - b.rank,
+  );
+  for (const { kind } of order) if (found.length < most - 1) ask(kind);
+  ask(scene.objects.length === 0 ? "nothing" : WHOLE);
+  return found;
+}

@@ -1,0 +1,113 @@
+/** What the engine is asked for and what it answers with. */
+import type { ConversationMessage, MessagePart, SquareShape } from "@llava/processing";
+import type { LlavaError } from "@llava/protocol";
+import type { GrammarSource } from "../grammar/grammar.ts";
+import type { TokenLogprobs } from "../sampling/logprobs.ts";
+
+export type { MessagePart };
+/** In a text `<image>` marks the place of a picture, in parts it is a word like any other. */
+export type Message = ConversationMessage;
+
+/** How each picture becomes the vision tower's square; undefined, or absent, where that is up to the model. */
+export type PictureShapes = readonly (SquareShape | undefined)[];
+
+export interface GenerateRequest {
+  /**
+   * A ready prompt, in which `<image>` marks a picture and special tokens may be written out; or a conversation to be put
+   * into the model's template; or words of a stranger to be continued as they stand, without pictures or special tokens.
+   */
+  readonly prompt: string | readonly Message[] | { readonly words: string };
+  /** Encoded files (PNG, JPEG, WebP), one for each picture of the prompt, in order. */
+  readonly images: readonly Uint8Array[];
+  readonly shapes?: PictureShapes;
+  /** Of the template that a conversation is put into, where it is not the model's. */
+  readonly conversation?: string;
+  /** The conversation ends with words of the assistant, and the answer goes on with the very next character. */
+  readonly isUnfinished?: boolean;
+  /** Called while the prompt is computed: how many of its positions are, pictures' included. */
+  readonly onPrefill?: (done: number, total: number) => void;
+  /** Of those that wait, the ones with the smallest number go first, and among them the one that came first. Default 0. */
+  readonly priority?: number;
+  /** Default 1; at most 0.001 is greedy. */
+  readonly temperature?: number;
+  /** Default 1. */
+  readonly topP?: number;
+  /** Default 0: all tokens. */
+  readonly topK?: number;
+  /** Default 0: all tokens. Others must be at least this many times as likely as the most likely one. */
+  readonly minP?: number;
+  /** Hugging Face's, over prompt and answer; default 1: none. */
+  readonly repetitionPenalty?: number;
+  /** OpenAI's, over the answer; default 0: none. */
+  readonly presencePenalty?: number;
+  /** OpenAI's, over the answer; default 0: none. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits, by token id; at most 1024, from -100 to 100. */
+  readonly logitBias?: ReadonlyMap<number, number>;
+  /** Default: a random one. Equal requests with equal seeds give equal answers. */
+  readonly seed?: number;
+  /** Default: what the context holds. Tokens of `resume` count. */
+  readonly maxTokens?: number;
+  /** Default 0. Before the answer has this many tokens no token ends it, and stop strings in it are words. */
+  readonly minTokens?: number;
+  /** The answer ends before the first of these; at most 16 of 256 characters. */
+  readonly stop?: readonly string[];
+  /** The answer ends at the first of these, which is not shown; at most 64. */
+  readonly stopTokenIds?: readonly number[];
+  /** The model's own end tokens are tokens without words like others. */
+  readonly ignoreEos?: boolean;
+  /** Tell how likely each token was, and this many of the likeliest ones at its place: 0 to 20. */
+  readonly logprobs?: number;
+  /** What the answer must be. */
+  readonly grammar?: GrammarSource;
+  /**
+   * Continues an answer to this very request, with the same seed, that broke off after these tokens. What they say is not
+   * said again; all that follows, and the usage, is as if nothing had happened.
+   */
+  readonly resume?: { readonly tokens: readonly number[] };
+}
+
+export interface Usage {
+  /** Tokens of the prompt, pictures included. */
+  readonly promptTokens: number;
+  readonly imageTokens: number;
+  /** Tokens of the prompt that an earlier request had left in the cache: they cost nothing. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+}
+
+export interface Timings {
+  /** From the call of generate() to the first step of this request. */
+  readonly queueMs: number;
+  /** To decode the pictures, a part of `queueMs`; absent when there are none. */
+  readonly picturesMs?: number;
+  /** Of the runs of the vision encoder that this request's pictures were in; 0 when their features were remembered. */
+  readonly encodeMs: number;
+  /** From its place in the cache to the first token. */
+  readonly prefillMs: number;
+  /** From the call of generate() to the first token. */
+  readonly firstTokenMs: number;
+  /** From the first token to the last. */
+  readonly decodeMs: number;
+}
+
+export type FinishReason = "stop" | "length";
+
+/** Any number of deltas, then exactly one of the other two. */
+export type EngineEvent =
+  | {
+      readonly type: "text-delta";
+      /** Never empty. */
+      readonly text: string;
+      /** All tokens since the last delta: to replay those of all deltas so far is to say exactly their text. */
+      readonly tokens: readonly number[];
+      /** Of these tokens, as far as they are words of the text; when the request wants to know. */
+      readonly logprobs?: readonly TokenLogprobs[];
+    }
+  | {
+      readonly type: "finished";
+      readonly reason: FinishReason;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    }
+  | { readonly type: "error"; readonly error: LlavaError };

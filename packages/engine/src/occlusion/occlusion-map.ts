@@ -1,0 +1,160 @@
+/**
+ * How much a word of an answer owes to each part of a picture: parts are painted over one after another before the vision
+ * tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
+ */
+import { type Box, boxInPicture, boxInSquare, placePicture, type PreparedPicture } from "@llava/processing";
+import { type ModelFolder } from "@llava/models";
+import { LlavaError } from "@llava/protocol";
+import {
+  averageDrops,
+  createGrid,
+  defaultCells,
+  MAX_CELLS,
+  meanColour,
+  MIN_CELLS,
+  paintOver,
+  type Window,
+  windowsOf,
+} from "./image-groups.ts";
+import type { SpokenWord, WordTokens } from "./occlusion-prompt.ts";
+import { expand, pixelsKey, pixelsOf, requirePictures } from "../prepare/prepare.ts";
+import type { PictureShapes } from "../api/request.ts";
+import type { Prompt } from "../scheduler/sequence.ts";
+
+export interface OcclusionRequest extends SpokenWord {
+  /** Encoded files, one for each picture of the conversation, in order. */
+  readonly images: readonly Uint8Array[];
+  readonly shapes?: PictureShapes;
+  /** Which of them is painted over, from 0. */
+  readonly picture: number;
+  /** Cells of the map, down and across. Default: 8, or near it so that it divides the tower's patches. */
+  readonly cells?: number;
+}
+
+export interface OcclusionMap {
+  /**
+   * Row by row: by how many nats the logarithm of the word's probability falls when the cell and its neighbours are painted
+   * over; below 0 where that makes the word likelier. Null where the square shows padding.
+   */
+  readonly values: readonly (readonly (number | null)[])[];
+  /** Borders of the cells, of rows and columns alike, from 0 to 1 of the square. */
+  readonly edges: readonly number[];
+  /** Of the word when nothing is painted over. */
+  readonly logprob: number;
+  /** The part of the picture that the square shows, in pixels of the upright picture; beyond its edges where it was padded. */
+  readonly box: Box;
+  /** Of the upright picture, pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export type OcclusionEvent =
+  /** Runs of the model. */
+  | { readonly type: "progress"; readonly done: number; readonly total: number }
+  /** The last one. */
+  | { readonly type: "map"; readonly map: OcclusionMap };
+
+/** How a map's runs are done. */
+export interface Scoring {
+  /** Logarithm of the probability that `tokens` follow the prompt. */
+  readonly score: (prompt: Prompt, tokens: readonly number[]) => Promise<number>;
+  /** Leave to do the next runs, for as long as it is held. */
+  readonly turn: () => Promise<Disposable>;
+  /** In one turn. */
+  readonly runsAtOnce: number;
+}
+
+/** @throws LlavaErrors `invalid_request`, `image_count_mismatch` before anything is decoded */
+export function requireMappable(
+  { description }: ModelFolder,
+  { images, picture, cells }: OcclusionRequest,
+  { before, tokens }: WordTokens,
+): void {
+  requirePictures(before, images.length);
+  if (!Number.isInteger(picture) || picture < 0 || picture >= images.length) {
+    throw new LlavaError(
+      "invalid_request",
+      `There is no picture ${picture}: the conversation shows ${images.length}, counted from 0.`,
+      { param: "picture" },
+    );
+  }
+  const most = Math.min(MAX_CELLS, patchesOf(description));
+  if (cells !== undefined && !(Number.isInteger(cells) && cells >= MIN_CELLS && cells <= most)) {
+    throw new LlavaError(
+      "invalid_request",
+      `cells is ${cells}, but it must be a whole number from ${MIN_CELLS} to ${most}.`,
+      { param: "cells" },
+    );
+  }
+  const { contextLength } = description.text;
+  const length = before.length + images.length * (description.vision.tokensPerImage - 1) + tokens.length;
+  if (length > contextLength) {
+    throw new LlavaError(
+      "context_length_exceeded",
+      `The conversation up to the word has ${length} tokens, but the model's context holds ${contextLength}. Choose an earlier answer.`,
+      { param: "messages" },
+    );
+  }
+}
+
+/** @param pictures what the tower sees of the request's images */
+export async function* computeMap(
+  model: ModelFolder,
+  { picture: index, cells, shapes }: OcclusionRequest,
+  { before, tokens }: WordTokens,
+  pictures: readonly PreparedPicture[],
+  { score, turn, runsAtOnce }: Scoring,
+): AsyncGenerator<OcclusionEvent, void, void> {
+  const { description } = model;
+  const prompt = expand(
+    model,
+    before,
+    pictures.map(({ values }) => values),
+  );
+  const picture = pictures[index];
+  if (!picture) throw new RangeError(`There is no picture ${index}.`);
+  const { size } = description.pixels;
+  const placement = placePicture(picture.width, picture.height, pixelsOf(description, shapes, index));
+  const shown = boxInSquare(picture.width, picture.height, placement);
+  const patches = patchesOf(description);
+  const grid = createGrid(cells ?? defaultCells(patches), patches, description.vision.patchSize);
+  const windows = windowsOf(grid, shown);
+  const colour = meanColour(picture.values, size, shown);
+  const painted = ({ box }: Window): Prompt =>
+    withPixels(prompt, index, paintOver(picture.values, size, box, colour));
+
+  const total = windows.length + 1;
+  yield { type: "progress", done: 0, total };
+  const logprobs: number[] = [];
+  // The first run alone: what it leaves in the cache, the others find there.
+  for (let next = 0; next < total;) {
+    const count = next === 0 ? 1 : runsAtOnce;
+    using _leave = await turn();
+    const prompts = next === 0 ? [prompt] : windows.slice(next - 1, next - 1 + count).map(painted);
+    logprobs.push(...(await Promise.all(prompts.map(async (each) => await score(each, tokens)))));
+    next += prompts.length;
+    yield { type: "progress", done: next, total };
+  }
+  const [logprob = 0, ...others] = logprobs;
+  const values = averageDrops(
+    grid,
+    shown,
+    windows,
+    others.map((other) => logprob - other),
+  );
+  const edges = grid.edges.map((edge) => edge / size);
+  const { width, height } = picture;
+  yield { type: "map", map: { values, edges, logprob, box: boxInPicture(placement), width, height } };
+}
+
+function withPixels(prompt: Prompt, index: number, pixels: Float32Array): Prompt {
+  const pictures = prompt.pictures.map((picture, i) =>
+    i === index ? { ...picture, pixels, key: pixelsKey(pixels), isPainted: true } : picture,
+  );
+  return { ids: prompt.ids, pictures };
+}
+
+/** Along an edge of the tower's square. */
+function patchesOf({ vision }: ModelFolder["description"]): number {
+  return Math.floor(vision.imageSize / vision.patchSize);
+}

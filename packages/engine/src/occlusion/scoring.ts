@@ -1,0 +1,27 @@
+/** An answer whose words are known, as a sequence of the engine's loop: only how likely they are is wanted. */
+import type { ModelFolder } from "@llava/models";
+import { Detokenizer } from "../sampling/detokenizer.ts";
+import { type Prompt, Sequence } from "../scheduler/sequence.ts";
+
+/** After every request that somebody waits for; theirs are from 0 to 100. */
+const LAST = 1_000;
+
+/** It ends with the last of `tokens`; its `logprob` is theirs then. */
+export function scoreSequence(
+  { tokenizer }: Pick<ModelFolder, "tokenizer">,
+  prompt: Prompt,
+  tokens: readonly number[],
+  signal: AbortSignal,
+): Sequence {
+  return new Sequence({
+    prompt,
+    forced: tokens,
+    sampling: { temperature: 0, topP: 1, topK: 0, seed: 0, topLogprobs: 0 },
+    maxTokens: tokens.length,
+    endTokens: new Set(),
+    detokenizer: new Detokenizer(tokenizer, [], "continuation"),
+    arrivedAt: performance.now(),
+    priority: LAST,
+    signal,
+  });
+}

@@ -1,0 +1,54 @@
+/** How likely the model itself found a token, and which others it found likelier: before bias, penalties and temperature. */
+import { exponential } from "./fast-exp.ts";
+
+export interface TokenLogprob {
+  readonly id: number;
+  /** Natural logarithm of the probability; -Infinity for what the model holds impossible. */
+  readonly logprob: number;
+}
+
+/** Of a token of the answer. */
+export interface TokenLogprobs extends TokenLogprob {
+  /** The most likely tokens at its place, most likely first; it may be one of them. */
+  readonly top: readonly TokenLogprob[];
+}
+
+/** OpenAI's limit. */
+export const MAX_TOP_LOGPROBS = 20;
+
+/** logits [vocabulary], `top` alternatives: 0 to MAX_TOP_LOGPROBS. */
+export function tokenLogprobs(logits: Float32Array, id: number, top: number): TokenLogprobs {
+  const normalizer = logSumExp(logits);
+  const logprobOf = (of: number): number => (logits[of] ?? -Infinity) - normalizer;
+  return {
+    id,
+    logprob: logprobOf(id),
+    top: largest(logits, top).map((of) => ({ id: of, logprob: logprobOf(of) })),
+  };
+}
+
+function logSumExp(logits: Float32Array): number {
+  let most = -Infinity;
+  // By index: an iterator over 32,000 numbers costs more than what is done with them.
+  for (let id = 0; id < logits.length; id++) if ((logits[id] ?? 0) > most) most = logits[id] ?? 0;
+  let sum = 0;
+  for (let id = 0; id < logits.length; id++) sum += exponential((logits[id] ?? 0) - most);
+  return most + Math.log(sum);
+}
+
+/** Ids of the `count` largest logits, largest first, equal ones in order of their ids. One pass: `count` is small. */
+function largest(logits: Float32Array, count: number): readonly number[] {
+  const ids: number[] = [];
+  if (count === 0) return ids;
+  let least = -Infinity;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] ?? -Infinity;
+    if (ids.length === count && logit <= least) continue;
+    let place = ids.length;
+    while (place > 0 && (logits[ids[place - 1] ?? 0] ?? 0) < logit) place--;
+    ids.splice(place, 0, id);
+    if (ids.length > count) ids.pop();
+    least = logits[ids.at(-1) ?? 0] ?? 0;
+  }
+  return ids;
+}

@@ -1,0 +1,119 @@
+/** In which numbers the weights of a model are computed with: a checkpoint's own files, or blocks made of them once. */
+import path from "node:path";
+import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import {
+  type BlockFormat,
+  cacheFolder,
+  Checkpoint,
+  openQuantized,
+  type QuantizationPlan,
+  type QuantizeProgress,
+} from "@llava/checkpoint";
+import type { ModelDescription } from "@llava/models";
+import { requireMemory } from "./memory.ts";
+import { type GraphWeights, weightsOf } from "./weight-needs.ts";
+
+/**
+ * "float32": widened when the model is loaded, the fastest and largest. "float16": they stay in the file as they are and
+ * are widened whenever they are used. "int8" and "int4": the language model in blocks of 32 that share a scale.
+ */
+export type WeightDType = "float32" | "float16" | "int8" | "int4";
+
+export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int8", "int4"];
+
+export interface WeightOptions {
+  readonly dtype: WeightDType;
+  /** The vision tower and the projector in blocks, too. */
+  readonly quantizesVision?: boolean;
+  /** Default true. On another device nothing is known of its memory, and nothing stays mapped. */
+  readonly isOnCpu?: boolean;
+  readonly onProgress?: (progress: QuantizeProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What one graph reads, and the folder of the files that it names. */
+export interface PlacedWeights {
+  readonly source: WeightSource;
+  readonly folder: string;
+}
+
+export interface ModelWeights {
+  readonly encoder: PlacedWeights;
+  readonly decoder: PlacedWeights;
+  /** False when the cache was found damaged while it was loaded: then load again, and it will be made again. */
+  readonly isWhole: Promise<boolean>;
+}
+
+/**
+ * 64 weights share a scale. In memory each scale costs the kernel 12 bytes (its own copy, the file's page, a sum for
+ * each block): with blocks of 32, as llama.cpp's Q4_0 has them, a 7B model takes 6.9 GB, with 64 less than 6, and what
+ * that costs in agreement is in scripts/bench/precision/results.md.
+ */
+const BLOCK_SIZE = 64;
+const FORMATS = {
+  int4: { bits: 4, blockSize: BLOCK_SIZE },
+  int8: { bits: 8, blockSize: BLOCK_SIZE },
+  /** Small beside the rest, so that finer blocks cost nothing. */
+  head: { bits: 8, blockSize: 32 },
+} as const satisfies Record<string, BlockFormat>;
+
+/**
+ * The head decides between tokens whose logits are close, and nothing after it evens its errors out: it gets 8 bits
+ * where the rest has 4, for 2 % more bytes at 7B. The embedding is not multiplied by but looked up in: it stays as
+ * stored, and only the rows of the words in use are ever read from its file. Tied weights are kept in both forms.
+ */
+const HEAD = /^language_model\.(lm_head|model\.embed_tokens)\.weight$/;
+
+/**
+ * Tokens of a picture from which widening a matrix in every run is lost beside multiplying by it: CLIP-L with 577 rows
+ * takes 3.1 s either way, but is loaded in 0.2 s instead of 4.8 and keeps 0.6 GB mapped instead of 1.3 GB of its own.
+ */
+const WIDENS_FOR_NOTHING = 256;
+
+/**
+ * Opens the weights, after a look at whether they will fit: throws `out_of_memory` with the numbers and the flag that
+ * helps. Quantized ones are made on the first call and kept in the cache folder; see `openQuantized` for its errors.
+ */
+export async function loadWeights(
+  folder: string,
+  model: ModelDescription,
+  { dtype, quantizesVision = false, isOnCpu = true, onProgress, signal }: WeightOptions,
+): Promise<ModelWeights> {
+  const checkpoint = await Checkpoint.open(folder);
+  const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
+  const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
+  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
+  const stored = (widened: "loaded" | "used"): PlacedWeights => ({
+    source: { get: (name) => checkpoint.get(name), widened: isOnCpu ? widened : "loaded" },
+    folder: checkpoint.folder,
+  });
+  const isLargeTower = model.vision.tokensPerImage >= WIDENS_FOR_NOTHING;
+  const storedEncoder = stored(dtype === "float32" && !isLargeTower ? "loaded" : "used");
+  if (dtype === "float32" || dtype === "float16") {
+    const decoder = stored(dtype === "float32" ? "loaded" : "used");
+    return { encoder: storedEncoder, decoder, isWhole: Promise.resolve(true) };
+  }
+  const parts = quantizesVision ? [encoder, decoder] : [decoder];
+  const quantized = await openQuantized(checkpoint, quantizationPlan(parts, dtype), {
+    cache: path.join(cacheFolder(), "quantized"),
+    signal,
+    // ONNX Runtime packs with one thread: another has time to read along.
+    checksMeanwhile: true,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const inBlocks = { source: quantized, folder: quantized.folder };
+  return {
+    encoder: quantizesVision ? inBlocks : storedEncoder,
+    decoder: inBlocks,
+    isWhole: quantized.isWhole,
+  };
+}
+
+/** All that the graphs read, so that they read one file. */
+function quantizationPlan(parts: readonly GraphWeights[], dtype: "int4" | "int8"): QuantizationPlan {
+  const matrices = parts.flatMap((part) => part.matrices);
+  return {
+    stored: [...new Set(parts.flatMap((part) => part.stored))],
+    blocks: new Map(matrices.map((name) => [name, HEAD.test(name) ? FORMATS.head : FORMATS[dtype]])),
+  };
+}

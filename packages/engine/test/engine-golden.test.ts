@@ -1,0 +1,175 @@
+/** Encoder and decoder against Hugging Face transformers (scripts/reference/golden.py made the files). */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { Checkpoint } from "@llava/checkpoint";
+import { decodePicture, IMAGE_TOKEN, pixelValues } from "@llava/processing";
+import { type ModelFolder, openModelFolder } from "@llava/models";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { Decoder } from "../src/runner/decoder.ts";
+import { Encoder } from "../src/runner/vision-encoder.ts";
+import { mostLikely } from "../src/sampling/sampler.ts";
+
+const GOLDEN = path.join(import.meta.dirname, "golden");
+const SHIPPED = path.join(import.meta.dirname, "../../demo/model/llava-demo");
+
+/** Tiny random checkpoints that lie beside their goldens, and the shipped demo model. */
+const CASES = readdirSync(GOLDEN, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => ({
+    name,
+    golden: path.join(GOLDEN, name),
+    folder: name === "demo" ? SHIPPED : path.join(GOLDEN, name),
+  }));
+
+const promptSchema = z.object({
+  text: z.string(),
+  pictures: z.array(z.string()),
+  ids: z.array(z.int()),
+  compactIds: z.array(z.int()),
+  greedy: z.array(z.int()),
+});
+type GoldenPrompt = z.output<typeof promptSchema>;
+const goldenSchema = z.object({ prompts: z.record(z.string(), promptSchema) });
+
+const signal = new AbortController().signal;
+
+class Reference implements Disposable {
+  readonly model: ModelFolder;
+  readonly #encoder: Encoder;
+  readonly #decoder: Decoder;
+
+  private constructor(model: ModelFolder, encoder: Encoder, decoder: Decoder) {
+    this.model = model;
+    this.#encoder = encoder;
+    this.#decoder = decoder;
+  }
+
+  static async load(folder: string): Promise<Reference> {
+    const model = await openModelFolder(folder);
+    const weights = await Checkpoint.open(folder);
+    const options = { externalDataFolder: folder };
+    const decoder = await Decoder.load(model.description, weights, 2 ** 30, options);
+    await decoder.resize(1, model.description.text.contextLength);
+    return new Reference(model, await Encoder.load(model.description, weights, options), decoder);
+  }
+
+  /** Logits [tokens, vocabulary] of the whole prompt, and the greedy continuation. Prefill in chunks of `chunk`. */
+  async answer(
+    prompt: GoldenPrompt,
+    pixels: readonly Float32Array[],
+    chunk: number,
+  ): Promise<{ logits: Float32Array; greedy: number[] }> {
+    const { vocabSize } = this.model.description.text;
+    const { ids, pictures } = this.#expand(prompt);
+    const logits = new Float32Array(ids.length * vocabSize);
+    for (let from = 0; from < ids.length;) {
+      const touched = pictures.findIndex(({ start, tokens }) => start + tokens > from);
+      const picture = pictures[touched];
+      const next = touched < 0 ? undefined : pictures[touched + 1];
+      const to = Math.min(ids.length, from + chunk, next?.start ?? ids.length);
+      const rows = Array.from({ length: to - from }, (_, i) => {
+        const row = from + i - (picture?.start ?? 0);
+        return picture && row >= 0 && row < picture.tokens ? row : -1;
+      });
+      const touchedPixels = pixels[touched];
+      const [features] = touchedPixels ? await this.#encoder.encode([touchedPixels], signal) : [];
+      using owned = features;
+      const logitRows = rows.map((_, i) => i);
+      const part = await this.#decoder.prefill(
+        { row: 0, ids: ids.slice(from, to), featureRows: rows, features: owned, past: from, logitRows },
+        signal,
+      );
+      logits.set(part, from * vocabSize);
+      from = to;
+    }
+    return {
+      logits,
+      greedy: await this.#continue(ids.length, logits.subarray(-vocabSize), prompt.greedy.length),
+    };
+  }
+
+  async features(pixels: Float32Array): Promise<Float32Array> {
+    const [value] = await this.#encoder.encode([pixels], signal);
+    using owned = value;
+    return Float32Array.from(owned?.data() ?? [], Number);
+  }
+
+  async #continue(start: number, first: Float32Array, count: number): Promise<number[]> {
+    const tokens = [mostLikely(first)];
+    while (tokens.length < count) {
+      const pasts = [start + tokens.length - 1];
+      const logits = await this.#decoder.decode({ firstRow: 0, ids: [tokens.at(-1) ?? 0], pasts }, signal);
+      tokens.push(mostLikely(logits));
+    }
+    return tokens;
+  }
+
+  #expand({ compactIds }: GoldenPrompt): { ids: number[]; pictures: { start: number; tokens: number }[] } {
+    const { imageTokenId, vision } = this.model.description;
+    const ids: number[] = [];
+    const pictures: { start: number; tokens: number }[] = [];
+    for (const id of compactIds) {
+      if (id !== IMAGE_TOKEN) ids.push(id);
+      else {
+        pictures.push({ start: ids.length, tokens: vision.tokensPerImage });
+        ids.push(...Array.from({ length: vision.tokensPerImage }, () => imageTokenId));
+      }
+    }
+    return { ids, pictures };
+  }
+
+  [Symbol.dispose](): void {
+    this.#decoder[Symbol.dispose]();
+    this.#encoder[Symbol.dispose]();
+  }
+}
+
+/** The tiny checkpoints share their pictures; the demo has its own. */
+function pictureFile(goldenFolder: string, file: string): string {
+  const own = path.join(goldenFolder, file);
+  return existsSync(own) ? own : path.join(GOLDEN, file);
+}
+
+function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs((a[i] ?? 0) - (b[i] ?? 0)));
+  return largest;
+}
+
+describe.each(CASES)("golden $name", ({ golden: goldenFolder, folder }) => {
+  const { prompts } = goldenSchema.parse(
+    JSON.parse(readFileSync(path.join(goldenFolder, "golden.json"), "utf8")),
+  );
+
+  it.each(Object.entries(prompts))(
+    "%s: ids, pixels, features, logits and greedy tokens",
+    async (key, prompt) => {
+      using reference = await Reference.load(folder);
+      const golden = await Checkpoint.open(goldenFolder, { file: "golden.safetensors" });
+      expect(reference.model.tokenizer.encodePrompt(prompt.text)).toEqual(prompt.compactIds);
+
+      const pixels = await Promise.all(
+        prompt.pictures.map(async (file) => {
+          const picture = await decodePicture(readFileSync(pictureFile(goldenFolder, file)));
+          return await pixelValues(picture, reference.model.description.pixels);
+        }),
+      );
+      if (pixels.length > 0) {
+        const all = Float32Array.from(pixels.flatMap((values) => [...values]));
+        expect(largestDifference(all, await golden.read(`${key}.pixel_values`))).toBeLessThan(1e-5);
+        const features = await Promise.all(pixels.map((values) => reference.features(values)));
+        const together = Float32Array.from(features.flatMap((values) => [...values]));
+        expect(largestDifference(together, await golden.read(`${key}.features`))).toBeLessThan(1e-3);
+      }
+
+      const expected = await golden.read(`${key}.logits`);
+      for (const chunk of [1024, 7]) {
+        const { logits, greedy } = await reference.answer(prompt, pixels, chunk);
+        expect(largestDifference(logits, expected)).toBeLessThan(1e-3);
+        expect(greedy).toEqual(prompt.greedy);
+      }
+    },
+  );
+});

@@ -1,0 +1,302 @@
+/** Lowers a model definition to ONNX Runtime's fused operators, with weights that stay in the checkpoint's files. */
+import {
+  add,
+  cast,
+  dimAt,
+  type DType,
+  gatherRows,
+  type Graph,
+  GraphError,
+  greaterOrEqual,
+  max,
+  reshape,
+  sizeAt,
+  type Tensor,
+  transpose,
+  where,
+} from "@llava/onnx";
+import type { AttentionHeads, Operations } from "../operations.ts";
+import { rotaryTables } from "../rotary.ts";
+import { ServingError } from "./serving-error.ts";
+import { SharedOperations } from "../shared-operations.ts";
+import type { QuantizedLinear, StoredTensor, WeightSource } from "./weight-source.ts";
+
+/** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
+export interface CacheInputs {
+  /** [batch] int32: index of the last token of each row, that is its length after this run minus one. */
+  readonly lastPositions: Tensor;
+  /** Scalar int32: the longest row's length after this run. */
+  readonly totalLength: Tensor;
+  /** Per layer, [batch, kvHeads, capacity, headSize] float32. */
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  readonly contextLength: number;
+  readonly ropeTheta: number;
+}
+
+const CONTRIB = "com.microsoft";
+const STORED_DTYPES: ReadonlyMap<string, DType> = new Map([
+  ["F32", "float32"],
+  ["F16", "float16"],
+  ["BF16", "bfloat16"],
+]);
+/** MatMulNBits: activations become int8 too, block by block. All other levels compute in float32, many times slower. */
+const INT8_ACTIVATIONS = 4;
+
+export class ServingOperations extends SharedOperations implements Operations {
+  readonly #weights: WeightSource;
+  readonly #cache: CacheInputs | undefined;
+  readonly #known = new Map<string, Tensor>();
+  /** The caches as they are after the run, [key, value] per layer. */
+  readonly present: { readonly key: Tensor; readonly value: Tensor }[] = [];
+  #rotary: { cos: Tensor; sin: Tensor } | undefined;
+
+  constructor(graph: Graph, weights: WeightSource, cache?: CacheInputs) {
+    super(graph);
+    this.#weights = weights;
+    this.#cache = cache;
+  }
+
+  /** float32, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
+  weight(name: string, shape: readonly number[]): Tensor {
+    return cast(this.graph, this.#stored(name, shape), "float32");
+  }
+
+  linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
+    const blocks = this.#weights.blocks?.(`${name}.weight`);
+    const product = blocks
+      ? this.#quantizedProduct(x, `${name}.weight`, outputSize, blocks)
+      : this.#product(x, `${name}.weight`, outputSize);
+    return bias ? add(this.graph, product, this.weight(`${name}.bias`, [outputSize])) : product;
+  }
+
+  #product(x: Tensor, name: string, outputSize: number): Tensor {
+    const g = this.graph;
+    const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
+    const weight = cast(g, stored, "float32", { isListedFirst: this.#weights.widened === "used" });
+    return g.apply(
+      "FusedMatMul",
+      [x, weight],
+      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      { domain: CONTRIB, attributes: { transB: { int: 1 } } },
+    );
+  }
+
+  /** Without zero points the kernel takes the middle of the range, 8 or 128, as the file does. */
+  #quantizedProduct(
+    x: Tensor,
+    name: string,
+    outputSize: number,
+    { bits, blockSize, data, scales }: QuantizedLinear,
+  ): Tensor {
+    const inputSize = sizeAt(x, -1);
+    const perRow = Math.ceil(inputSize / blockSize);
+    requireShape(name, data, [outputSize, perRow, (blockSize * bits) / 8]);
+    requireShape(name, scales, [outputSize * perRow]);
+    const inputs = [
+      x,
+      this.#initializer(`${name}.blocks`, data, "uint8"),
+      this.#initializer(`${name}.scales`, scales, "float32"),
+    ];
+    return this.graph.apply(
+      "MatMulNBits",
+      inputs,
+      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      {
+        domain: CONTRIB,
+        attributes: {
+          K: { int: inputSize },
+          N: { int: outputSize },
+          bits: { int: bits },
+          block_size: { int: blockSize },
+          accuracy_level: { int: INT8_ACTIVATIONS },
+        },
+      },
+    );
+  }
+
+  embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
+    return cast(this.graph, gatherRows(this.graph, this.#table(name, [rows, width]), ids), "float32");
+  }
+
+  patches(
+    pixels: Tensor,
+    name: string,
+    { size, patch, hidden }: { size: number; patch: number; hidden: number },
+  ): Tensor {
+    const g = this.graph;
+    const grid = size / patch;
+    const batch = dimAt(pixels, 0);
+    const kernel = this.weight(name, [hidden, 3, patch, patch]);
+    const map = g.apply(
+      "Conv",
+      [pixels, kernel],
+      { dtype: "float32", shape: [batch, hidden, grid, grid] },
+      {
+        attributes: { kernel_shape: { ints: [patch, patch] }, strides: { ints: [patch, patch] } },
+      },
+    );
+    return transpose(g, reshape(g, map, [batch, hidden, grid * grid]), [0, 2, 1]);
+  }
+
+  swish(x: Tensor, alpha: number): Tensor {
+    return this.graph.apply("QuickGelu", [x], x, {
+      domain: CONTRIB,
+      attributes: { alpha: { float: alpha } },
+    });
+  }
+
+  layerNorm(x: Tensor, name: string, epsilon: number): Tensor {
+    const size = sizeAt(x, -1);
+    const inputs = [x, this.weight(`${name}.weight`, [size]), this.weight(`${name}.bias`, [size])];
+    return this.graph.apply("LayerNormalization", inputs, x, {
+      attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
+    });
+  }
+
+  rmsNorm(x: Tensor, name: string, epsilon: number): Tensor {
+    return this.graph.apply(
+      "SimplifiedLayerNormalization",
+      [x, this.weight(`${name}.weight`, [sizeAt(x, -1)])],
+      x,
+      {
+        attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
+      },
+    );
+  }
+
+  /** Outputs 1 and 2 of the operator are statistics that its CPU kernel leaves out. */
+  addThenRmsNorm(
+    stream: Tensor,
+    x: Tensor,
+    name: string,
+    epsilon: number,
+  ): { stream: Tensor; normed: Tensor } {
+    const statistic = { dtype: "float32", shape: x.shape.with(-1, 1) } as const;
+    const weight = this.weight(`${name}.weight`, [sizeAt(x, -1)]);
+    const [normed, , , sum] = this.graph.node(
+      "SkipSimplifiedLayerNormalization",
+      [x, stream, weight],
+      [x, statistic, statistic, x],
+      {
+        domain: CONTRIB,
+        attributes: { epsilon: { float: epsilon } },
+      },
+    );
+    if (!normed || !sum) throw new GraphError("SkipSimplifiedLayerNormalization has four outputs.");
+    return { stream: sum, normed };
+  }
+
+  attention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+    return this.graph.apply("MultiHeadAttention", [q, k, v], q, {
+      domain: CONTRIB,
+      attributes: { num_heads: { int: heads } },
+    });
+  }
+
+  causalAttention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layer: number,
+    { heads, kvHeads, headSize }: AttentionHeads,
+  ): Tensor {
+    const cache = this.#cache;
+    const key = cache?.keys[layer];
+    const value = cache?.values[layer];
+    if (!cache || !key || !value)
+      throw new GraphError(`Layer ${layer} attends causally, but the graph has no KV cache for it.`);
+    requireHeadSize(headSize);
+    const { cos, sin } = this.#rotaryTables(cache, headSize);
+    const inputs = [q, k, v, key, value, cache.lastPositions, cache.totalLength, cos, sin];
+    const [output, presentKey, presentValue] = this.graph.node(
+      "GroupQueryAttention",
+      inputs,
+      [q, key, value],
+      {
+        domain: CONTRIB,
+        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+      },
+    );
+    if (!output || !presentKey || !presentValue)
+      throw new GraphError("GroupQueryAttention has three outputs.");
+    this.present.push({ key: presentKey, value: presentValue });
+    return output;
+  }
+
+  pickRows(x: Tensor, indices: Tensor): Tensor {
+    return gatherRows(this.graph, reshape(this.graph, x, ["rows", sizeAt(x, -1)]), indices);
+  }
+
+  mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
+    const g = this.graph;
+    const none = g.constant("int64", [], BigInt64Array.of(0n));
+    const isPicture = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
+    const picked = gatherRows(g, features, max(g, featureRows, none));
+    return where(g, isPicture, picked, embeddings);
+  }
+
+  #rotaryTables(cache: CacheInputs, headSize: number): { cos: Tensor; sin: Tensor } {
+    if (this.#rotary) return this.#rotary;
+    const { cos, sin } = rotaryTables(cache.contextLength, headSize, cache.ropeTheta);
+    const shape = [cache.contextLength, headSize / 2];
+    this.#rotary = {
+      cos: this.graph.constant("float32", shape, cos),
+      sin: this.graph.constant("float32", shape, sin),
+    };
+    return this.#rotary;
+  }
+
+  /** A matrix whose bytes matter: with tied embeddings it is looked up in and multiplied by. */
+  #table(name: string, shape: readonly number[]): Tensor {
+    return this.#stored(name, shape, this.#weights.widened === "used");
+  }
+
+  #stored(name: string, shape: readonly number[], isOverridable = false): Tensor {
+    const stored = this.#weights.get(name);
+    requireShape(name, stored, shape);
+    const dtype = STORED_DTYPES.get(stored.dtype);
+    if (!dtype) throw wrongDtype(name, stored.dtype);
+    return this.#initializer(name, stored, dtype, isOverridable);
+  }
+
+  #initializer(
+    name: string,
+    { shape, file, offset, length }: StoredTensor,
+    dtype: DType,
+    isOverridable = false,
+  ): Tensor {
+    const known = this.#known.get(name);
+    if (known) return known;
+    const external = { location: file, offset, length };
+    const tensor = this.graph.external(name, dtype, shape, external, { isOverridable });
+    this.#known.set(name, tensor);
+    return tensor;
+  }
+}
+
+/** What GroupQueryAttention's rotation takes; the kernel itself would say so only when it runs. */
+const HEAD_SIZE_STEP = 16;
+
+function requireHeadSize(headSize: number): void {
+  if (headSize % HEAD_SIZE_STEP === 0) return;
+  throw new ServingError(
+    "unsupported",
+    `its attention heads have ${headSize} numbers each; multiples of ${HEAD_SIZE_STEP} can be served. Take another model.`,
+  );
+}
+
+function requireShape(name: string, { shape }: StoredTensor, expected: readonly number[]): void {
+  if (shape.join() === expected.join()) return;
+  throw new ServingError(
+    "mismatch",
+    `${name} is [${shape.join(", ")}] in the weights, but its config.json asks for [${expected.join(", ")}]. The files belong to different models; copy the whole folder again from where the model came from.`,
+  );
+}
+
+function wrongDtype(name: string, dtype: string): ServingError {
+  return new ServingError(
+    "unsupported",
+    `${name} is stored as ${dtype}; F32, F16 and BF16 can be served. Take the float16 or bfloat16 version of the model.`,
+  );
+}

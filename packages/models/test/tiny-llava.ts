@@ -1,0 +1,264 @@
+/** A tiny LLaVA in several shapes, run in both lowerings on the same weights. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
+import type { ModelDescription } from "../src/index.ts";
+import { Graph, staticShape } from "@llava/onnx";
+import { Session, Value } from "@llava/runtime";
+import {
+  DECODER_IO,
+  decoderGraph,
+  ENCODER_IO,
+  encoderGraph,
+  languageModel,
+  projector,
+  TrainingOperations,
+  visionTower,
+} from "../src/index.ts";
+
+type Parts = Pick<ModelDescription, "vision" | "projector" | "text">;
+
+interface Shape {
+  readonly kvHeads: number;
+  readonly tied: boolean;
+  readonly layersToRun: number;
+  readonly keepsClassToken: boolean;
+  readonly activation: "gelu" | "quick_gelu";
+  readonly bias: boolean;
+}
+
+export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
+  [
+    "all heads, untied",
+    { kvHeads: 4, tied: false, layersToRun: 3, keepsClassToken: false, activation: "quick_gelu", bias: true },
+  ],
+  [
+    "grouped heads, untied",
+    { kvHeads: 2, tied: false, layersToRun: 2, keepsClassToken: false, activation: "quick_gelu", bias: true },
+  ],
+  [
+    "grouped heads, tied",
+    { kvHeads: 2, tied: true, layersToRun: 3, keepsClassToken: true, activation: "gelu", bias: false },
+  ],
+  [
+    "one key head, tied",
+    { kvHeads: 1, tied: true, layersToRun: 1, keepsClassToken: false, activation: "gelu", bias: true },
+  ],
+];
+
+const BATCH = 2;
+const TOKENS = 17;
+const CAPACITY = 24;
+/** Where the picture's features begin in each row. */
+const PICTURE_STARTS = [3, 0] as const;
+
+export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias }: Shape): Parts {
+  return {
+    vision: {
+      hiddenSize: 24,
+      intermediateSize: 40,
+      layers: 3,
+      heads: 3,
+      imageSize: 12,
+      patchSize: 4,
+      activation,
+      layerNormEps: 1e-5,
+      layersToRun,
+      keepsClassToken,
+      tokensPerImage: keepsClassToken ? 10 : 9,
+    },
+    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 40 },
+    text: {
+      hiddenSize: 40,
+      intermediateSize: 48,
+      layers: 2,
+      heads: 4,
+      kvHeads,
+      headSize: 16,
+      ropeTheta: 10_000,
+      rmsNormEps: 1e-5,
+      vocabSize: 40,
+      tiedEmbeddings: tied,
+      contextLength: 64,
+      bosTokenId: 1,
+      eosTokenIds: [2],
+    },
+  };
+}
+
+/** Numbers in [-1, 1) that look like noise and are the same everywhere. */
+function noise(size: number, seed: number): Float32Array {
+  return Float32Array.from(
+    { length: size },
+    (_, i) => (Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453) % 1,
+  );
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+interface Weight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+function randomWeights(shapes: ReadonlyMap<string, readonly number[]>): Weight[] {
+  return [...shapes].map(([name, shape], seed) => {
+    const around = /norm\d?\.weight$/.test(name) ? 1 : 0;
+    const scale = shape.length > 1 ? 2 / Math.sqrt(sizeOf(shape.slice(1))) : 0.3;
+    return { name, shape, data: noise(sizeOf(shape), seed).map((value) => around + scale * value) };
+  });
+}
+
+interface Inputs {
+  /** [BATCH, 3, size, size] */
+  readonly pixels: Float32Array;
+  /** [BATCH, TOKENS] */
+  readonly ids: readonly number[][];
+  /** [BATCH, TOKENS]: row of the picture's own features, or −1. */
+  readonly rows: readonly number[][];
+}
+
+export function inputsOf({ vision }: Parts): Inputs {
+  const rowAt = (start: number, position: number): number => {
+    const row = position - start;
+    return row >= 0 && row < vision.tokensPerImage ? row : -1;
+  };
+  return {
+    pixels: noise(BATCH * 3 * vision.imageSize ** 2, 99),
+    ids: PICTURE_STARTS.map((_, b) => Array.from({ length: TOKENS }, (_, t) => (7 * t + 11 * b) % 40)),
+    rows: PICTURE_STARTS.map((start) => Array.from({ length: TOKENS }, (_, t) => rowAt(start, t))),
+  };
+}
+
+const int64 = (values: readonly number[], shape: readonly number[]): Value =>
+  Value.wrap("int64", BigInt64Array.from(values, BigInt), shape);
+
+/** Both outputs of the training graph: features [BATCH·tokensPerImage, hidden], logits [BATCH·TOKENS, vocabulary]. */
+interface Outputs {
+  readonly features: Float32Array;
+  readonly logits: Float32Array;
+}
+
+function trainingGraph({ vision, projector: joint, text }: Parts): {
+  graph: Graph;
+  shapes: Map<string, readonly number[]>;
+} {
+  const graph = new Graph("training");
+  const ops = new TrainingOperations(graph, text);
+  const pixels = graph.input("pixels", "float32", [BATCH, 3, vision.imageSize, vision.imageSize]);
+  const projected = projector(ops, joint, visionTower(ops, vision, pixels));
+  const rows = BATCH * vision.tokensPerImage;
+  const features = graph.apply("Reshape", [projected, graph.ints([rows, text.hiddenSize])], {
+    dtype: "float32",
+    shape: [rows, text.hiddenSize],
+  });
+  const logits = languageModel(ops, text, {
+    ids: graph.input("ids", "int64", [BATCH, TOKENS]),
+    picture: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
+    logitRows: graph.input("logitRows", "int64", [BATCH * TOKENS]),
+  });
+  graph.output("features", features);
+  graph.output("logits", logits);
+  return { graph, shapes: new Map([...ops.parameters].map(([name, tensor]) => [name, staticShape(tensor)])) };
+}
+
+export async function runTraining(
+  parts: Parts,
+  graph: Graph,
+  weights: readonly Weight[],
+  { pixels, ids, rows }: Inputs,
+): Promise<Outputs> {
+  using session = await Session.load(graph.toBytes(), { threads: 1 });
+  const { imageSize, tokensPerImage } = parts.vision;
+  const all = rows.flatMap((row, b) => row.map((index) => (index < 0 ? -1 : b * tokensPerImage + index)));
+  const feeds = {
+    pixels: Value.wrap("float32", pixels, [BATCH, 3, imageSize, imageSize]),
+    ids: int64(ids.flat(), [BATCH, TOKENS]),
+    rows: int64(all, [BATCH, TOKENS]),
+    logitRows: int64([...Array.from({ length: BATCH * TOKENS }).keys()], [BATCH * TOKENS]),
+    ...Object.fromEntries(weights.map(({ name, shape, data }) => [name, Value.wrap("float32", data, shape)])),
+  };
+  const { features, logits } = await session.run(feeds, ["features", "logits"]);
+  return { features: floats(features), logits: floats(logits) };
+}
+
+const floats = (value: Value | undefined): Float32Array => Float32Array.from(value?.data() ?? [], Number);
+
+/** Row by row, as the engine does: encoder, then the whole prompt in two chunks over a KV cache. */
+export async function runServing(
+  parts: Parts,
+  folder: string,
+  { pixels, ids, rows }: Inputs,
+): Promise<Outputs> {
+  const weights = await Checkpoint.open(folder);
+  const options = { externalDataFolder: folder, threads: 1 };
+  using encoder = await Session.load(encoderGraph(parts, weights), options);
+  using decoder = await Session.load(decoderGraph(parts, weights), options);
+  const { imageSize } = parts.vision;
+  const perPicture = 3 * imageSize ** 2;
+  const features: number[] = [];
+  const logits: number[] = [];
+  for (let b = 0; b < BATCH; b++) {
+    const picture = pixels.slice(b * perPicture, (b + 1) * perPicture);
+    const feeds = { [ENCODER_IO.pixels]: Value.wrap("float32", picture, [1, 3, imageSize, imageSize]) };
+    const encoded = (await encoder.run(feeds, [ENCODER_IO.features]))[ENCODER_IO.features];
+    if (!encoded) throw new Error("no features");
+    const own = encoded.view(0, [parts.vision.tokensPerImage, parts.text.hiddenSize]);
+    features.push(...floats(encoded));
+    logits.push(
+      ...(await decode(parts.text, decoder, { ids: ids[b] ?? [], rows: rows[b] ?? [], features: own })),
+    );
+  }
+  return { features: Float32Array.from(features), logits: Float32Array.from(logits) };
+}
+
+async function decode(
+  text: Parts["text"],
+  decoder: Session,
+  { ids, rows, features }: { ids: readonly number[]; rows: readonly number[]; features: Value },
+): Promise<number[]> {
+  const binding = decoder.bind();
+  for (let layer = 0; layer < text.layers; layer++) {
+    const cache = (): Value => decoder.allocate("float32", [1, text.kvHeads, CAPACITY, text.headSize]);
+    const [key, value] = [cache(), cache()];
+    binding.input(DECODER_IO.pastKey(layer), key).output(DECODER_IO.presentKey(layer), key);
+    binding.input(DECODER_IO.pastValue(layer), value).output(DECODER_IO.presentValue(layer), value);
+  }
+  const logits: number[] = [];
+  for (const [from, to] of [
+    [0, 6],
+    [6, TOKENS],
+  ] as const) {
+    const out = new Float32Array((to - from) * text.vocabSize);
+    await binding
+      .input(DECODER_IO.ids, int64(ids.slice(from, to), [1, to - from]))
+      .input(DECODER_IO.featureRows, int64(rows.slice(from, to), [1, to - from]))
+      .input(DECODER_IO.features, features)
+      .input(DECODER_IO.logitRows, int64([...ids.slice(from, to).keys()], [to - from]))
+      .input(DECODER_IO.lastPositions, Value.wrap("int32", Int32Array.of(to - 1), [1]))
+      .input(DECODER_IO.totalLength, Value.wrap("int32", Int32Array.of(to), []))
+      .output(DECODER_IO.logits, Value.wrap("float32", out, [to - from, text.vocabSize]))
+      .run();
+    logits.push(...out);
+  }
+  binding[Symbol.dispose]();
+  return logits;
+}
+
+export async function withWeights(
+  parts: Parts,
+  use: (folder: string, weights: readonly Weight[], graph: Graph) => Promise<void>,
+): Promise<void> {
+  const { graph, shapes } = trainingGraph(parts);
+  const weights = randomWeights(shapes);
+  const folder = await mkdtemp(path.join(tmpdir(), "llava-lowerings-"));
+  try {
+    const tensors = weights.map((weight) => ({ ...weight, dtype: "F32" as const }));
+    await writeSafetensors(path.join(folder, "model.safetensors"), tensors);
+    await use(folder, weights, graph);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

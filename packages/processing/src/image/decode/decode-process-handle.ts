@@ -1,0 +1,135 @@
+/** One decoding process and its life: started, given one picture at a time, killed when it takes too long or is not wanted. */
+import { fork, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { LlavaError } from "@llava/protocol";
+import type { PictureReply, PictureTask } from "./decode-process.ts";
+
+const PROGRAM = fileURLToPath(new URL("./decode-process.ts", import.meta.url));
+/** Of JavaScript alone; pixels lie outside. */
+const HEAP_MIB = 256;
+/** All that it needs of our environment; no secret of ours is its business. */
+const VARIABLES = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"];
+/** A machine that swaps may need long to start a process; one that hangs shall not hold a place for ever. */
+const START_MS = 30_000;
+
+/** How a task ended that got no reply. */
+export class PictureProcessEnded extends Error {
+  /** Whether it ended by itself: the picture, or what the system allows, was too much for it. */
+  readonly isCrash: boolean;
+
+  constructor(isCrash: boolean, how: string) {
+    super(`The decoding process ${how}.`);
+    this.isCrash = isCrash;
+  }
+}
+
+export class PictureProcess {
+  readonly #child: ChildProcess;
+  readonly #ready: Promise<void>;
+  #isKilled = false;
+  #isLate = false;
+
+  /** @param memoryBytes what it may allocate, where the system can be told (Linux) */
+  constructor(memoryBytes: number) {
+    this.#child = start(memoryBytes);
+    this.#child.on("error", () => undefined);
+    // It shall not keep us running while it has nothing to do.
+    this.#setReferenced(false);
+    this.#ready = this.#start();
+    // Whoever waits for it is told; nobody may be waiting.
+    this.#ready.catch(() => undefined);
+  }
+
+  get isAlive(): boolean {
+    return !this.#isKilled && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /**
+   * Rejects with `PictureProcessEnded` when the process ends meanwhile, after `timeoutMs`, not counting its start, or when
+   * `signal` aborts; the latter two kill it.
+   */
+  async run(task: PictureTask, timeoutMs: number, signal: AbortSignal): Promise<PictureReply> {
+    const kill = (): void => this.kill();
+    signal.addEventListener("abort", kill, { once: true });
+    this.#setReferenced(true);
+    try {
+      await this.#ready;
+      const reply = this.#reply(timeoutMs);
+      this.#child.send(task, () => undefined);
+      return await reply;
+    } finally {
+      signal.removeEventListener("abort", kill);
+      this.#setReferenced(false);
+    }
+  }
+
+  kill(): void {
+    this.#isKilled = true;
+    this.#child.kill("SIGKILL");
+  }
+
+  async #start(): Promise<void> {
+    await this.#reply(START_MS).catch((cause: unknown) => {
+      if (cause instanceof PictureProcessEnded && !cause.isCrash && !this.#isLate) throw cause;
+      // Not the picture's fault, which it has not seen.
+      throw new LlavaError(
+        "runtime_failure",
+        "The process that decodes pictures could not be started. The server's log may say why; try again.",
+        { cause },
+      );
+    });
+  }
+
+  async #reply(timeoutMs: number): Promise<PictureReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<PictureReply>();
+    const timer = setTimeout(() => {
+      this.#isLate = true;
+      this.kill();
+    }, timeoutMs);
+    const end = (): void => reject(this.#ending());
+    // Only our own program writes to this channel.
+    this.#child.on("message", resolve).on("exit", end).on("error", end);
+    if (!this.isAlive) end();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#child.off("message", resolve).off("exit", end).off("error", end);
+    }
+  }
+
+  #ending(): PictureProcessEnded {
+    const { exitCode, signalCode } = this.#child;
+    return new PictureProcessEnded(!this.#isKilled, `ended (${signalCode ?? exitCode ?? "never started"})`);
+  }
+
+  #setReferenced(isReferenced: boolean): void {
+    if (isReferenced) {
+      this.#child.ref();
+      this.#child.channel?.ref();
+    } else {
+      this.#child.unref();
+      this.#child.channel?.unref();
+    }
+  }
+}
+
+function start(memoryBytes: number): ChildProcess {
+  const kibibytes = Math.floor(memoryBytes / 1024);
+  // A shell that sets the limits and then becomes Node; no core dump, which would hold the picture.
+  const limited = `ulimit -c 0; ulimit -d ${kibibytes}; exec "$0" "$@"`;
+  const isLimited = process.platform === "linux";
+  return fork(PROGRAM, {
+    execPath: isLimited ? "/bin/sh" : process.execPath,
+    execArgv: [...(isLimited ? ["-c", limited, process.execPath] : []), `--max-old-space-size=${HEAP_MIB}`],
+    env: {
+      ...Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]])),
+      UV_THREADPOOL_SIZE: "2",
+      // Its decoder says on stderr what it thinks of each damaged picture; strangers must not write our logs.
+      VIPS_WARNING: "0",
+    },
+    // Buffers as they are, not as JSON.
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+}

@@ -1,0 +1,219 @@
+/** Pictures in other processes: the same numbers as here, and what happens when a process ends. */
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import sharp from "sharp";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { CLIP_MEAN, CLIP_STD } from "../src/image/preprocessor.ts";
+import { decodePicture, pixelValues, type PixelDescription, PicturePool } from "../src/index.ts";
+
+const DESCRIPTION: PixelDescription = {
+  size: 336,
+  shape: "pad",
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+  rescale: 1 / 255,
+};
+const wide = golden("wide.png");
+// A machine that does much else at the same time may need long for what takes half a second.
+const PATIENT = { limits: { timeoutMs: 60_000, processorMs: 60_000 } };
+
+let pool: PicturePool;
+afterEach(() => pool[Symbol.dispose]());
+
+function golden(name: string): Buffer {
+  return readFileSync(new URL(`golden/${name}`, import.meta.url));
+}
+
+/** A small file and long in the works: 39 million pixels. */
+async function slowPicture(): Promise<Buffer> {
+  const solid = { create: { width: 10_000, height: 3900, channels: 3, background: "red" } } as const;
+  return await sharp(solid).png().toBuffer();
+}
+
+/** The decoding processes that this one has, by what Linux says. */
+function processes(parentPid = process.pid): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+        const isOurs = Number(parent) === parentPid;
+        return isOurs && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("picture-child");
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Ends the process that decodes `bytes` in the middle of it, and says what became of the request. */
+async function endWhileDecoding(bytes: Buffer): Promise<unknown> {
+  const ending = pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
+  await vi.waitFor(() => expect(processes().some((pid) => isDecoding(pid))).toBe(true), { interval: 5 });
+  for (const pid of processes()) process.kill(pid, "SIGKILL");
+  return await ending;
+}
+
+/** Whether it holds the file and pixels of a large picture. */
+function isDecoding(pid: number): boolean {
+  const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kib) > 100_000;
+}
+
+describe("the same numbers as in this process", () => {
+  test.each(["wide.png", "tall.png", "rgba.png", "rotated.png", "grayscale.png", "tiny.png"])(
+    "%s",
+    async (name) => {
+      pool = new PicturePool(PATIENT);
+      const bytes = golden(name);
+      for (const shape of ["pad", "crop"] as const) {
+        const here = await pixelValues(await decodePicture(bytes), { ...DESCRIPTION, shape });
+        const there = await pool.values(bytes, { ...DESCRIPTION, shape });
+        expect(Buffer.from(there.buffer, there.byteOffset, there.byteLength)).toEqual(
+          Buffer.from(here.buffer),
+        );
+      }
+    },
+  );
+});
+
+test.runIf(process.platform === "linux")(
+  "refusals are the decoder's own, of most without a process",
+  async () => {
+    // Those of the tests before take a moment to end.
+    await expect.poll(() => processes()).toEqual([]);
+    pool = new PicturePool(PATIENT);
+    const refused = async (bytes: Uint8Array): Promise<unknown> =>
+      await pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
+    expect(await refused(Buffer.from("GIF89a"))).toMatchObject({
+      code: "invalid_image",
+      message: expect.stringMatching(/is a GIF/),
+    });
+    expect(await refused(Buffer.alloc(11 << 20))).toMatchObject({
+      code: "invalid_image",
+      message: expect.stringMatching(/at most 10485760/),
+    });
+    expect(processes()).toEqual([]);
+    expect(await refused(wide.subarray(0, 500))).toMatchObject({
+      code: "invalid_image",
+      message: expect.stringMatching(/damaged or cut off/),
+    });
+    expect(processes()).toHaveLength(1);
+  },
+);
+
+describe.runIf(process.platform === "linux")("processes", () => {
+  test("are no more than asked for, and are used again", async () => {
+    pool = new PicturePool({ ...PATIENT, processes: 2 });
+    await Promise.all(Array.from({ length: 5 }, async () => await pool.values(wide, DESCRIPTION)));
+    const before = processes();
+    expect(before).toHaveLength(2);
+    await pool.values(wide, DESCRIPTION);
+    expect(processes()).toEqual(before);
+  });
+
+  test("that ends costs one request; a picture that ends two is not tried again", async () => {
+    pool = new PicturePool({ ...PATIENT, processes: 1 });
+    const bytes = await slowPicture();
+    expect(await endWhileDecoding(bytes)).toMatchObject({ code: "invalid_image" });
+    await expect(pool.values(wide, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
+    expect(await endWhileDecoding(bytes)).toMatchObject({ code: "invalid_image" });
+    await expect(pool.values(bytes, DESCRIPTION)).rejects.toMatchObject({ code: "quarantined" });
+    await expect(pool.values(wide, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
+  });
+
+  test.each([
+    ["clock", { timeoutMs: 150 }],
+    ["processor", { timeoutMs: 60_000, processorMs: 150 }],
+  ])("that takes too long by the %s is ended, and its picture may be tried again", async (_name, limits) => {
+    pool = new PicturePool({ processes: 1, limits });
+    const bytes = await slowPicture();
+    for (let round = 0; round < 3; round++) {
+      await expect(pool.values(bytes, DESCRIPTION)).rejects.toMatchObject({
+        code: "invalid_image",
+        message: expect.stringMatching(/too long/),
+      });
+    }
+  });
+
+  test("whose request was cancelled is ended, and the next in line gets another", async () => {
+    pool = new PicturePool({ ...PATIENT, processes: 1 });
+    const client = new AbortController();
+    const bytes = await slowPicture();
+    const cancelled = pool.values(bytes, DESCRIPTION, client.signal).catch((error: unknown) => error);
+    const next = pool.values(wide, DESCRIPTION);
+    await vi.waitFor(() => expect(processes()).toHaveLength(1));
+    const [pid = 0] = processes();
+    client.abort();
+    expect(await cancelled).toMatchObject({ code: "cancelled" });
+    await expect(next).resolves.toHaveLength(3 * 336 * 336);
+    expect(isRunning(pid)).toBe(false);
+  });
+
+  test("that gets no memory refuses the picture, and nobody else's", async () => {
+    pool = new PicturePool({ ...PATIENT, processes: 1, memoryBytes: 850 << 20 });
+    const large = {
+      create: { width: 7000, height: 5600, channels: 4, background: { r: 1, g: 2, b: 3, alpha: 0.5 } },
+    } as const;
+    const bytes = await sharp(large).png().toBuffer();
+    await expect(pool.values(bytes, DESCRIPTION)).rejects.toMatchObject({ code: "invalid_image" });
+    await expect(pool.values(wide, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
+    pool[Symbol.dispose]();
+    pool = new PicturePool({ ...PATIENT, processes: 1 });
+    await expect(pool.values(bytes, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
+  });
+
+  test("that cannot start are no fault of the picture", async () => {
+    pool = new PicturePool({ ...PATIENT, memoryBytes: 1 << 20 });
+    for (let round = 0; round < 3; round++)
+      await expect(pool.values(wide, DESCRIPTION)).rejects.toMatchObject({ code: "runtime_failure" });
+  });
+
+  test("end with their pool, and with them what they did", async () => {
+    pool = new PicturePool({ ...PATIENT, processes: 2 });
+    await pool.values(wide, DESCRIPTION);
+    const bytes = await slowPicture();
+    const working = pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
+    const pids = processes();
+    expect(pids).toHaveLength(1);
+    pool[Symbol.dispose]();
+    expect(await working).toMatchObject({ code: "cancelled" });
+    await vi.waitFor(() => expect(pids.filter((pid) => isRunning(pid))).toEqual([]));
+  });
+
+  test("do not outlive the program that started them", async () => {
+    pool = new PicturePool();
+    const parent = spawn(process.execPath, [fileURLToPath(new URL("./orphan-parent.ts", import.meta.url))], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(parent.stdout, "data");
+    const pids = processes(parent.pid);
+    expect(pids).toHaveLength(1);
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+    await vi.waitFor(() => expect(pids.filter((pid) => isRunning(pid))).toEqual([]));
+  });
+
+  test("do not keep the program running", async () => {
+    pool = new PicturePool();
+    const program = `
+      import { readFileSync } from "node:fs";
+      import { PicturePool } from ${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)};
+      const file = readFileSync(${JSON.stringify(fileURLToPath(new URL("./golden/wide.png", import.meta.url)))});
+      const { length } = await new PicturePool().values(file, ${JSON.stringify(DESCRIPTION)});
+      console.log(length);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);
+    expect(stdout.trim()).toBe(String(3 * 336 * 336));
+  });
+});

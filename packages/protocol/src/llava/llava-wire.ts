@@ -1,0 +1,182 @@
+/**
+ * The wire of the original LLaVA, apart because other people's controllers, workers and scripts speak it too: its
+ * bodies, its fixed strings and numbers, and its stream of JSON objects that each end in one NUL byte. Names and values
+ * are those of haotian-liu/LLaVA 1.2.2 (`llava/constants.py`, `llava/utils.py`, `llava/serve`).
+ */
+import { z } from "zod";
+
+import { decodeBase64 } from "../codec/base64.ts";
+import { LlavaError } from "../codec/errors.ts";
+import { resumeSchema, type Resume } from "../cluster/resume.ts";
+import { parseBody } from "../codec/parse-body.ts";
+
+export const MAX_FRAME_BYTES = 1 << 20;
+
+export const SERVER_ERROR_TEXT =
+  "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**";
+export const OVERFLOW_TEXT = "Exceeds max token length. Please start a new conversation, thanks.";
+
+/** 0 fine (a context overflow too), 1 the worker failed, 2 no worker has the model, 3 the worker cannot be reached. */
+export type WireErrorCode = 0 | 1 | 2 | 3;
+
+/** `text` is cumulative and starts with the request's prompt; with a code other than 0 it is the fixed sentence. */
+export interface WireChunk {
+  readonly text: string;
+  readonly error_code: number;
+}
+
+/** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and pictures decoded. */
+export interface WireGenerateRequest {
+  readonly model: string | null;
+  /** Already in the model's template; each `<image>` stands for one picture. */
+  readonly prompt: string;
+  readonly images: readonly Uint8Array[];
+  readonly temperature: number;
+  readonly topP: number;
+  readonly maxNewTokens: number;
+  readonly stop: string | null;
+  /** From a controller whose client has the beginning of this answer from another worker. */
+  readonly resume: WireResume | null;
+}
+
+/** `said` is the last frame that the client has. */
+export interface WireResume extends Resume {
+  readonly said: WireChunk;
+}
+
+const MAX_WIRE_NEW_TOKENS = 1024;
+
+const addressRequest = z.object({ model: z.string("a model's name") });
+const chunk = z.object({ text: z.string("a string"), error_code: z.number("a number") });
+
+/** The original reads numbers with `float(…)`, so a number written as a string is as good. */
+const numeric = (what: string) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value),
+    z.number(what),
+  );
+const generateRequest = z.object({
+  model: z.string("a model's name").nullish(),
+  prompt: z.string("the prompt, a string").max(131_072, "a prompt of at most 131072 characters"),
+  images: z
+    .array(z.string("a picture in base64"), "a list of pictures in base64")
+    .max(8, "at most 8 pictures")
+    .nullish(),
+  temperature: numeric("a number from 0 to 2")
+    .refine((value) => value >= 0 && value <= 2, "a number from 0 to 2")
+    .nullish(),
+  top_p: numeric("a number above 0, up to 1")
+    .refine((value) => value > 0 && value <= 1, "a number above 0, up to 1")
+    .nullish(),
+  max_new_tokens: numeric("a number").nullish(),
+  stop: z.string("a string").max(64, "a string of at most 64 characters").nullish(),
+  llava_resume: z.strictObject({ ...resumeSchema.shape, said: chunk }).optional(),
+});
+
+export function parseAddressRequest(body: unknown): { readonly model: string } {
+  return parseBody(addressRequest, body);
+}
+
+/** `max_new_tokens` is cut to 1024 and an empty `stop` means none, as in the original; nothing else is bent. */
+export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
+  const wire = parseBody(generateRequest, body);
+  return {
+    model: wire.model ?? null,
+    prompt: wire.prompt,
+    images: (wire.images ?? []).map((text, index) => decodeBase64(text, `images[${index}]`)),
+    temperature: wire.temperature ?? 1,
+    topP: wire.top_p ?? 1,
+    maxNewTokens: Math.min(Math.trunc(wire.max_new_tokens ?? 256), MAX_WIRE_NEW_TOKENS),
+    stop: wire.stop === undefined || wire.stop === "" ? null : wire.stop,
+    resume: wire.llava_resume ?? null,
+  };
+}
+
+/** One frame: the object as JSON in ASCII only, as Python's `json.dumps` writes it, and the NUL. */
+export function encodeWireChunk(text: string, errorCode: WireErrorCode): string {
+  return `{"text":${asciiJson(text)},"error_code":${errorCode}}\0`;
+}
+
+/** The frame that says that a request failed; the reason goes to the log, the wire has this one sentence. */
+export function encodeWireFailure(errorCode: Exclude<WireErrorCode, 0>): string {
+  return encodeWireChunk(SERVER_ERROR_TEXT, errorCode);
+}
+
+/** The objects of a NUL-framed byte stream in order; a frame over the limit or without sense ends it with `worker_lost`. */
+export async function* readWireChunks(
+  stream: AsyncIterable<Uint8Array>,
+  maxFrameBytes = MAX_FRAME_BYTES,
+): AsyncGenerator<WireChunk, void, undefined> {
+  const splitter = new FrameSplitter(maxFrameBytes);
+  for await (const bytes of stream) {
+    for (const frame of splitter.push(bytes)) yield parseWireChunk(frame);
+  }
+  if (splitter.pending > 0) throw badFrame("ended in the middle of a frame");
+}
+
+function parseWireChunk(frame: string): WireChunk {
+  try {
+    return chunk.parse(JSON.parse(frame));
+  } catch (cause) {
+    throw badFrame("sent a frame that is not a JSON object with text and error_code", cause);
+  }
+}
+
+/** Splits bytes at NULs into whole frames; only whole frames are decoded, so a character may lie across two chunks. */
+export class FrameSplitter {
+  readonly #decoder = new TextDecoder();
+  readonly #maxFrameBytes: number;
+  #parts: Uint8Array[] = [];
+  #pending = 0;
+
+  constructor(maxFrameBytes = MAX_FRAME_BYTES) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** Bytes that came since the last NUL. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** The frames that these bytes complete; empty ones are skipped, as the original does. */
+  push(bytes: Uint8Array): string[] {
+    const frames: string[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
+      this.#keep(bytes.subarray(start, end));
+      if (this.#pending > 0) frames.push(this.#take());
+      start = end + 1;
+    }
+    this.#keep(bytes.subarray(start));
+    return frames;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#pending += bytes.length;
+    if (this.#pending > this.#maxFrameBytes) {
+      throw badFrame(`sent a frame of more than ${this.#maxFrameBytes} bytes`);
+    }
+    this.#parts.push(bytes.slice());
+  }
+
+  #take(): string {
+    let text = "";
+    for (const part of this.#parts) text += this.#decoder.decode(part, { stream: true });
+    text += this.#decoder.decode();
+    this.#parts = [];
+    this.#pending = 0;
+    return text;
+  }
+}
+
+function asciiJson(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function badFrame(what: string, cause?: unknown): LlavaError {
+  return new LlavaError("worker_lost", `The worker ${what}; the answer is incomplete. Ask again.`, { cause });
+}

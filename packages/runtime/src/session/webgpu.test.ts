@@ -1,0 +1,51 @@
+/** Device memory for real, wherever the machine has a graphics driver; skipped where it has none. */
+import { describe, expect, test, type TestContext } from "vitest";
+import { RuntimeError } from "../native/runtime-error.ts";
+import { Session } from "./inference-session.ts";
+import { binaryModel } from "../../test/test-model.ts";
+import { Value } from "./value.ts";
+
+async function loadOnGpu(context: TestContext): Promise<Session> {
+  try {
+    return await Session.load(binaryModel("Add", ["n"]), { device: { type: "webgpu" } });
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || error.code !== "no_provider") throw error;
+    return context.skip("no WebGPU adapter on this machine");
+  }
+}
+
+describe("a value in device memory", () => {
+  test("is input and output in place, and is read back", async (context) => {
+    using session = await loadOnGpu(context);
+    using sum = session.allocate("float32", [3]);
+    expect(sum.device).toEqual({ type: "webgpu" });
+    expect(() => sum.data()).toThrow(/lie on webgpu: read\(\) copies them/);
+    const step = Value.wrap("float32", Float32Array.of(1, 2, 3), [3]);
+    using first = session.bind().input("a", step).input("b", step).output("y", sum);
+    await first.run();
+    using next = session.bind().input("a", sum).input("b", step).output("y", sum);
+    await next.run();
+    expect(await sum.read()).toEqual(Float32Array.of(3, 6, 9));
+  });
+
+  test("host arrays that changed after binding are sent again", async (context) => {
+    using session = await loadOnGpu(context);
+    const a = Value.wrap("float32", Float32Array.of(1, 2), [2]);
+    const y = Value.wrap("float32", new Float32Array(2), [2]);
+    using binding = session.bind().input("a", a).input("b", a).output("y", y);
+    await binding.run();
+    expect(y.data()).toEqual(Float32Array.of(2, 4));
+    a.data().set([10, 20]);
+    await binding.run();
+    expect(y.data()).toEqual(Float32Array.of(20, 40));
+  });
+
+  test("outlives its session, but is not read any more", async (context) => {
+    const session = await loadOnGpu(context);
+    const value = session.allocate("float32", [2]);
+    session[Symbol.dispose]();
+    await expect(value.read()).rejects.toThrow(/This session was disposed/);
+    value[Symbol.dispose]();
+    await expect(value.read()).rejects.toThrow(/This value was disposed/);
+  });
+});

@@ -1,0 +1,158 @@
+/** A whole LLaVA, as small as can be, through the trainer: it learns its batch, and only where it may. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { languageModel, projector, TrainingOperations, visionTower } from "@llava/models";
+import type { ModelDescription } from "@llava/models";
+import { crossEntropy, Graph, reshape } from "@llava/onnx";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { Random } from "@llava/demo/scenes";
+import { initialValues } from "../src/initialization.ts";
+import { type Batch, type Phase, train } from "../src/trainer.ts";
+import { TrainingState } from "../src/training-state.ts";
+
+const MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
+  vision: {
+    hiddenSize: 16,
+    intermediateSize: 32,
+    layers: 2,
+    heads: 2,
+    imageSize: 8,
+    patchSize: 4,
+    activation: "quick_gelu",
+    layerNormEps: 1e-5,
+    layersToRun: 2,
+    keepsClassToken: false,
+    tokensPerImage: 4,
+  },
+  projector: { activation: "gelu", bias: true, inputSize: 16, outputSize: 24 },
+  text: {
+    hiddenSize: 24,
+    intermediateSize: 48,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    headSize: 6,
+    ropeTheta: 10_000,
+    rmsNormEps: 1e-5,
+    vocabSize: 20,
+    tiedEmbeddings: true,
+    contextLength: 32,
+    bosTokenId: 0,
+    eosTokenIds: [1],
+  },
+};
+const BATCH = 3;
+const TOKENS = 9;
+
+/** Equal questions about different pictures, different answers: who learns them has looked. */
+function fill(_step: number, batch: Batch): void {
+  const random = Random.of(5, "pixels");
+  const pixels = batch["pixels"];
+  if (pixels instanceof Float32Array) pixels.forEach((_, i) => (pixels[i] = random.between(-1, 1)));
+  const write = (name: string, value: (row: number, column: number) => number, columns: number): void => {
+    const array = batch[name];
+    if (array instanceof BigInt64Array)
+      array.forEach((_, i) => (array[i] = BigInt(value(Math.floor(i / columns), i % columns))));
+    else array?.forEach((_, i) => (array[i] = value(Math.floor(i / columns), i % columns)));
+  };
+  const answer = (row: number, column: number): number => (column < 7 ? 3 : 4 + ((row * 5 + column) % 14));
+  write("ids", answer, TOKENS);
+  write("rows", (row, column) => (column >= 1 && column < 5 ? row * 4 + column - 1 : -1), TOKENS);
+  write("logitRows", (row, column) => row * TOKENS + 6 + column, 2);
+  write("labels", (row, column) => answer(row, 7 + column), 2);
+  write("weights", () => 1 / (2 * BATCH), 2);
+}
+
+function llavaPhase(name: string, steps: number, trains: (parameter: string) => boolean): Phase {
+  const { vision, text } = MODEL;
+  return {
+    name,
+    title: name,
+    steps,
+    samplesPerStep: BATCH,
+    schedule: { peak: 0.01, warmup: 0.05, floor: 0.1, steps },
+    optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.01, clipNorm: 1 },
+    build() {
+      const graph = new Graph(name);
+      const ops = new TrainingOperations(graph, text);
+      const pixels = graph.input("pixels", "float32", [BATCH, 3, vision.imageSize, vision.imageSize]);
+      const projected = projector(ops, MODEL.projector, visionTower(ops, vision, pixels));
+      const logits = languageModel(ops, text, {
+        ids: graph.input("ids", "int64", [BATCH, TOKENS]),
+        picture: {
+          features: reshape(graph, projected, [BATCH * vision.tokensPerImage, text.hiddenSize]),
+          featureRows: graph.input("rows", "int64", [BATCH, TOKENS]),
+        },
+        logitRows: graph.input("logitRows", "int64", [BATCH * 2]),
+      });
+      const labels = graph.input("labels", "int64", [BATCH * 2]);
+      const loss = crossEntropy(graph, logits, labels, graph.input("weights", "float32", [BATCH * 2]));
+      return { graph, loss, parameters: ops.parameters };
+    },
+    trains,
+    fill,
+    initialize: (parameter, shape) => initialValues(parameter, shape, Random.of(1, parameter), 2),
+  };
+}
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "llava-training-"));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function trainTiny(phases: readonly Phase[], state: TrainingState): Promise<number[]> {
+  const losses: number[] = [];
+  await train(phases, state, {
+    folder,
+    threads: 1,
+    saveEvery: 1000,
+    probeEvery: 1000,
+    progress: { isTTY: false, write: () => true },
+    onStep: ({ loss }) => losses.push(loss),
+  });
+  return losses;
+}
+
+it("learns what distinguishes its pictures, down to nothing", async () => {
+  const losses = await trainTiny([llavaPhase("all", 200, () => true)], new TrainingState());
+  expect(losses[0]).toBeGreaterThan(2);
+  expect(losses.at(-1)).toBeLessThan(0.01);
+});
+
+it("trained in the projector alone keeps tower and language model byte for byte", async () => {
+  const state = new TrainingState();
+  const warmUp = llavaPhase("all", 2, () => true);
+  await trainTiny([warmUp], state);
+  const before = new Map(
+    [...state.parameters].map(([name, { data }]) => [name, Buffer.from(data.slice().buffer)]),
+  );
+  const losses = await trainTiny(
+    [warmUp, llavaPhase("projector", 60, (name) => name.startsWith("multi_modal_projector."))],
+    state,
+  );
+  expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
+  for (const [name, { data }] of state.parameters) {
+    const isSame = before.get(name)?.equals(Buffer.from(data.slice().buffer));
+    expect([name, isSame]).toEqual([name, !name.startsWith("multi_modal_projector.")]);
+  }
+});
+
+it("starts each parameter in its own way", () => {
+  const values = (name: string, ...shape: number[]): Float32Array =>
+    initialValues(name, shape, Random.of(1, name), 4);
+  const deviation = (array: Float32Array): number =>
+    Math.sqrt(array.reduce((sum, x) => sum + x * x, 0) / array.length);
+  expect(new Set(values("layers.0.layer_norm1.weight", 8))).toEqual(new Set([1]));
+  expect(new Set(values("model.norm.weight", 8))).toEqual(new Set([1]));
+  expect(new Set(values("mlp.fc1.bias", 8))).toEqual(new Set([0]));
+  expect(deviation(values("self_attn.q_proj.weight", 64, 100))).toBeCloseTo(0.1, 2);
+  expect(deviation(values("patch_embedding.weight", 64, 3, 5, 5))).toBeCloseTo(1 / Math.sqrt(75), 2);
+  // Into the residual stream of four layers: 1/√8 of that.
+  expect(deviation(values("mlp.down_proj.weight", 64, 100))).toBeCloseTo(0.1 / Math.sqrt(8), 2);
+  expect(deviation(values("embed_tokens.weight", 300, 20))).toBeCloseTo(0.02, 2);
+  expect(values("self_attn.q_proj.weight", 4, 4)).toEqual(values("self_attn.q_proj.weight", 4, 4));
+});
