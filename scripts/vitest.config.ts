@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "./page/chromium.ts";
-import { PATIENCE } from "@llava/testing/test-timeouts";
+import { TEST_TIMEOUTS } from "@llava/testing/test-timeouts";
 
 // Where LLAVA_REQUIRE_BROWSER is set, the browser's tests run in any case, and fail without one.
 const hasBrowser = existsSync(CHROMIUM) || process.env["LLAVA_REQUIRE_BROWSER"] !== undefined;
@@ -19,7 +19,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    expect: { poll: PATIENCE },
+    expect: { poll: TEST_TIMEOUTS },
     setupFiles: ["scripts/vitest.setup.ts"],
   },
 });

@@ -18,7 +18,7 @@ Other programs spoil the numbers: let the machine be quiet. The whole takes two 
 takes two open files of the controller (ulimit -n).
 
   --only         one part: "latency" (what it adds to an answer), "streams" (many workers and streams), "bodies" (20 MB)
-  --rounds       requests with text, to the worker and through the controller in turns (default 2000; a quarter with a picture)
+  --rounds       requests with text, to the worker and through the controller in turns (default 2000; a quarter with an image)
   --workers      how many register and beat (default 1000)
   --streams      answers at the same time (default 5000)
   --rate         streams opened a second (default 200)

@@ -34,7 +34,7 @@ spoil the numbers: let the machine be quiet.
   --prompt     tokens of the prompt that is measured (default 256)
   --streams    answers side by side, with commas between (default 1,2,4,8)
   --tokens     of each answer (default 32)
-  --pictures   also ask about pictures
+  --images   also ask about images
   --patience   seconds that a measurement waits for other programs to rest (default 20)
   --title      what the table is called (default: the folder's name)
   --write      also write scripts/bench/bench-results.json and scripts/bench/engine/results.md, after every round`;
@@ -53,7 +53,7 @@ const { values: flags } = parseArgs({
     prompt: value("256"),
     streams: value("1,2,4,8"),
     tokens: value("32"),
-    pictures: { type: "boolean", default: false },
+    images: { type: "boolean", default: false },
     patience: value("20"),
     title: { type: "string" },
     write: { type: "boolean", default: false },
@@ -74,7 +74,7 @@ const options = {
   promptTokens: wholeNumber("--prompt", flags.prompt, [1, 100_000]),
   streams,
   answerTokens: wholeNumber("--tokens", flags.tokens, [2 * Math.max(...streams), 10_000]),
-  asksPictures: flags.pictures,
+  asksImages: flags.images,
   patienceS: wholeNumber("--patience", flags.patience, [0, 3600]),
 };
 

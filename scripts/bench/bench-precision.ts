@@ -1,6 +1,6 @@
 /**
  * What each number of bits costs: how far the next token's distribution moves from that of float32, and how many of the
- * demo's questions are still answered rightly. The same words and pictures for all; the random models are the tests'.
+ * demo's questions are still answered rightly. The same words and images for all; the random models are the tests'.
  */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -55,7 +55,7 @@ async function png(scene: Parameters<typeof render>[0]): Promise<Buffer> {
   return await sharp(render(scene), { raw }).png().toBuffer();
 }
 
-/** Questions about pictures, with their answers, evenly over the kinds. */
+/** Questions about images, with their answers, evenly over the kinds. */
 async function demoSamples(): Promise<Sample[]> {
   const items: { question: string; answer: string; scene: Parameters<typeof render>[0] }[] = [];
   const collect = async (item: (typeof items)[number]): Promise<string> => {
@@ -66,7 +66,7 @@ async function demoSamples(): Promise<Sample[]> {
   const step = Math.max(1, Math.floor(items.length / numSamples));
   const chosen = items.filter((_, i) => i % step === 0).slice(0, numSamples);
   return await Promise.all(
-    chosen.map(async ({ question, answer, scene }) => ({ question, answer, picture: await png(scene) })),
+    chosen.map(async ({ question, answer, scene }) => ({ question, answer, image: await png(scene) })),
   );
 }
 
@@ -82,7 +82,7 @@ function randomSamples(): Sample[] {
       .slice(0, 3)
       .map((_, j) => words[(i * 7 + j * 3) % words.length])
       .join(" "),
-    picture: null,
+    image: null,
   }));
 }
 

@@ -1,6 +1,6 @@
 /** What a question costs, and how long the event loop waits meanwhile. */
 import { Engine, type EngineEvent, type GenerateRequest } from "@llava/engine";
-import { decodePicture, pictureHash, pixelValues } from "@llava/processing";
+import { decodeImage, imageHash, pixelValues } from "@llava/processing";
 import { openModelFolder } from "@llava/models";
 import { Binding } from "@llava/runtime";
 import sharp from "sharp";
@@ -17,7 +17,7 @@ type Finished = Extract<EngineEvent, { type: "finished" }>;
 
 /** Tokens after which a question is answered long enough to measure decoding. */
 const DECODED_TOKENS = 256;
-const MAX_PICTURES = 4;
+const MAX_IMAGES = 4;
 
 export async function benchServing(options: ServingBenchOptions): Promise<Row[]> {
   const { model, device, repeat, threads } = options;
@@ -44,9 +44,9 @@ async function loopRows(
   const { description } = await openModelFolder(model);
   const large = await noise(4000, 3000);
   const prepare = async (): Promise<void> => {
-    const picture = await decodePicture(large);
-    await pictureHash(picture);
-    await pixelValues(picture, description.pixels);
+    const image = await decodeImage(large);
+    await imageHash(image);
+    await pixelValues(image, description.pixels);
   };
   const row = async (name: string, what: string, work: () => Promise<unknown>): Promise<Row[]> => {
     const gaps: Gap[] = [];
@@ -71,10 +71,10 @@ async function loopRows(
       "what other programs do to it",
       () => new Promise((resolve) => setTimeout(resolve, 300)),
     )),
-    ...(await row("long prompt", `${prompt.images.length} pictures; should stay below 20`, () =>
+    ...(await row("long prompt", `${prompt.images.length} images; should stay below 20`, () =>
       finish(engine, prompt),
     )),
-    ...(await row("12-Mpx picture", "decoding, hashing, resampling; should stay below 20", prepare)),
+    ...(await row("12-Mpx image", "decoding, hashing, resampling; should stay below 20", prepare)),
   ];
 }
 
@@ -96,12 +96,12 @@ async function engineRows(
   for (let i = 0; i < repeat; i++)
     short.push(await finish(engine, { ...question, temperature: 0, maxTokens: 8 }));
   const decoding = await decode(engine, question, runs);
-  const perPicture = ({ timings, usage }: Finished): number =>
+  const perImage = ({ timings, usage }: Finished): number =>
     timings.encodeMs / (usage.imageTokens / engine.info.tokensPerImage);
   const { promptTokens = 0 } = long[0]?.usage ?? {};
   const rows: [string, number, string, string][] = [
     ["load", median(loads), "ms", `${engine.info.name}, with its end; median of ${loads.length}`],
-    ["encode", median(long.map(perPicture)), "ms", "a picture"],
+    ["encode", median(long.map(perImage)), "ms", "an image"],
     [
       "prompt",
       median(long.map(({ usage, timings }) => usage.promptTokens / timings.prefillMs)) * 1000,
@@ -112,7 +112,7 @@ async function engineRows(
       "first token",
       median(short.map(({ timings }) => timings.firstTokenMs)),
       "ms",
-      "a question about one 1024 × 768 picture, from the request on",
+      "a question about one 1024 × 768 image, from the request on",
     ],
     [
       "decode",
@@ -205,18 +205,18 @@ function now(): { wallMs: number; cpuMs: number } {
   return { wallMs: performance.now(), cpuMs: (user + system) / 1000 };
 }
 
-/** Pictures and words that fill the context but for a few positions, and one token to answer with. */
-async function longPrompt(model: string, picture: Uint8Array): Promise<GenerateRequest> {
+/** Images and words that fill the context but for a few positions, and one token to answer with. */
+async function longPrompt(model: string, image: Uint8Array): Promise<GenerateRequest> {
   const { description, tokenizer } = await openModelFolder(model);
   const { contextLength } = description.text;
   const { tokensPerImage } = description.vision;
-  const numPictures = Math.max(1, Math.min(MAX_PICTURES, Math.floor(contextLength / 2 / tokensPerImage)));
-  const room = contextLength - numPictures * tokensPerImage - 16;
+  const numImages = Math.max(1, Math.min(MAX_IMAGES, Math.floor(contextLength / 2 / tokensPerImage)));
+  const room = contextLength - numImages * tokensPerImage - 16;
   const words = "What is the color of the large circle at the left of the small square? ";
   const perSentence = tokenizer.encode(words).length;
   const text = words.repeat(Math.max(0, Math.floor(room / perSentence)));
-  const prompt = `${"<image>\n".repeat(numPictures)}${text}`;
-  return { prompt, images: Array.from({ length: numPictures }, () => picture), temperature: 0, maxTokens: 1 };
+  const prompt = `${"<image>\n".repeat(numImages)}${text}`;
+  return { prompt, images: Array.from({ length: numImages }, () => image), temperature: 0, maxTokens: 1 };
 }
 
 function oneQuestion({ images }: GenerateRequest): GenerateRequest {

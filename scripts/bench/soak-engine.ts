@@ -1,5 +1,5 @@
 /**
- * Many clients at once on one engine, with mixed pictures, questions, lengths and departures; then what is left of them:
+ * Many clients at once on one engine, with mixed images, questions, lengths and departures; then what is left of them:
  * `npm run soak:engine -- --minutes 10`.
  */
 import { readdir, readFile } from "node:fs/promises";
@@ -66,13 +66,13 @@ async function soak(): Promise<boolean> {
   const maxRunning = wholeNumber("--running", values.running, [1, 64]);
   const seed = wholeNumber("--seed", values.seed, [0, 2 ** 31]);
   console.log(`seed ${seed}`);
-  const pictures = await samplePictures();
+  const images = await sampleImages();
   await using engine = await Engine.load(values.model, { maxRunning, maxWaiting: numClients });
   const tally: Tally = { whole: 0, left: 0, errors: new Map(), waits: [], tokens: 0 };
   const untilMs = performance.now() + minutes * 60_000;
   const memory: number[] = [];
   const clients = Array.from({ length: numClients }, async (_, i) => {
-    await beClient(engine, pictures, seed + i, untilMs, tally);
+    await beClient(engine, images, seed + i, untilMs, tally);
   });
   const watching = watchMemory(untilMs, memory, tally);
   await Promise.all([...clients, watching]);
@@ -81,14 +81,14 @@ async function soak(): Promise<boolean> {
 
 async function beClient(
   engine: Engine,
-  pictures: readonly Uint8Array[],
+  images: readonly Uint8Array[],
   seed: number,
   untilMs: number,
   tally: Tally,
 ): Promise<void> {
   const random = seeded(seed);
   while (performance.now() < untilMs) {
-    const request = drawRequest(random, pictures);
+    const request = drawRequest(random, images);
     const leaveAfter = random() < LEAVING ? wholeFrom(random, 0, 20) : Number.POSITIVE_INFINITY;
     const client = new AbortController();
     if (leaveAfter === 0) setTimeout(() => client.abort(), wholeFrom(random, 0, 200));
@@ -107,9 +107,9 @@ async function beClient(
   }
 }
 
-function drawRequest(random: () => number, pictures: readonly Uint8Array[]): GenerateRequest {
+function drawRequest(random: () => number, samples: readonly Uint8Array[]): GenerateRequest {
   const count = oneOf(random, [0, 1, 1, 1, 2]);
-  const images = Array.from({ length: count }, () => oneOf(random, pictures));
+  const images = Array.from({ length: count }, () => oneOf(random, samples));
   const text = `${"<image>\n".repeat(count)}${oneOf(random, QUESTIONS)}`;
   const isGreedy = random() < 0.5;
   return {
@@ -120,7 +120,7 @@ function drawRequest(random: () => number, pictures: readonly Uint8Array[]): Gen
   };
 }
 
-async function samplePictures(): Promise<readonly Uint8Array[]> {
+async function sampleImages(): Promise<readonly Uint8Array[]> {
   const names = (await readdir(SAMPLES)).filter((name) => name.endsWith(".png"));
   return await Promise.all(names.map(async (name) => await readFile(path.join(SAMPLES, name))));
 }

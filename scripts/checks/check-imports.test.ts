@@ -6,7 +6,7 @@ const MANIFESTS: ReadonlyMap<string, Manifest> = new Map([
   ["packages/engine", { dependencies: ["@llava/runtime", "zod"], devDependencies: [] }],
   ["packages/onnx", { dependencies: [], devDependencies: ["@llava/runtime"] }],
   ["packages/runtime", { dependencies: ["koffi"], devDependencies: [] }],
-  ["apps/web", { dependencies: ["@llava/protocol", "@llava/model"], devDependencies: [] }],
+  ["apps/web", { dependencies: ["@llava/protocol", "@llava/processing"], devDependencies: [] }],
 ]);
 
 const fault = (file: string, specifier: string): string | undefined =>
@@ -56,10 +56,14 @@ describe("importFault", () => {
     ["packages/onnx/src/graph.ts", "@llava/runtime", "packages/onnx may import none of our packages."],
     [
       "apps/web/src/server/web-app.ts",
-      "@llava/model",
-      "apps/web may import protocol, door, drawings, model/view.",
+      "@llava/processing",
+      "apps/web may import protocol, server, demo/scenes, processing/view.",
     ],
-    ["packages/engine/src/engine.ts", "@llava/model", "packages/engine/package.json does not declare it."],
+    [
+      "packages/engine/src/engine.ts",
+      "@llava/processing",
+      "packages/engine/package.json does not declare it.",
+    ],
     ["packages/engine/src/engine.ts", "vitest", "packages/engine/package.json does not declare it."],
     ["packages/engine/src/engine.test.ts", "fast-check", "packages/engine/package.json does not declare it."],
     ["scripts/bench/bench.ts", "undici", "package.json does not declare it."],

@@ -4,7 +4,7 @@ import { pathFaults, scriptFaults, treeFaults } from "./check-readme.ts";
 const FILES = [
   "README.md",
   "packages/onnx/src/graph.ts",
-  "packages/processing/package.json",
+  "packages/model/package.json",
   "apps/web/src/main.ts",
 ];
 
@@ -14,7 +14,7 @@ it("wants every package and app in the tree, and no other", () => {
   const whole = ["packages/", "  onnx/    graphs", "  model/   names", "apps/", "  web/     the page"];
   expect(treeFaults(tree(...whole), FILES)).toEqual([]);
   expect(treeFaults(tree("packages/", "  onnx/   graphs", "  eval/   judges", "apps/"), FILES)).toEqual([
-    "The tree in README.md lacks packages/processing.",
+    "The tree in README.md lacks packages/model.",
     "The tree in README.md has packages/eval, which is not there.",
     "The tree in README.md lacks apps/web.",
   ]);

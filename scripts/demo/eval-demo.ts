@@ -57,10 +57,10 @@ const grey = await sharp({
   .png()
   .toBuffer();
 
-async function generate(question: string, picture: Uint8Array): Promise<string> {
+async function generate(question: string, image: Uint8Array): Promise<string> {
   let answer = "";
   const prompt = [{ role: "user" as const, text: `<image>\n${question}` }];
-  for await (const event of engine.generate({ prompt, images: [picture], temperature: 0, maxTokens: 96 })) {
+  for await (const event of engine.generate({ prompt, images: [image], temperature: 0, maxTokens: 96 })) {
     if (event.type === "text-delta") answer += event.text;
     if (event.type === "error") throw event.error;
   }

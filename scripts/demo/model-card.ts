@@ -38,7 +38,7 @@ trainer. It loads in Hugging Face transformers unchanged.
 
 It was trained only on drawings that a program made and never saw a photograph, so its answers about one are guesses.
 
-Pictures with up to five objects: circles, squares, triangles, stars, diamonds and crosses in eight colors, small or
+Images with up to five objects: circles, squares, triangles, stars, diamonds and crosses in eight colors, small or
 large, solid or striped, and single letters and digits. Questions about color, shape, size, pattern, position, order
 from left to right and top to bottom, counting, comparing, reading one character, and a description of the whole.
 Questions about objects that are not there, other than "Is there …?", were not part of the training.
@@ -55,17 +55,17 @@ ${table(evaluation)}
 
 - **drawings**: new drawings with what training knows, in percent, with the 95 % interval of Wilson.
 - **held-out pairs**: six pairs of color and shape (red triangle, green star, blue diamond, yellow cross, purple circle, orange
-  square) were never drawn in training and named only in scenes that are told in words; here every question is about a
-  picture of one. In the last phases the loss does not count such a pair as wrong where only its absence from the pictures
+  square) were never drawn in training and named only in scenes that are told in words; here every question is about an
+  image of one. In the last phases the loss does not count such a pair as wrong where only its absence from the images
   could exclude it: nothing purple is learned *not* to be a circle.
 - **new wording**: the same drawings, asked in a wording that training never used.
-- **blind**: the same questions about a grey picture: what guessing gives.
+- **blind**: the same questions about a grey image: what guessing gives.
 
 ## Training
 
-\`npm run train:demo\` makes it again: the tower learns what every patch of a picture shows, the language model learns to
+\`npm run train:demo\` makes it again: the tower learns what every patch of an image shows, the language model learns to
 look things up in scenes told in words, the projector is aligned on descriptions, and all parts are tuned on dialogues of
-several turns, in the end also about objects whose color has no name and about several looks of an object at once. Pictures, questions and the tokenizer are made by the project itself; there is no third-party data.
+several turns, in the end also about objects whose color has no name and about several looks of an object at once. Images, questions and the tokenizer are made by the project itself; there is no third-party data.
 `;
 }
 

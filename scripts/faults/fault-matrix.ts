@@ -127,16 +127,16 @@ export const MATRIX: readonly FaultRow[] = [
   },
   {
     number: "F12 F25",
-    fault: "addresses of pictures that lead inside, bounce, drip or never end (U01 to U40)",
+    fault: "addresses of images that lead inside, bounce, drip or never end (U01 to U40)",
     expected: "400 in a sentence, nothing inside is reached",
     tests: [{ file: `${WORKER}/image-fetch.test.ts` }],
   },
   {
     number: "F13",
-    fault: "hostile and broken pictures",
+    fault: "hostile and broken images",
     expected: "400 in a sentence, the next request succeeds",
     tests: [
-      { file: `${WORKER}/hostile-pictures.test.ts` },
+      { file: `${WORKER}/hostile-images.test.ts` },
       { file: "packages/processing/test/decode-pool-processes.test.ts" },
     ],
   },

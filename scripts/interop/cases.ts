@@ -20,9 +20,7 @@ export interface Case {
   readonly run: (original: Original) => Promise<string>;
 }
 
-const PICTURE = fileURLToPath(
-  new URL("../../apps/web/src/browser/public/samples/shapes.png", import.meta.url),
-);
+const IMAGE = fileURLToPath(new URL("../../apps/web/src/browser/public/samples/shapes.png", import.meta.url));
 const MANY = ["fastapi", "uvicorn", "requests", "numpy"];
 
 export const CASES: readonly Case[] = [
@@ -89,7 +87,7 @@ async function webServer(original: Original): Promise<string> {
   await using controller = await startOurController(0);
   await using worker = await startOurWorker(controller.url);
   await eventually("our worker's registration", () => listed(controller.url));
-  const output = await runOriginal(original, ["ask_web.py", original.folder, controller.url, MODEL, PICTURE]);
+  const output = await runOriginal(original, ["ask_web.py", original.folder, controller.url, MODEL, IMAGE]);
   const line = output.split("\n").find((text) => text.startsWith('{"models"')) ?? "";
   hold("its functions came to no end", line !== "");
   const came = readTurns(JSON.parse(line));
@@ -100,8 +98,8 @@ async function webServer(original: Original): Promise<string> {
   void worker;
   const answers = came.turns
     .map(({ events, answer }) => `${events} events, "${answer}"`)
-    .join("; then without a new picture ");
-  return `listed, a picture and a question: ${answers}; ${notesIn(output)}`;
+    .join("; then without a new image ");
+  return `listed, an image and a question: ${answers}; ${notesIn(output)}`;
 }
 
 interface Came {

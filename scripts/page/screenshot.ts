@@ -1,5 +1,5 @@
 /**
- * Takes the README's pictures of the page, light and dark, on a desk and on a phone: `node scripts/page/screenshot.ts`. Starts a
+ * Takes the README's images of the page, light and dark, on a desk and on a phone: `node scripts/page/screenshot.ts`. Starts a
  * controller and two workers with the demo model for it, and lets them work a while. The page must have been built.
  */
 import { fork, type ChildProcess } from "node:child_process";
@@ -20,19 +20,19 @@ const DEVICES = {
 } as const;
 /** For the charts to have something to show. */
 const WORK_MS = 100_000;
-const QUESTIONS = ["Describe the image.", "What color is the circle?", "How many shapes are there?"];
+const QUESTIONS = ["Describe the picture.", "What color is the circle?", "How many shapes are there?"];
 
 const SCENES: Readonly<Record<string, (page: Page, url: string) => Promise<void>>> = {
   chat: async (page) => {
     await chooseShapes(page);
     await ask(page, "What color is the circle?");
-    await ask(page, "Describe the image.");
-    // Both turns, from the picture on.
+    await ask(page, "Describe the picture.");
+    // Both turns, from the image on.
     await page.locator(".turn").first().scrollIntoViewIfNeeded();
   },
   "heat-map": async (page) => {
     await chooseShapes(page);
-    await ask(page, "Describe the image.");
+    await ask(page, "Describe the picture.");
     await page.getByRole("button", { name: "What it looked at" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "star", exact: true }).click();
     await page.getByText("owes most to").waitFor();
@@ -44,7 +44,7 @@ const SCENES: Readonly<Record<string, (page: Page, url: string) => Promise<void>
     const input = page.locator("input[type=file][multiple]").first();
     await input.setInputFiles(path.join(SAMPLES, "counting.png"));
     await page.locator(".attached img").waitFor();
-    await send(page, "Describe the image.");
+    await send(page, "Describe the picture.");
     // A telephone shows one at a time.
     for (const side of await page.locator(".side").all())
       await side.getByText("There is").waitFor({ state: "attached" });
@@ -108,7 +108,7 @@ async function take(
   await whenReady(page);
   await SCENES[name]?.(page, url);
   await page.mouse.move(0, 0);
-  // Pictures are painted, and nothing moves any more.
+  // Images are painted, and nothing moves any more.
   await page.waitForTimeout(1_200);
   const file = path.join(TARGET, `${name}-${colorScheme}-${device}.webp`);
   await sharp(await page.screenshot())

@@ -7,9 +7,9 @@ const FLEET: FleetOptions = {
   workers: 4,
   places: 4,
   maxWaiting: 16,
-  cachedPictures: 32,
+  cachedImages: 32,
   promptMs: 100,
-  pictureMs: 1500,
+  imageMs: 1500,
   cachedMs: 50,
   tokenMs: 40,
   heartbeatMs: 15_000,
@@ -19,7 +19,7 @@ const trace = drawTrace({ seed: SEED, conversations: 1000, rate: 40 / 60 });
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
-const hitRate = ({ hits, pictures }: SimulationResult): number => hits / pictures;
+const hitRate = ({ hits, images }: SimulationResult): number => hits / images;
 
 describe("a simulated multi-turn trace", () => {
   it("serves or refuses every request, by every method, the same every time", () => {
@@ -31,7 +31,7 @@ describe("a simulated multi-turn trace", () => {
     }
   });
 
-  it("finds more pictures and gives first tokens sooner by image_affinity than by shortest_queue", () => {
+  it("finds more images and gives first tokens sooner by image_affinity than by shortest_queue", () => {
     const shortest = simulate("shortest_queue", trace, FLEET, SEED);
     const affinity = simulate("image_affinity", trace, FLEET, SEED);
     expect(hitRate(affinity)).toBeGreaterThan(hitRate(shortest) + 0.15);
@@ -39,8 +39,8 @@ describe("a simulated multi-turn trace", () => {
     expect(affinity.refused).toBeLessThanOrEqual(shortest.refused);
   });
 
-  it("loads no worker with everything when everybody asks about one picture", () => {
-    const viral = trace.map((request) => ({ ...request, pictures: ["one"] }));
+  it("loads no worker with everything when everybody asks about one image", () => {
+    const viral = trace.map((request) => ({ ...request, images: ["one"] }));
     const affinity = simulate("image_affinity", viral, FLEET, SEED);
     expect(hitRate(affinity)).toBeGreaterThan(0.98);
     expect(affinity.refused).toBe(0);
@@ -55,16 +55,16 @@ describe("a simulated multi-turn trace", () => {
 });
 
 describe("by hand", () => {
-  const request = (at_ms: number) => ({ at_ms, conversation: "c", pictures: ["p"], new_tokens: 10 });
+  const request = (at_ms: number) => ({ at_ms, conversation: "c", images: ["p"], new_tokens: 10 });
 
-  it("a picture is looked at once, and who waits is counted", () => {
+  it("an image is looked at once, and who waits is counted", () => {
     const fleet = { ...FLEET, workers: 1, places: 1, maxWaiting: 1 };
     // The first runs for 100 + 1500 + 10 × 40 ms, the second for 100 + 50 + 10 × 40; the third finds no room.
     expect(
       simulate("shortest_queue", [request(0), request(500), request(600), request(2600)], fleet, SEED),
     ).toEqual({
       method: "shortest_queue",
-      pictures: 3,
+      images: 3,
       hits: 2,
       waitMs: [0, 1500, 0],
       firstTokenMs: [1600, 1650, 150],
@@ -73,7 +73,7 @@ describe("by hand", () => {
   });
 
   it("nothing is remembered without a cache", () => {
-    const fleet = { ...FLEET, cachedPictures: 0 };
+    const fleet = { ...FLEET, cachedImages: 0 };
     expect(simulate("image_affinity", [request(0), request(60_000)], fleet, SEED).hits).toBe(0);
   });
 });
@@ -87,11 +87,11 @@ describe("a trace", () => {
     expect(drawTrace({ seed: 2, conversations: 1000, rate: 40 / 60 })).not.toEqual(trace);
   });
 
-  it("asks several questions on one picture in each conversation", () => {
+  it("asks several questions on one image in each conversation", () => {
     const conversations = Map.groupBy(trace, ({ conversation }) => conversation);
     expect(conversations.size).toBe(1000);
     for (const requests of conversations.values()) {
-      expect(new Set(requests.map(({ pictures }) => pictures.join())).size).toBe(1);
+      expect(new Set(requests.map(({ images }) => images.join())).size).toBe(1);
     }
     expect(trace.length / conversations.size).toBeGreaterThan(4);
   });

@@ -13,11 +13,11 @@ export interface FleetOptions {
   /** Requests that one worker runs at the same time. */
   readonly places: number;
   readonly maxWaiting: number;
-  /** Pictures that one worker remembers; the one used longest ago goes. */
-  readonly cachedPictures: number;
-  /** Before the first token: always, for each picture that has to be looked at, and for each that is remembered. */
+  /** Images that one worker remembers; the one used longest ago goes. */
+  readonly cachedImages: number;
+  /** Before the first token: always, for each image that has to be looked at, and for each that is remembered. */
   readonly promptMs: number;
-  readonly pictureMs: number;
+  readonly imageMs: number;
   readonly cachedMs: number;
   /** Between tokens. */
   readonly tokenMs: number;
@@ -26,8 +26,8 @@ export interface FleetOptions {
 
 export interface SimulationResult {
   readonly method: DispatchMethod;
-  /** Pictures of all requests, and those that their worker remembered. */
-  readonly pictures: number;
+  /** Images of all requests, and those that their worker remembered. */
+  readonly images: number;
   readonly hits: number;
   /** Of each request that was served: until it ran, and until its first token. */
   readonly waitMs: readonly number[];
@@ -53,7 +53,7 @@ interface SimulatedWorker {
   running: number;
   readonly waiting: (() => void)[];
   /** The one used longest ago first. */
-  readonly pictures: Set<string>;
+  readonly images: Set<string>;
   seq: number;
 }
 
@@ -65,7 +65,7 @@ class Simulation {
   readonly #workers: ReadonlyMap<string, SimulatedWorker>;
   readonly #waitMs: number[] = [];
   readonly #firstTokenMs: number[] = [];
-  #pictures = 0;
+  #images = 0;
   #hits = 0;
   #refused = 0;
   #unfinished = 0;
@@ -80,7 +80,7 @@ class Simulation {
       random: seeded(seed),
     });
     const workers = Array.from({ length: fleet.workers }, (_, index): SimulatedWorker => {
-      return { address: `http://worker-${index}`, running: 0, waiting: [], pictures: new Set(), seq: 0 };
+      return { address: `http://worker-${index}`, running: 0, waiting: [], images: new Set(), seq: 0 };
     });
     this.#workers = new Map(workers.map((worker) => [worker.address, worker]));
   }
@@ -99,7 +99,7 @@ class Simulation {
     this.#clock.run(() => this.#unfinished > 0);
     return {
       method: this.#method,
-      pictures: this.#pictures,
+      images: this.#images,
       hits: this.#hits,
       waitMs: this.#waitMs,
       firstTokenMs: this.#firstTokenMs,
@@ -114,7 +114,7 @@ class Simulation {
 
   #report(worker: SimulatedWorker): Omit<Parameters<Registry["heartBeat"]>[0], "worker_name"> {
     worker.seq += 1;
-    const { running, waiting, pictures, seq } = worker;
+    const { running, waiting, images, seq } = worker;
     return {
       queue_length: running + waiting.length,
       incarnation: worker.address.slice("http://".length),
@@ -125,13 +125,13 @@ class Simulation {
         max_running: this.#fleet.places,
         max_waiting: this.#fleet.maxWaiting,
       },
-      picture_keys: [...pictures].toReversed(),
+      image_keys: [...images].toReversed(),
     };
   }
 
   /** As the controller's relay does it: a worker that is full passes the request on to another one. */
   #arrive(request: TraceRequest, tried: Set<number>): void {
-    const keys = { pictureKeys: request.pictures, promptKey: request.conversation };
+    const keys = { imageKeys: request.images, promptKey: request.conversation };
     const lease = this.#registry.lease(MODEL, tried, keys);
     const worker = lease === null ? undefined : this.#workers.get(lease.worker.address);
     if (lease === null || worker === undefined) {
@@ -150,16 +150,16 @@ class Simulation {
   }
 
   #start(request: TraceRequest, worker: SimulatedWorker, lease: Lease): void {
-    const { promptMs, pictureMs, cachedMs, tokenMs } = this.#fleet;
+    const { promptMs, imageMs, cachedMs, tokenMs } = this.#fleet;
     worker.running += 1;
-    const hits = request.pictures.filter((picture) => worker.pictures.has(picture)).length;
-    this.#pictures += request.pictures.length;
+    const hits = request.images.filter((image) => worker.images.has(image)).length;
+    this.#images += request.images.length;
     this.#hits += hits;
-    const prefillMs = promptMs + hits * cachedMs + (request.pictures.length - hits) * pictureMs;
+    const prefillMs = promptMs + hits * cachedMs + (request.images.length - hits) * imageMs;
     const waitedMs = this.#clock.ms - request.at_ms;
     this.#waitMs.push(waitedMs);
     this.#firstTokenMs.push(waitedMs + prefillMs);
-    this.#clock.after(prefillMs, () => this.#remember(worker, request.pictures));
+    this.#clock.after(prefillMs, () => this.#remember(worker, request.images));
     this.#clock.after(prefillMs + request.new_tokens * tokenMs, () => {
       worker.running -= 1;
       lease.release();
@@ -168,14 +168,14 @@ class Simulation {
     });
   }
 
-  #remember({ pictures }: SimulatedWorker, used: readonly string[]): void {
-    for (const picture of used) {
-      pictures.delete(picture);
-      pictures.add(picture);
+  #remember({ images }: SimulatedWorker, used: readonly string[]): void {
+    for (const image of used) {
+      images.delete(image);
+      images.add(image);
     }
-    for (const oldest of pictures) {
-      if (pictures.size <= this.#fleet.cachedPictures) break;
-      pictures.delete(oldest);
+    for (const oldest of images) {
+      if (images.size <= this.#fleet.cachedImages) break;
+      images.delete(oldest);
     }
   }
 }

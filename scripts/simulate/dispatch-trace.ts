@@ -7,8 +7,8 @@ export interface TraceRequest {
   readonly at_ms: number;
   /** The same for all questions of one conversation. */
   readonly conversation: string;
-  /** Each by any name; the same name is the same picture. */
-  readonly pictures: readonly string[];
+  /** Each by any name; the same name is the same image. */
+  readonly images: readonly string[];
   /** Length of the answer. */
   readonly new_tokens: number;
 }
@@ -24,12 +24,12 @@ const MAX_REQUESTS = 1_000_000;
 /** A conversation goes on after each question with this chance: five questions on average. */
 const GOES_ON = 0.8;
 const MEAN_THINKING_MS = 8_000;
-/** Some ask about a picture that others ask about too. */
+/** Some ask about an image that others ask about too. */
 const SHARED_SHARE = 0.2;
-const SHARED_PICTURES = 8;
+const SHARED_IMAGES = 8;
 const NEW_TOKENS = { least: 10, mean: 60, most: 400 } as const;
 
-/** Users who come by chance (Poisson), each with one picture and several questions on it. */
+/** Users who come by chance (Poisson), each with one image and several questions on it. */
 export function drawTrace({ seed, conversations, rate }: TraceOptions): readonly TraceRequest[] {
   const random = seeded(seed);
   const draw = (mean: number): number => -mean * Math.log(1 - random());
@@ -38,12 +38,12 @@ export function drawTrace({ seed, conversations, rate }: TraceOptions): readonly
   for (let index = 0; index < conversations; index += 1) {
     startMs += draw(1000 / rate);
     const isShared = random() < SHARED_SHARE;
-    const picture = isShared ? `shared-${Math.floor(random() * SHARED_PICTURES)}` : `own-${index}`;
+    const image = isShared ? `shared-${Math.floor(random() * SHARED_IMAGES)}` : `own-${index}`;
     let at_ms = startMs;
     do {
       const tokens = Math.round(draw(NEW_TOKENS.mean));
       const new_tokens = Math.min(NEW_TOKENS.most, Math.max(NEW_TOKENS.least, tokens));
-      requests.push({ at_ms: Math.round(at_ms), conversation: `c${index}`, pictures: [picture], new_tokens });
+      requests.push({ at_ms: Math.round(at_ms), conversation: `c${index}`, images: [image], new_tokens });
       at_ms += draw(MEAN_THINKING_MS);
     } while (random() < GOES_ON);
   }
@@ -72,7 +72,7 @@ function parseLine(line: string, number: number): TraceRequest {
   if (isTraceRequest(value)) return value;
   return refuse(
     `Line ${number} of the trace is no request such as ` +
-      `{"at_ms":0,"conversation":"c1","pictures":["p1"],"new_tokens":40}: ${line.slice(0, 80)}`,
+      `{"at_ms":0,"conversation":"c1","images":["p1"],"new_tokens":40}: ${line.slice(0, 80)}`,
   );
 }
 
@@ -86,7 +86,7 @@ function jsonOf(line: string): unknown {
 
 function isTraceRequest(value: unknown): value is TraceRequest {
   if (typeof value !== "object" || value === null) return false;
-  const { at_ms, conversation, pictures, new_tokens } = value as Partial<Record<keyof TraceRequest, unknown>>;
+  const { at_ms, conversation, images, new_tokens } = value as Partial<Record<keyof TraceRequest, unknown>>;
   const isNumber = (field: unknown): boolean =>
     typeof field === "number" && field >= 0 && Number.isFinite(field);
   const isText = (field: unknown): boolean => typeof field === "string";
@@ -94,7 +94,7 @@ function isTraceRequest(value: unknown): value is TraceRequest {
     isNumber(at_ms) &&
     isNumber(new_tokens) &&
     isText(conversation) &&
-    Array.isArray(pictures) &&
-    pictures.every(isText)
+    Array.isArray(images) &&
+    images.every(isText)
   );
 }

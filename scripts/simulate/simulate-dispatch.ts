@@ -13,9 +13,9 @@ const HELP = `Sends a trace through the controller's registry and each of its me
 Times are simulated and depend on nothing but these flags. Running requests do not slow each other down.
 
   --trace          requests to replay, JSON lines such as
-                   {"at_ms":0,"conversation":"c1","pictures":["p1"],"new_tokens":40}
+                   {"at_ms":0,"conversation":"c1","images":["p1"],"new_tokens":40}
                    (default: drawn from the seed; users come by chance, each asks five questions on average on one
-                   picture, and every fifth shares the picture with others)
+                   image, and every fifth shares the image with others)
   --write-trace    also write the requests to a file
   --seed           of the trace and of what the methods draw (default 1)
   --conversations  how many are drawn (default 2000)
@@ -23,10 +23,10 @@ Times are simulated and depend on nothing but these flags. Running requests do n
   --workers        default 4
   --places         requests that a worker runs at the same time (default 4)
   --max-waiting    requests that may wait in a worker (default 16)
-  --cache          pictures that a worker remembers (default 32)
+  --cache          images that a worker remembers (default 32)
   --prompt-ms      before the first token, whatever is asked (default 100)
-  --picture-ms     more, for a picture that has to be looked at (default 1500)
-  --cached-ms      more, for a picture that the worker remembers (default 50)
+  --image-ms     more, for an image that has to be looked at (default 1500)
+  --cached-ms      more, for an image that the worker remembers (default 50)
   --token-ms       between tokens (default 40)
   --heartbeat-s    between a worker's reports (default 15)`;
 
@@ -43,7 +43,7 @@ const { values: flags } = parseArgs({
     "max-waiting": count("16"),
     cache: count("32"),
     "prompt-ms": count("100"),
-    "picture-ms": count("1500"),
+    "image-ms": count("1500"),
     "cached-ms": count("50"),
     "token-ms": count("40"),
     "heartbeat-s": count("15"),
@@ -69,9 +69,9 @@ const fleet = {
   workers: wholeNumber("--workers", flags.workers, [1, 1024]),
   places: wholeNumber("--places", flags.places, [1, 1024]),
   maxWaiting: wholeNumber("--max-waiting", flags["max-waiting"], [0, 100_000]),
-  cachedPictures: wholeNumber("--cache", flags.cache, [0, 256]),
+  cachedImages: wholeNumber("--cache", flags.cache, [0, 256]),
   promptMs: wholeNumber("--prompt-ms", flags["prompt-ms"], [0, 3_600_000]),
-  pictureMs: wholeNumber("--picture-ms", flags["picture-ms"], [0, 3_600_000]),
+  imageMs: wholeNumber("--image-ms", flags["image-ms"], [0, 3_600_000]),
   cachedMs: wholeNumber("--cached-ms", flags["cached-ms"], [0, 3_600_000]),
   tokenMs: wholeNumber("--token-ms", flags["token-ms"], [0, 60_000]),
   heartbeatMs: 1000 * wholeNumber("--heartbeat-s", flags["heartbeat-s"], [1, 3600]),
@@ -84,8 +84,8 @@ console.log(
 const HEAD = ["method", "hits", "wait mean", "p50", "p99", "first token mean", "p50", "p99", "refused"];
 print([HEAD, ...DISPATCH_METHODS.map((method) => row(simulate(method, trace, fleet, seed)))]);
 
-function row({ method, pictures, hits, waitMs, firstTokenMs, refused }: SimulationResult): string[] {
-  const share = pictures === 0 ? "-" : `${((100 * hits) / pictures).toFixed(1)} %`;
+function row({ method, images, hits, waitMs, firstTokenMs, refused }: SimulationResult): string[] {
+  const share = images === 0 ? "-" : `${((100 * hits) / images).toFixed(1)} %`;
   return [method, share, ...summary(waitMs), ...summary(firstTokenMs), String(refused)];
 }
 

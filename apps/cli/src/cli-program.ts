@@ -52,7 +52,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 
 function llavaCommand(endWith: (exitCode: number) => void): Command {
   const llava = new Command("llava")
-    .description("LLaVA: talk with a model about pictures, in the browser or in the terminal.")
+    .description("LLaVA: talk with a model about images, in the browser or in the terminal.")
     .version(version(), "-v, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)

@@ -7,11 +7,11 @@ import { Llava, llava, type Outcome } from "./llava.ts";
 import { makeTinyFolder } from "./tiny-folder.ts";
 
 let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
-let picture = "";
+let image = "";
 beforeAll(async () => {
   tiny = await makeTinyFolder();
-  picture = join(tiny.folder, "a green picture.png");
-  await writeFile(picture, png(40, 30, [0, 255, 0]));
+  image = join(tiny.folder, "a green image.png");
+  await writeFile(image, png(40, 30, [0, 255, 0]));
 });
 afterAll(() => tiny.remove());
 
@@ -32,14 +32,14 @@ function greedy(...flags: string[]): string[] {
 
 describe("one question", () => {
   test("is answered on stdout and nothing else is, exit 0", async () => {
-    const { code, out, err } = await llava(...greedy("--image", picture, "--prompt", "What is it?"));
+    const { code, out, err } = await llava(...greedy("--image", image, "--prompt", "What is it?"));
     expect(err).toBe("");
     expect(out).toMatch(/^[a-z]{6}\n$/);
     expect(code).toBe(0);
   });
 
   test("with --json is answered in events", async () => {
-    const { code, out } = await llava(...greedy("--image-file", picture, "--prompt", "What?", "--json"));
+    const { code, out } = await llava(...greedy("--image-file", image, "--prompt", "What?", "--json"));
     const events = out
       .trimEnd()
       .split("\n")
@@ -54,7 +54,7 @@ describe("one question", () => {
   });
 
   test.each([
-    ["a picture that is none", ["--image", import.meta.filename, "--prompt", "What?"], /picture|image/i],
+    ["an image that is none", ["--image", import.meta.filename, "--prompt", "What?"], /image|image/i],
     ["a folder without a model", ["--model-path", import.meta.dirname, "--prompt", "What?"], /config\.json/],
     ["an unknown template", ["--conv-mode", "klingon", "--prompt", "What?"], /klingon/],
     ["a prompt over the context", ["--prompt", "x".repeat(2000)], /1024/],
@@ -90,17 +90,17 @@ describe("a conversation", () => {
     expect(code).toBe(0);
   });
 
-  test("takes pictures by name, says what it does not understand, and goes on", async () => {
+  test("takes images by name, says what it does not understand, and goes on", async () => {
     const { code, out, err } = await converse(
       "/image no such.png",
-      `/image "${picture}"`,
+      `/image "${image}"`,
       "/dance",
       "What?",
       "/quit",
       "More?",
     );
     expect(err).toContain("no such.png cannot be read");
-    expect(err).toContain("a green picture.png is shown with the next question");
+    expect(err).toContain("a green image.png is shown with the next question");
     expect(err).toContain("/dance is not a command");
     expect(out).toMatch(/^[a-z]{6}\n$/);
     expect(code).toBe(0);

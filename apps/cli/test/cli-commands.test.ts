@@ -31,9 +31,9 @@ describe("llava", () => {
     expect(code).toBe(2);
   });
 
-  test("a picture that is not there fails with one sentence and exit 1, before any model is loaded", async () => {
+  test("an image that is not there fails with one sentence and exit 1, before any model is loaded", async () => {
     const { code, err } = await llava("chat", "--image", "no-such.png", "--prompt", "What is it?");
-    expect(err).toBe("The picture no-such.png cannot be read: there is no such file.\n");
+    expect(err).toBe("The image no-such.png cannot be read: there is no such file.\n");
     expect(code).toBe(1);
   });
 

@@ -1,4 +1,4 @@
-/** The model that ships with the project, asked as a person would: true words about a picture. */
+/** The model that ships with the project, asked as a person would: true words about an image. */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,24 +15,24 @@ function paintCircle(x: number, y: number): Rgb {
 }
 
 let folder = "";
-let picture = "";
+let image = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "llava-demo-"));
-  picture = join(folder, "circle.png");
-  await writeFile(picture, png(96, 96, paintCircle));
+  image = join(folder, "circle.png");
+  await writeFile(image, png(96, 96, paintCircle));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
 describe.runIf(existsSync(join(DEMO_MODEL, "config.json")))("the demo model", () => {
   test("says what color the circle is, in one shot", async () => {
-    const { code, out } = await llava("chat", "--image", picture, "--prompt", "What color is the circle?");
+    const { code, out } = await llava("chat", "--image", image, "--prompt", "What color is the circle?");
     expect(out).toMatch(/\bred\b/i);
     expect(code).toBe(0);
   });
 
-  test("keeps the picture in mind over a conversation", async () => {
+  test("keeps the image in mind over a conversation", async () => {
     const lines = ["What shape is it?", "What color is the circle?"];
-    const talk = new Llava("chat", "--image", picture, "--temperature", "0").tell(`${lines.join("\n")}\n`);
+    const talk = new Llava("chat", "--image", image, "--temperature", "0").tell(`${lines.join("\n")}\n`);
     const { out } = await talk.ended;
     expect(out).toMatch(/circle[\s\S]*red/i);
   });

@@ -101,7 +101,7 @@ describe("llava serve", () => {
   test("hands on the flags of its programs, which take them all", async () => {
     const log = join(tiny.folder, "..", "asked");
     const flags =
-      "--model-name renamed --log-prompts --log-level info --kv-cache-mib 64 --picture-processes 1 " +
+      "--model-name renamed --log-prompts --log-level info --kv-cache-mib 64 --image-processes 1 " +
       "--allow-image-urls --allow-http-image-urls --allowed-image-domain *.example.com " +
       "--allowed-image-port 8443 --denied-image-network 203.0.113.0/24 --image-url-redirects 1 " +
       "--dispatch-method image_affinity --heartbeat-expiry 20 --shorten-addresses";

@@ -121,7 +121,7 @@ describe("llava doctor", () => {
     for (const subject of [
       "Node.js",
       "ONNX Runtime",
-      "Pictures",
+      "Images",
       "Model",
       "Memory",
       "Disk",
@@ -172,7 +172,7 @@ describe("llava doctor", () => {
 describe("one request through page, controller and worker", () => {
   const CANARY = "canary-5d1c7";
 
-  test("has one id in all logs and answers, and its words and pictures are in no log", async () => {
+  test("has one id in all logs and answers, and its words and images are in no log", async () => {
     const { program: controller, url } = await startController();
     const worker = await startWorker(url);
     const conversations = join(folder, "conversations");
@@ -180,7 +180,7 @@ describe("one request through page, controller and worker", () => {
     const web = start("web", ...flags, "--conversation-log", conversations);
     await vi.waitFor(() => expect(web.out).toContain("http"));
     const page = /http\S+/.exec(web.out)?.[0] ?? "";
-    const picture = Buffer.concat([png(8, 8, [9, 8, 7]), Buffer.from(CANARY)]);
+    const image = Buffer.concat([png(8, 8, [9, 8, 7]), Buffer.from(CANARY)]);
     const ask = async (model: string, stream: boolean, id: string): Promise<Response> =>
       await fetch(`${page}/v1/chat/completions`, {
         method: "POST",
@@ -195,7 +195,7 @@ describe("one request through page, controller and worker", () => {
               content: [
                 {
                   type: "image_url",
-                  image_url: { url: `data:image/png;base64,${picture.toString("base64")}` },
+                  image_url: { url: `data:image/png;base64,${image.toString("base64")}` },
                 },
                 { type: "text", text: `Say ${CANARY}.` },
               ],
@@ -218,7 +218,7 @@ describe("one request through page, controller and worker", () => {
     await vi.waitFor(() => expect(controller.out).toContain("order-none"));
     const said = [web, controller, worker].map(({ out, err }) => out + err).join("");
     expect(said).not.toContain(CANARY);
-    expect(said).not.toContain(picture.toString("base64").slice(0, 16));
+    expect(said).not.toContain(image.toString("base64").slice(0, 16));
     const [file = ""] = (await readdir(conversations)).filter((name) =>
       /^\d{4}-\d\d-\d\d-conv\.json$/.test(name),
     );

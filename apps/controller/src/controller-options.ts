@@ -23,7 +23,7 @@ Examples:
   llava controller --host 0.0.0.0 --api-key-file keys.txt --cluster-token-file cluster.txt
                                                       reachable from other machines, for who has a key
   llava controller --dispatch-method lottery          by speed alone, whatever waits
-  llava controller --dispatch-method image_affinity   back to the worker that has seen the picture, unless it is busy`;
+  llava controller --dispatch-method image_affinity   back to the worker that has seen the image, unless it is busy`;
 
 /** @throws CommanderError on a usage error or after --help, with `exitCode` */
 export function parseControllerFlags(

@@ -1,4 +1,4 @@
-/** Pictures that were uploaded to the controller reach the worker that is asked about them. Real HTTP; the worker writes no answers, but keeps pictures as ours do. */
+/** Images that were uploaded to the controller reach the worker that is asked about them. Real HTTP; the worker writes no answers, but keeps images as ours do. */
 import { createHash, randomBytes } from "node:crypto";
 import { addBlobRoutes, BlobStore, createServer } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
@@ -15,7 +15,7 @@ interface BlobWorker {
   readonly app: FastifyInstance;
   readonly url: string;
   store: BlobStore;
-  /** What was done with pictures here, `PUT` or `HEAD`. */
+  /** What was done with images here, `PUT` or `HEAD`. */
   readonly seen: string[];
 }
 

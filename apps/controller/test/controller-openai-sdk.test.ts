@@ -31,7 +31,7 @@ describeOpenAi(async () => {
     url,
     model: MODEL_NAME,
     tokensPerImage: worker.model.tokensPerImage,
-    picture: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
+    image: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
     running: () => worker.service.admission.running,
     narrow: {
       url: narrow.url,

@@ -67,7 +67,7 @@ it("knows nothing after a restart, says so to a heartbeat, and takes the worker 
 });
 
 it.each(["SIGTERM", "SIGINT"] as const)(
-  "ends in order on %s, logs neither prompts nor pictures",
+  "ends in order on %s, logs neither prompts nor images",
   async (signal) => {
     const program = await start(MAIN, "--port", "0", "--drain-timeout", "1");
     const secret = "violet-elephant";

@@ -22,7 +22,7 @@ const refusing: Handler = (_request, response) => {
 };
 
 function sized(mebibytes: number): string {
-  return JSON.stringify({ picture: "x".repeat(mebibytes << 20), model: "m" });
+  return JSON.stringify({ image: "x".repeat(mebibytes << 20), model: "m" });
 }
 
 describe("a chat answer", () => {
@@ -38,7 +38,7 @@ describe("a chat answer", () => {
 
   it("may be an error of the worker", async () => {
     const error = {
-      error: { message: "Two pictures, one <image>.", code: "image_count_mismatch" },
+      error: { message: "Two images, one <image>.", code: "image_count_mismatch" },
     };
     const worker = await startWorker(["m"], (_request, response) => respondJson(response, 400, error));
     const { url } = await startController();

@@ -23,8 +23,8 @@ import {
 
 afterEach(closeAll);
 
-const PICTURE = Buffer.from("a picture");
-const KEY = `sha256:${createHash("sha256").update(PICTURE).digest("hex")}`;
+const IMAGE = Buffer.from("an image");
+const KEY = `sha256:${createHash("sha256").update(IMAGE).digest("hex")}`;
 const ONE = { incarnation: "one", capabilities: { resume: true } } as const satisfies WorkerReport;
 
 const beat = async (url: string, worker: string, report: WorkerReport): Promise<string> =>
@@ -96,16 +96,16 @@ describe("a worker that fails", () => {
 });
 
 describe("image_affinity", () => {
-  it("sends a picture where its worker reports it", async () => {
+  it("sends an image where its worker reports it", async () => {
     const { controller, url } = await startController({ dispatchMethod: "image_affinity" });
     expect(controller.app.hasRoute({ method: "POST", url: "/deregister_worker" })).toBe(true);
     const first = await startWorker(["m"], streaming(WHOLE));
     const second = await startWorker(["m"], streaming(WHOLE));
     await register(url, first.url, ["m"], { report: { incarnation: "a" } });
-    await register(url, second.url, ["m"], { report: { incarnation: "b", picture_keys: [KEY] } });
+    await register(url, second.url, ["m"], { report: { incarnation: "b", image_keys: [KEY] } });
     const content = [
       { type: "text", text: "What color?" },
-      { type: "image_url", image_url: { url: `data:image/png;base64,${PICTURE.toString("base64")}` } },
+      { type: "image_url", image_url: { url: `data:image/png;base64,${IMAGE.toString("base64")}` } },
     ];
     const ask = { ...ASK, messages: [{ role: "user", content }] };
     await post(`${url}/v1/chat/completions`, ask);

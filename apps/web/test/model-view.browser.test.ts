@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-import { decodePicture } from "@llava/processing";
+import { decodeImage } from "@llava/processing";
 import { CLIP_MEAN, modelView } from "@llava/processing/view";
 import type { SquareShape } from "@llava/processing/view";
 import type { FastifyInstance } from "fastify";
@@ -84,7 +84,7 @@ test("the preview is what the worker sees, pixel for pixel, in every mode", asyn
     [61, 203],
   ] as const) {
     const png = await noisyPng(width, height);
-    const picture = await decodePicture(png);
+    const picture = await decodeImage(png);
     const expected = async (shape: SquareShape): Promise<string> => {
       const turns = { isDue: false, rest: async () => undefined };
       return Buffer.from(await modelView(picture, { size: SIZE, shape, mean: CLIP_MEAN }, turns)).toString(

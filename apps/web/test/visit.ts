@@ -1,6 +1,6 @@
 /** One look at the page for a test: a fresh window, and everything that the browser complained about. */
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
-import { PATIENCE } from "@llava/testing/test-timeouts";
+import { TEST_TIMEOUTS } from "@llava/testing/test-timeouts";
 
 export class Visit implements AsyncDisposable {
   readonly page: Page;
@@ -9,7 +9,7 @@ export class Visit implements AsyncDisposable {
 
   private constructor(page: Page) {
     this.page = page;
-    page.setDefaultTimeout(PATIENCE.timeout);
+    page.setDefaultTimeout(TEST_TIMEOUTS.timeout);
     page.on("pageerror", (error) => this.complaints.push(error.message));
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text());

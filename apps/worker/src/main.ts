@@ -57,7 +57,7 @@ async function startWorker(flags: WorkerFlags): Promise<void> {
     modelName: servedName(flags.modelName ?? modelNameFromPath(resolve(flags.modelPath))),
     limits: { concurrency: flags.limitModelConcurrency, maxWaiting, maxWaitMs: MAX_WAIT_MS },
     logsPrompts: flags.logPrompts ?? false,
-    pictures: { blobs: new BlobStore(), fetcher: imageFetcher(flags) },
+    images: { blobs: new BlobStore(), fetcher: imageFetcher(flags) },
   });
   const app = buildApp(service, log, { access, ...serverFlags(flags) });
   let address = "";
@@ -88,7 +88,7 @@ async function loadEngine(service: Service, flags: WorkerFlags, log: FastifyBase
     },
     dtype: flags.dtype,
     quantizesVision: flags.quantizeVision ?? false,
-    pictures: { processes: flags.pictureProcesses },
+    images: { processes: flags.imageProcesses },
     ...(flags.kvCacheMib === undefined ? {} : { cacheBytes: flags.kvCacheMib * 2 ** 20 }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
@@ -103,7 +103,7 @@ function tellAboutLoading(progress: LoadProgress, log: FastifyBaseLogger): void 
   if (unit === undefined || percent % 10 === 0) log.info({ ...progress }, "loading");
 }
 
-/** Null unless the operator wants pictures to be fetched. */
+/** Null unless the operator wants images to be fetched. */
 function imageFetcher(flags: WorkerFlags): ImageFetcher | null {
   if (flags.allowImageUrls !== true) return null;
   return new ImageFetcher({

@@ -27,7 +27,7 @@ export function buildApp(
   });
   addWatchRoutes(app, service);
   addModelRoutes(app, service);
-  addBlobRoutes(app, service.pictures.blobs);
+  addBlobRoutes(app, service.images.blobs);
   addLlavaRoutes(app, service);
   addChatRoute(app, service);
   addTextRoute(app, service);

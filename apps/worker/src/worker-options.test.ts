@@ -29,7 +29,7 @@ describe("parseWorkerFlags", () => {
       heartbeatInterval: 15,
       drainTimeout: 30,
       logLevel: "info",
-      pictureProcesses: 2,
+      imageProcesses: 2,
       imageUrlRedirects: 0,
     });
   });
@@ -47,11 +47,7 @@ describe("parseWorkerFlags", () => {
     expect(deniedImageNetwork.map(([address, bits]) => `${address.toString()}/${bits}`)).toEqual([
       "203.0.113.0/24",
     ]);
-    for (const wrong of [
-      "--denied-image-network=10.0.0.1",
-      "--image-url-redirects=4",
-      "--picture-processes=0",
-    ])
+    for (const wrong of ["--denied-image-network=10.0.0.1", "--image-url-redirects=4", "--image-processes=0"])
       expect(() => parseWorkerFlags([...MODEL, wrong], () => undefined)).toThrow(/Give a/);
   });
 

@@ -27,8 +27,8 @@ export interface WorkerFlags extends DoorFlags {
   readonly drainTimeout: number;
   readonly logLevel: string;
   readonly logPrompts?: boolean;
-  /** Pictures that are decoded at the same time. */
-  readonly pictureProcesses: number;
+  /** Images that are decoded at the same time. */
+  readonly imageProcesses: number;
   readonly allowImageUrls?: boolean;
   readonly allowHttpImageUrls?: boolean;
   readonly allowedImageDomain?: readonly string[];
@@ -77,7 +77,7 @@ function workerCommand(): Command {
     .exitOverride();
   addServing(command);
   addModel(command);
-  addPictures(command);
+  addImages(command);
   addDoorFlags(command, { hasCluster: true });
   for (const [flags, sentence] of NOT_YET) command.addOption(refused(flags, sentence));
   for (const flags of WITHOUT_EFFECT) command.addOption(new Option(flags).hideHelp());
@@ -123,7 +123,7 @@ function addServing(command: Command): void {
         .default("info")
         .choices(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     )
-    .addOption(new Option("--log-prompts", "write what is asked into the log; pictures never are"));
+    .addOption(new Option("--log-prompts", "write what is asked into the log; images never are"));
 }
 
 function addModel(command: Command): void {
@@ -178,15 +178,15 @@ function addDtype(command: Command): void {
   command.addOption(new Option("--quantize-vision", "with int8 and int4: the vision tower, too"));
 }
 
-function addPictures(command: Command): void {
+function addImages(command: Command): void {
   command
     .addOption(
-      new Option("--picture-processes <number>", "processes that decode pictures")
+      new Option("--image-processes <number>", "processes that decode images")
         .default(2)
         .argParser(whole(1, 64)),
     )
     .addOption(
-      new Option("--allow-image-urls", "fetch pictures by their https addresses, of public hosts only"),
+      new Option("--allow-image-urls", "fetch images by their https addresses, of public hosts only"),
     )
     .addOption(new Option("--allow-http-image-urls", "also by http addresses"))
     .addOption(

@@ -1,4 +1,4 @@
-/** Fields of a chat that are no OpenAI's: how a picture becomes what the model sees, an answer that goes on, another template. */
+/** Fields of a chat that are no OpenAI's: how an image becomes what the model sees, an answer that goes on, another template. */
 import type { ChatCompletion } from "@llava/protocol";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -40,12 +40,12 @@ async function tokens(messages: readonly object[], fields: object = {}): Promise
 
 const USER = { role: "user", content: "What color is it?" };
 
-describe("the mode of a picture", () => {
+describe("the mode of an image", () => {
   /** The likeliest tokens: what the model makes of what it sees. What is cached moves the last digits. */
   async function seen(png: Buffer, mode?: string): Promise<string> {
     const url = `data:image/png;base64,${png.toString("base64")}`;
-    const picture = { type: "image_url", image_url: { url, ...(mode === undefined ? {} : { mode }) } };
-    const message = { role: "user", content: [picture, { type: "text", text: "What?" }] };
+    const image = { type: "image_url", image_url: { url, ...(mode === undefined ? {} : { mode }) } };
+    const message = { role: "user", content: [image, { type: "text", text: "What?" }] };
     const { body } = await ask([message], { logprobs: true, top_logprobs: 5, max_tokens: 3 });
     const round = (_: string, value: unknown): unknown =>
       typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value;
@@ -91,8 +91,8 @@ describe("the mode of a picture", () => {
   });
 
   test("another word is refused with its field", async () => {
-    const picture = { type: "image_url", image_url: { url: "data:image/png;base64,AA==", mode: "Pad" } };
-    const { status, body } = await ask([{ role: "user", content: [picture] }]);
+    const image = { type: "image_url", image_url: { url: "data:image/png;base64,AA==", mode: "Pad" } };
+    const { status, body } = await ask([{ role: "user", content: [image] }]);
     expect(status).toBe(400);
     expect(body.error).toMatchObject({
       code: "invalid_request",

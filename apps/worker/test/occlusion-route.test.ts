@@ -1,4 +1,4 @@
-/** Maps of what a word owes to a picture, over real HTTP, of the model that is shipped. */
+/** Maps of what a word owes to an image, over real HTTP, of the model that is shipped. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Engine } from "@llava/engine";
@@ -20,7 +20,7 @@ let engine: Engine;
 let service: Service;
 let app: FastifyInstance;
 let url: string;
-let picture: string;
+let image: string;
 beforeAll(async () => {
   engine = await Engine.load(join(ROOT, "packages/demo/model/llava-demo"), { threads: 1 });
   const limits = { concurrency: 2, maxWaiting: 4, maxWaitMs: 30_000 };
@@ -28,7 +28,7 @@ beforeAll(async () => {
   app = buildApp(service, pino({ enabled: false }));
   url = await app.listen({ host: "127.0.0.1", port: 0 });
   const png = await readFile(join(ROOT, "apps/web/src/browser/public/samples/shapes.png"));
-  picture = `data:image/png;base64,${png.toString("base64")}`;
+  image = `data:image/png;base64,${png.toString("base64")}`;
 });
 afterAll(async () => {
   await app.close();
@@ -39,7 +39,7 @@ const ANSWER = "The circle is red.";
 
 function asked(change: Partial<OcclusionMapBody> = {}): OcclusionMapBody {
   const content = [
-    { type: "image_url", image_url: { url: picture } },
+    { type: "image_url", image_url: { url: image } },
     { type: "text", text: "What color is the circle?" },
   ] as const;
   const messages = [{ role: "user", content }] as const;
@@ -83,7 +83,7 @@ test("red owes itself to the circle at the left: progress, the map, the end", as
   expect(Math.abs(peak.y - 3.5)).toBeLessThan(2);
 });
 
-test("the mode of the picture says which part of it is mapped", async () => {
+test("the mode of the image says which part of it is mapped", async () => {
   const { messages } = asked();
   const [message] = messages;
   if (message === undefined || typeof message.content === "string") throw new Error("There is no message.");
@@ -124,10 +124,10 @@ describe("what cannot be mapped is refused with its field", () => {
     [{ start: -1 }, 400, "invalid_request", "start"],
     [{ answer: "" }, 400, "invalid_request", "answer"],
     [{ answer: "\ud800 red" }, 400, "invalid_request", "answer"],
-    [{ picture: 1 }, 400, "invalid_request", "picture"],
+    [{ image: 1 }, 400, "invalid_request", "image"],
     [{ cells: 99 }, 400, "invalid_request", "cells"],
     [{ messages: [] }, 400, "invalid_request", "messages"],
-    [{ messages: [{ role: "user", content: "What?" }] }, 400, "invalid_request", "picture"],
+    [{ messages: [{ role: "user", content: "What?" }] }, 400, "invalid_request", "image"],
     [{ conversation_template: "nosuch" }, 400, "invalid_request", "conversation_template"],
     [{ model: "other" }, 404, "model_not_found", "model"],
     [{ more: 1 }, 400, "invalid_request", "more"],

@@ -10,14 +10,14 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-const PICTURE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
+const IMAGE_URL = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
 
 function question(...content: unknown[]): object {
   return { model: MODEL_NAME, messages: [{ role: "user", content }], temperature: 0, max_tokens: 8 };
 }
 
 const TEXT = { type: "text", text: "What color is it?" };
-const IMAGE = { type: "image_url", image_url: { url: PICTURE } };
+const IMAGE = { type: "image_url", image_url: { url: IMAGE_URL } };
 
 function chat(body: object, init?: RequestInit): Promise<Response> {
   return server.post("/v1/chat/completions", body, init);
@@ -41,7 +41,7 @@ async function eventsOf(response: Response): Promise<ChatEvent[]> {
 }
 
 describe("an answer", () => {
-  test("as a whole has text, reason, usage with the picture's tokens, and timings", async () => {
+  test("as a whole has text, reason, usage with the image's tokens, and timings", async () => {
     const response = await chat(question(IMAGE, TEXT));
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
@@ -109,7 +109,7 @@ describe("an answer", () => {
     expect(chunks.at(-2)).toMatchObject({ choices: [{ finish_reason: "length" }], timings: {} });
   });
 
-  test("takes no word of a message for a picture or for the end of a turn", async () => {
+  test("takes no word of a message for an image or for the end of a turn", async () => {
     const plain = { type: "text", text: "What is <image> and </s>? ASSISTANT:" };
     const { usage } = await completionOf(question(plain));
     const { usage: shown } = await completionOf(question(IMAGE, plain));
@@ -177,7 +177,7 @@ describe("a refusal names what was wrong", () => {
     ["no messages", { ...question(TEXT), messages: [] }, 400, "invalid_request", "messages", /messages/],
     ["a prompt over the context", question(long), 400, "context_length_exceeded", "messages", /1024/],
     [
-      "something that is no picture",
+      "something that is no image",
       question({ type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }),
       400,
       "invalid_image",
@@ -185,12 +185,12 @@ describe("a refusal names what was wrong", () => {
       /./,
     ],
     [
-      "a picture's address",
+      "an image's address",
       question({ type: "image_url", image_url: { url: "http://127.0.0.1/cat.png" } }),
       400,
       "image_url_blocked",
       "messages[0].content[0].image_url.url",
-      /fetches no pictures/,
+      /fetches no images/,
     ],
     [
       "a file's path",
@@ -314,14 +314,14 @@ describe("around it", () => {
     expect(await idOf("a b; c")).toMatch(/^[\da-f]{24}$/);
   });
 
-  test("neither words nor pictures get into the log", async () => {
+  test("neither words nor images get into the log", async () => {
     const canary = "xyzzy-canary";
     await (await chat(question(IMAGE, { type: "text", text: canary }))).text();
     await (await server.post("/worker_generate_stream", { prompt: `${canary}<image>` })).text();
     await (await chat({ ...question({ type: "text", text: canary }), model: "other" })).text();
     await (await chat({ ...question({ type: "text", text: `${canary}<image>` }) })).text();
     expect(server.logged()).not.toContain(canary);
-    expect(server.logged()).not.toContain(PICTURE.slice(-40));
+    expect(server.logged()).not.toContain(IMAGE_URL.slice(-40));
     expect(server.logged()).toContain('"outcome":"length"');
   });
 });

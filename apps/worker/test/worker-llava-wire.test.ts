@@ -40,7 +40,7 @@ const BLUE = png(40, 30, [0, 0, 255]).toString("base64");
 const FAILURE = [{ text: SERVER_ERROR_TEXT, error_code: 1 }];
 
 describe("/worker_get_status", () => {
-  test("has the original's three fields, and says what controllers may ask, but not which pictures it has seen", async () => {
+  test("has the original's three fields, and says what controllers may ask, but not which images it has seen", async () => {
     const response = await fetch(`${server.url}/worker_get_status`, { method: "POST" });
     const status: unknown = await response.json();
     expect(status).toMatchObject({
@@ -53,7 +53,7 @@ describe("/worker_get_status", () => {
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       capabilities: expect.objectContaining({ resume: true }),
     });
-    expect(status).not.toHaveProperty("picture_keys");
+    expect(status).not.toHaveProperty("image_keys");
     expect(parseWorkerStatus(status)).toEqual(status);
   });
 });
@@ -88,9 +88,9 @@ describe("/worker_generate_stream", () => {
     ]);
   });
 
-  test("pictures count with the tokens that they truly take", async () => {
+  test("images count with the tokens that they truly take", async () => {
     const { contextLength, tokensPerImage } = server.model;
-    // <s>, then a prompt that leaves room for exactly one token beside the picture.
+    // <s>, then a prompt that leaves room for exactly one token beside the image.
     const fits = `<image>${"x".repeat(contextLength - 2 - tokensPerImage)}`;
     expect(await answerTo({ prompt: fits, images: [RED] })).toMatch(/^[a-z]$/);
     expect(await generate({ prompt: `${fits}x`, images: [RED] })).toEqual([
@@ -99,25 +99,25 @@ describe("/worker_generate_stream", () => {
   });
 
   test.each([
-    ["a mark without a picture", { prompt: "<image>\nP" }],
-    ["a picture without a mark", { prompt: "P", images: [RED] }],
-    ["fewer pictures than marks", { prompt: "<image><image>", images: [RED] }],
+    ["a mark without an image", { prompt: "<image>\nP" }],
+    ["an image without a mark", { prompt: "P", images: [RED] }],
+    ["fewer images than marks", { prompt: "<image><image>", images: [RED] }],
     [
-      "a picture that is none",
+      "an image that is none",
       { prompt: "<image>", images: [Buffer.from("GIF89a nothing").toString("base64")] },
     ],
     [
-      "a truncated picture",
+      "a truncated image",
       { prompt: "<image>", images: [png(200, 200, [1, 2, 3]).subarray(0, 60).toString("base64")] },
     ],
-    ["a picture that is not base64", { prompt: "<image>", images: ["data:image/png;base64,AAAA"] }],
+    ["an image that is not base64", { prompt: "<image>", images: ["data:image/png;base64,AAAA"] }],
     ["no prompt", {}],
     ["a temperature that is no number", { prompt: "P", temperature: "NaN" }],
   ])("%s is one chunk with the fixed sentence and code 1", async (_name, body) => {
     expect(await generate(body)).toEqual(FAILURE);
   });
 
-  test("raw base64 pictures change the answer; null and none mean a text alone", async () => {
+  test("raw base64 images change the answer; null and none mean a text alone", async () => {
     const ask = { prompt: "<image>\nWhat?", max_new_tokens: 24 };
     const red = await answerTo({ ...ask, images: [RED] });
     expect(await answerTo({ ...ask, images: [RED] })).toBe(red);

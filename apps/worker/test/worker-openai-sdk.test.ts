@@ -24,7 +24,7 @@ describeOpenAi(async () => {
     url: server.url,
     model: MODEL_NAME,
     tokensPerImage: server.model.tokensPerImage,
-    picture: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
+    image: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
     running: () => server.service.admission.running,
     narrow: {
       url: narrow.url,

@@ -10,11 +10,11 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-const PICTURE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
+const IMAGE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
 
 function ask(fields: object = {}, headers: Record<string, string> = {}): Promise<Response> {
   const content = [
-    { type: "image_url", image_url: { url: PICTURE } },
+    { type: "image_url", image_url: { url: IMAGE } },
     { type: "text", text: "Tell." },
   ];
   const body = { model: MODEL_NAME, messages: [{ role: "user", content }], stream: true, ...fields };

@@ -20,8 +20,8 @@ afterAll(async () => {
   await guarded[Symbol.asyncDispose]();
 });
 
-const PICTURE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
-const IMAGE = { type: "image_url", image_url: { url: PICTURE } };
+const IMAGE_URL = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
+const IMAGE = { type: "image_url", image_url: { url: IMAGE_URL } };
 const TEXT = { type: "text", text: "What color is it?" };
 const CHAT = {
   model: MODEL_NAME,

@@ -32,8 +32,8 @@ function question(body: object = {}, text = "What is it?"): object {
   };
 }
 
-function pictureQuestion(text: string, picture: Buffer): object {
-  const url = `data:image/png;base64,${picture.toString("base64")}`;
+function imageQuestion(text: string, image: Buffer): object {
+  const url = `data:image/png;base64,${image.toString("base64")}`;
   const content = [
     { type: "text", text },
     { type: "image_url", image_url: { url } },
@@ -49,12 +49,10 @@ async function startLong(client: AbortController): Promise<void> {
 }
 
 describe("metrics", () => {
-  test("count what was answered, in tokens, pictures and times, under vLLM's names too", async () => {
+  test("count what was answered, in tokens, images and times, under vLLM's names too", async () => {
     const before = (await metric(`llava_generation_tokens_total${LABELS}`)) ?? 0;
     await (await server.post("/v1/chat/completions", question())).json();
-    await (
-      await server.post("/v1/chat/completions", pictureQuestion("What?", png(8, 8, [255, 0, 0])))
-    ).json();
+    await (await server.post("/v1/chat/completions", imageQuestion("What?", png(8, 8, [255, 0, 0])))).json();
     await (await server.post("/v1/chat/completions", question({ stream: true }))).text();
     expect(await metric(`llava_requests_finished_total{model_name="${MODEL_NAME}",outcome="length"}`)).toBe(
       3,
@@ -198,12 +196,12 @@ describe("the log", () => {
 
   /** All the ways in which a request's words come into this server, right and wrong. */
   async function sing(post: TestServer["post"]): Promise<void> {
-    const picture = Buffer.concat([png(8, 8, [1, 2, 3]), Buffer.from(CANARY)]);
+    const image = Buffer.concat([png(8, 8, [1, 2, 3]), Buffer.from(CANARY)]);
     const bodies: readonly (readonly [string, object])[] = [
       ["/v1/chat/completions", question({}, `Say ${CANARY}.`)],
       ["/v1/chat/completions", question({ stream: true }, `Say ${CANARY}.`)],
-      ["/v1/chat/completions", pictureQuestion(`Say ${CANARY}.`, picture)],
-      ["/v1/chat/completions", pictureQuestion("What?", Buffer.from(CANARY))],
+      ["/v1/chat/completions", imageQuestion(`Say ${CANARY}.`, image)],
+      ["/v1/chat/completions", imageQuestion("What?", Buffer.from(CANARY))],
       ["/v1/chat/completions", question({ messages: [{ role: CANARY, content: CANARY }] })],
       ["/v1/chat/completions", question({ messages: CANARY, [CANARY]: CANARY })],
       ["/v1/chat/completions", question({}, `${CANARY} `.repeat(2_000))],
@@ -219,7 +217,7 @@ describe("the log", () => {
     await (await post("/v1/chat/completions", null, { body: `{"${CANARY}": ${CANARY}}` })).text();
   }
 
-  test("has no word of a prompt and no byte of a picture at any level", async () => {
+  test("has no word of a prompt and no byte of an image at any level", async () => {
     await sing((path, body, init) => server.post(path, body, init));
     const lines = server.logged();
     expect(lines.split("\n").filter((line) => line.includes('"request"')).length).toBeGreaterThan(7);
@@ -228,7 +226,7 @@ describe("the log", () => {
     expect(lines).not.toContain("iVBOR");
   });
 
-  test("with --log-prompts has the prompt, shortened, and no picture", async () => {
+  test("with --log-prompts has the prompt, shortened, and no image", async () => {
     let lines = "";
     const log = pino({ level: "trace" }, { write: (line: string) => (lines += line) });
     const { engine } = server.service;

@@ -5,9 +5,9 @@ import { requestError } from "./api/engine-error.ts";
 import { Pace } from "./scheduler/chunk-sizer.ts";
 import { CacheLost, type Results, type Runner } from "./runner/model-runner.ts";
 import { type Plan, schedule, sequencesOf } from "./scheduler/scheduler.ts";
-import type { PromptPicture, Sequence } from "./scheduler/sequence.ts";
+import type { PromptImage, Sequence } from "./scheduler/sequence.ts";
 
-/** Pictures of this many waiting requests are encoded ahead; their features are in memory until it is their turn. */
+/** Images of this many waiting requests are encoded ahead; their features are in memory until it is their turn. */
 const MOST_AHEAD = 4;
 
 export class Loop {
@@ -48,7 +48,7 @@ export class Loop {
 
   add(sequence: Sequence): void {
     this.#waiting.push(sequence);
-    // One with pictures may be ready after a later one without.
+    // One with images may be ready after a later one without.
     this.#waiting.sort((a, b) => a.priority - b.priority || a.arrivedAt - b.arrivedAt);
     this.#wake();
   }
@@ -95,22 +95,22 @@ export class Loop {
 
   #encodeAhead(): void {
     if (this.#encoding.run) return;
-    const wanted: [Sequence, readonly PromptPicture[]][] = [];
+    const wanted: [Sequence, readonly PromptImage[]][] = [];
     for (const sequence of this.#waiting) {
-      const pictures = this.#runner.missingPictures(sequence);
-      if (pictures.length > 0) wanted.push([sequence, pictures]);
+      const images = this.#runner.missingImages(sequence);
+      if (images.length > 0) wanted.push([sequence, images]);
       if (wanted.length === MOST_AHEAD) break;
     }
     this.#encoding.begin(wanted, () => this.#wake());
   }
 
   /**
-   * First come, first served among those whose pictures have been read. One prompt is computed at a time, so that the
+   * First come, first served among those whose images have been read. One prompt is computed at a time, so that the
    * next one finds in the cache what both have in common.
    */
   async #admitWaiting(): Promise<void> {
     while (this.#running.length < this.#maxRunning && this.#running.every(({ isDecoding }) => isDecoding)) {
-      const sequence = this.#waiting.find((each) => this.#runner.missingPictures(each).length === 0);
+      const sequence = this.#waiting.find((each) => this.#runner.missingImages(each).length === 0);
       if (!sequence || !(await this.#seat(sequence))) return;
     }
   }

@@ -1,5 +1,5 @@
 /** Many requests on one model: what stands before the loop that computes them. */
-import { conversationNames, findConversation, PicturePool, type SquareShape } from "@llava/processing";
+import { conversationNames, findConversation, DecodePool, type SquareShape } from "@llava/processing";
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
@@ -35,7 +35,7 @@ export interface EngineInfo {
   readonly name: string;
   readonly contextLength: number;
   readonly tokensPerImage: number;
-  /** Edge of the square that the vision tower sees, pixels, and how a picture becomes one. */
+  /** Edge of the square that the vision tower sees, pixels, and how an image becomes one. */
   readonly imageSize: number;
   readonly imageShape: SquareShape;
   /** Of its template, and all that a request may name instead. */
@@ -86,11 +86,11 @@ export class Engine implements AsyncDisposable {
   readonly #maxRunning: number;
   readonly #maxWaiting: number;
   readonly #maxCharacters: number;
-  readonly #pictures: PicturePool;
+  readonly #images: DecodePool;
   readonly #grammars: Grammars;
   /** One for each generate() under way: aborting it ends the request, whoever wants that and why. */
   readonly #requests = new Set<AbortController>();
-  /** Requests that are tokenized and whose pictures are decoded. */
+  /** Requests that are tokenized and whose images are decoded. */
   #preparing = 0;
   #disposal: Promise<void> | undefined;
 
@@ -103,7 +103,7 @@ export class Engine implements AsyncDisposable {
     this.#loop = new Loop(runner, encoding, maxRunning);
     this.#maxRunning = maxRunning;
     this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
-    this.#pictures = new PicturePool(options.pictures);
+    this.#images = new DecodePool(options.images);
     this.#grammars = new Grammars({ ...model.tokenizer, ...description.text });
     this.#maxCharacters = longestPrompt(model);
     this.info = {
@@ -209,7 +209,7 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * How much a word of an answer owes to each part of a picture (occlusion-map.ts), as progress and then the map. Throws
+   * How much a word of an answer owes to each part of an image (occlusion-map.ts), as progress and then the map. Throws
    * LlavaErrors. Its runs come after all requests that wait, a few at a time.
    * @param turn leave to do the next few runs, for as long as it is held
    */
@@ -229,12 +229,12 @@ export class Engine implements AsyncDisposable {
       const word = wordTokens(this.#model, request, this.#maxCharacters);
       requireMappable(this.#model, request, word);
       const { description } = this.#model;
-      const pictures = await Promise.all(
+      const images = await Promise.all(
         request.images.map((bytes, index) =>
-          this.#pictures.prepare(bytes, pixelsOf(description, request.shapes, index), stop.signal),
+          this.#images.prepare(bytes, pixelsOf(description, request.shapes, index), stop.signal),
         ),
       );
-      yield* computeMap(this.#model, request, word, pictures, {
+      yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
         turn: async () => await turn(stop.signal),
         runsAtOnce: Math.max(1, Math.min(MAP_RUNS_AT_ONCE, Math.floor(this.#maxRunning / 2))),
@@ -274,7 +274,7 @@ export class Engine implements AsyncDisposable {
     await this.#loop.end();
     this.#runner[Symbol.dispose]();
     this.#encoding[Symbol.dispose]();
-    this.#pictures[Symbol.dispose]();
+    this.#images[Symbol.dispose]();
     this.#grammars[Symbol.dispose]();
   }
 
@@ -309,7 +309,7 @@ export class Engine implements AsyncDisposable {
     const admission = {
       arrivedAt,
       signal,
-      pictures: this.#pictures,
+      decodePool: this.#images,
       maxCharacters: this.#maxCharacters,
       grammars: this.#grammars,
     };

@@ -4,7 +4,7 @@ export type { GrammarSource } from "./grammar/grammar.ts";
 export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";
 export type { TokenLogprob, TokenLogprobs } from "./sampling/logprobs.ts";
 export type {
-  PictureShapes,
+  ImageShapes,
   EngineEvent,
   FinishReason,
   GenerateRequest,

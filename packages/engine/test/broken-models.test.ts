@@ -134,7 +134,7 @@ it.each([
   await expectUnservable(copy.folder, "invalid_checkpoint", ["config.json", key]);
 });
 
-it("a configuration with an absurd picture", async () => {
+it("a configuration with an absurd image", async () => {
   await using copy = await ModelCopy.make();
   await copy.editJson("config.json", (config) => {
     Object.assign(config["vision_config"] as object, { image_size: 1344, patch_size: 4 });

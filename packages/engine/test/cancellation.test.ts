@@ -6,7 +6,7 @@ import { uniformAt } from "../src/sampling/sampler.ts";
 import { MODEL, one, read, readAll, readError, watchRuns } from "./engine-fixtures.ts";
 
 const LONG: GenerateRequest = { prompt: "USER: Name a color. ASSISTANT:", images: [], temperature: 0 };
-const PICTURE: GenerateRequest = {
+const IMAGE: GenerateRequest = {
   prompt: "USER: <image>\nWhat is this? ASSISTANT:",
   images: [one],
   temperature: 0,
@@ -50,9 +50,9 @@ describe("a client that aborts", () => {
     await expectServing();
   });
 
-  // A prompt with a picture: encoder, prompt, then one run a token.
+  // A prompt with an image: encoder, prompt, then one run a token.
   it.each([
-    ["the picture is encoded", 1],
+    ["the image is encoded", 1],
     ["the prompt is processed", 2],
     ["a token is computed", 5],
   ])("while %s", async (_, at) => {
@@ -60,15 +60,15 @@ describe("a client that aborts", () => {
     using runs = watchRuns((count) => {
       if (count === at) client.abort();
     });
-    expect(await readError(engine.generate(PICTURE, client.signal))).toMatchObject({ code: "cancelled" });
+    expect(await readError(engine.generate(IMAGE, client.signal))).toMatchObject({ code: "cancelled" });
     await vi.waitFor(() => expect(engine.occupancy).toEqual(FREE));
     expect(runs.count).toBe(at);
     await expectServing();
   });
 
-  it("while its picture is decoded", async () => {
+  it("while its image is decoded", async () => {
     const client = new AbortController();
-    const answer = readError(engine.generate(PICTURE, client.signal));
+    const answer = readError(engine.generate(IMAGE, client.signal));
     expect(engine.occupancy).toEqual({ running: 0, waiting: 1, slots: 1 });
     client.abort();
     expect(await answer).toMatchObject({ code: "cancelled" });
@@ -94,7 +94,7 @@ describe("a client that aborts", () => {
 
   it("before it asks costs nothing", async () => {
     using runs = watchRuns();
-    expect(await readError(engine.generate(PICTURE, AbortSignal.abort()))).toMatchObject({
+    expect(await readError(engine.generate(IMAGE, AbortSignal.abort()))).toMatchObject({
       code: "cancelled",
     });
     expect(runs.count).toBe(0);
@@ -115,7 +115,7 @@ describe("a reader that stops", () => {
   it("in the middle of an answer stops the engine within one step", async () => {
     using runs = watchRuns();
     let atBreak = 0;
-    for await (const event of engine.generate(PICTURE)) {
+    for await (const event of engine.generate(IMAGE)) {
       expect(event.type).toBe("text-delta");
       atBreak = runs.count;
       break;
@@ -156,7 +156,7 @@ describe("a reader that stops", () => {
 
 it("no request leaves a listener on its caller's signal", async () => {
   const client = new AbortController();
-  await read(engine.generate({ ...PICTURE, maxTokens: 2 }, client.signal));
+  await read(engine.generate({ ...IMAGE, maxTokens: 2 }, client.signal));
   await readError(engine.generate({ ...LONG, prompt: "" }, client.signal));
   for await (const _ of engine.generate(LONG, client.signal)) break;
   const listeners = getEventListeners(client.signal, "abort");
@@ -167,7 +167,7 @@ it("many that leave at any time leave nothing behind, and those that stay get th
   await using busy = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
   const alone = await read(busy.generate({ ...LONG, maxTokens: 12 }));
   const clients = Array.from({ length: 24 }, async (_, i) => {
-    const request = i % 2 === 0 ? { ...PICTURE, maxTokens: 12 } : { ...LONG, maxTokens: 12 };
+    const request = i % 2 === 0 ? { ...IMAGE, maxTokens: 12 } : { ...LONG, maxTokens: 12 };
     const client = new AbortController();
     const events = busy.generate(request, client.signal);
     // A third aborts after some milliseconds, a third breaks off after some events, a third stays.
@@ -188,7 +188,7 @@ it("many that leave at any time leave nothing behind, and those that stay get th
 
 describe("a full queue", () => {
   it("refuses one more, until there is room again", async () => {
-    const readers = [LONG, PICTURE, LONG].map((request) => engine.generate({ ...request, maxTokens: 20 }));
+    const readers = [LONG, IMAGE, LONG].map((request) => engine.generate({ ...request, maxTokens: 20 }));
     const answers = readers.map(read);
     const refused = await readError(engine.generate(LONG));
     expect(refused).toMatchObject({
@@ -215,7 +215,7 @@ describe("an engine that shuts down", () => {
     const running = engine.generate(LONG)[Symbol.asyncIterator]();
     await readSome(running, 2);
     const waiting = readError(engine.generate(LONG));
-    const preparing = readError(engine.generate(PICTURE));
+    const preparing = readError(engine.generate(IMAGE));
     await Promise.all([engine[Symbol.asyncDispose](), engine[Symbol.asyncDispose]()]);
     const rest = await readAll({ [Symbol.asyncIterator]: () => running });
     expect(rest.at(-1)).toMatchObject({ type: "error", error: { code: "shutting_down" } });
@@ -230,7 +230,7 @@ describe("an engine that shuts down", () => {
     using runs = watchRuns((count) => {
       if (count === 2) disposal = engine[Symbol.asyncDispose]();
     });
-    expect(await readError(engine.generate(PICTURE))).toMatchObject({ code: "shutting_down" });
+    expect(await readError(engine.generate(IMAGE))).toMatchObject({ code: "shutting_down" });
     await disposal;
     expect(runs.count).toBe(2);
   });

@@ -113,7 +113,7 @@ describe("memory for fewer than want to run", () => {
 });
 
 describe("the cache", () => {
-  it("spares the second question on a picture its encoder and nearly all of its prompt", async () => {
+  it("spares the second question on an image its encoder and nearly all of its prompt", async () => {
     await using engine = await Engine.load(MODEL, { threads: 1 });
     const [first, , second] = QUESTIONS;
     const before = await read(engine.generate({ ...first, temperature: 0, maxTokens: 4 }));
@@ -125,7 +125,7 @@ describe("the cache", () => {
     expect(after.end.usage.cachedTokens).toBeLessThan(after.end.usage.promptTokens);
   });
 
-  it("tells two pictures apart where the words are the same", async () => {
+  it("tells two images apart where the words are the same", async () => {
     await using engine = await Engine.load(MODEL, { threads: 1 });
     await using other = await Engine.load(MODEL, { threads: 1 });
     const request = { ...QUESTIONS[1], temperature: 0, maxTokens: 12 };

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Engine, type GenerateRequest } from "../src/index.ts";
-import { decodePicture, findConversation, pixelValues, promptText, renderPrompt } from "@llava/processing";
+import { decodeImage, findConversation, pixelValues, promptText, renderPrompt } from "@llava/processing";
 import { openModelFolder } from "@llava/models";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -16,8 +16,8 @@ const goldenSchema = z.object({
 });
 const { prompts } = goldenSchema.parse(JSON.parse(readFileSync(path.join(MODEL, "golden.json"), "utf8")));
 const IMAGES: Readonly<Record<string, readonly Uint8Array[]>> = {
-  picture: [one],
-  pictures: [one, two],
+  image: [one],
+  images: [one, two],
   text: [],
 };
 const TEXT: GenerateRequest = {
@@ -26,7 +26,7 @@ const TEXT: GenerateRequest = {
   temperature: 0,
   maxTokens: 24,
 };
-const PICTURE: GenerateRequest = {
+const IMAGE: GenerateRequest = {
   prompt: prompts["picture"]?.text ?? "",
   images: [one],
   temperature: 0,
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 const ask = async (request: GenerateRequest): Promise<Answer> => await read(engine.generate(request));
 const sampled = (seed?: number): GenerateRequest => ({
-  ...PICTURE,
+  ...IMAGE,
   temperature: 1,
   ...(seed === undefined ? {} : { seed }),
 });
@@ -77,11 +77,11 @@ describe("an answer", () => {
 
   it("to a conversation is the answer to its rendered prompt", async () => {
     const messages = [{ role: "user", text: "<image>\nWhat is this?" }] as const;
-    const conversation = await ask({ ...PICTURE, prompt: messages });
+    const conversation = await ask({ ...IMAGE, prompt: messages });
     const rendered = promptText(renderPrompt(findConversation(engine.info.conversation), messages));
     // With the original's system text 192 positions are not many.
     expect(conversation).toMatchObject({ end: { type: "finished" } });
-    expect(conversation.tokens).toEqual((await ask({ ...PICTURE, prompt: rendered })).tokens);
+    expect(conversation.tokens).toEqual((await ask({ ...IMAGE, prompt: rendered })).tokens);
   });
 
   it("fills the context when nobody says how long it may be, and never more", async () => {
@@ -139,7 +139,7 @@ describe("a seed", () => {
     const [first, again, other] = [await ask(sampled(7)), await ask(sampled(7)), await ask(sampled(8))];
     expect(again.tokens).toEqual(first.tokens);
     expect(other.tokens).not.toEqual(first.tokens);
-    expect(first.tokens).not.toEqual((await ask(PICTURE)).tokens);
+    expect(first.tokens).not.toEqual((await ask(IMAGE)).tokens);
   });
 
   it("is drawn anew for each request that names none", async () => {
@@ -150,12 +150,12 @@ describe("a seed", () => {
 
 describe("requests", () => {
   it("at the same time get the same answers as one after another, first come first served", async () => {
-    const requests = [sampled(1), { ...TEXT, temperature: 1, seed: 2 }, sampled(3), TEXT, PICTURE];
+    const requests = [sampled(1), { ...TEXT, temperature: 1, seed: 2 }, sampled(3), TEXT, IMAGE];
     const alone: Answer[] = [];
     for (const request of requests) alone.push(await ask(request));
     await using queue = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
-    // Its processes for pictures take a while to start.
-    await read(queue.generate(PICTURE));
+    // Its processes for images take a while to start.
+    await read(queue.generate(IMAGE));
     const order: number[] = [];
     const together = await Promise.all(
       requests.map(async (request, i) => {
@@ -166,15 +166,15 @@ describe("requests", () => {
     );
     expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
     expect(together.map(({ end }) => end.type)).toEqual(requests.map(() => "finished"));
-    // Those whose pictures are not decoded yet may be overtaken.
+    // Those whose images are not decoded yet may be overtaken.
     expect(order.filter((i) => requests[i]?.images.length === 0)).toEqual([1, 3]);
     expect(queue.occupancy).toEqual({ running: 0, waiting: 0, slots: 1 });
   });
 
-  it("are served in the order in which they came, though one's picture takes time to decode", async () => {
+  it("are served in the order in which they came, though one's image takes time to decode", async () => {
     await using queue = await Engine.load(MODEL, { threads: 1, maxRunning: 1 });
-    // Its processes for pictures take a while to start.
-    await read(queue.generate(PICTURE));
+    // Its processes for images take a while to start.
+    await read(queue.generate(IMAGE));
     const bothAreReady = Promise.withResolvers<void>();
     using _runs = watchRuns((count) => (count === 1 ? bothAreReady.promise : undefined));
     const order: string[] = [];
@@ -182,13 +182,13 @@ describe("requests", () => {
       await read(queue.generate({ ...request, maxTokens: 2 }));
       order.push(name);
     };
-    const answers = [noted("running", TEXT), noted("picture", PICTURE), noted("text", TEXT)];
-    await pixelValues(await decodePicture(one), (await openModelFolder(MODEL)).description.pixels);
+    const answers = [noted("running", TEXT), noted("image", IMAGE), noted("text", TEXT)];
+    await pixelValues(await decodeImage(one), (await openModelFolder(MODEL)).description.pixels);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(queue.occupancy).toEqual({ running: 1, waiting: 2, slots: 1 });
     bothAreReady.resolve();
     await Promise.all(answers);
-    expect(order).toEqual(["running", "picture", "text"]);
+    expect(order).toEqual(["running", "image", "text"]);
   });
 
   it("that need a larger cache than those before do not disturb later ones", async () => {
@@ -196,7 +196,7 @@ describe("requests", () => {
     const short = await read(fresh.generate({ ...TEXT, maxTokens: 5 }));
     const long = await read(fresh.generate({ prompt: TEXT.prompt, images: [], temperature: 0 }));
     expect(long.tokens.slice(0, 5)).toEqual(short.tokens);
-    expect((await read(fresh.generate(PICTURE))).tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
+    expect((await read(fresh.generate(IMAGE))).tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
   });
 
   it("are served by two engines side by side", async () => {
@@ -204,9 +204,9 @@ describe("requests", () => {
       Engine.load(MODEL, { threads: 1 }),
       Engine.load(MODEL, { threads: 1 }),
     ]);
-    const answers = await Promise.all([read(left.generate(PICTURE)), read(right.generate(PICTURE))]);
+    const answers = await Promise.all([read(left.generate(IMAGE)), read(right.generate(IMAGE))]);
     await left[Symbol.asyncDispose]();
-    answers.push(await read(right.generate(PICTURE)));
+    answers.push(await read(right.generate(IMAGE)));
     await right[Symbol.asyncDispose]();
     for (const { tokens } of answers) expect(tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
   });

@@ -8,10 +8,10 @@ import { Binding } from "@llava/runtime";
 import { vi } from "vitest";
 
 const GOLDEN = path.join(import.meta.dirname, "golden");
-/** 192 positions of context, 16 tokens a picture, grouped heads, float16 files. */
+/** 192 positions of context, 16 tokens an image, grouped heads, float16 files. */
 export const MODEL = path.join(GOLDEN, "grouped-f16");
 
-/** The pictures of the goldens, PNG. */
+/** The images of the goldens, PNG. */
 export const one = await readFile(path.join(GOLDEN, "one.png"));
 export const two = await readFile(path.join(GOLDEN, "two.png"));
 

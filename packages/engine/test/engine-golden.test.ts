@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Checkpoint } from "@llava/checkpoint";
-import { decodePicture, IMAGE_TOKEN, pixelValues } from "@llava/processing";
+import { decodeImage, IMAGE_TOKEN, pixelValues } from "@llava/processing";
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -61,16 +61,16 @@ class Reference implements Disposable {
     chunk: number,
   ): Promise<{ logits: Float32Array; greedy: number[] }> {
     const { vocabSize } = this.model.description.text;
-    const { ids, pictures } = this.#expand(prompt);
+    const { ids, images } = this.#expand(prompt);
     const logits = new Float32Array(ids.length * vocabSize);
     for (let from = 0; from < ids.length;) {
-      const touched = pictures.findIndex(({ start, tokens }) => start + tokens > from);
-      const picture = pictures[touched];
-      const next = touched < 0 ? undefined : pictures[touched + 1];
+      const touched = images.findIndex(({ start, tokens }) => start + tokens > from);
+      const image = images[touched];
+      const next = touched < 0 ? undefined : images[touched + 1];
       const to = Math.min(ids.length, from + chunk, next?.start ?? ids.length);
       const rows = Array.from({ length: to - from }, (_, i) => {
-        const row = from + i - (picture?.start ?? 0);
-        return picture && row >= 0 && row < picture.tokens ? row : -1;
+        const row = from + i - (image?.start ?? 0);
+        return image && row >= 0 && row < image.tokens ? row : -1;
       });
       const touchedPixels = pixels[touched];
       const [features] = touchedPixels ? await this.#encoder.encode([touchedPixels], signal) : [];
@@ -105,18 +105,18 @@ class Reference implements Disposable {
     return tokens;
   }
 
-  #expand({ compactIds }: GoldenPrompt): { ids: number[]; pictures: { start: number; tokens: number }[] } {
+  #expand({ compactIds }: GoldenPrompt): { ids: number[]; images: { start: number; tokens: number }[] } {
     const { imageTokenId, vision } = this.model.description;
     const ids: number[] = [];
-    const pictures: { start: number; tokens: number }[] = [];
+    const images: { start: number; tokens: number }[] = [];
     for (const id of compactIds) {
       if (id !== IMAGE_TOKEN) ids.push(id);
       else {
-        pictures.push({ start: ids.length, tokens: vision.tokensPerImage });
+        images.push({ start: ids.length, tokens: vision.tokensPerImage });
         ids.push(...Array.from({ length: vision.tokensPerImage }, () => imageTokenId));
       }
     }
-    return { ids, pictures };
+    return { ids, images };
   }
 
   [Symbol.dispose](): void {
@@ -125,8 +125,8 @@ class Reference implements Disposable {
   }
 }
 
-/** The tiny checkpoints share their pictures; the demo has its own. */
-function pictureFile(goldenFolder: string, file: string): string {
+/** The tiny checkpoints share their images; the demo has its own. */
+function imageFile(goldenFolder: string, file: string): string {
   const own = path.join(goldenFolder, file);
   return existsSync(own) ? own : path.join(GOLDEN, file);
 }
@@ -152,8 +152,8 @@ describe.each(CASES)("golden $name", ({ golden: goldenFolder, folder }) => {
 
       const pixels = await Promise.all(
         prompt.pictures.map(async (file) => {
-          const picture = await decodePicture(readFileSync(pictureFile(goldenFolder, file)));
-          return await pixelValues(picture, reference.model.description.pixels);
+          const image = await decodeImage(readFileSync(imageFile(goldenFolder, file)));
+          return await pixelValues(image, reference.model.description.pixels);
         }),
       );
       if (pixels.length > 0) {

@@ -12,8 +12,8 @@ const shape = await readFile(
 );
 
 const TEXT: GenerateRequest = { prompt: "USER: Name a color. ASSISTANT:", images: [], maxTokens: 24 };
-const PICTURES: GenerateRequest = {
-  prompt: [{ role: "user", text: [{ type: "picture" }, { type: "words", text: "\n" }, { type: "picture" }] }],
+const IMAGES: GenerateRequest = {
+  prompt: [{ role: "user", text: [{ type: "image" }, { type: "text", text: "\n" }, { type: "image" }] }],
   images: [one, two],
   maxTokens: 12,
 };
@@ -72,9 +72,9 @@ async function expectUnbroken(engine: Engine, request: GenerateRequest): Promise
 }
 
 describe("a continued answer is the undisturbed one after every cut", () => {
-  it("when the most likely token is taken, with and without pictures", async () => {
+  it("when the most likely token is taken, with and without images", async () => {
     await expectUnbroken(tiny, { ...TEXT, temperature: 0 });
-    await expectUnbroken(tiny, { ...PICTURES, temperature: 0 });
+    await expectUnbroken(tiny, { ...IMAGES, temperature: 0 });
   });
 
   it("when it is sampled with a seed", async () => {

@@ -1,4 +1,4 @@
-/** Maps of what a word owes to a picture, with the model that is shipped: on pictures of which it is known where what is. */
+/** Maps of what a word owes to an image, with the model that is shipped: on images of which it is known where what is. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Engine, type OcclusionMap, type OcclusionRequest } from "../src/index.ts";
@@ -25,7 +25,7 @@ const atOnce = async (): Promise<Disposable> => await Promise.resolve({ [Symbol.
 function wordOf(image: Uint8Array, question: string, answer: string, word: string): OcclusionRequest {
   const start = answer.indexOf(word);
   const messages = [{ role: "user", text: `<image>\n${question}` }] as const;
-  return { messages, answer, start, end: start + word.length, images: [image], picture: 0 };
+  return { messages, answer, start, end: start + word.length, images: [image], image: 0 };
 }
 
 async function mapOf(engine: Engine, request: OcclusionRequest): Promise<OcclusionMap> {
@@ -64,7 +64,7 @@ describe("the map of a word", () => {
     ["red", 1 / 6, 1 / 2],
     ["green", 5 / 6, 5 / 6],
   ])("in a scene of three, %s, peaks on its own object", async (word, x, y) => {
-    const peak = peakOf(await mapOf(demo, wordOf(shapes, "Describe the image.", SCENE, word)));
+    const peak = peakOf(await mapOf(demo, wordOf(shapes, "Describe the picture.", SCENE, word)));
     expect(Math.hypot(peak.x - x, peak.y - y)).toBeLessThan(1 / 4);
   });
 
@@ -74,11 +74,11 @@ describe("the map of a word", () => {
   ])("in a scene of two, %s, peaks on its own object", async (word, x, y) => {
     const answer =
       "There is a large striped pink diamond at the top right and a large blue square at the bottom left.";
-    const peak = peakOf(await mapOf(demo, wordOf(relations, "Describe the image.", answer, word)));
+    const peak = peakOf(await mapOf(demo, wordOf(relations, "Describe the picture.", answer, word)));
     expect(Math.hypot(peak.x - x, peak.y - y)).toBeLessThan(1 / 4);
   });
 
-  it("that the question said already owes nothing to the picture", async () => {
+  it("that the question said already owes nothing to the image", async () => {
     const { answer, messages } = RED;
     const start = answer.indexOf("circle");
     const map = await mapOf(demo, { ...RED, messages, start, end: start + "circle".length });
@@ -102,10 +102,10 @@ describe("the map of a word", () => {
     );
   });
 
-  it("is of the picture that was asked about", async () => {
+  it("is of the image that was asked about", async () => {
     const messages = [{ role: "user", text: "<image>\n<image>\nWhat color is the circle?" }] as const;
     const asked = { ...RED, messages, images: [relations, shapes], cells: 4 };
-    const maps = [await mapOf(demo, { ...asked, picture: 0 }), await mapOf(demo, { ...asked, picture: 1 })];
+    const maps = [await mapOf(demo, { ...asked, image: 0 }), await mapOf(demo, { ...asked, image: 1 })];
     expect(maps[0]?.logprob).toBeCloseTo(maps[1]?.logprob ?? NaN, 4);
     expect(maps[0]?.values).not.toEqual(maps[1]?.values);
     expect(maps[0]?.values).toHaveLength(4);
@@ -183,7 +183,7 @@ describe("what cannot be mapped is refused with its field", () => {
     [{ start: -1 }, "invalid_request", "start"],
     [{ end: 99 }, "invalid_request", "start"],
     [{ start: 3, end: 4 }, "invalid_request", "start"],
-    [{ picture: 1 }, "invalid_request", "picture"],
+    [{ image: 1 }, "invalid_request", "image"],
     [{ cells: 1 }, "invalid_request", "cells"],
     [{ cells: 9 }, "invalid_request", "cells"],
     [{ answer: "red ".repeat(90), start: 0, end: 300 }, "invalid_request", "end"],
@@ -194,7 +194,7 @@ describe("what cannot be mapped is refused with its field", () => {
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code, param });
   });
 
-  it("also pictures without a place", async () => {
+  it("also images without a place", async () => {
     const events = demo.occlusionMap({ ...RED, images: [shapes, shapes] }, atOnce);
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code: "image_count_mismatch" });
   });

@@ -72,10 +72,10 @@ describe("the prompt", () => {
     );
   });
 
-  it("is longer than the context only because of its pictures", async () => {
+  it("is longer than the context only because of its images", async () => {
     const prompt = `${"<image>".repeat(11)}${"a".repeat(16)}`;
     const images = Array.from({ length: 11 }, () => one);
-    await expectRefusal({ prompt, images }, "context_length_exceeded", "193 tokens (176 of them pictures)");
+    await expectRefusal({ prompt, images }, "context_length_exceeded", "193 tokens (176 of them images)");
   });
 
   it("is so long that it is not even tokenized", async () => {
@@ -83,16 +83,16 @@ describe("the prompt", () => {
   });
 });
 
-describe("pictures", () => {
+describe("images", () => {
   it.each([
-    ["a mark without a picture", SHOWN, [], "1 <image> mark, but 0 pictures"],
-    ["a picture without a mark", "USER: Hello ASSISTANT:", [one], "0 <image> marks, but 1 picture was"],
-    ["fewer pictures than marks", "<image> or <image>?", [one], "2 <image> marks, but 1 picture was"],
+    ["a mark without an image", SHOWN, [], "1 <image> mark, but 0 images"],
+    ["an image without a mark", "USER: Hello ASSISTANT:", [one], "0 <image> marks, but 1 image was"],
+    ["fewer images than marks", "<image> or <image>?", [one], "2 <image> marks, but 1 image was"],
   ])("and marks: %s", async (_, prompt, images, words) => {
     await expectRefusal({ prompt, images }, "image_count_mismatch", words);
   });
 
-  it("that are no pictures", async () => {
+  it("that are no images", async () => {
     for (const bytes of [new TextEncoder().encode("<svg/>"), new Uint8Array(), new Uint8Array(1000)]) {
       await expectRefusal({ prompt: SHOWN, images: [bytes] }, "invalid_image");
     }
@@ -107,7 +107,7 @@ describe("pictures", () => {
     );
   });
 
-  it("that are larger than any picture need be, without decoding them", async () => {
+  it("that are larger than any image need be, without decoding them", async () => {
     await expectRefusal({ prompt: SHOWN, images: [vast(65_500, 1)] }, "invalid_image", "65500 × 1");
     await expectRefusal({ prompt: SHOWN, images: [vast(20_000, 20_000)] }, "invalid_image", "20000 × 20000");
   });

@@ -50,8 +50,8 @@ export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
 const BATCH = 2;
 const TOKENS = 17;
 const CAPACITY = 24;
-/** Where the picture's features begin in each row. */
-const PICTURE_STARTS = [3, 0] as const;
+/** Where the image's features begin in each row. */
+const IMAGE_STARTS = [3, 0] as const;
 
 export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias }: Shape): Parts {
   return {
@@ -116,7 +116,7 @@ interface Inputs {
   readonly pixels: Float32Array;
   /** [BATCH, TOKENS] */
   readonly ids: readonly number[][];
-  /** [BATCH, TOKENS]: row of the picture's own features, or −1. */
+  /** [BATCH, TOKENS]: row of the image's own features, or −1. */
   readonly rows: readonly number[][];
 }
 
@@ -127,8 +127,8 @@ export function inputsOf({ vision }: Parts): Inputs {
   };
   return {
     pixels: noise(BATCH * 3 * vision.imageSize ** 2, 99),
-    ids: PICTURE_STARTS.map((_, b) => Array.from({ length: TOKENS }, (_, t) => (7 * t + 11 * b) % 40)),
-    rows: PICTURE_STARTS.map((start) => Array.from({ length: TOKENS }, (_, t) => rowAt(start, t))),
+    ids: IMAGE_STARTS.map((_, b) => Array.from({ length: TOKENS }, (_, t) => (7 * t + 11 * b) % 40)),
+    rows: IMAGE_STARTS.map((start) => Array.from({ length: TOKENS }, (_, t) => rowAt(start, t))),
   };
 }
 
@@ -156,7 +156,7 @@ function trainingGraph({ vision, projector: joint, text }: Parts): {
   });
   const logits = languageModel(ops, text, {
     ids: graph.input("ids", "int64", [BATCH, TOKENS]),
-    picture: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
+    image: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
     logitRows: graph.input("logitRows", "int64", [BATCH * TOKENS]),
   });
   graph.output("features", features);
@@ -197,12 +197,12 @@ export async function runServing(
   using encoder = await Session.load(encoderGraph(parts, weights), options);
   using decoder = await Session.load(decoderGraph(parts, weights), options);
   const { imageSize } = parts.vision;
-  const perPicture = 3 * imageSize ** 2;
+  const perImage = 3 * imageSize ** 2;
   const features: number[] = [];
   const logits: number[] = [];
   for (let b = 0; b < BATCH; b++) {
-    const picture = pixels.slice(b * perPicture, (b + 1) * perPicture);
-    const feeds = { [ENCODER_IO.pixels]: Value.wrap("float32", picture, [1, 3, imageSize, imageSize]) };
+    const image = pixels.slice(b * perImage, (b + 1) * perImage);
+    const feeds = { [ENCODER_IO.pixels]: Value.wrap("float32", image, [1, 3, imageSize, imageSize]) };
     const encoded = (await encoder.run(feeds, [ENCODER_IO.features]))[ENCODER_IO.features];
     if (!encoded) throw new Error("no features");
     const own = encoded.view(0, [parts.vision.tokensPerImage, parts.text.hiddenSize]);

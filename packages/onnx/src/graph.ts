@@ -89,7 +89,7 @@ export interface NodeOptions {
    * and takes, of a node's inputs, what is listed last first: so such a node runs just before the one that needs it.
    * Listed where it is needed, all of its kind would run before anything else and their results wait in memory together.
    */
-  readonly isListedFirst?: boolean;
+  readonly emitFirst?: boolean;
 }
 
 export class Graph {
@@ -186,7 +186,7 @@ export class Graph {
       outputs,
       attributes: options.attributes ?? {},
     };
-    if (options.isListedFirst) this.nodes.unshift(node);
+    if (options.emitFirst) this.nodes.unshift(node);
     else this.nodes.push(node);
     return outputs;
   }

@@ -1,10 +1,10 @@
 export * from "./text/conversation.ts";
 export * from "./files/model-file.ts";
 export { parsePreprocessor } from "./image/preprocessor.ts";
-export { type Box, boxInPicture, boxInSquare, placePicture, type SquareShape } from "./image/geometry.ts";
+export { type Box, boxInImage, boxInSquare, placeImage, type SquareShape } from "./image/geometry.ts";
 export * from "./image/decode/decode-image.ts";
-export type { PreparedPicture } from "./image/decode/decode-process.ts";
-export { PicturePool, type PicturePoolOptions } from "./image/decode/decode-pool.ts";
+export type { PreparedImage } from "./image/decode/decode-process.ts";
+export { DecodePool, type DecodePoolOptions } from "./image/decode/decode-pool.ts";
 export * from "./image/pixels.ts";
 export * from "./text/prompt.ts";
 export { IMAGE_TOKEN, openTokenizer, type Tokenizer } from "./text/tokenizer.ts";

@@ -1,4 +1,4 @@
-/** Pictures in other processes: the same numbers as here, and what happens when a process ends. */
+/** Images in other processes: the same numbers as here, and what happens when a process ends. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import sharp from "sharp";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CLIP_MEAN, CLIP_STD } from "../src/image/preprocessor.ts";
-import { decodePicture, pixelValues, type PixelDescription, PicturePool } from "../src/index.ts";
+import { decodeImage, pixelValues, type PixelDescription, DecodePool } from "../src/index.ts";
 
 const DESCRIPTION: PixelDescription = {
   size: 336,
@@ -20,7 +20,7 @@ const wide = golden("wide.png");
 // A machine that does much else at the same time may need long for what takes half a second.
 const PATIENT = { limits: { timeoutMs: 60_000, processorMs: 60_000 } };
 
-let pool: PicturePool;
+let pool: DecodePool;
 afterEach(() => pool[Symbol.dispose]());
 
 function golden(name: string): Buffer {
@@ -28,7 +28,7 @@ function golden(name: string): Buffer {
 }
 
 /** A small file and long in the works: 39 million pixels. */
-async function slowPicture(): Promise<Buffer> {
+async function slowImage(): Promise<Buffer> {
   const solid = { create: { width: 10_000, height: 3900, channels: 3, background: "red" } } as const;
   return await sharp(solid).png().toBuffer();
 }
@@ -41,7 +41,7 @@ function processes(parentPid = process.pid): readonly number[] {
       try {
         const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
         const isOurs = Number(parent) === parentPid;
-        return isOurs && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("picture-child");
+        return isOurs && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("decode-process");
       } catch {
         return false;
       }
@@ -65,7 +65,7 @@ async function endWhileDecoding(bytes: Buffer): Promise<unknown> {
   return await ending;
 }
 
-/** Whether it holds the file and pixels of a large picture. */
+/** Whether it holds the file and pixels of a large image. */
 function isDecoding(pid: number): boolean {
   const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib) > 100_000;
@@ -75,10 +75,10 @@ describe("the same numbers as in this process", () => {
   test.each(["wide.png", "tall.png", "rgba.png", "rotated.png", "grayscale.png", "tiny.png"])(
     "%s",
     async (name) => {
-      pool = new PicturePool(PATIENT);
+      pool = new DecodePool(PATIENT);
       const bytes = golden(name);
       for (const shape of ["pad", "crop"] as const) {
-        const here = await pixelValues(await decodePicture(bytes), { ...DESCRIPTION, shape });
+        const here = await pixelValues(await decodeImage(bytes), { ...DESCRIPTION, shape });
         const there = await pool.values(bytes, { ...DESCRIPTION, shape });
         expect(Buffer.from(there.buffer, there.byteOffset, there.byteLength)).toEqual(
           Buffer.from(here.buffer),
@@ -93,7 +93,7 @@ test.runIf(process.platform === "linux")(
   async () => {
     // Those of the tests before take a moment to end.
     await expect.poll(() => processes()).toEqual([]);
-    pool = new PicturePool(PATIENT);
+    pool = new DecodePool(PATIENT);
     const refused = async (bytes: Uint8Array): Promise<unknown> =>
       await pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
     expect(await refused(Buffer.from("GIF89a"))).toMatchObject({
@@ -115,7 +115,7 @@ test.runIf(process.platform === "linux")(
 
 describe.runIf(process.platform === "linux")("processes", () => {
   test("are no more than asked for, and are used again", async () => {
-    pool = new PicturePool({ ...PATIENT, processes: 2 });
+    pool = new DecodePool({ ...PATIENT, processes: 2 });
     await Promise.all(Array.from({ length: 5 }, async () => await pool.values(wide, DESCRIPTION)));
     const before = processes();
     expect(before).toHaveLength(2);
@@ -123,9 +123,9 @@ describe.runIf(process.platform === "linux")("processes", () => {
     expect(processes()).toEqual(before);
   });
 
-  test("that ends costs one request; a picture that ends two is not tried again", async () => {
-    pool = new PicturePool({ ...PATIENT, processes: 1 });
-    const bytes = await slowPicture();
+  test("that ends costs one request; an image that ends two is not tried again", async () => {
+    pool = new DecodePool({ ...PATIENT, processes: 1 });
+    const bytes = await slowImage();
     expect(await endWhileDecoding(bytes)).toMatchObject({ code: "invalid_image" });
     await expect(pool.values(wide, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
     expect(await endWhileDecoding(bytes)).toMatchObject({ code: "invalid_image" });
@@ -136,9 +136,9 @@ describe.runIf(process.platform === "linux")("processes", () => {
   test.each([
     ["clock", { timeoutMs: 150 }],
     ["processor", { timeoutMs: 60_000, processorMs: 150 }],
-  ])("that takes too long by the %s is ended, and its picture may be tried again", async (_name, limits) => {
-    pool = new PicturePool({ processes: 1, limits });
-    const bytes = await slowPicture();
+  ])("that takes too long by the %s is ended, and its image may be tried again", async (_name, limits) => {
+    pool = new DecodePool({ processes: 1, limits });
+    const bytes = await slowImage();
     for (let round = 0; round < 3; round++) {
       await expect(pool.values(bytes, DESCRIPTION)).rejects.toMatchObject({
         code: "invalid_image",
@@ -148,9 +148,9 @@ describe.runIf(process.platform === "linux")("processes", () => {
   });
 
   test("whose request was cancelled is ended, and the next in line gets another", async () => {
-    pool = new PicturePool({ ...PATIENT, processes: 1 });
+    pool = new DecodePool({ ...PATIENT, processes: 1 });
     const client = new AbortController();
-    const bytes = await slowPicture();
+    const bytes = await slowImage();
     const cancelled = pool.values(bytes, DESCRIPTION, client.signal).catch((error: unknown) => error);
     const next = pool.values(wide, DESCRIPTION);
     await vi.waitFor(() => expect(processes()).toHaveLength(1));
@@ -161,8 +161,8 @@ describe.runIf(process.platform === "linux")("processes", () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  test("that gets no memory refuses the picture, and nobody else's", async () => {
-    pool = new PicturePool({ ...PATIENT, processes: 1, memoryBytes: 850 << 20 });
+  test("that gets no memory refuses the image, and nobody else's", async () => {
+    pool = new DecodePool({ ...PATIENT, processes: 1, memoryBytes: 850 << 20 });
     const large = {
       create: { width: 7000, height: 5600, channels: 4, background: { r: 1, g: 2, b: 3, alpha: 0.5 } },
     } as const;
@@ -170,20 +170,20 @@ describe.runIf(process.platform === "linux")("processes", () => {
     await expect(pool.values(bytes, DESCRIPTION)).rejects.toMatchObject({ code: "invalid_image" });
     await expect(pool.values(wide, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
     pool[Symbol.dispose]();
-    pool = new PicturePool({ ...PATIENT, processes: 1 });
+    pool = new DecodePool({ ...PATIENT, processes: 1 });
     await expect(pool.values(bytes, DESCRIPTION)).resolves.toHaveLength(3 * 336 * 336);
   });
 
-  test("that cannot start are no fault of the picture", async () => {
-    pool = new PicturePool({ ...PATIENT, memoryBytes: 1 << 20 });
+  test("that cannot start are no fault of the image", async () => {
+    pool = new DecodePool({ ...PATIENT, memoryBytes: 1 << 20 });
     for (let round = 0; round < 3; round++)
       await expect(pool.values(wide, DESCRIPTION)).rejects.toMatchObject({ code: "runtime_failure" });
   });
 
   test("end with their pool, and with them what they did", async () => {
-    pool = new PicturePool({ ...PATIENT, processes: 2 });
+    pool = new DecodePool({ ...PATIENT, processes: 2 });
     await pool.values(wide, DESCRIPTION);
-    const bytes = await slowPicture();
+    const bytes = await slowImage();
     const working = pool.values(bytes, DESCRIPTION).catch((error: unknown) => error);
     const pids = processes();
     expect(pids).toHaveLength(1);
@@ -193,7 +193,7 @@ describe.runIf(process.platform === "linux")("processes", () => {
   });
 
   test("do not outlive the program that started them", async () => {
-    pool = new PicturePool();
+    pool = new DecodePool();
     const parent = spawn(process.execPath, [fileURLToPath(new URL("./orphan-parent.ts", import.meta.url))], {
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -206,12 +206,12 @@ describe.runIf(process.platform === "linux")("processes", () => {
   });
 
   test("do not keep the program running", async () => {
-    pool = new PicturePool();
+    pool = new DecodePool();
     const program = `
       import { readFileSync } from "node:fs";
-      import { PicturePool } from ${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)};
+      import { DecodePool } from ${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)};
       const file = readFileSync(${JSON.stringify(fileURLToPath(new URL("./golden/wide.png", import.meta.url)))});
-      const { length } = await new PicturePool().values(file, ${JSON.stringify(DESCRIPTION)});
+      const { length } = await new DecodePool().values(file, ${JSON.stringify(DESCRIPTION)});
       console.log(length);`;
     const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);
     expect(stdout.trim()).toBe(String(3 * 336 * 336));

@@ -1,8 +1,8 @@
-/** Has a picture decoded, says by whom, and waits to be killed. */
+/** Has an image decoded, says by whom, and waits to be killed. */
 import { readFileSync } from "node:fs";
-import { PicturePool } from "../src/index.ts";
+import { DecodePool } from "../src/index.ts";
 
-const pool = new PicturePool();
+const pool = new DecodePool();
 const file = readFileSync(new URL("./golden/wide.png", import.meta.url));
 await pool.values(file, { size: 32, shape: "pad", mean: [0, 0, 0], std: [1, 1, 1], rescale: 1 / 255 });
 process.stdout.write("ready\n");

@@ -1,5 +1,5 @@
 /** `PUT` and `HEAD /v1/blobs/sha256:…`: the same on a controller and on a worker. */
-import { isPictureKey, LlavaError } from "@llava/protocol";
+import { isImageKey, LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import type { BlobStore } from "./blob-store.ts";
 
@@ -7,7 +7,7 @@ interface BlobRoute {
   readonly Params: { readonly key: string };
 }
 
-/** A client that knows a picture's hash may refer to it, whoever uploaded it: the hash is as good as the picture. */
+/** A client that knows an image's hash may refer to it, whoever uploaded it: the hash is as good as the image. */
 export function addBlobRoutes(app: FastifyInstance, store: Pick<BlobStore, "limits" | "has" | "put">): void {
   const config = { role: "user", accepts: ["image/*", "application/octet-stream"] } as const;
   app.put<BlobRoute>(
@@ -25,7 +25,7 @@ export function addBlobRoutes(app: FastifyInstance, store: Pick<BlobStore, "limi
 }
 
 function requireKey(key: string): string {
-  if (isPictureKey(key)) return key;
+  if (isImageKey(key)) return key;
   throw new LlavaError(
     "invalid_request",
     `${JSON.stringify(key.slice(0, 80))} is no blob's name; it is sha256: and 64 hex digits in lower case.`,

@@ -1,7 +1,7 @@
-/** Pictures that clients uploaded to refer to them later, by the hash of their bytes. In memory, bounded: a place to find them, not to keep them. */
+/** Images that clients uploaded to refer to them later, by the hash of their bytes. In memory, bounded: a place to find them, not to keep them. */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { LlavaError, pictureKey } from "@llava/protocol";
+import { LlavaError, imageKey } from "@llava/protocol";
 
 export interface BlobLimits {
   /** Of all blobs together. */
@@ -56,7 +56,7 @@ export class BlobStore {
    */
   async put(key: string, bytes: Buffer): Promise<boolean> {
     this.#requireSize(bytes.length);
-    const found = pictureKey(await sha256Of(bytes));
+    const found = imageKey(await sha256Of(bytes));
     if (found !== key) {
       throw new LlavaError(
         "invalid_request",
@@ -73,11 +73,11 @@ export class BlobStore {
 
   #requireSize(length: number): void {
     const { blobBytes, totalBytes } = this.limits;
-    if (length === 0) throw new LlavaError("invalid_request", "The body is empty; send the picture's file.");
+    if (length === 0) throw new LlavaError("invalid_request", "The body is empty; send the image's file.");
     if (length <= blobBytes && length + OVERHEAD_BYTES <= totalBytes) return;
     throw new LlavaError(
       "request_too_large",
-      `The picture's file is ${length} bytes long; at most ${Math.min(blobBytes, totalBytes - OVERHEAD_BYTES)} are taken. Make it smaller and send it again.`,
+      `The image's file is ${length} bytes long; at most ${Math.min(blobBytes, totalBytes - OVERHEAD_BYTES)} are taken. Make it smaller and send it again.`,
     );
   }
 

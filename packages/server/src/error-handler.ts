@@ -102,7 +102,7 @@ function fromFramework(thrown: unknown, request: FastifyRequest): LlavaError {
     const size = limit >= 1 << 20 ? `${limit / (1 << 20)} MiB` : `${limit / 1024} KiB`;
     return new LlavaError(
       "request_too_large",
-      `The body is larger than the ${size} that this endpoint takes. Send fewer or smaller pictures.`,
+      `The body is larger than the ${size} that this endpoint takes. Send fewer or smaller images.`,
     );
   }
   if (thrown.statusCode === 415) {

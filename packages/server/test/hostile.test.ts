@@ -130,11 +130,11 @@ describe("bodies", () => {
     expect(await ask(`${url}/user`, init)).toMatchObject({ status, code });
   });
 
-  test("a route that takes pictures gets their bytes, and no JSON", async () => {
+  test("a route that takes images gets their bytes, and no JSON", async () => {
     await start();
-    const picture = { method: "PUT", body: "PNG", headers: { "content-type": "image/png" } };
-    expect(await ask(`${url}/picture`, picture)).toMatchObject({ status: 200, body: { bytes: 3 } });
-    expect(await ask(`${url}/picture`, { method: "PUT" })).toMatchObject({ status: 415 });
+    const image = { method: "PUT", body: "PNG", headers: { "content-type": "image/png" } };
+    expect(await ask(`${url}/image`, image)).toMatchObject({ status: 200, body: { bytes: 3 } });
+    expect(await ask(`${url}/image`, { method: "PUT" })).toMatchObject({ status: 415 });
     expect(await ask(`${url}/user`, { headers: { "content-type": "image/png" } })).toMatchObject({
       status: 415,
     });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { createServer, type ServerOptions } from "@llava/server";
 
-/** One route for each role, and one that takes pictures; each says what it got. */
+/** One route for each role, and one that takes images; each says what it got. */
 export async function startServer(options: Partial<ServerOptions> = {}): Promise<{
   readonly app: FastifyInstance;
   readonly url: string;
@@ -19,7 +19,7 @@ export async function startServer(options: Partial<ServerOptions> = {}): Promise
     reply.hijack();
     reply.raw.writeHead(200, { "content-type": "application/json" }).end('"written by hand"');
   });
-  app.put("/picture", { config: { role: "user", accepts: ["image/*"] } }, async ({ body }) => ({
+  app.put("/image", { config: { role: "user", accepts: ["image/*"] } }, async ({ body }) => ({
     bytes: Buffer.isBuffer(body) ? body.length : null,
   }));
   return { app, url: await app.listen({ host: "127.0.0.1", port: 0 }) };

@@ -45,7 +45,7 @@ const MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
 const BATCH = 3;
 const TOKENS = 9;
 
-/** Equal questions about different pictures, different answers: who learns them has looked. */
+/** Equal questions about different images, different answers: who learns them has looked. */
 function fill(_step: number, batch: Batch): void {
   const random = Random.of(5, "pixels");
   const pixels = batch["pixels"];
@@ -80,7 +80,7 @@ function llavaPhase(name: string, steps: number, trains: (parameter: string) => 
       const projected = projector(ops, MODEL.projector, visionTower(ops, vision, pixels));
       const logits = languageModel(ops, text, {
         ids: graph.input("ids", "int64", [BATCH, TOKENS]),
-        picture: {
+        image: {
           features: reshape(graph, projected, [BATCH * vision.tokensPerImage, text.hiddenSize]),
           featureRows: graph.input("rows", "int64", [BATCH, TOKENS]),
         },
@@ -117,7 +117,7 @@ async function trainTiny(phases: readonly Phase[], state: TrainingState): Promis
   return losses;
 }
 
-it("learns what distinguishes its pictures, down to nothing", async () => {
+it("learns what distinguishes its images, down to nothing", async () => {
   const losses = await trainTiny([llavaPhase("all", 200, () => true)], new TrainingState());
   expect(losses[0]).toBeGreaterThan(2);
   expect(losses.at(-1)).toBeLessThan(0.01);

@@ -12,18 +12,18 @@ export interface Asked {
 
 const LAST_EVENT = "data: [DONE]\n\n";
 
-/** A chat request whose body is about `pictureBytes` of a picture, as a data URL, and a question. */
-export function chatBody(pictureBytes: number): Buffer {
+/** A chat request whose body is about `imageBytes` of an image, as a data URL, and a question. */
+export function chatBody(imageBytes: number): Buffer {
   // Noise, as what an encoder makes looks like.
   let state = 1;
-  const bytes = new Uint8Array(pictureBytes).map(() => (state = (state * 48_271) % 2_147_483_647) & 0xff);
-  const picture = Buffer.from(bytes);
+  const bytes = new Uint8Array(imageBytes).map(() => (state = (state * 48_271) % 2_147_483_647) & 0xff);
+  const file = Buffer.from(bytes);
   const image = {
     type: "image_url",
-    image_url: { url: `data:image/jpeg;base64,${picture.toString("base64")}` },
+    image_url: { url: `data:image/jpeg;base64,${file.toString("base64")}` },
   };
   const text = { type: "text", text: "What is in the picture?" };
-  const content = pictureBytes === 0 ? "What is the color of the sky?" : [image, text];
+  const content = imageBytes === 0 ? "What is the color of the sky?" : [image, text];
   const messages = [{ role: "user", content }];
   return Buffer.from(JSON.stringify({ model: "bench", stream: true, messages }));
 }

@@ -1,4 +1,4 @@
-/** Whether the controller's memory stays flat while large pictures pass through it. */
+/** Whether the controller's memory stays flat while large images pass through it. */
 import { Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { percentile, type Row } from "../bench-row.ts";
@@ -12,13 +12,13 @@ export interface BodiesPlan {
 }
 
 /** Base64 makes a third more of it. */
-const PICTURE_BYTES = 15e6;
+const IMAGE_BYTES = 15e6;
 const SETTLE_MS = 2_000;
 
 export async function benchBodies({ requests, atOnce, controllerFlags }: BodiesPlan): Promise<Row[]> {
   await using controller = await startController(controllerFlags, undefined);
   await using workers = await startWorkers(controller.url, { count: 1, heartbeatMs: 15_000, pieceMs: 0 });
-  const body = chatBody(PICTURE_BYTES);
+  const body = chatBody(IMAGE_BYTES);
   const agent = new Agent({ keepAlive: true, maxSockets: atOnce });
   const pass = async (count: number): Promise<number[]> => {
     const times: number[] = [];
@@ -26,7 +26,7 @@ export async function benchBodies({ requests, atOnce, controllerFlags }: BodiesP
     const inTurn = async (): Promise<void> => {
       while (left-- > 0) {
         const { isWhole, wholeMs } = await ask(controller.url, body, agent);
-        if (!isWhole) throw new Error("An answer to a large picture was not whole.");
+        if (!isWhole) throw new Error("An answer to a large image was not whole.");
         times.push(wholeMs);
       }
     };

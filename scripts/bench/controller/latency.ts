@@ -23,8 +23,8 @@ type Way = (typeof WAYS)[number];
 type Times = Record<Way, number[]>;
 
 const WARM_UP = 50;
-/** One picture takes as long as some ten texts. */
-const PICTURE_SHARE = 1 / 4;
+/** One image takes as long as some ten texts. */
+const IMAGE_SHARE = 1 / 4;
 const MEGABYTE = 1e6;
 
 export async function benchLatency({ rounds, controllerFlags, profile }: LatencyPlan): Promise<Row[]> {
@@ -35,9 +35,9 @@ export async function benchLatency({ rounds, controllerFlags, profile }: Latency
   const requests: readonly Request[] = [
     { name: "text", body: chatBody(0), rounds, goal: "goal: at most 0.5" },
     {
-      name: "1 MB picture",
+      name: "1 MB image",
       body: chatBody(MEGABYTE),
-      rounds: Math.ceil(rounds * PICTURE_SHARE),
+      rounds: Math.ceil(rounds * IMAGE_SHARE),
       goal: "goal: at most 3",
     },
   ];

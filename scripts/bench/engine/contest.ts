@@ -10,7 +10,7 @@ export interface ContestOptions {
   /** Numbers of answers side by side. */
   readonly streams: readonly number[];
   readonly answerTokens: number;
-  readonly asksPictures: boolean;
+  readonly asksImages: boolean;
   /** How long a measurement waits for other programs to rest. */
   readonly patienceS: number;
 }
@@ -82,20 +82,20 @@ function lineOf(round: number, order: Order, peer: string, { figures, foreign }:
   return `${round + 1}. ${peer}: ${texts.join(", ")} (others ${(100 * foreign).toFixed(0)} %)`;
 }
 
-function ordersOf({ promptTokens, streams, answerTokens, asksPictures }: ContestOptions): Order[] {
+function ordersOf({ promptTokens, streams, answerTokens, asksImages }: ContestOptions): Order[] {
   return [
     { measure: "prompt", tokens: promptTokens },
     ...streams.map((count): Order => ({ measure: "decode", streams: count, tokens: answerTokens })),
-    ...(asksPictures ? [{ measure: "picture" } as const] : []),
+    ...(asksImages ? [{ measure: "image" } as const] : []),
   ];
 }
 
-/** Buffers grow, processes for pictures start, pages are read: once, and short. Not every program takes pictures. */
+/** Buffers grow, processes for images start, pages are read: once, and short. Not every program takes images. */
 async function warmUp(peer: PeerProcess, order: Order, board: Board): Promise<void> {
   try {
     await peer.ask(shortened(order));
   } catch (error) {
-    if (order.measure !== "picture") throw error;
+    if (order.measure !== "image") throw error;
     board.excuse(peer.name, order);
   }
 }
@@ -106,7 +106,7 @@ function shortened(order: Order): Order {
       return { ...order, tokens: Math.min(64, order.tokens) };
     case "decode":
       return { ...order, tokens: Math.min(2 + 2 * order.streams, order.tokens) };
-    case "picture":
+    case "image":
       return order;
   }
 }
@@ -183,11 +183,11 @@ function readings(order: Order, figures: Figures): Reading[] {
       const streams = order.streams === 1 ? "1 stream" : `${order.streams} streams`;
       return [rate(`decode, ${streams}`), ...time(`a step outside of ONNX Runtime, ${streams}`, outsideMs)];
     }
-    case "picture": {
+    case "image": {
       const share = firstMs === undefined || secondMs === undefined ? undefined : (100 * secondMs) / firstMs;
       return [
-        ...time("encoding a picture", encodeMs),
-        ...time("first token, first question on a picture", firstMs),
+        ...time("encoding an image", encodeMs),
+        ...time("first token, first question on an image", firstMs),
         ...time("first token, second question on it", secondMs),
         ...time("the second of the first", share).map((reading) => ({ ...reading, unit: "%" })),
       ];

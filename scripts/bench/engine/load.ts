@@ -1,6 +1,6 @@
 /**
  * What it takes to start a large model: the first time, when its weights are quantized, and the second, when they are
- * mapped from the cache. Each start is a process of its own, and each asks one question about one picture.
+ * mapped from the cache. Each start is a process of its own, and each asks one question about one image.
  */
 import { fork } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** Pictures of nothing, each another one. */
+/** Images of nothing, each another one. */
 import sharp from "sharp";
 
 /** A JPEG of coarse noise: as slow to decode as a photo, and as large. */

@@ -1,7 +1,7 @@
 /** Long answers as models write them: the same each time, for figures are held against earlier ones. */
 
 const SENTENCES = [
-  "The picture shows a **grey heron** at the edge of a pond, with its neck drawn in.",
+  "The image shows a **grey heron** at the edge of a pond, with its neck drawn in.",
   "Behind it, _reeds_ stand in two rows, and the nearer one casts a shadow on the water.",
   "Its left foot is lifted, which `heron.pose` would call *stalking*.",
   "One can read about it [elsewhere](https://example.com/heron), though little of that is certain.",

@@ -147,10 +147,10 @@ function conversationFile(messages: number): object {
     ],
     messages: Array.from({ length: messages }, (_, i) =>
       i % 2 === 0
-        ? { ...base(i), role: "user", text: `Question ${i / 2 + 1}?`, pictures: [] }
+        ? { ...base(i), role: "user", text: `Question ${i / 2 + 1}?`, images: [] }
         : { ...base(i), ...answer, text: longMarkdown(800 + ((i * 37) % 800)) },
     ),
-    pictures: {},
+    images: {},
   };
 }
 

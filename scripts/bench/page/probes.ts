@@ -59,7 +59,7 @@ export const OPEN_PROBE = `new Promise((resolve) => {
   });
 })`;
 
-/** `preparedMs`: how long the page's worker had the first picture. */
+/** `preparedMs`: how long the page's worker had the first image. */
 export const WORKER_PROBE = `
   const post = Worker.prototype.postMessage;
   Worker.prototype.postMessage = function (message, ...more) {
@@ -70,7 +70,7 @@ export const WORKER_PROBE = `
     return post.call(this, message, ...more);
   };`;
 
-/** Milliseconds from the choice of a file to its picture's being there. */
+/** Milliseconds from the choice of a file to its image's being there. */
 export const SHOWN_PROBE = `new Promise((resolve) => {
   let startMs = 0;
   document.querySelector("input[multiple]").addEventListener("change", () => (startMs = performance.now()), true);

@@ -1,7 +1,7 @@
 /** A model that gives the logits of every position of an answer that is known already: nothing is sampled. */
 import { encoderGraph, ENCODER_IO } from "@llava/models";
 import {
-  decodePicture,
+  decodeImage,
   findConversation,
   IMAGE_TOKEN,
   pixelValues,
@@ -17,7 +17,7 @@ export interface Sample {
   readonly question: string;
   readonly answer: string;
   /** An encoded file. */
-  readonly picture: Uint8Array | null;
+  readonly image: Uint8Array | null;
 }
 
 const CACHE_BYTES = 2 ** 30;
@@ -57,10 +57,10 @@ export class LogitsModel implements Disposable {
   }
 
   /** [positions, vocabulary]: what the model expects at each token of the answer, knowing those before it. */
-  async logits({ question, answer, picture }: Sample): Promise<Float32Array> {
-    const asked = this.#ids(question, picture !== null);
-    const whole = this.#ids(question, picture !== null, answer);
-    using features = picture === null ? undefined : await this.#features(picture);
+  async logits({ question, answer, image }: Sample): Promise<Float32Array> {
+    const asked = this.#ids(question, image !== null);
+    const whole = this.#ids(question, image !== null, answer);
+    using features = image === null ? undefined : await this.#features(image);
     const { tokensPerImage } = this.#folder.description.vision;
     const start = whole.indexOf(IMAGE_TOKEN);
     const ids = whole.flatMap((id) =>
@@ -79,8 +79,8 @@ export class LogitsModel implements Disposable {
     this.#encoder[Symbol.dispose]();
   }
 
-  #ids(question: string, hasPicture: boolean, answer = ""): number[] {
-    const text = hasPicture ? `<image>\n${question}` : question;
+  #ids(question: string, hasImage: boolean, answer = ""): number[] {
+    const text = hasImage ? `<image>\n${question}` : question;
     const template = findConversation(this.#folder.description.conversation);
     const messages = [{ role: "user" as const, text }];
     const prompt = promptText(renderPrompt(template, messages));
@@ -89,7 +89,7 @@ export class LogitsModel implements Disposable {
 
   async #features(file: Uint8Array): Promise<Value> {
     const { vision, pixels, projector } = this.#folder.description;
-    const values = await pixelValues(await decodePicture(file), pixels);
+    const values = await pixelValues(await decodeImage(file), pixels);
     using input = Value.wrap("float32", values, [1, 3, vision.imageSize, vision.imageSize]);
     const { [ENCODER_IO.features]: features } = await this.#encoder.run({ [ENCODER_IO.pixels]: input }, [
       ENCODER_IO.features,

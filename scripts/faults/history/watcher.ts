@@ -76,7 +76,7 @@ async function lookAtController(
   }
 }
 
-/** A picture's address, and a worker's that has no token: nobody may be led there. */
+/** An image's address, and a worker's that has no token: nobody may be led there. */
 async function lure({ controller, key }: Fleet, canary: Canary, looks: Look[]): Promise<void> {
   const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
   const content = [{ type: "image_url", image_url: { url: `${canary.url}/cat.png` } }];

@@ -66,13 +66,13 @@ Examples:
 const CHAT_EXAMPLES = `
 Examples:
   llava chat --image cat.png --prompt "What is this?"      one answer, then exit
-  llava chat --image a.png --image b.png                   a conversation about two pictures
+  llava chat --image a.png --image b.png                   a conversation about two images
   llava chat --model-path ./llava-v1.5-7b-hf --device cuda
   llava chat --image cat.png --prompt "Read the sign." --json    events as JSON lines
 
 In a conversation:
-  /image PATH   add a picture to the next question
-  /reset        forget the conversation and its pictures
+  /image PATH   add an image to the next question
+  /reset        forget the conversation and its images
   /quit         leave (so does an empty line)
   Ctrl-C        stop the answer that is being written`;
 
@@ -131,7 +131,7 @@ export function addChatFlags(command: Command): Command {
         "the demo model",
       ),
     )
-    .option("--image, --image-file <path>", "picture to talk about; repeat for several", collect)
+    .option("--image, --image-file <path>", "image to talk about; repeat for several", collect)
     .option("--prompt <text>", "ask this, print the answer and exit")
     .addOption(
       new Option("--temperature <number>", "0 always takes the likeliest word")

@@ -11,8 +11,8 @@ function parse(...argv: string[]): ServeFlags {
   return command.opts<ServeFlags>();
 }
 
-const PICTURES = (
-  "--kv-cache-mib 512 --picture-processes 3 --allow-image-urls --allow-http-image-urls " +
+const IMAGES = (
+  "--kv-cache-mib 512 --image-processes 3 --allow-image-urls --allow-http-image-urls " +
   "--allowed-image-domain *.example.com --allowed-image-domain b.example --allowed-image-port 8443 " +
   "--denied-image-network 203.0.113.0/24 --image-url-redirects 2"
 ).split(" ");
@@ -27,8 +27,8 @@ test("each program gets the flags that are its own, as they were given", () => {
   const level = ["--log-level", "debug"];
   const log = ["--conversation-log", "/var/log/c d"];
   const fleet = ["--heartbeat-expiry", "2.5", "--dispatch"];
-  const flags = parse(...PICTURES, "--log-prompts", ...level, ...log, ...fleet, "image_affinity");
-  expect(passedArguments(flags, "worker")).toEqual([...level, "--log-prompts", ...PICTURES]);
+  const flags = parse(...IMAGES, "--log-prompts", ...level, ...log, ...fleet, "image_affinity");
+  expect(passedArguments(flags, "worker")).toEqual([...level, "--log-prompts", ...IMAGES]);
   expect(passedArguments(flags, "controller").join(" ")).toBe(
     "--dispatch-method image_affinity --heartbeat-expiry 2.5 --log-level debug",
   );
@@ -40,7 +40,7 @@ test("each program gets the flags that are its own, as they were given", () => {
 });
 
 test.each([
-  ["--picture-processes", "0"],
+  ["--image-processes", "0"],
   ["--allowed-image-port", "70000"],
   ["--image-url-redirects", "4"],
   ["--heartbeat-expiry", "soon"],

@@ -37,7 +37,7 @@ const PASSED: readonly PassedFlag[] = [
   },
   {
     flags: "--conversation-log <folder>",
-    help: "write down what people ask and get, with their pictures; tell them so",
+    help: "write down what people ask and get, with their images; tell them so",
     to: ["web"],
   },
   {
@@ -58,7 +58,7 @@ const PASSED: readonly PassedFlag[] = [
   },
   {
     flags: "--log-prompts",
-    help: "write what is asked into the workers' log; pictures never are",
+    help: "write what is asked into the workers' log; images never are",
     to: ["worker"],
   },
   {
@@ -68,14 +68,14 @@ const PASSED: readonly PassedFlag[] = [
     parse: whole(1, 2 ** 24),
   },
   {
-    flags: "--picture-processes <number>",
-    help: "processes of a worker that decode pictures (default: 2)",
+    flags: "--image-processes <number>",
+    help: "processes of a worker that decode images (default: 2)",
     to: ["worker"],
     parse: whole(1, 64),
   },
   {
     flags: "--allow-image-urls",
-    help: "fetch pictures by their https addresses, of public hosts only",
+    help: "fetch images by their https addresses, of public hosts only",
     to: ["worker"],
   },
   { flags: "--allow-http-image-urls", help: "also by http addresses", to: ["worker"] },

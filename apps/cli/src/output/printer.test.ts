@@ -20,7 +20,7 @@ const END = {
   usage: { promptTokens: 1, imageTokens: 0, cachedTokens: 0, completionTokens: 2 },
   timings: { queueMs: 0, encodeMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0 },
 } as const;
-const FAILED = { type: "error", error: new LlavaError("invalid_image", "Not a picture.") } as const;
+const FAILED = { type: "error", error: new LlavaError("invalid_image", "Not an image.") } as const;
 
 test("words lose the white space before the first one and end with a line", () => {
   expect(printed(printWords, SPACE, RED, RED, END)).toBe("red  red \n");
@@ -37,6 +37,6 @@ test("JSON lines hold one event each", () => {
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     RED,
     END,
-    { type: "error", error: { code: "invalid_image", message: "Not a picture." } },
+    { type: "error", error: { code: "invalid_image", message: "Not an image." } },
   ]);
 });

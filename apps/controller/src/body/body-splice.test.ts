@@ -34,7 +34,7 @@ it.each([
 });
 
 it("copies no byte of the body", () => {
-  const body = Buffer.from('{"picture":"xxxx"} ');
+  const body = Buffer.from('{"image":"xxxx"} ');
   const [before, , after] = spliceField(body, "a", "1");
   body.fill("y");
   expect([before, after].map(String)).toEqual(["y".repeat(17), "yy"]);

@@ -1,4 +1,4 @@
-/** Adds one field to a body of JSON without reading or copying it: the body may hold megabytes of pictures. */
+/** Adds one field to a body of JSON without reading or copying it: the body may hold megabytes of images. */
 import { LlavaError } from "@llava/protocol";
 
 const COMMA = ",";

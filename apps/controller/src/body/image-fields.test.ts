@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findPictures, pictureKeysOf, referredKeysOf } from "./image-fields.ts";
+import { findImages, imageKeysOf, referredKeysOf } from "./image-fields.ts";
 
 const REFERENCE = `sha256:${"ab".repeat(32)}`;
 
@@ -20,10 +20,10 @@ function chat(...urls: readonly string[]): object {
 }
 
 function found(body: Buffer): readonly string[] {
-  return findPictures(body).map(({ start, end }) => body.toString("latin1", start, end));
+  return findImages(body).map(({ start, end }) => body.toString("latin1", start, end));
 }
 
-describe("findPictures", () => {
+describe("findImages", () => {
   it("finds data URLs and references wherever the body has them, in order", () => {
     const texts = fc.array(fc.oneof(fc.string(), fc.constantFrom('"url":"data:', "\\", '"', "🎈")));
     fc.assert(
@@ -49,7 +49,7 @@ describe("findPictures", () => {
     expect(found(Buffer.from(JSON.stringify({ parts })))).toHaveLength(1);
   });
 
-  it("takes no address, no text and no body that breaks off for a picture", () => {
+  it("takes no address, no text and no body that breaks off for an image", () => {
     const words = {
       text: "data:image/png;base64,AAAA",
       url: ["a", "data:image/png;base64,AAAA"],
@@ -61,17 +61,17 @@ describe("findPictures", () => {
 
   it("stops after as many as a request may have", () => {
     const urls = Array.from({ length: 9 }, () => REFERENCE);
-    expect(findPictures(Buffer.from(JSON.stringify(chat(...urls))))).toHaveLength(8);
+    expect(findImages(Buffer.from(JSON.stringify(chat(...urls))))).toHaveLength(8);
   });
 });
 
-describe("pictureKeysOf", () => {
+describe("imageKeysOf", () => {
   it("hashes the file, whatever its length", async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 100 }), async (file) => {
-        expect(await pictureKeysOf(Buffer.from(JSON.stringify(chat(dataUrl(file)))))).toEqual([keyOf(file)]);
+        expect(await imageKeysOf(Buffer.from(JSON.stringify(chat(dataUrl(file)))))).toEqual([keyOf(file)]);
         const wire = { images: [Buffer.from(file).toString("base64")] };
-        expect(await pictureKeysOf(Buffer.from(JSON.stringify(wire)))).toEqual([keyOf(file)]);
+        expect(await imageKeysOf(Buffer.from(JSON.stringify(wire)))).toEqual([keyOf(file)]);
       }),
     );
   });
@@ -79,21 +79,21 @@ describe("pictureKeysOf", () => {
   it.each([0, 1, 2])("hashes one of many slices and %i bytes, slashes escaped or not", async (more) => {
     const file = randomBytes(1_000_000 + more);
     const body = JSON.stringify(chat(dataUrl(file)));
-    expect(await pictureKeysOf(Buffer.from(body))).toEqual([keyOf(file)]);
-    expect(await pictureKeysOf(Buffer.from(body.replaceAll("/", "\\/")))).toEqual([keyOf(file)]);
+    expect(await imageKeysOf(Buffer.from(body))).toEqual([keyOf(file)]);
+    expect(await imageKeysOf(Buffer.from(body.replaceAll("/", "\\/")))).toEqual([keyOf(file)]);
   });
 
   it("names each once", async () => {
     const url = dataUrl(Buffer.from("file"));
     const body = Buffer.from(JSON.stringify(chat(url, REFERENCE, url, REFERENCE)));
-    expect(await pictureKeysOf(body)).toEqual([keyOf(Buffer.from("file")), REFERENCE]);
+    expect(await imageKeysOf(body)).toEqual([keyOf(Buffer.from("file")), REFERENCE]);
   });
 
   it("lets others have their turns, and stops when its signal says so", async () => {
     const body = Buffer.from(JSON.stringify(chat(dataUrl(randomBytes(3_000_000)))));
     const client = new AbortController();
     let turns = 0;
-    const keys = pictureKeysOf(body, client.signal);
+    const keys = imageKeysOf(body, client.signal);
     while (turns < 5) {
       await nextTurn();
       turns += 1;
@@ -103,7 +103,7 @@ describe("pictureKeysOf", () => {
   });
 });
 
-it("tells references apart from pictures that come along", () => {
+it("tells references apart from images that come along", () => {
   const body = Buffer.from(JSON.stringify(chat(dataUrl(Buffer.from("file")), REFERENCE, REFERENCE)));
   expect(referredKeysOf(body)).toEqual([REFERENCE]);
 });

@@ -1,22 +1,22 @@
 /**
- * Finds the pictures in a request's bytes and their keys. Apart because a body of many megabytes must be neither parsed nor
+ * Finds the images in a request's bytes and their keys. Apart because a body of many megabytes must be neither parsed nor
  * hashed in one go: every other stream would stand still meanwhile.
  */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isPictureKey, pictureKey } from "@llava/protocol";
+import { isImageKey, imageKey } from "@llava/protocol";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
 /** No request may have more. */
-const MAX_PICTURES = 8;
-/** Of a body, also those inside texts: bounds what a body of quotes alone costs. Pictures behind so many are not found. */
+const MAX_IMAGES = 8;
+/** Of a body, also those inside texts: bounds what a body of quotes alone costs. Images behind so many are not found. */
 const MAX_QUOTES = 1 << 16;
 /** The names that matter are shorter. */
 const MAX_KEY_BYTES = 32;
-const KEY_LENGTH = pictureKey("").length + 64;
+const KEY_LENGTH = imageKey("").length + 64;
 const DATA_URL_START = Buffer.from("data:");
 /** `data:image/svg+xml;base64,` and the like. */
 const MAX_DATA_URL_HEAD = 64;
@@ -24,56 +24,56 @@ const MAX_DATA_URL_HEAD = 64;
 const SLICE_BYTES = 1 << 18;
 
 /** Bytes of a body between two quotes; `end` is the closing quote. */
-export interface PictureRange {
+export interface ImageRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The texts of a body that are pictures: `url` of an `image_url`, and the elements of LLaVA's `images`. May find one that
- * the worker will not take for a picture, as keys are looked at without their places.
+ * The texts of a body that are images: `url` of an `image_url`, and the elements of LLaVA's `images`. May find one that
+ * the worker will not take for an image, as keys are looked at without their places.
  */
-export function findPictures(body: Buffer): readonly PictureRange[] {
-  const found: PictureRange[] = [];
+export function findImages(body: Buffer): readonly ImageRange[] {
+  const found: ImageRange[] = [];
   let key = "";
   let isFirst = false;
   for (const { start, end } of textsOf(body)) {
     const isKey = body[skipSpace(body, end + 1)] === COLON;
     if (isKey) key = keyText(body, start, end);
-    else if (isPicture(body, start, end, key, isFirst)) found.push({ start, end });
+    else if (isImage(body, start, end, key, isFirst)) found.push({ start, end });
     isFirst = isKey;
-    if (found.length === MAX_PICTURES) break;
+    if (found.length === MAX_IMAGES) break;
   }
   return found;
 }
 
 /**
- * The keys of a body's pictures, in their order, each once: of a data URL or base64 the hash of the file in it, of a
+ * The keys of a body's images, in their order, each once: of a data URL or base64 the hash of the file in it, of a
  * reference itself. Addresses have none. Leaves the event loop its turns; stops with the signal's reason.
  */
-export async function pictureKeysOf(body: Buffer, signal?: AbortSignal): Promise<readonly string[]> {
+export async function imageKeysOf(body: Buffer, signal?: AbortSignal): Promise<readonly string[]> {
   const keys = new Set<string>();
-  for (const { start, end } of findPictures(body)) {
+  for (const { start, end } of findImages(body)) {
     const key = end - start === KEY_LENGTH ? body.toString("latin1", start, end) : "";
-    if (isPictureKey(key)) keys.add(key);
-    else keys.add(pictureKey(await hashBase64(body, payloadStart(body, start, end), end, signal)));
+    if (isImageKey(key)) keys.add(key);
+    else keys.add(imageKey(await hashBase64(body, payloadStart(body, start, end), end, signal)));
   }
   return [...keys];
 }
 
 /** The keys of a body's references alone: what a worker must have been sent before. */
 export function referredKeysOf(body: Buffer): readonly string[] {
-  const texts = findPictures(body)
+  const texts = findImages(body)
     .filter(({ start, end }) => end - start === KEY_LENGTH)
     .map(({ start, end }) => body.toString("latin1", start, end));
-  return [...new Set(texts.filter((text) => isPictureKey(text)))];
+  return [...new Set(texts.filter((text) => isImageKey(text)))];
 }
 
 /** Only the first text after `url` belongs to it; `images` is a list. */
-function isPicture(body: Buffer, start: number, end: number, key: string, isFirst: boolean): boolean {
+function isImage(body: Buffer, start: number, end: number, key: string, isFirst: boolean): boolean {
   if (key === "images") return end > start;
   if (!isFirst || (key !== "url" && key !== "image_url")) return false;
-  if (end - start === KEY_LENGTH && isPictureKey(body.toString("latin1", start, end))) return true;
+  if (end - start === KEY_LENGTH && isImageKey(body.toString("latin1", start, end))) return true;
   return body.subarray(start, start + DATA_URL_START.length).equals(DATA_URL_START);
 }
 
@@ -113,7 +113,7 @@ function keyText(body: Buffer, start: number, end: number): string {
 }
 
 /** All texts of a JSON body, keys too. */
-function* textsOf(body: Buffer): Generator<PictureRange, void, undefined> {
+function* textsOf(body: Buffer): Generator<ImageRange, void, undefined> {
   let start = -1;
   let quote = body.indexOf(QUOTE);
   for (let count = 0; quote >= 0 && count < MAX_QUOTES; count += 1) {

@@ -121,10 +121,10 @@ describe("a hostile body", () => {
 });
 
 it("reads what is large for a reason", () => {
-  const picture = "A".repeat(20 << 20);
+  const image = "A".repeat(20 << 20);
   const asked = {
     prompt: '"'.repeat(131_072),
-    images: [picture],
+    images: [image],
     tokens: Array.from(Array(100_000).keys()),
   };
   expect(findModel(Buffer.from(JSON.stringify({ ...asked, model: "m" })))).toBe("m");

@@ -1,5 +1,5 @@
 /**
- * Finds in a request's bytes the few fields that routing needs. Apart because parsing a body of many megabytes of picture
+ * Finds in a request's bytes the few fields that routing needs. Apart because parsing a body of many megabytes of image
  * only to pass it on would hold up every other stream; this jumps from quote to quote.
  */
 import { LlavaError, RESUME_FIELD } from "@llava/protocol";
@@ -17,7 +17,7 @@ const MAX_NAME_BYTES = 1024;
 const MAX_KEY_BYTES = 80;
 /**
  * What one body may cost, in bytes that are looked at one by one: some 20 ms, in which every other stream stands still. A
- * picture is one search. Bodies that we have a use for have 10,000 keys at most and half as many bytes outside of texts as
+ * image is one search. Bodies that we have a use for have 10,000 keys at most and half as many bytes outside of texts as
  * this, or one text with 131,072 quotes in it.
  */
 const MAX_WORK = 1 << 22;

@@ -2,7 +2,7 @@
 import { parseJson } from "@llava/server";
 import type { FastifyRequest } from "fastify";
 
-/** A picture of 4 MiB becomes 5.4 MiB of base64; eight of three MiB fit. */
+/** An image of 4 MiB becomes 5.4 MiB of base64; eight of three MiB fit. */
 export const MAX_RELAYED_BODY_BYTES = 32 << 20;
 
 export function bytesOfBody({ body }: FastifyRequest): Buffer {

@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 import { readRelayFields } from "./model-field.ts";
 import { requestKeys } from "./request-keys.ts";
 
-const PICTURE = "sha256:" + "ab".repeat(32);
+const IMAGE = "sha256:" + "ab".repeat(32);
 
-async function keysOf(object: object): Promise<{ pictureKeys: readonly string[]; promptKey: string | null }> {
+async function keysOf(object: object): Promise<{ imageKeys: readonly string[]; promptKey: string | null }> {
   const body = Buffer.from(JSON.stringify(object));
   return requestKeys(body, readRelayFields(body).promptStart, new AbortController().signal);
 }
@@ -23,8 +23,8 @@ it("stay the same while a conversation grows, and differ between two", async () 
   expect((await keysOf({ model: "m", messages: [other] })).promptKey).not.toBe(promptKey);
 });
 
-it("are the pictures alone when the conversation is short", async () => {
-  const content = [{ type: "image_url", image_url: { url: PICTURE } }];
+it("are the images alone when the conversation is short", async () => {
+  const content = [{ type: "image_url", image_url: { url: IMAGE } }];
   const keys = await keysOf({ model: "m", messages: [{ role: "user", content }] });
-  expect(keys).toEqual({ pictureKeys: [PICTURE], promptKey: null });
+  expect(keys).toEqual({ imageKeys: [IMAGE], promptKey: null });
 });

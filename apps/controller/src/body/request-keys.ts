@@ -1,7 +1,7 @@
-/** By what a request is known again in a worker that has seen its picture, or the beginning of its conversation. */
+/** By what a request is known again in a worker that has seen its image, or the beginning of its conversation. */
 import { createHash } from "node:crypto";
 import type { RequestKeys } from "../registry/dispatch.ts";
-import { pictureKeysOf } from "./image-fields.ts";
+import { imageKeysOf } from "./image-fields.ts";
 
 /** Some 250 tokens: to compute less again costs less than to wait for one certain worker. */
 const PROMPT_BYTES = 1024;
@@ -16,7 +16,7 @@ export async function requestKeys(
   signal: AbortSignal,
 ): Promise<RequestKeys> {
   return {
-    pictureKeys: await pictureKeysOf(body, signal),
+    imageKeys: await imageKeysOf(body, signal),
     promptKey: promptKeyOf(body, promptStart),
   };
 }

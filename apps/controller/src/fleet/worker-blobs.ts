@@ -1,12 +1,12 @@
 /**
- * Which workers have which of the pictures that clients uploaded here, and sending them those that they have not. Apart from
+ * Which workers have which of the images that clients uploaded here, and sending them those that they have not. Apart from
  * the relay because what is remembered is no more than a guess: a worker's memory is bounded too.
  */
 import type { BlobStore } from "@llava/server";
 import { MAX_WORKERS, type Worker } from "../registry/registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
-/** Of one worker; as many pictures of 256 KiB as its store holds. */
+/** Of one worker; as many images of 256 KiB as its store holds. */
 const MAX_KEYS = 1024;
 
 export class WorkerBlobs {
@@ -21,7 +21,7 @@ export class WorkerBlobs {
   }
 
   /**
-   * Sends the worker those of the pictures that it has not got. One that is not here either is left out: the worker may
+   * Sends the worker those of the images that it has not got. One that is not here either is left out: the worker may
    * have it, or says that it is missing. `isAgain`: the worker has just said so, whatever is remembered.
    */
   async ensure(

@@ -18,7 +18,7 @@ const PROBE_TIMEOUT_MS = 5_000;
  * takes on a CPU; ten minutes end only what is truly stuck. A dead worker shows by its connection, long before.
  */
 export const SILENCE_TIMEOUT_MS = 600_000;
-/** For a picture to be sent: 10 MiB at 3 Mbit/s. */
+/** For an image to be sent: 10 MiB at 3 Mbit/s. */
 const BLOB_TIMEOUT_MS = 30_000;
 const MAX_PROBE_BYTES = 1 << 20;
 
@@ -100,7 +100,7 @@ export class WorkerClient {
     });
   }
 
-  /** Whether the worker has the picture that was uploaded under this key. */
+  /** Whether the worker has the image that was uploaded under this key. */
   async hasBlob(address: string, key: string, signal: AbortSignal): Promise<boolean> {
     return (await this.#blob("HEAD", address, key, null, signal)) === 200;
   }

@@ -2,20 +2,20 @@ import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { HeldKeys } from "./cached-keys.ts";
 
-const picture = (...pictureKeys: readonly string[]) => ({ pictureKeys, promptKey: null });
+const image = (...imageKeys: readonly string[]) => ({ imageKeys, promptKey: null });
 
 it("holds what was sent and what the worker reports", () => {
   const held = new HeldKeys();
-  held.send({ pictureKeys: ["a", "b"], promptKey: "t" });
+  held.send({ imageKeys: ["a", "b"], promptKey: "t" });
   held.report(["c"]);
   expect(["a", "b", "c", "t", "x"].filter((key) => held.holds(key))).toEqual(["a", "b", "c", "t"]);
 });
 
 it("forgets what the worker had and has no more, but not what it never spoke of", () => {
   const held = new HeldKeys();
-  held.send(picture("a", "b", "unspoken"));
+  held.send(image("a", "b", "unspoken"));
   held.report(["a", "b", "c"]);
-  held.send(picture("b"));
+  held.send(image("b"));
   held.report(["other"]);
   expect(["a", "b", "c", "unspoken", "other"].filter((key) => held.holds(key))).toEqual([
     "b",
@@ -29,13 +29,13 @@ it("forgets what the worker had and has no more, but not what it never spoke of"
 
 it("takes back what was never sent, and only that", () => {
   const held = new HeldKeys();
-  held.send(picture("a"));
-  const undo = held.send({ pictureKeys: ["a", "b"], promptKey: "t" });
+  held.send(image("a"));
+  const undo = held.send({ imageKeys: ["a", "b"], promptKey: "t" });
   undo();
   undo();
   expect(["a", "b", "t"].filter((key) => held.holds(key))).toEqual(["a"]);
-  const overtaken = held.send(picture("c"));
-  held.send(picture("c"));
+  const overtaken = held.send(image("c"));
+  held.send(image("c"));
   overtaken();
   expect(held.holds("c")).toBe(true);
 });
@@ -43,7 +43,7 @@ it("takes back what was never sent, and only that", () => {
 it("forgets the oldest of too many", () => {
   const held = new HeldKeys();
   for (let index = 0; index < 300; index += 1)
-    held.send({ pictureKeys: [`p${index}`], promptKey: `t${index}` });
+    held.send({ imageKeys: [`p${index}`], promptKey: `t${index}` });
   expect(held.size).toBe(512);
   expect(["p43", "p44", "t43", "t44"].filter((key) => held.holds(key))).toEqual(["p44", "t44"]);
 });
@@ -51,7 +51,7 @@ it("forgets the oldest of too many", () => {
 it("stays within its limit whatever happens", () => {
   const step = fc.oneof(
     fc.record({
-      pictureKeys: fc.array(fc.nat(2000).map(String), { maxLength: 8 }),
+      imageKeys: fc.array(fc.nat(2000).map(String), { maxLength: 8 }),
       promptKey: fc.nat(2000).map(String),
     }),
     fc.constant(null),

@@ -1,23 +1,23 @@
 /** What one worker probably still has of earlier requests, apart because only image_affinity asks. Bounded, and no more than a guess. */
 import type { RequestKeys } from "./dispatch.ts";
 
-/** Of each kind; as many pictures as a worker may report. */
+/** Of each kind; as many images as a worker may report. */
 const MAX_KEYS = 256;
 
 export class HeldKeys {
   #reported: ReadonlySet<string> = new Set();
   /** Sent there; the one sent longest ago first. */
-  readonly #pictures = new Map<string, Sending>();
+  readonly #images = new Map<string, Sending>();
   readonly #prompts = new Map<string, Sending>();
   #numReports = 0;
 
   holds(key: string): boolean {
-    return this.#reported.has(key) || this.#pictures.has(key) || this.#prompts.has(key);
+    return this.#reported.has(key) || this.#images.has(key) || this.#prompts.has(key);
   }
 
   /** A request with these keys goes to the worker. @returns what takes that back, for one that never went */
-  send({ pictureKeys, promptKey }: RequestKeys): () => void {
-    const undos = pictureKeys.map((key) => remember(this.#pictures, key, this.#numReports));
+  send({ imageKeys, promptKey }: RequestKeys): () => void {
+    const undos = imageKeys.map((key) => remember(this.#images, key, this.#numReports));
     if (promptKey !== null) undos.push(remember(this.#prompts, promptKey, this.#numReports));
     return () => {
       for (const undo of undos) undo();
@@ -25,22 +25,22 @@ export class HeldKeys {
   }
 
   /**
-   * Pictures that the worker says it has; it may have others. One that it had and has no more is forgotten, unless it was
+   * Images that the worker says it has; it may have others. One that it had and has no more is forgotten, unless it was
    * sent there again meanwhile.
    */
-  report(pictureKeys: readonly string[]): void {
+  report(imageKeys: readonly string[]): void {
     const before = this.#reported;
-    this.#reported = new Set(pictureKeys);
+    this.#reported = new Set(imageKeys);
     for (const key of before) {
-      const sending = this.#pictures.get(key);
+      const sending = this.#images.get(key);
       const isOld = sending !== undefined && sending.report < this.#numReports;
-      if (isOld && !this.#reported.has(key)) this.#pictures.delete(key);
+      if (isOld && !this.#reported.has(key)) this.#images.delete(key);
     }
     this.#numReports += 1;
   }
 
   get size(): number {
-    return this.#reported.size + this.#pictures.size + this.#prompts.size;
+    return this.#reported.size + this.#images.size + this.#prompts.size;
   }
 }
 

@@ -83,15 +83,15 @@ describe("power_of_two", () => {
 });
 
 describe("image_affinity", () => {
-  const keys = { pictureKeys: ["p"], promptKey: "t" };
+  const keys = { imageKeys: ["p"], promptKey: "t" };
 
   it("prefers who holds more of the request, then who has less to do", () => {
-    const picture = worker("picture", 1, 1, holding("p"));
+    const image = worker("image", 1, 1, holding("p"));
     const both = worker("both", 1, 1, holding("p", "t"));
-    expect(findBestMatch([worker("a", 1, 1), picture, both], keys)?.name).toBe("both");
+    expect(findBestMatch([worker("a", 1, 1), image, both], keys)?.name).toBe("both");
     expect(findBestMatch([worker("a", 1, 1), worker("b", 1, 0)], keys)?.name).toBe("b");
     expect(
-      findBestMatch([worker("a", 1, 1), worker("b", 1, 1)], { pictureKeys: [], promptKey: null })?.name,
+      findBestMatch([worker("a", 1, 1), worker("b", 1, 1)], { imageKeys: [], promptKey: null })?.name,
     ).toBe("a");
   });
 
@@ -125,7 +125,7 @@ const candidates = fc.array(
   { maxLength: 12 },
 );
 const requests = fc.record({
-  pictureKeys: fc.uniqueArray(fc.constantFrom("p", "q")),
+  imageKeys: fc.uniqueArray(fc.constantFrom("p", "q")),
   promptKey: fc.constantFrom("t", null),
 });
 const methods = fc.constantFrom(...DISPATCH_METHODS);
@@ -186,7 +186,7 @@ describe("every method", () => {
           ...Array.from({ length: after }, () => other),
         ];
         const isAlone = before + after === 0;
-        const chosen = findBestMatch(all, { pictureKeys: ["p"], promptKey: "t" });
+        const chosen = findBestMatch(all, { imageKeys: ["p"], promptKey: "t" });
         expect(chosen?.name).toBe(isFull && !isAlone ? "other" : "match");
       }),
     );

@@ -23,12 +23,12 @@ export interface Candidate {
 
 /** What a request could find again in a worker that it, or one like it, has been to. */
 export interface RequestKeys {
-  readonly pictureKeys: readonly string[];
+  readonly imageKeys: readonly string[];
   /** Of how the conversation begins; null when that says nothing. */
   readonly promptKey: string | null;
 }
 
-export const NO_KEYS: RequestKeys = { pictureKeys: [], promptKey: null };
+export const NO_KEYS: RequestKeys = { imageKeys: [], promptKey: null };
 
 /** Below this sum of speeds the original's lottery has no winner (`controller.py`, get_worker_address). */
 const LEAST_TOTAL_SPEED = 1e-4;
@@ -90,7 +90,7 @@ export function findBestMatch<T extends Candidate>(candidates: readonly T[], req
       capacity === null || (isQueueKnown ? queueLength : numLeases) < capacity,
   );
   const fit = withRoom.length > 0 ? withRoom : candidates;
-  const keys = [...request.pictureKeys, ...(request.promptKey === null ? [] : [request.promptKey])];
+  const keys = [...request.imageKeys, ...(request.promptKey === null ? [] : [request.promptKey])];
   const loads = loadsOf(fit);
   const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length;
   const ranks = fit.map(({ holds }, index): Rank => {

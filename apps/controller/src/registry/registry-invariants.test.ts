@@ -11,7 +11,7 @@ const incarnation = fc.constantFrom("one", "two");
 const models = fc.uniqueArray(fc.constantFrom("m", "n"));
 const state = fc.constantFrom("ready", "draining");
 const queue_length = fc.nat(9);
-const picture_keys = fc.uniqueArray(fc.constantFrom("p", "q"));
+const image_keys = fc.uniqueArray(fc.constantFrom("p", "q"));
 const index = fc.nat(20);
 const load = fc.record({
   running: fc.nat(3),
@@ -32,7 +32,7 @@ const step = fc.oneof(
         queue_length,
         incarnation,
         state,
-        picture_keys,
+        image_keys,
         load,
       },
       { requiredKeys: ["model_names", "speed", "queue_length"] },
@@ -41,7 +41,7 @@ const step = fc.oneof(
   fc.record({
     type: fc.constant("heartBeat"),
     beat: fc.record(
-      { worker_name: address, queue_length, incarnation, state, picture_keys, load, seq: fc.nat(5) },
+      { worker_name: address, queue_length, incarnation, state, image_keys, load, seq: fc.nat(5) },
       { requiredKeys: ["worker_name", "queue_length"] },
     ),
   }),
@@ -50,7 +50,7 @@ const step = fc.oneof(
     type: fc.constant("lease"),
     model: fc.constantFrom("m", "n"),
     except: fc.uniqueArray(fc.nat(6)),
-    keys: fc.record({ pictureKeys: picture_keys, promptKey: fc.constantFrom("t", null) }),
+    keys: fc.record({ imageKeys: image_keys, promptKey: fc.constantFrom("t", null) }),
   }),
   fc.record({ type: fc.constant("assign"), model: fc.constantFrom("m", "n") }),
   fc.record({ type: fc.constantFrom("release", "cancel"), index }),

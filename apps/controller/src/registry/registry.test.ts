@@ -110,7 +110,7 @@ describe("registrations", () => {
 
   it("of the same process keep what runs there, of a new one begin anew", () => {
     const registry = registryAt({ ms: 0 }, "image_affinity");
-    const keys = { pictureKeys: ["p"], promptKey: "t" };
+    const keys = { imageKeys: ["p"], promptKey: "t" };
     registry.register("http://a", true, status(["m"], 0, { incarnation: "one", worker_id: "w" }));
     const lease = registry.lease("m", undefined, keys);
     registry.register("http://a", true, status(["m"], 1, { incarnation: "one" }));
@@ -168,12 +168,12 @@ describe("a draining worker", () => {
 });
 
 describe("leases", () => {
-  it("go to the worker that has the picture, from a request or by its own report", () => {
+  it("go to the worker that has the image, from a request or by its own report", () => {
     const registry = registryAt({ ms: 0 }, "image_affinity");
     registry.register("http://a", true, status(["m"]));
-    registry.register("http://b", true, status(["m"], 0, { picture_keys: ["q"] }));
+    registry.register("http://b", true, status(["m"], 0, { image_keys: ["q"] }));
     const pick = (key: string): string | undefined => {
-      const lease = registry.lease("m", undefined, { pictureKeys: [key], promptKey: null });
+      const lease = registry.lease("m", undefined, { imageKeys: [key], promptKey: null });
       lease?.release();
       return lease?.worker.address;
     };
@@ -183,7 +183,7 @@ describe("leases", () => {
   it("that are cancelled leave nothing behind", () => {
     const registry = registryAt({ ms: 0 }, "image_affinity");
     registry.register("http://a", true, status(["m"]));
-    const lease = registry.lease("m", undefined, { pictureKeys: ["p"], promptKey: null });
+    const lease = registry.lease("m", undefined, { imageKeys: ["p"], promptKey: null });
     lease?.cancel();
     lease?.release();
     expect(registry.holds("http://a", "p")).toBe(false);

@@ -273,7 +273,7 @@ function count(entry: Entry, change: 1 | -1): void {
   entry.worker = { ...entry.worker, queueLength, numLeases: entry.leases.size };
 }
 
-function takeReport(entry: Entry, { seq, picture_keys }: WorkerReport): void {
+function takeReport(entry: Entry, { seq, image_keys }: WorkerReport): void {
   if (seq !== undefined) entry.seq = seq;
-  if (picture_keys !== undefined) entry.held.report(picture_keys);
+  if (image_keys !== undefined) entry.held.report(image_keys);
 }

@@ -39,11 +39,11 @@ export interface RelayRequest {
   readonly measured: Measured;
   /** By which a worker is chosen. */
   readonly keys: RequestKeys;
-  /** Of the pictures that the body refers to, which a worker must have before it can answer. */
+  /** Of the images that the body refers to, which a worker must have before it can answer. */
   readonly referredKeys: readonly string[];
 }
 
-/** Sends a worker those of these pictures that it has not got. `isAgain`: it has just said that it lacks one. */
+/** Sends a worker those of these images that it has not got. `isAgain`: it has just said that it lacks one. */
 export type EnsureBlobs = (
   worker: Worker,
   keys: readonly string[],
@@ -67,7 +67,7 @@ export const RELAY_LIMITS: RelayLimits = {
   // The longest answer of a 7B model on a small machine's CPU takes some eight minutes.
   totalMs: 900_000,
   readerStallMs: 60_000,
-  // Sixteen of the largest, or some five hundred with one picture of 1 MB each.
+  // Sixteen of the largest, or some five hundred with one image of 1 MB each.
   bodiesBytes: 512 << 20,
 };
 
@@ -128,7 +128,7 @@ export class Relay {
     return this.#health.wouldAdmit(worker);
   }
 
-  /** Whether requests must bring their keys, which cost a pass over their pictures. */
+  /** Whether requests must bring their keys, which cost a pass over their images. */
   get usesKeys(): boolean {
     return this.#fleet.usesKeys;
   }
@@ -347,7 +347,7 @@ function isTalkative({ isStream }: RelayRequest, worker: Worker): boolean {
   return isStream && canResume(worker);
 }
 
-/** Whether the worker has forgotten a picture that it was sent. */
+/** Whether the worker has forgotten an image that it was sent. */
 function lacksBlob(answer: Answer): boolean {
   return answer.status === 404 && errorIn(textOfFirst(answer))?.code === "blob_missing";
 }

@@ -103,7 +103,7 @@ describe("bodies", () => {
     });
     const { url } = await startController({ limits: { bodiesBytes: 3 << 20 } });
     await register(url, worker.url, ["m"]);
-    const body = JSON.stringify({ model: "m", picture: "x".repeat(2 << 20) });
+    const body = JSON.stringify({ model: "m", image: "x".repeat(2 << 20) });
     const first = post(url + CHAT, body);
     await until(() => finish.length === 1);
     const refused = await post(url + CHAT, body);
@@ -122,7 +122,7 @@ describe("bodies", () => {
     const worker = await startWorker(["m"], (_request, response) => respondJson(response, 200, {}));
     const { url } = await startController({ limits: { bodiesBytes: 3 << 20 } });
     await register(url, worker.url, ["m"]);
-    const body = JSON.stringify({ model: "m", picture: "x".repeat(2 << 20) });
+    const body = JSON.stringify({ model: "m", image: "x".repeat(2 << 20) });
     for (let count = 0; count < 3; count += 1) {
       const outgoing = httpRequest(url + CHAT, {
         method: "POST",
@@ -142,7 +142,7 @@ describe("bodies", () => {
     });
     const program = await start(new URL("../../src/main.ts", import.meta.url), "--port", "0");
     await register(program.address, worker.url, ["m"], { checkHeartBeat: false });
-    const body = JSON.stringify({ model: "m", picture: "x".repeat(20 << 20) });
+    const body = JSON.stringify({ model: "m", image: "x".repeat(20 << 20) });
     const send = async (count: number): Promise<number> => {
       for (let sent = 0; sent < count; sent += 1) {
         expect((await post(program.address + CHAT, body)).status).toBe(200);

@@ -182,9 +182,9 @@ describe("the real worker, killed", () => {
   const NAME = "tiny-llava-v1";
   /** So many that the kill comes before the end; the context holds 1024 with the prompt. */
   const LENGTH = 800;
-  const PICTURE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
+  const IMAGE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
   const CONTENT = [
-    { type: "image_url", image_url: { url: PICTURE } },
+    { type: "image_url", image_url: { url: IMAGE } },
     { type: "text", text: "What color is it?" },
   ];
   const ASK = {

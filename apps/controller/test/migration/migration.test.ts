@@ -274,7 +274,7 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject({ text: textOf(5, 4), errors: [{ code: "worker_lost" }] });
   });
 
-  it("sends the picture again, and only the field more", async () => {
+  it("sends the image again, and only the field more", async () => {
     const bodies: string[] = [];
     const keeping =
       (handler: Handler): Handler =>
@@ -292,7 +292,7 @@ describe("an answer that breaks off", () => {
     const { url } = await startController();
     await register(url, first.url);
     await register(url, second.url, 5);
-    const body = `{ "picture": "${"x".repeat(2 << 20)}", "model":"m","stream" :true, "seed":5 } `;
+    const body = `{ "image": "${"x".repeat(2 << 20)}", "model":"m","stream" :true, "seed":5 } `;
     expect(hear((await post(`${url}/v1/chat/completions`, body)).text)).toMatchObject(UNBROKEN);
     const end = / \} $/;
     expect(bodies[0]).toBe(body);

@@ -104,8 +104,8 @@ describe("an answer whose worker breaks off", () => {
 describe("the real worker, killed", () => {
   const NAME = "tiny-llava-v1";
   const PROMPT = "USER: <image>\nWhat color is it? ASSISTANT:";
-  const PICTURE = png(30, 40, [0, 255, 0]).toString("base64");
-  const GREEDY = { model: NAME, prompt: PROMPT, images: [PICTURE], temperature: 0, max_new_tokens: 800 };
+  const IMAGE = png(30, 40, [0, 255, 0]).toString("base64");
+  const GREEDY = { model: NAME, prompt: PROMPT, images: [IMAGE], temperature: 0, max_new_tokens: 800 };
 
   let root = "";
   beforeAll(async () => {

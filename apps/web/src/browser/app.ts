@@ -10,7 +10,7 @@ import { Draft } from "./chat/draft.ts";
 import { Keeper } from "./chat/keeper.ts";
 import type { MessageNode } from "./chat/message-node.ts";
 import { Spoken } from "./chat/spoken.ts";
-import type { PictureMode, PictureRef } from "./chat/types.ts";
+import type { ImageMode, PictureRef } from "./chat/types.ts";
 import { whenIdle } from "./idle.ts";
 import { loadMarkdown } from "./markdown/markdown-view.tsx";
 import { Models } from "./models.ts";
@@ -71,7 +71,7 @@ export class App {
   });
   #hasAskedForSamples = false;
   /** By the address: one of the samples, and how the model shall see it. */
-  #askedPicture: { readonly name: string | null; readonly mode: PictureMode | null } | null = null;
+  #askedPicture: { readonly name: string | null; readonly mode: ImageMode | null } | null = null;
   #isSending = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
 
@@ -292,6 +292,6 @@ export class App {
   }
 }
 
-function modeIn(word: string | null): PictureMode | null {
+function modeIn(word: string | null): ImageMode | null {
   return (["default", "pad", "crop", "resize"] as const).find((mode) => mode === word) ?? null;
 }

@@ -1,4 +1,4 @@
-/** The controller's picture of its cluster, asked for once a second while somebody looks at it, however many do. */
+/** The controller's image of its cluster, asked for once a second while somebody looks at it, however many do. */
 import { SERIES_NAMES, type Cluster, type PageEvent, type SeriesName } from "@llava/protocol";
 
 import { askJson } from "./page/ask-json.ts";

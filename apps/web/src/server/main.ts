@@ -96,7 +96,7 @@ function readFlags(): Flags {
     .option("--page-folder <folder>", "where the built page lies, if not beside this program")
     .option(
       "--conversation-log <folder>",
-      "write down what people ask and get, with their pictures, in files of LLaVA's format; tell them so",
+      "write down what people ask and get, with their images, in files of LLaVA's format; tell them so",
     )
     .option(
       "--shorten-addresses",

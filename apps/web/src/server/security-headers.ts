@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 
 /**
  * No inline script or style, nothing from elsewhere, no markup made from strings: whatever a model writes stays text.
- * Pictures come as files, as `data:` and as `blob:`.
+ * Images come as files, as `data:` and as `blob:`.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -18,8 +18,8 @@ const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-  // Its one rule gives the address of one script, whatever it is asked for: pictures/worker-url.ts of the page.
-  "trusted-types picture-worker",
+  // Its one rule gives the address of one script, whatever it is asked for: images/worker-url.ts of the page.
+  "trusted-types image-worker",
 ].join("; ");
 
 const SECURITY_HEADERS = {

@@ -14,7 +14,7 @@ import { createForwarder } from "./forward.ts";
 import { addPageRoutes } from "./page/page-routes.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 
-/** Room for a conversation with several pictures as base64. */
+/** Room for a conversation with several images as base64. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 const BUILT_PAGE = fileURLToPath(new URL("../../dist/", import.meta.url));
 

@@ -137,7 +137,7 @@ describe("Heartbeat", () => {
 
   test("its reports grow in number and say what only our workers say", async () => {
     const { controller, url } = await controllerAt();
-    const report: WorkerReport = { incarnation: "one", state: "ready", picture_keys: [] };
+    const report: WorkerReport = { incarnation: "one", state: "ready", image_keys: [] };
     beating(url, { length: 0 }, { report });
     await vi.waitFor(() => expect(controller.calls.length).toBeGreaterThan(2));
     expect(controller.calls.slice(0, 3).map(({ body }) => body)).toEqual([

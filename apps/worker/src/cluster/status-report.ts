@@ -1,19 +1,19 @@
 /** What a worker tells its controllers, apart from what it tells everybody who asks for its status. */
 import { hostname } from "node:os";
-import { MAX_REPORTED_PICTURES, type WorkerStatus } from "@llava/protocol";
+import { MAX_REPORTED_IMAGES, type WorkerStatus } from "@llava/protocol";
 import type { Service } from "../service/worker-service.ts";
 
 const MAX_ID_LENGTH = 64;
 
 /**
- * Names the pictures that it holds, which `/worker_get_status` must not: who knows a picture's key can ask about it.
+ * Names the images that it holds, which `/worker_get_status` must not: who knows an image's key can ask about it.
  * @param address under which controllers call this worker
  */
 export function reportOf(service: Service, address: string): WorkerStatus {
   return {
     ...service.status(),
     worker_id: workerId(address),
-    picture_keys: service.pictures.blobs.keys.slice(0, MAX_REPORTED_PICTURES),
+    image_keys: service.images.blobs.keys.slice(0, MAX_REPORTED_IMAGES),
   };
 }
 

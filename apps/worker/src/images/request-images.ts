@@ -1,27 +1,27 @@
-/** Where a conversation's pictures come from: from the request itself, from what was uploaded before, from the network where that is allowed. */
+/** Where a conversation's images come from: from the request itself, from what was uploaded before, from the network where that is allowed. */
 import { BlobStore, callerOf } from "@llava/server";
-import { LlavaError, pictureParts, type ChatPicturePart, type ChatRequest } from "@llava/protocol";
+import { LlavaError, imageParts, type ChatImagePart, type ChatRequest } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
 import type { FetchFor, ImageFetcher } from "./fetch/image-fetcher.ts";
 
-export interface PictureSources {
+export interface ImageSources {
   readonly blobs: BlobStore;
   /** Null fetches nothing. */
   readonly fetcher: ImageFetcher | null;
 }
 
-export function uploadedOnly(): PictureSources {
+export function uploadedOnly(): ImageSources {
   return { blobs: new BlobStore(), fetcher: null };
 }
 
-/** The files of a conversation's pictures, in order. @throws LlavaErrors `blob_missing`, `image_url_blocked` and of fetching */
-export async function readPictures(
+/** The files of a conversation's images, in order. @throws LlavaErrors `blob_missing`, `image_url_blocked` and of fetching */
+export async function readImages(
   { messages }: Pick<ChatRequest, "messages">,
-  sources: PictureSources,
+  sources: ImageSources,
   request: FastifyRequest,
   signal: AbortSignal,
 ): Promise<readonly Uint8Array[]> {
-  const parts = pictureParts(messages);
+  const parts = imageParts(messages);
   const caller = callerOf(request);
   // A controller asks for all of its clients.
   const client = caller === null || caller.isPeer ? null : caller.name;
@@ -31,7 +31,7 @@ export async function readPictures(
   try {
     return await Promise.all(parts.map(async (part) => await read(part)));
   } catch (thrown) {
-    if (signal.aborted) throw new LlavaError("cancelled", "The client left before its pictures were there.");
+    if (signal.aborted) throw new LlavaError("cancelled", "The client left before its images were there.");
     throw thrown;
   } finally {
     // One that fails ends the rest.
@@ -40,9 +40,9 @@ export async function readPictures(
 }
 
 function createReader(
-  { blobs, fetcher }: PictureSources,
+  { blobs, fetcher }: ImageSources,
   asker: FetchFor,
-): (part: ChatPicturePart) => Promise<Uint8Array> {
+): (part: ChatImagePart) => Promise<Uint8Array> {
   /** One that is shown twice is fetched once. */
   const fetches = new Map<string, Promise<Uint8Array>>();
   return async (part) => {
@@ -58,7 +58,7 @@ function createReader(
 function missing(key: string, field: string): never {
   throw new LlavaError(
     "blob_missing",
-    `The picture ${key} is not here, or no longer. Upload it with PUT /v1/blobs/${key} and ask again.`,
+    `The image ${key} is not here, or no longer. Upload it with PUT /v1/blobs/${key} and ask again.`,
     { param: field },
   );
 }
@@ -66,7 +66,7 @@ function missing(key: string, field: string): never {
 function notFetching(field: string): LlavaError {
   return new LlavaError(
     "image_url_blocked",
-    "This server fetches no pictures by their addresses. Send the picture itself as data:image/…;base64,…, or start the worker with --allow-image-urls.",
+    "This server fetches no images by their addresses. Send the image itself as data:image/…;base64,…, or start the worker with --allow-image-urls.",
     { param: field },
   );
 }

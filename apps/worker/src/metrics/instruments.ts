@@ -37,13 +37,13 @@ interface Cut {
 }
 
 const COUNTS = {
-  images: { name: "images_total", help: "Pictures of requests that were let in." },
+  images: { name: "images_total", help: "Images of requests that were let in." },
   promptTokens: {
     name: "prompt_tokens_total",
-    help: "Tokens of answered prompts, pictures included.",
+    help: "Tokens of answered prompts, images included.",
     alias: "prompt_tokens_total",
   },
-  imageTokens: { name: "image_tokens_total", help: "Tokens of answered prompts that are pictures." },
+  imageTokens: { name: "image_tokens_total", help: "Tokens of answered prompts that are images." },
   cachedTokens: {
     name: "cached_prompt_tokens_total",
     help: "Tokens of answered prompts that the cache had already.",
@@ -60,7 +60,7 @@ type CountName = keyof typeof COUNTS;
 const DISTRIBUTIONS = {
   promptLength: {
     name: "request_prompt_tokens",
-    help: "Tokens of an answered prompt, pictures included.",
+    help: "Tokens of an answered prompt, images included.",
     buckets: BUCKETS.tokens,
     alias: "request_prompt_tokens",
   },
@@ -90,7 +90,7 @@ const DISTRIBUTIONS = {
   },
   queueTime: {
     name: "request_queue_time_seconds",
-    help: "From an answered request's arrival to its first step in the model; decoding its pictures is part of it.",
+    help: "From an answered request's arrival to its first step in the model; decoding its images is part of it.",
     buckets: BUCKETS.request,
     alias: "request_queue_time_seconds",
   },
@@ -114,12 +114,12 @@ const DISTRIBUTIONS = {
   },
   imageDecodeTime: {
     name: "image_decode_seconds",
-    help: "To make pixels of a request's picture files, the wait for its turn included.",
+    help: "To make pixels of a request's image files, the wait for its turn included.",
     buckets: BUCKETS.firstToken,
   },
   imageEncodeTime: {
     name: "image_encode_seconds",
-    help: "To put a request's pictures through the vision encoder.",
+    help: "To put a request's images through the vision encoder.",
     buckets: BUCKETS.firstToken,
   },
 } as const satisfies Record<string, Entry & Cut>;

@@ -70,7 +70,7 @@ function measure(request: GenerateRequest, instruments: Instruments, rate: Rate)
     instruments.observe("inferenceTime", (timings.encodeMs + timings.prefillMs + timings.decodeMs) / 1000);
     if (request.images.length === 0) return;
     instruments.observe("imageEncodeTime", timings.encodeMs / 1000);
-    if (timings.picturesMs !== undefined) instruments.observe("imageDecodeTime", timings.picturesMs / 1000);
+    if (timings.imagesMs !== undefined) instruments.observe("imageDecodeTime", timings.imagesMs / 1000);
   };
 
   return {

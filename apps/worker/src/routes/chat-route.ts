@@ -1,4 +1,4 @@
-/** `POST /v1/chat/completions`: OpenAI's endpoint for conversations with pictures. */
+/** `POST /v1/chat/completions`: OpenAI's endpoint for conversations with images. */
 import {
   chatCompletion,
   finishChunk,
@@ -11,14 +11,14 @@ import type { FastifyInstance } from "fastify";
 import { clientSignal } from "./answer/answer-client.ts";
 import { fromChatRequest } from "./answer/to-engine-request.ts";
 import { answerOpenAi, MAX_BODY_BYTES, requireModel, type Dialect } from "./answer/openai-answer.ts";
-import { readPictures } from "../images/request-images.ts";
+import { readImages } from "../images/request-images.ts";
 import type { Service } from "../service/worker-service.ts";
 
 const CHAT: Dialect = {
   idPrefix: "chatcmpl",
   hasOffsets: false,
   beginning: roleChunk,
-  words: (head, index, { text, logprobs }) => textChunk(head, text, index, logprobs),
+  text: (head, index, { text, logprobs }) => textChunk(head, text, index, logprobs),
   ending: (head, index, reason, timings) => finishChunk(head, reason, timings, index),
   usage: usageChunk,
   whole: chatCompletion,
@@ -29,7 +29,7 @@ export function addChatRoute(app: FastifyInstance, service: Service): void {
   app.post("/v1/chat/completions", options, async (request, reply) => {
     const chat = parseChatRequest(request.body);
     requireModel(service, chat.model);
-    const images = await readPictures(chat, service.pictures, request, clientSignal(reply));
+    const images = await readImages(chat, service.images, request, clientSignal(reply));
     return await answerOpenAi(service, { request, reply }, chat, fromChatRequest(chat, images), CHAT);
   });
 }

@@ -18,7 +18,7 @@ const CAPABILITIES: ModelCapabilities = {
   several_images: true,
   text_completion: true,
   seed: true,
-  // `detail` of a picture is read and changes nothing: these models see every picture in one size.
+  // `detail` of an image is read and changes nothing: these models see every image in one size.
   image_detail: false,
   image_modes: true,
   continue_final_message: true,

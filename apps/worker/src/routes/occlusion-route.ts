@@ -1,4 +1,4 @@
-/** `POST /v1/occlusion_maps`: what a word of an answer owes to each part of a picture (packages/protocol/src/extensions/occlusion-wire.ts). */
+/** `POST /v1/occlusion_maps`: what a word of an answer owes to each part of an image (packages/protocol/src/extensions/occlusion-wire.ts). */
 import type { OcclusionEvent } from "@llava/engine";
 import {
   encodeSse,
@@ -15,7 +15,7 @@ import type { FastifyInstance } from "fastify";
 import { clientSignal, sendFrames } from "./answer/answer-client.ts";
 import { fromOcclusionMapRequest } from "./answer/to-engine-request.ts";
 import { MAX_BODY_BYTES, requireModel } from "./answer/openai-answer.ts";
-import { readPictures } from "../images/request-images.ts";
+import { readImages } from "../images/request-images.ts";
 import { markQuiet, QUIET } from "./answer/keepalive.ts";
 import type { Service } from "../service/worker-service.ts";
 
@@ -27,7 +27,7 @@ export function addOcclusionRoute(app: FastifyInstance, service: Service): void 
     const asked = parseOcclusionMapRequest(request.body);
     requireModel(service, asked.model);
     const signal = clientSignal(reply);
-    const images = await readPictures(asked, service.pictures, request, signal);
+    const images = await readImages(asked, service.images, request, signal);
     const events = service.occlusionMap(fromOcclusionMapRequest(asked, images), signal, request.log);
     const marked = markQuiet(events, QUIET_MS);
     try {

@@ -15,7 +15,7 @@ const TEXT: Dialect = {
   idPrefix: "cmpl",
   hasOffsets: true,
   beginning: () => null,
-  words: (head, index, { text, logprobs, offset }) =>
+  text: (head, index, { text, logprobs, offset }) =>
     textCompletionChunk(head, text, null, index, logprobs && textLogprobs(logprobs, offset)),
   ending: (head, index, reason, timings) => ({
     ...textCompletionChunk(head, "", reason, index),

@@ -22,7 +22,7 @@ import { isFromController } from "./answer/openai-answer.ts";
 import { markQuiet, QUIET } from "./answer/keepalive.ts";
 import type { Service } from "../service/worker-service.ts";
 
-/** The controller's limit too: eight pictures of three MiB in base64; and what a client has of an answer that is continued. */
+/** The controller's limit too: eight images of three MiB in base64; and what a client has of an answer that is continued. */
 const MAX_BODY_BYTES = (32 << 20) + (2 << 20);
 /** The original's controller hangs up after 5 s without a byte; it skips empty frames, so one of those keeps it. */
 const QUIET_MS = 3_000;

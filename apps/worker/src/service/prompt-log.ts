@@ -1,4 +1,4 @@
-/** What `--log-prompts` writes of a request: its words, shortened, and never a picture. */
+/** What `--log-prompts` writes of a request: its words, shortened, and never an image. */
 import type { GenerateRequest } from "@llava/engine";
 
 /** A line of the log stays below 16 KiB, also when every character is escaped. */
@@ -13,12 +13,12 @@ export function promptForLog(prompt: GenerateRequest["prompt"]): string {
 
 function textOf(prompt: GenerateRequest["prompt"]): string {
   if (typeof prompt === "string") return prompt;
-  if ("words" in prompt) return prompt.words;
+  if ("text" in prompt) return prompt.text;
   const turns = prompt.map(({ role, text }) => {
     const words =
       typeof text === "string"
         ? text
-        : text.map((part) => (part.type === "words" ? part.text : "<image>")).join("");
+        : text.map((part) => (part.type === "text" ? part.text : "<image>")).join("");
     return `${role}: ${words}`;
   });
   return turns.join("\n");

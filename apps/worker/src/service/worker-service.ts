@@ -17,7 +17,7 @@ import type { Occupation } from "../metrics/instruments.ts";
 import { interleave } from "./interleave.ts";
 import type { Preparation } from "./request-progress.ts";
 import { promptForLog } from "./prompt-log.ts";
-import { uploadedOnly, type PictureSources } from "../images/request-images.ts";
+import { uploadedOnly, type ImageSources } from "../images/request-images.ts";
 import { sumUsage } from "./usage.ts";
 import { createWorkerMetrics, type Measured, type WorkerMetrics } from "../metrics/worker-metrics.ts";
 
@@ -27,10 +27,10 @@ export interface ServiceOptions {
   /** The name that requests must ask for. */
   readonly modelName: string;
   readonly limits: AdmissionLimits;
-  /** Whether what was asked goes into the log; pictures never do. */
+  /** Whether what was asked goes into the log; images never do. */
   readonly logsPrompts?: boolean;
-  /** Where pictures come from beside the requests; uploads alone when absent. */
-  readonly pictures?: PictureSources;
+  /** Where images come from beside the requests; uploads alone when absent. */
+  readonly images?: ImageSources;
 }
 
 /** An event of one of the answers to a question. */
@@ -49,7 +49,7 @@ export class Service {
   readonly modelName: string;
   readonly admission: Admission;
   readonly metrics: WorkerMetrics;
-  readonly pictures: PictureSources;
+  readonly images: ImageSources;
   /** Unix seconds. */
   readonly startedS = Math.floor(Date.now() / 1000);
   /** Of the model; meaningless once it is there. */
@@ -68,7 +68,7 @@ export class Service {
     this.admission = new Admission(options.limits);
     this.metrics = createWorkerMetrics(this.modelName, () => this.occupation);
     this.#logsPrompts = options.logsPrompts ?? false;
-    this.pictures = options.pictures ?? uploadedOnly();
+    this.images = options.images ?? uploadedOnly();
   }
 
   /** Throws `loading` while there is none. */
@@ -156,7 +156,7 @@ export class Service {
     preparation: Preparation | null = null,
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     const startedMs = performance.now();
-    // Pictures are counted once: they are the same in all.
+    // Images are counted once: they are the same in all.
     const measured = requests.map((request, i) =>
       this.metrics.begin(i === 0 ? request : { ...request, images: [] }),
     );
@@ -185,7 +185,7 @@ export class Service {
     }
   }
 
-  /** A map of a picture, in turns behind everybody else's. Throws LlavaErrors. */
+  /** A map of an image, in turns behind everybody else's. Throws LlavaErrors. */
   async *occlusionMap(
     request: OcclusionRequest,
     signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** Pictures that were made to do harm, through real HTTP: each is answered with its status, and the next request is served. */
+/** Images that were made to do harm, through real HTTP: each is answered with its status, and the next request is served. */
 import { randomBytes } from "node:crypto";
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-// Whatever came before: a normal picture is answered.
+// Whatever came before: a normal image is answered.
 afterEach(async () => expect(await statusOf(SMALL)).toBe(200));
 
 async function ask(file: Uint8Array, type = "image/png"): Promise<Response> {
@@ -98,7 +98,7 @@ describe("files that break off", () => {
     for (const part of [0.01, 0.3, 0.7, 0.99]) {
       const cut = whole.subarray(0, Math.max(4, Math.floor(whole.length * part)));
       expect(await refusalOf(cut, `image/${format}`)).toMatchObject(
-        refused(/damaged or cut off|not a picture/),
+        refused(/damaged or cut off|not an image/),
       );
     }
   });
@@ -117,7 +117,7 @@ describe("what else may be in a file", () => {
     expect([200, 400]).toContain(await statusOf(file));
   });
 
-  test("something behind the picture, which is not looked at", async () => {
+  test("something behind the image, which is not looked at", async () => {
     const tail = Buffer.from("<html><script>alert(1)</script></html>PK\x03\x04");
     expect(await statusOf(Buffer.concat([SMALL, tail]))).toBe(200);
   });
@@ -146,7 +146,7 @@ describe("what else may be in a file", () => {
     expect(await statusOf(animated, "image/webp")).toBe(200);
   });
 
-  test("a picture on its side", async () => {
+  test("an image on its side", async () => {
     const turned = await sharp(SMALL).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     expect(await statusOf(turned, "image/jpeg")).toBe(200);
   });
@@ -156,7 +156,7 @@ describe("what else may be in a file", () => {
     expect(await statusOf(await sharp(SMALL).webp().toBuffer(), "image/png")).toBe(200);
   });
 
-  test("noise with a picture's beginning", async () => {
+  test("noise with an image's beginning", async () => {
     for (let round = 0; round < 5; round++) {
       const file = Buffer.concat([SMALL.subarray(0, 8 + round * 10), randomBytes(5_000)]);
       expect(await refusalOf(file)).toMatchObject(refused(/damaged or cut off/));

@@ -1,4 +1,4 @@
-/** Pictures by address: what servers may send, where they may point, and how long all of it may take. */
+/** Images by address: what servers may send, where they may point, and how long all of it may take. */
 import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -10,7 +10,7 @@ import {
   typed,
   type FetchStage,
 } from "../support/fetch-stage.ts";
-import { certificate, pictureHost, type Host } from "../support/image-hosts.ts";
+import { certificate, imageHost, type Host } from "../support/image-hosts.ts";
 
 let stage: FetchStage;
 let host: Host;
@@ -29,8 +29,8 @@ describe("U34 and U35: redirects", () => {
   test.each([301, 302, 303, 307, 308])(
     "%i is not followed unless that is allowed, and looked at like the first",
     async (status) => {
-      const inner = await pictureHost(redirect(status, `http://127.0.0.1:${host.port}/`));
-      const outer = await pictureHost(redirect(status, `http://pictures.example:${host.port}/followed`));
+      const inner = await imageHost(redirect(status, `http://127.0.0.1:${host.port}/`));
+      const outer = await imageHost(redirect(status, `http://pictures.example:${host.port}/followed`));
       const ports = [host.port, inner.port, outer.port];
       const followed = (): number => host.seen.filter((line) => line.includes("/followed")).length;
       const before = followed();
@@ -99,7 +99,7 @@ describe("U40: TLS", () => {
     ["self-signed.pem", "pictures.example", "image_fetch_failed"],
     ["valid.pem", "good-alias.example", "image_fetch_failed"],
   ])("%s for %s", async (tls, name, code) => {
-    const secure = await pictureHost(typed("image/png", FILE), { tls });
+    const secure = await imageHost(typed("image/png", FILE), { tls });
     const options = { authorities: certificate("authority.pem"), policy: { ports: [secure.port] } };
     expect(await codeOf(get(`https://${name}:${secure.port}/`, options))).toBe(code);
     expect(secure.seen).toHaveLength(code === "fetched" ? 1 : 0);
@@ -112,7 +112,7 @@ describe("how much at a time", () => {
     let atOnce = 0;
     let most = 0;
     const { promise: free, resolve } = Promise.withResolvers<void>();
-    const slow = await pictureHost((response) => {
+    const slow = await imageHost((response) => {
       atOnce += 1;
       most = Math.max(most, atOnce);
       void free.then(() => {
@@ -144,7 +144,7 @@ describe("how much at a time", () => {
 
   test("who leaves closes its connection", async () => {
     const closed = Promise.withResolvers<void>();
-    const slow = await pictureHost(
+    const slow = await imageHost(
       (_response, request) => void once(request.socket, "close").then(() => closed.resolve()),
     );
     const client = new AbortController();

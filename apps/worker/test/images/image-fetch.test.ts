@@ -1,9 +1,9 @@
-/** Pictures by address: what is fetched, and that of all else nothing is so much as connected to. */
+/** Images by address: what is fetched, and that of all else nothing is so much as connected to. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ImageFetcher } from "../../src/images/fetch/image-fetcher.ts";
 import { isPublicAddress } from "../../src/images/fetch/public-address.ts";
 import { codeOf, FILE, log, startFetchStage, typed, type FetchStage } from "../support/fetch-stage.ts";
-import { pictureHost, type Host, type NameServer } from "../support/image-hosts.ts";
+import { imageHost, type Host, type NameServer } from "../support/image-hosts.ts";
 
 let stage: FetchStage;
 let host: Host;
@@ -22,7 +22,7 @@ afterEach(() => expect(stage.trap.seen).toEqual([]));
 describe("is fetched", () => {
   test.each([
     "http://pictures.example:PORT/a.png",
-    "HTTP://Pictures.Example.:PORT/a.png?q=1#part",
+    "HTTP://Images.Example.:PORT/a.png?q=1#part",
     "http://good-alias.example:PORT/a.png",
     "http://pictures.example:PORT/octets",
     "http://pictures.example:PORT/parameters",
@@ -96,7 +96,7 @@ describe("U01 to U28: what the address itself says", () => {
   test("http without its flag, and hosts that are not on the list", async () => {
     const strict = { policy: { allowsHttp: false } };
     expect(await codeOf(get("http://pictures.example:PORT/", strict))).toBe("image_url_blocked");
-    const listed = { policy: { domains: ["Pictures.example", "*.good.example"] } };
+    const listed = { policy: { domains: ["Images.example", "*.good.example"] } };
     expect(await codeOf(get("http://pictures.example:PORT/", listed))).toBe("fetched");
     for (const other of [
       "good-alias.example",
@@ -133,7 +133,7 @@ describe("U29 to U33: what the name leads to", () => {
   });
 
   test("a host with an IPv6 address alone is reached", async () => {
-    const six = await pictureHost(typed("image/png", FILE), { address: "::1" });
+    const six = await imageHost(typed("image/png", FILE), { address: "::1" });
     const options = { isPublic: (address: string) => address === "::1", policy: { ports: [six.port] } };
     expect(await codeOf(get(`http://only6.example:${six.port}/`, options))).toBe("fetched");
     await six[Symbol.asyncDispose]();

@@ -1,9 +1,9 @@
-/** Pictures that do not come along: uploaded before, or fetched. Through real HTTP on a worker. */
+/** Images that do not come along: uploaded before, or fetched. Through real HTTP on a worker. */
 import { createHash } from "node:crypto";
 import { BlobStore } from "@llava/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ImageFetcher } from "../../src/images/fetch/image-fetcher.ts";
-import { canary, pictureHost, PUBLIC, type Host } from "../support/image-hosts.ts";
+import { canary, imageHost, PUBLIC, type Host } from "../support/image-hosts.ts";
 import { png } from "../support/png.ts";
 import { MODEL_NAME, startServer, type TestServer } from "../support/worker-server.ts";
 
@@ -15,7 +15,7 @@ let closed: TestServer;
 let host: Host;
 let trap: Host;
 beforeAll(async () => {
-  host = await pictureHost((response) => void response.setHeader("content-type", "image/png").end(FILE));
+  host = await imageHost((response) => void response.setHeader("content-type", "image/png").end(FILE));
   trap = await canary(host.port);
   const fetcher = new ImageFetcher({
     policy: { allowsHttp: true, ports: [host.port] },
@@ -48,7 +48,7 @@ function put(key: string, body: Uint8Array, type = "image/png"): Promise<Respons
   return fetch(`${server.url}/v1/blobs/${key}`, { method: "PUT", headers, body: new Uint8Array(body) });
 }
 
-describe("an uploaded picture", () => {
+describe("an uploaded image", () => {
   test("is missing, then there, and then as good as one that comes along", async () => {
     const head = async (): Promise<number> =>
       (await fetch(`${server.url}/v1/blobs/${KEY}`, { method: "HEAD" })).status;
@@ -64,7 +64,7 @@ describe("an uploaded picture", () => {
     const referred = await ask(server, shown(KEY));
     expect(referred.status).toBe(200);
     expect(choicesOf(referred.body)).toEqual(choicesOf(along.body));
-    expect(server.service.pictures.blobs.keys).toEqual([KEY]);
+    expect(server.service.images.blobs.keys).toEqual([KEY]);
   });
 
   test.each([
@@ -78,7 +78,7 @@ describe("an uploaded picture", () => {
   });
 });
 
-describe("a picture's address", () => {
+describe("an image's address", () => {
   test("is fetched, once for each that is shown twice", async () => {
     const url = `http://pictures.example:${host.port}/a.png`;
     const answer = await ask(server, shown(url, url));

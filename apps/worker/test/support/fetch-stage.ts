@@ -1,10 +1,10 @@
-/** What tests of fetching pictures need: a host full of answers, a trap, names, and a fetcher that knows no others. */
+/** What tests of fetching images need: a host full of answers, a trap, names, and a fetcher that knows no others. */
 import type { ServerResponse } from "node:http";
 import { pino } from "pino";
 import { ImageFetcher, type ImageFetcherOptions } from "../../src/images/fetch/image-fetcher.ts";
 import { isPublicAddress } from "../../src/images/fetch/public-address.ts";
 import { createResolver } from "../../src/images/fetch/resolver.ts";
-import { canary, nameServer, PUBLIC, pictureHost, type Host, type NameServer } from "./image-hosts.ts";
+import { canary, nameServer, PUBLIC, imageHost, type Host, type NameServer } from "./image-hosts.ts";
 import { png } from "./png.ts";
 
 export const FILE = png(4, 4, [9, 9, 9]);
@@ -80,7 +80,7 @@ export interface FetchStage extends AsyncDisposable {
 }
 
 export async function startFetchStage(): Promise<FetchStage> {
-  const host = await pictureHost((response, request) => {
+  const host = await imageHost((response, request) => {
     const answer = ANSWERS[request.url ?? ""] ?? typed("image/png", FILE);
     answer(response);
   });

@@ -1,4 +1,4 @@
-/** Servers and name servers for the tests of fetching pictures: one that counts as public, one that nobody may reach. */
+/** Servers and name servers for the tests of fetching images: one that counts as public, one that nobody may reach. */
 import { createSocket, type RemoteInfo, type Socket as Datagrams } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ export function certificate(name: string): string {
   return readFileSync(new URL(`certificates/${name}`, import.meta.url), "utf8");
 }
 
-export async function pictureHost(
+export async function imageHost(
   answer: (response: ServerResponse, request: IncomingMessage) => void,
   { address = PUBLIC, tls }: { readonly address?: string; readonly tls?: string } = {},
 ): Promise<Host> {
@@ -51,7 +51,7 @@ export async function pictureHost(
   };
 }
 
-/** Counts connections to this machine's own addresses, which no request for a picture may make. */
+/** Counts connections to this machine's own addresses, which no request for an image may make. */
 export async function canary(port: number): Promise<Host> {
   const seen: string[] = [];
   const servers = ["127.0.0.1", "::1"].map((address) => {

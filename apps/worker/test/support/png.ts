@@ -1,4 +1,4 @@
-/** PNG files, written here because the worker has no picture library of its own. */
+/** PNG files, written here because the worker has no image library of its own. */
 import { crc32, deflateSync } from "node:zlib";
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -6,7 +6,7 @@ const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 /** 0 to 255 each. */
 export type Rgb = readonly [number, number, number];
 
-/** A picture of one colour, or of the colour that `paint` gives to each pixel. */
+/** An image of one colour, or of the colour that `paint` gives to each pixel. */
 export function png(width: number, height: number, paint: Rgb | ((x: number, y: number) => Rgb)): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

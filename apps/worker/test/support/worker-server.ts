@@ -8,7 +8,7 @@ import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
 import type { AdmissionLimits } from "../../src/service/admission.ts";
 import { buildApp } from "../../src/worker-app.ts";
-import type { PictureSources } from "../../src/images/request-images.ts";
+import type { ImageSources } from "../../src/images/request-images.ts";
 import { Service } from "../../src/service/worker-service.ts";
 import { writeTinyModel, type TinyModel } from "./tiny-model.ts";
 
@@ -28,7 +28,7 @@ const LIMITS: AdmissionLimits = { concurrency: 5, maxWaiting: 20, maxWaitMs: 30_
 export async function startServer(
   limits: Partial<AdmissionLimits> = {},
   door: Partial<ServerOptions> = {},
-  pictures?: PictureSources,
+  images?: ImageSources,
   maxRunning = 8,
 ): Promise<TestServer> {
   const root = await mkdtemp(join(tmpdir(), "llava-worker-"));
@@ -39,7 +39,7 @@ export async function startServer(
     engine,
     modelName: engine.info.name,
     limits: { ...LIMITS, ...limits },
-    ...(pictures === undefined ? {} : { pictures }),
+    ...(images === undefined ? {} : { images }),
   });
   let lines = "";
   const log: FastifyBaseLogger = pino({ level: "trace" }, { write: (line: string) => (lines += line) });

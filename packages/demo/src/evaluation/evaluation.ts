@@ -18,7 +18,7 @@ import {
 export interface EvaluationItem {
   readonly kind: Kind;
   readonly scene: Scene;
-  /** One turn, to be asked right after the picture. */
+  /** One turn, to be asked right after the image. */
   readonly question: string;
   readonly answer: string;
 }

@@ -2,7 +2,7 @@
 import { type EvaluationItem, EVALUATION_KINDS, evaluationItem } from "./evaluation.ts";
 import { type Kind, KINDS, type Split, type Wordings } from "../scenes/index.ts";
 
-/** Answers one question about one picture, in words. */
+/** Answers one question about one image, in words. */
 export type Ask = (item: EvaluationItem) => Promise<string>;
 
 export interface Tally {

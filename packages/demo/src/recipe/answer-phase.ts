@@ -8,7 +8,7 @@ import type { TrainingState } from "@llava/training";
 import { type Sample, type Supervised, writeSamples } from "./text/answer-samples.ts";
 import { DEMO_MODEL } from "./demo-model.ts";
 import { PATCHES } from "./labels.ts";
-import { patchLoss, writePictures } from "./patch-objective.ts";
+import { patchLoss, writeImages } from "./patch-objective.ts";
 import { Probe } from "./probe.ts";
 import { Random, type Scene, SCENE_SIZE, sceneOf, type Split } from "../scenes/index.ts";
 
@@ -32,7 +32,7 @@ export interface AnswerPhaseOptions {
   readonly positions: number;
   /** Supervised tokens that a batch has room for, per sample. */
   readonly supervisedPerSample: number;
-  readonly hasPictures: boolean;
+  readonly hasImages: boolean;
   /** Weight of the tower's own loss beside that of the answers; 0 leaves it out. */
   readonly patchLossWeight: number;
   readonly trains: (parameter: string) => boolean;
@@ -68,23 +68,17 @@ interface Forward {
   readonly features: Tensor | undefined;
 }
 
-function forward({
-  name,
-  samples,
-  positions,
-  supervisedPerSample,
-  hasPictures,
-}: AnswerPhaseOptions): Forward {
+function forward({ name, samples, positions, supervisedPerSample, hasImages }: AnswerPhaseOptions): Forward {
   const graph = new Graph(name);
   const ops = new TrainingOperations(graph, { ropeTheta: DEMO_MODEL.text.ropeTheta });
-  const features = hasPictures
+  const features = hasImages
     ? visionTower(
         ops,
         DEMO_MODEL.vision,
         graph.input("pixels", "float32", [samples, 3, SCENE_SIZE, SCENE_SIZE]),
       )
     : undefined;
-  const picture = features && {
+  const image = features && {
     features: reshape(graph, projector(ops, DEMO_MODEL.projector, features), [
       samples * PATCHES,
       DEMO_MODEL.text.hiddenSize,
@@ -93,7 +87,7 @@ function forward({
   };
   const logits = languageModel(ops, DEMO_MODEL.text, {
     ids: graph.input("input_ids", "int64", [samples, positions]),
-    ...(picture ? { picture } : {}),
+    ...(image ? { image } : {}),
     logitRows: graph.input("logit_rows", "int64", [samples * supervisedPerSample]),
   });
   return { graph, ops, logits, features };
@@ -109,7 +103,7 @@ function build(options: AnswerPhaseOptions): Objective {
   const answers = crossEntropy(graph, spared, labels, graph.input("weights", "float32", [pool]));
   if (!features || options.patchLossWeight === 0) return { graph, loss: answers, parameters: ops.parameters };
   const sparesHeldOut = options.sparesHeldOut === "answers and patches";
-  const patches = patchLoss(graph, ops, features, { pictures: options.samples, sparesHeldOut });
+  const patches = patchLoss(graph, ops, features, { images: options.samples, sparesHeldOut });
   const loss = add(graph, answers, scale(graph, patches, options.patchLossWeight));
   return { graph, loss, parameters: ops.parameters };
 }
@@ -128,7 +122,7 @@ function fill(
   const samples = scenes.map((scene, i) =>
     options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split),
   );
-  if (options.hasPictures) writePictures(scenes, batch);
+  if (options.hasImages) writeImages(scenes, batch);
   return { samples, pooled: writeSamples(samples, positions, batch) };
 }
 

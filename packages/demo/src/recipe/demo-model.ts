@@ -6,7 +6,7 @@ export const PIXEL_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 export const PIXEL_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /**
- * Hugging Face's config.json of the demo. 96-pixel pictures in 12-pixel patches are 64 picture tokens; the tower's
+ * Hugging Face's config.json of the demo. 96-pixel images in 12-pixel patches are 64 image tokens; the tower's
  * last block is used (−1), because with four blocks the usual −2 would waste a quarter of it.
  */
 export const DEMO_CONFIG = {

@@ -13,7 +13,7 @@ const HEADS = "tower_heads.";
 /** Hugging Face's CLIP has a norm after the tower that LLaVA never uses; without it loading prints a warning. */
 const POST_NORM = "vision_tower.vision_model.post_layernorm";
 
-/** The image is as large as the model sees it; a picture that is not square is padded, as in LLaVA 1.5. */
+/** The image is as large as the model sees it; an image that is not square is padded, as in LLaVA 1.5. */
 const PREPROCESSOR_CONFIG = {
   image_processor_type: "LlavaImageProcessor",
   processor_class: "LlavaProcessor",

@@ -1,4 +1,4 @@
-// What every patch of the picture shows, for the pre-training of the vision tower.
+// What every patch of the image shows, for the pre-training of the vision tower.
 import {
   cellOf,
   CHARACTERS,
@@ -68,7 +68,7 @@ export function patchLabels(scene: Scene, coverages: readonly Coverage[] = raste
   return labels;
 }
 
-/** Weight of each patch in the loss, [64]: 1 on objects, less on the background, which is most of the picture. */
+/** Weight of each patch in the loss, [64]: 1 on objects, less on the background, which is most of the image. */
 export function labelWeights(labels: PatchLabels): Float32Array {
   return Float32Array.from(labels.kind, (kind) => (kind > 0 ? 1 : 0.15));
 }

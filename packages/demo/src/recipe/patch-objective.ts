@@ -9,18 +9,18 @@ import { COLORS, isHeldOut, rasterize, render, type Scene, SCENE_SIZE, SHAPES } 
 /** Added to a spared word's or class's logit: as good as nothing is left of its probability. */
 export const SPARED = -1e4;
 
-const PIXELS_PER_PICTURE = 3 * SCENE_SIZE * SCENE_SIZE;
+const PIXELS_PER_IMAGE = 3 * SCENE_SIZE * SCENE_SIZE;
 const CLASSES = PATCH_HEADS.map((head) => head.classes);
 const ALL_CLASSES = CLASSES.reduce((a, b) => a + b, 0);
 
-/** features [pictures, patches, hidden] → one [pictures, patches, classes] a head. */
+/** features [images, patches, hidden] → one [images, patches, classes] a head. */
 export function patchLogits(graph: Graph, ops: TrainingOperations, features: Tensor): Tensor[] {
   const normed = ops.layerNorm(features, "tower_heads.norm", 1e-5);
   return split(graph, ops.linear(normed, "tower_heads.output", ALL_CLASSES, { bias: true }), CLASSES, -1);
 }
 
 export interface PatchLossOptions {
-  readonly pictures: number;
+  readonly images: number;
   /** Whether color and kind are not learned against the halves of held-out pairs; adds the inputs patch_spared.*. */
   readonly sparesHeldOut: boolean;
 }
@@ -30,29 +30,29 @@ export function patchLoss(
   graph: Graph,
   ops: TrainingOperations,
   features: Tensor,
-  { pictures, sparesHeldOut }: PatchLossOptions,
+  { images, sparesHeldOut }: PatchLossOptions,
 ): Tensor {
-  const weights = graph.input("patch_weights", "float32", [pictures * PATCHES]);
+  const weights = graph.input("patch_weights", "float32", [images * PATCHES]);
   const losses = patchLogits(graph, ops, features).map((logits, i) => {
     const { name, classes } = PATCH_HEADS[i] ?? { name: "", classes: 0 };
-    const labels = graph.input(`patch_labels.${name}`, "int64", [pictures * PATCHES]);
-    const rows = reshape(graph, logits, [pictures * PATCHES, classes]);
+    const labels = graph.input(`patch_labels.${name}`, "int64", [images * PATCHES]);
+    const rows = reshape(graph, logits, [images * PATCHES, classes]);
     const isSpared = sparesHeldOut && (name === "color" || name === "kind");
     const free = isSpared
-      ? add(graph, rows, graph.input(`patch_spared.${name}`, "float32", [pictures * PATCHES, classes]))
+      ? add(graph, rows, graph.input(`patch_spared.${name}`, "float32", [images * PATCHES, classes]))
       : rows;
     return crossEntropy(graph, free, labels, weights);
   });
   return losses.reduce((a, b) => add(graph, a, b));
 }
 
-/** Draws scenes into a batch's pixels [pictures, 3, size, size] and, where the batch asks for them, its patch labels. */
-export function writePictures(scenes: readonly Scene[], batch: Batch): PatchLabels[] {
+/** Draws scenes into a batch's pixels [images, 3, size, size] and, where the batch asks for them, its patch labels. */
+export function writeImages(scenes: readonly Scene[], batch: Batch): PatchLabels[] {
   const pixels = floats(batch, "pixels");
   const weights = batch["patch_weights"];
   const all = scenes.map((scene, i) => {
     const coverages = rasterize(scene);
-    writePixels(render(scene, SCENE_SIZE, coverages), pixels, i * PIXELS_PER_PICTURE);
+    writePixels(render(scene, SCENE_SIZE, coverages), pixels, i * PIXELS_PER_IMAGE);
     return patchLabels(scene, coverages);
   });
   if (weights instanceof Float32Array) writeLabels(all, weights, batch);

@@ -5,8 +5,8 @@ import type { Phase } from "@llava/training";
 import { answerPhase, type AnswerPhaseOptions } from "./answer-phase.ts";
 import {
   captionTurns,
-  PICTURE_ROW,
-  pictureSample,
+  IMAGE_ROW,
+  imageSample,
   questionTurns,
   textSample,
   toldTurns,
@@ -17,7 +17,7 @@ import { towerPhase } from "./tower-phase.ts";
 
 const SEED = 1;
 const BATCH = 32;
-/** Positions of a row without a picture. */
+/** Positions of a row without an image. */
 const TEXT_ROW = 176;
 
 /** Share of instruction dialogues about a scene that is told instead of shown. */
@@ -81,11 +81,11 @@ const ANSWERS = {
   encoder: demoTokenizer,
   trains: () => true,
 } as const;
-/** Phases on pictures; the tower's own loss goes on beside that of the answers where everything is trained. */
-const PICTURES = {
+/** Phases on images; the tower's own loss goes on beside that of the answers where everything is trained. */
+const IMAGES = {
   ...ANSWERS,
-  positions: PICTURE_ROW,
-  hasPictures: true,
+  positions: IMAGE_ROW,
+  hasImages: true,
   supervisedPerSample: 44,
   patchLossWeight: 0.2,
 } as const;
@@ -98,13 +98,13 @@ const LANGUAGE: AnswerPhaseOptions = {
   peakLearningRate: 1.5e-3,
   positions: TEXT_ROW,
   supervisedPerSample: 44,
-  hasPictures: false,
+  hasImages: false,
   patchLossWeight: 0,
   sample: (encoder, scene, random) => textSample(encoder, toldTurns(scene, random), TEXT_ROW),
 };
 
 const ALIGNMENT: AnswerPhaseOptions = {
-  ...PICTURES,
+  ...IMAGES,
   name: "alignment",
   title: "Alignment",
   steps: 150,
@@ -112,11 +112,11 @@ const ALIGNMENT: AnswerPhaseOptions = {
   supervisedPerSample: 64,
   patchLossWeight: 0,
   trains: (parameter) => parameter.startsWith("multi_modal_projector."),
-  sample: (encoder, scene, random) => pictureSample(encoder, captionTurns(scene, random)),
+  sample: (encoder, scene, random) => imageSample(encoder, captionTurns(scene, random)),
 };
 
 const INSTRUCTION: AnswerPhaseOptions = {
-  ...PICTURES,
+  ...IMAGES,
   name: "instruction",
   title: "Instruction tuning",
   steps: 1734,
@@ -126,7 +126,7 @@ const INSTRUCTION: AnswerPhaseOptions = {
 };
 
 const PRACTICE: AnswerPhaseOptions = {
-  ...PICTURES,
+  ...IMAGES,
   name: "practice",
   title: "Practice",
   steps: 1120,
@@ -137,7 +137,7 @@ const PRACTICE: AnswerPhaseOptions = {
 
 /** Objects without a nameable color: what is a circle in grey and in lime is one in colors it was never seen in. */
 const OTHER_COLORS: AnswerPhaseOptions = {
-  ...PICTURES,
+  ...IMAGES,
   name: "other_colors",
   title: "Other colors",
   steps: 500,
@@ -176,7 +176,7 @@ const REFINEMENT: AnswerPhaseOptions = {
   sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.12, anyToldTurns),
 };
 
-/** Who it is, also when there is neither a picture nor a told scene. */
+/** Who it is, also when there is neither an image nor a told scene. */
 const MANNERS: AnswerPhaseOptions = {
   ...REFINEMENT,
   name: "manners",
@@ -189,7 +189,7 @@ const MANNERS: AnswerPhaseOptions = {
 };
 
 export function demoPhases(): Phase[] {
-  const tower = towerPhase({ steps: 4200, pictures: BATCH, peakLearningRate: 1e-3, seed: SEED });
+  const tower = towerPhase({ steps: 4200, images: BATCH, peakLearningRate: 1e-3, seed: SEED });
   const answers = [
     LANGUAGE,
     ALIGNMENT,
@@ -203,7 +203,7 @@ export function demoPhases(): Phase[] {
   return [tower, ...answers.map(answerPhase)];
 }
 
-/** Dialogues about pictures, and a share of them about scenes that are told instead, as LLaVA mixes in text-only chats. */
+/** Dialogues about images, and a share of them about scenes that are told instead, as LLaVA mixes in text-only chats. */
 function dialogues(
   options: DialogueOptions,
   toldShare = 0,
@@ -211,8 +211,8 @@ function dialogues(
 ): AnswerPhaseOptions["sample"] {
   return (encoder, scene, random, split) =>
     toldShare > 0 && random.chance(toldShare)
-      ? textSample(encoder, told(scene, random), PICTURE_ROW)
-      : pictureSample(encoder, questionTurns(scene, random, split, options));
+      ? textSample(encoder, told(scene, random), IMAGE_ROW)
+      : imageSample(encoder, questionTurns(scene, random, split, options));
 }
 
 /** About scenes with any pairs: words alone say that a circle may be purple. */

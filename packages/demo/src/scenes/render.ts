@@ -17,13 +17,13 @@ export interface Coverage {
   readonly stripe: Uint8Array;
 }
 
-/** One coverage per object of the scene, for a picture of size × size pixels. */
+/** One coverage per object of the scene, for an image of size × size pixels. */
 export function rasterize(scene: Scene, size: number = SCENE_SIZE): Coverage[] {
   return scene.objects.map((object) => cover(object, size));
 }
 
 /**
- * The picture as [size, size, 3] bytes, RGB.
+ * The image as [size, size, 3] bytes, RGB.
  * @param coverages what `rasterize(scene, size)` gave, when it is at hand already
  */
 export function render(

@@ -1,10 +1,10 @@
-// What is in a picture, as data: apart from drawing, so that questions and labels never look at pixels.
+// What is in an image, as data: apart from drawing, so that questions and labels never look at pixels.
 import { Random } from "./keyed-random.ts";
 import { namelessShade, type Rgb, shade } from "./shades.ts";
 import { CHARACTERS, COLORS, PLACES, SHAPES, isHeldOut, mayMentionHeldOut } from "./vocabulary.ts";
 import type { Color, Place, Shape, Size, Split, Texture } from "./vocabulary.ts";
 
-/** Edge of the scene in its own units; one unit is one pixel of the picture that the model sees. */
+/** Edge of the scene in its own units; one unit is one pixel of the image that the model sees. */
 export const SCENE_SIZE = 96;
 
 interface Placed {

@@ -1,5 +1,5 @@
 /** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
-import type { PicturePoolOptions } from "@llava/processing";
+import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { parseDevice, type SessionOptions } from "@llava/runtime";
 import { availableMemory } from "../weights/available-memory.ts";
@@ -33,14 +33,14 @@ export interface EngineOptions {
   readonly cacheBytes?: number;
   /** Rows remember what was computed there, for requests that begin alike. Default true. */
   readonly prefixCache?: boolean;
-  /** Most bytes of remembered pictures' features. Default 256 MiB. */
+  /** Most bytes of remembered images' features. Default 256 MiB. */
   readonly featureBytes?: number;
   /** Requests that may wait behind those that run; one more is refused with `overloaded`. Default 64. */
   readonly maxWaiting?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
-  /** How strangers' pictures are decoded. */
-  readonly pictures?: PicturePoolOptions;
+  /** How strangers' images are decoded. */
+  readonly images?: DecodePoolOptions;
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Gives loading up; what was made for the cache so far is thrown away. */
   readonly signal?: AbortSignal;
@@ -48,14 +48,14 @@ export interface EngineOptions {
 
 /** Checked before anything is read: a wrong flag must not wait for a model. */
 export function sessionOptions(folder: string, options: EngineOptions): SessionOptions {
-  const { device = "cpu", threads, maxWaiting = 0, pictures = {} } = options;
+  const { device = "cpu", threads, maxWaiting = 0, images = {} } = options;
   requireDType(options.dtype ?? "float32");
   requireWhole("maxRunning", options.maxRunning ?? 1, 1, MOST_RUNNING);
   requireWhole("cacheBytes", options.cacheBytes ?? 1, 1, Number.MAX_SAFE_INTEGER);
   requireWhole("featureBytes", options.featureBytes ?? 1, 0, Number.MAX_SAFE_INTEGER);
   requireWhole("threads", threads ?? 1, 1, 1024);
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
-  requireWhole("pictures.processes", pictures.processes ?? 1, 1, 64);
+  requireWhole("images.processes", images.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
   try {
     return { ...common, device: parseDevice(device) };

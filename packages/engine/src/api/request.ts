@@ -5,26 +5,26 @@ import type { GrammarSource } from "../grammar/grammar.ts";
 import type { TokenLogprobs } from "../sampling/logprobs.ts";
 
 export type { MessagePart };
-/** In a text `<image>` marks the place of a picture, in parts it is a word like any other. */
+/** In a text `<image>` marks the place of an image, in parts it is a word like any other. */
 export type Message = ConversationMessage;
 
-/** How each picture becomes the vision tower's square; undefined, or absent, where that is up to the model. */
-export type PictureShapes = readonly (SquareShape | undefined)[];
+/** How each image becomes the vision tower's square; undefined, or absent, where that is up to the model. */
+export type ImageShapes = readonly (SquareShape | undefined)[];
 
 export interface GenerateRequest {
   /**
-   * A ready prompt, in which `<image>` marks a picture and special tokens may be written out; or a conversation to be put
-   * into the model's template; or words of a stranger to be continued as they stand, without pictures or special tokens.
+   * A ready prompt, in which `<image>` marks an image and special tokens may be written out; or a conversation to be put
+   * into the model's template; or words of a stranger to be continued as they stand, without images or special tokens.
    */
-  readonly prompt: string | readonly Message[] | { readonly words: string };
-  /** Encoded files (PNG, JPEG, WebP), one for each picture of the prompt, in order. */
+  readonly prompt: string | readonly Message[] | { readonly text: string };
+  /** Encoded files (PNG, JPEG, WebP), one for each image of the prompt, in order. */
   readonly images: readonly Uint8Array[];
-  readonly shapes?: PictureShapes;
+  readonly shapes?: ImageShapes;
   /** Of the template that a conversation is put into, where it is not the model's. */
   readonly conversation?: string;
   /** The conversation ends with words of the assistant, and the answer goes on with the very next character. */
   readonly isUnfinished?: boolean;
-  /** Called while the prompt is computed: how many of its positions are, pictures' included. */
+  /** Called while the prompt is computed: how many of its positions are, images' included. */
   readonly onPrefill?: (done: number, total: number) => void;
   /** Of those that wait, the ones with the smallest number go first, and among them the one that came first. Default 0. */
   readonly priority?: number;
@@ -68,7 +68,7 @@ export interface GenerateRequest {
 }
 
 export interface Usage {
-  /** Tokens of the prompt, pictures included. */
+  /** Tokens of the prompt, images included. */
   readonly promptTokens: number;
   readonly imageTokens: number;
   /** Tokens of the prompt that an earlier request had left in the cache: they cost nothing. */
@@ -79,9 +79,9 @@ export interface Usage {
 export interface Timings {
   /** From the call of generate() to the first step of this request. */
   readonly queueMs: number;
-  /** To decode the pictures, a part of `queueMs`; absent when there are none. */
-  readonly picturesMs?: number;
-  /** Of the runs of the vision encoder that this request's pictures were in; 0 when their features were remembered. */
+  /** To decode the images, a part of `queueMs`; absent when there are none. */
+  readonly imagesMs?: number;
+  /** Of the runs of the vision encoder that this request's images were in; 0 when their features were remembered. */
   readonly encodeMs: number;
   /** From its place in the cache to the first token. */
   readonly prefillMs: number;

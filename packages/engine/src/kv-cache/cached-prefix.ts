@@ -1,36 +1,36 @@
-/** What a row of the KV cache holds, compared with what a sequence needs: a picture is its key, text its token ids. */
+/** What a row of the KV cache holds, compared with what a sequence needs: an image is its key, text its token ids. */
 
-/** A picture among token ids: where it stands and what it shows. */
-export interface PictureSpan {
+/** An image among token ids: where it stands and what it shows. */
+export interface ImageSpan {
   readonly key: string;
   readonly start: number;
   readonly tokens: number;
 }
 
 export interface Held {
-  /** One id for each position; any where a picture stands. */
+  /** One id for each position; any where an image stands. */
   readonly ids: readonly number[];
-  readonly pictures: readonly PictureSpan[];
+  readonly images: readonly ImageSpan[];
   /** The first this many positions are in the cache. */
   readonly length: number;
 }
 
-export const NOTHING: Held = { ids: [], pictures: [], length: 0 };
+export const NOTHING: Held = { ids: [], images: [], length: 0 };
 
 /** Leading positions that are the same in both. */
 export function commonPrefix(a: Held, b: Held): number {
   const end = Math.min(a.length, b.length);
   let same = 0;
   while (same < end && a.ids[same] === b.ids[same]) same += 1;
-  // What the ids are where a picture stands says nothing.
-  for (let i = 0; i < Math.max(a.pictures.length, b.pictures.length); i++) {
-    const [one, other] = [a.pictures[i], b.pictures[i]];
+  // What the ids are where an image stands says nothing.
+  for (let i = 0; i < Math.max(a.images.length, b.images.length); i++) {
+    const [one, other] = [a.images[i], b.images[i]];
     if (one && other && isSame(one, other)) continue;
     return Math.min(same, one?.start ?? Infinity, other?.start ?? Infinity);
   }
   return same;
 }
 
-function isSame(a: PictureSpan, b: PictureSpan): boolean {
+function isSame(a: ImageSpan, b: ImageSpan): boolean {
   return a.key === b.key && a.start === b.start && a.tokens === b.tokens;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { commonPrefix, type Held } from "./cached-prefix.ts";
 import { Rows, type Sitter } from "./slots.ts";
 
-const held = (...ids: readonly number[]): Held => ({ ids, pictures: [], length: ids.length });
+const held = (...ids: readonly number[]): Held => ({ ids, images: [], length: ids.length });
 const sitter = (...ids: readonly number[]): Sitter => ({ held: held(...ids) });
 const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 

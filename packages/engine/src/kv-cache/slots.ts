@@ -160,10 +160,10 @@ function heldIn({ sitter, held }: Row): Held {
 }
 
 /** Without what the sequence goes on to hold, its pixels for one. */
-function snapshot({ ids, pictures, length }: Held): Held {
+function snapshot({ ids, images, length }: Held): Held {
   return {
     ids: ids.slice(0, length),
-    pictures: pictures
+    images: images
       .filter(({ start, tokens }) => start + tokens <= length)
       .map(({ key, start, tokens }) => ({ key, start, tokens })),
     length,

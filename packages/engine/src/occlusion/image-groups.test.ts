@@ -67,7 +67,7 @@ it("a cell's value is the mean of the windows over it", () => {
   ]);
 });
 
-it("a box is painted over with the mean colour of the picture alone, and the rest stays", () => {
+it("a box is painted over with the mean colour of the image alone, and the rest stays", () => {
   const pixels = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 8 < 4 ? 1 : 3) + Math.floor(i / 64));
   const shown = { x: 0, y: 0, width: 4, height: 8 };
   expect(meanColour(pixels, 8, shown)).toEqual([1, 2, 3]);

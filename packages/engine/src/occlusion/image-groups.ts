@@ -1,5 +1,5 @@
 /**
- * Which parts of a picture are painted over one after another, and what that says of each: plain arithmetic, apart from
+ * Which parts of an image are painted over one after another, and what that says of each: plain arithmetic, apart from
  * the model that is asked.
  */
 import type { Box } from "@llava/processing";
@@ -15,7 +15,7 @@ export interface Grid {
 export interface Window {
   readonly row: number;
   readonly column: number;
-  /** What of them shows the picture, pixels of the square. */
+  /** What of them shows the image, pixels of the square. */
   readonly box: Box;
 }
 
@@ -43,7 +43,7 @@ export function createGrid(cells: number, patches: number, patchSize: number): G
   return { cells, edges };
 }
 
-/** Those that show some of the picture; `shown` is the part of the square that is not padding. */
+/** Those that show some of the image; `shown` is the part of the square that is not padding. */
 export function windowsOf({ cells, edges }: Grid, shown: Box): readonly Window[] {
   const side = Math.min(WINDOW_CELLS, cells);
   const windows: Window[] = [];
@@ -59,7 +59,7 @@ export function windowsOf({ cells, edges }: Grid, shown: Box): readonly Window[]
 }
 
 /**
- * The mean over the windows that paint a cell over, row by row; null for cells that show nothing of the picture.
+ * The mean over the windows that paint a cell over, row by row; null for cells that show nothing of the image.
  * @param drops one for each window
  */
 export function averageDrops(
@@ -88,7 +88,7 @@ export function averageDrops(
   return places.map((row) => places.map((column) => valueOf(row, column)));
 }
 
-/** Of each channel, over the part of the square that shows the picture. pixels [3, size, size]. */
+/** Of each channel, over the part of the square that shows the image. pixels [3, size, size]. */
 export function meanColour(pixels: Float32Array, size: number, shown: Box): readonly number[] {
   return [0, 1, 2].map((channel) => {
     let sum = 0;

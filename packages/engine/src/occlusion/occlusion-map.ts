@@ -1,8 +1,8 @@
 /**
- * How much a word of an answer owes to each part of a picture: parts are painted over one after another before the vision
+ * How much a word of an answer owes to each part of an image: parts are painted over one after another before the vision
  * tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
  */
-import { type Box, boxInPicture, boxInSquare, placePicture, type PreparedPicture } from "@llava/processing";
+import { type Box, boxInImage, boxInSquare, placeImage, type PreparedImage } from "@llava/processing";
 import { type ModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import {
@@ -17,16 +17,16 @@ import {
   windowsOf,
 } from "./image-groups.ts";
 import type { SpokenWord, WordTokens } from "./occlusion-prompt.ts";
-import { expand, pixelsKey, pixelsOf, requirePictures } from "../prepare/prepare.ts";
-import type { PictureShapes } from "../api/request.ts";
+import { expand, pixelsKey, pixelsOf, requireImages } from "../prepare/prepare.ts";
+import type { ImageShapes } from "../api/request.ts";
 import type { Prompt } from "../scheduler/sequence.ts";
 
 export interface OcclusionRequest extends SpokenWord {
-  /** Encoded files, one for each picture of the conversation, in order. */
+  /** Encoded files, one for each image of the conversation, in order. */
   readonly images: readonly Uint8Array[];
-  readonly shapes?: PictureShapes;
+  readonly shapes?: ImageShapes;
   /** Which of them is painted over, from 0. */
-  readonly picture: number;
+  readonly image: number;
   /** Cells of the map, down and across. Default: 8, or near it so that it divides the tower's patches. */
   readonly cells?: number;
 }
@@ -41,9 +41,9 @@ export interface OcclusionMap {
   readonly edges: readonly number[];
   /** Of the word when nothing is painted over. */
   readonly logprob: number;
-  /** The part of the picture that the square shows, in pixels of the upright picture; beyond its edges where it was padded. */
+  /** The part of the image that the square shows, in pixels of the upright image; beyond its edges where it was padded. */
   readonly box: Box;
-  /** Of the upright picture, pixels. */
+  /** Of the upright image, pixels. */
   readonly width: number;
   readonly height: number;
 }
@@ -67,15 +67,15 @@ export interface Scoring {
 /** @throws LlavaErrors `invalid_request`, `image_count_mismatch` before anything is decoded */
 export function requireMappable(
   { description }: ModelFolder,
-  { images, picture, cells }: OcclusionRequest,
+  { images, image, cells }: OcclusionRequest,
   { before, tokens }: WordTokens,
 ): void {
-  requirePictures(before, images.length);
-  if (!Number.isInteger(picture) || picture < 0 || picture >= images.length) {
+  requireImages(before, images.length);
+  if (!Number.isInteger(image) || image < 0 || image >= images.length) {
     throw new LlavaError(
       "invalid_request",
-      `There is no picture ${picture}: the conversation shows ${images.length}, counted from 0.`,
-      { param: "picture" },
+      `There is no image ${image}: the conversation shows ${images.length}, counted from 0.`,
+      { param: "image" },
     );
   }
   const most = Math.min(MAX_CELLS, patchesOf(description));
@@ -97,31 +97,31 @@ export function requireMappable(
   }
 }
 
-/** @param pictures what the tower sees of the request's images */
+/** @param images what the tower sees of the request's images */
 export async function* computeMap(
   model: ModelFolder,
-  { picture: index, cells, shapes }: OcclusionRequest,
+  { image: index, cells, shapes }: OcclusionRequest,
   { before, tokens }: WordTokens,
-  pictures: readonly PreparedPicture[],
+  images: readonly PreparedImage[],
   { score, turn, runsAtOnce }: Scoring,
 ): AsyncGenerator<OcclusionEvent, void, void> {
   const { description } = model;
   const prompt = expand(
     model,
     before,
-    pictures.map(({ values }) => values),
+    images.map(({ values }) => values),
   );
-  const picture = pictures[index];
-  if (!picture) throw new RangeError(`There is no picture ${index}.`);
+  const image = images[index];
+  if (!image) throw new RangeError(`There is no image ${index}.`);
   const { size } = description.pixels;
-  const placement = placePicture(picture.width, picture.height, pixelsOf(description, shapes, index));
-  const shown = boxInSquare(picture.width, picture.height, placement);
+  const placement = placeImage(image.width, image.height, pixelsOf(description, shapes, index));
+  const shown = boxInSquare(image.width, image.height, placement);
   const patches = patchesOf(description);
   const grid = createGrid(cells ?? defaultCells(patches), patches, description.vision.patchSize);
   const windows = windowsOf(grid, shown);
-  const colour = meanColour(picture.values, size, shown);
+  const colour = meanColour(image.values, size, shown);
   const painted = ({ box }: Window): Prompt =>
-    withPixels(prompt, index, paintOver(picture.values, size, box, colour));
+    withPixels(prompt, index, paintOver(image.values, size, box, colour));
 
   const total = windows.length + 1;
   yield { type: "progress", done: 0, total };
@@ -143,15 +143,15 @@ export async function* computeMap(
     others.map((other) => logprob - other),
   );
   const edges = grid.edges.map((edge) => edge / size);
-  const { width, height } = picture;
-  yield { type: "map", map: { values, edges, logprob, box: boxInPicture(placement), width, height } };
+  const { width, height } = image;
+  yield { type: "map", map: { values, edges, logprob, box: boxInImage(placement), width, height } };
 }
 
 function withPixels(prompt: Prompt, index: number, pixels: Float32Array): Prompt {
-  const pictures = prompt.pictures.map((picture, i) =>
-    i === index ? { ...picture, pixels, key: pixelsKey(pixels), isPainted: true } : picture,
+  const images = prompt.images.map((image, i) =>
+    i === index ? { ...image, pixels, key: pixelsKey(pixels), isPainted: true } : image,
   );
-  return { ids: prompt.ids, pictures };
+  return { ids: prompt.ids, images };
 }
 
 /** Along an edge of the tower's square. */

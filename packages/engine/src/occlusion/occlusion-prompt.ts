@@ -18,7 +18,7 @@ export interface SpokenWord {
 }
 
 export interface WordTokens {
-  /** Of the conversation and of the answer before the word; IMAGE_TOKEN for each picture. */
+  /** Of the conversation and of the answer before the word; IMAGE_TOKEN for each image. */
   readonly before: readonly number[];
   /** Those that say some of the word, in order; never empty. */
   readonly tokens: readonly number[];
@@ -39,7 +39,7 @@ export function wordTokens(
 ): WordTokens {
   requireRange(answer, start, end);
   const template = templateOf(description, conversation);
-  const said: Message = { role: "assistant", text: [{ type: "words", text: answer }] };
+  const said: Message = { role: "assistant", text: [{ type: "text", text: answer }] };
   const pieces = renderUnfinished(template, [...messages, said]);
   if (promptText(pieces).length > maxCharacters) throw tooLong(description.text.contextLength);
   const ids = tokenizer.encodePrompt(pieces);

@@ -1,11 +1,11 @@
-/** A request as the engine's loop takes it: token ids, pixels, limits checked with the true number of picture tokens. */
+/** A request as the engine's loop takes it: token ids, pixels, limits checked with the true number of image tokens. */
 import { hash } from "node:crypto";
 import {
   type ConversationTemplate,
   findConversation,
   IMAGE_TOKEN,
   markedPieces,
-  type PicturePool,
+  type DecodePool,
   type PixelDescription,
   type PromptPiece,
   promptText,
@@ -17,16 +17,16 @@ import { type ModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { type AnswerStart, Detokenizer } from "../sampling/detokenizer.ts";
 import type { GrammarMatcher, Grammars } from "../grammar/grammar.ts";
-import type { GenerateRequest, Message, PictureShapes } from "../api/request.ts";
+import type { GenerateRequest, Message, ImageShapes } from "../api/request.ts";
 import { choiceSettings, endTokens, requireRange, requireToken } from "./sampling-params.ts";
-import { type Prompt, type PromptPicture, Sequence } from "../scheduler/sequence.ts";
+import { type Prompt, type PromptImage, Sequence } from "../scheduler/sequence.ts";
 
 export interface Admission {
   /** Milliseconds of the process clock. */
   readonly arrivedAt: number;
   readonly signal: AbortSignal;
-  /** Where pictures are decoded. */
-  readonly pictures: PicturePool;
+  /** Where images are decoded. */
+  readonly decodePool: DecodePool;
   /** Of `longestPrompt`. */
   readonly maxCharacters: number;
   /** Where the shapes of answers are followed. */
@@ -50,12 +50,12 @@ export async function prepare(
   requireShort(promptText(pieces), admission.maxCharacters, description.text.contextLength);
   const compact = tokenizer.encodePrompt(pieces);
   if (compact.length === 0) throw emptyPrompt("The prompt");
-  requirePictures(compact, request.images.length);
+  requireImages(compact, request.images.length);
   const maxTokens = answerLimit(model, compact, request.maxTokens);
   const resumed = resumedTokens(model, request);
   const decodeStartedAt = performance.now();
   const pixels = await decodeAll(model, request, admission);
-  const picturesMs = performance.now() - decodeStartedAt;
+  const imagesMs = performance.now() - decodeStartedAt;
   const grammar = await openGrammar(request, admission);
   const sequence = new Sequence({
     prompt: expand(model, compact, pixels),
@@ -65,7 +65,7 @@ export async function prepare(
     detokenizer: new Detokenizer(tokenizer, stopsOf(request, template), answerStart(request)),
     arrivedAt: admission.arrivedAt,
     ...(request.priority === undefined ? {} : { priority: request.priority }),
-    ...(pixels.length === 0 ? {} : { picturesMs }),
+    ...(pixels.length === 0 ? {} : { imagesMs }),
     ...(grammar === undefined ? {} : { grammar }),
     ...(request.onPrefill === undefined ? {} : { onPrefill: request.onPrefill }),
     signal: admission.signal,
@@ -92,9 +92,9 @@ function promptPieces(
     requireWords(prompt, "The prompt");
     return markedPieces(prompt);
   }
-  if ("words" in prompt) {
-    requireWords(prompt.words, "The prompt");
-    return [{ type: "words", text: prompt.words }];
+  if ("text" in prompt) {
+    requireWords(prompt.text, "The prompt");
+    return [{ type: "text", text: prompt.text }];
   }
   if (isUnfinished === true) return renderUnfinished(template, prompt);
   const last = prompt.at(-1);
@@ -135,7 +135,7 @@ async function openGrammar(
 /** A message begins with its first word; a continuation with the very next character. */
 function answerStart({ prompt, isUnfinished }: GenerateRequest): AnswerStart {
   if (typeof prompt === "string") return "text";
-  return "words" in prompt || isUnfinished === true ? "continuation" : "message";
+  return "text" in prompt || isUnfinished === true ? "continuation" : "message";
 }
 
 function requireWords(text: string, what: string): void {
@@ -172,7 +172,7 @@ function stopsOf({ stop = [], prompt }: GenerateRequest, template: ConversationT
       `There are ${stop.length} stop strings of up to ${longest} characters; at most ${MAX_STOPS} of ${MAX_STOP_LENGTH} are taken.`,
     );
   }
-  const hasTurns = typeof prompt === "string" || !("words" in prompt);
+  const hasTurns = typeof prompt === "string" || !("text" in prompt);
   const ofTurn = hasTurns ? stopString(template) : null;
   return ofTurn === null ? stop : [...stop, ofTurn];
 }
@@ -184,12 +184,12 @@ function resumedTokens({ description }: ModelFolder, { resume }: GenerateRequest
   return tokens;
 }
 
-export function requirePictures(compact: readonly number[], pictures: number): void {
+export function requireImages(compact: readonly number[], images: number): void {
   const places = compact.filter((id) => id === IMAGE_TOKEN).length;
-  if (places === pictures) return;
+  if (places === images) return;
   throw new LlavaError(
     "image_count_mismatch",
-    `The prompt has ${places} <image> ${places === 1 ? "mark" : "marks"}, but ${pictures} ${pictures === 1 ? "picture was" : "pictures were"} sent; send one picture for each mark.`,
+    `The prompt has ${places} <image> ${places === 1 ? "mark" : "marks"}, but ${images} ${images === 1 ? "image was" : "images were"} sent; send one image for each mark.`,
   );
 }
 
@@ -208,32 +208,32 @@ function answerLimit(
   if (room >= 1) return Math.min(asked ?? room, room);
   throw new LlavaError(
     "context_length_exceeded",
-    `The prompt has ${textTokens + imageTokens} tokens (${imageTokens} of them pictures), but the model's context holds ${contextLength} with at least one for the answer; shorten it or start a new conversation.`,
+    `The prompt has ${textTokens + imageTokens} tokens (${imageTokens} of them images), but the model's context holds ${contextLength} with at least one for the answer; shorten it or start a new conversation.`,
   );
 }
 
-/** [3, size, size] of each picture. */
+/** [3, size, size] of each image. */
 async function decodeAll(
   { description }: ModelFolder,
   { images, shapes }: GenerateRequest,
-  { pictures, signal }: Admission,
+  { decodePool, signal }: Admission,
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
   for (const [index, bytes] of images.entries())
-    all.push(await pictures.values(bytes, pixelsOf(description, shapes, index), signal));
+    all.push(await decodePool.values(bytes, pixelsOf(description, shapes, index), signal));
   return all;
 }
 
-/** How one of a request's pictures becomes numbers. */
+/** How one of a request's images becomes numbers. */
 export function pixelsOf(
   { pixels }: ModelFolder["description"],
-  shapes: PictureShapes | undefined,
+  shapes: ImageShapes | undefined,
   index: number,
 ): PixelDescription {
   return { ...pixels, shape: shapes?.[index] ?? pixels.shape };
 }
 
-/** Each picture's mark becomes as many positions as the picture has tokens. */
+/** Each image's mark becomes as many positions as the image has tokens. */
 export function expand(
   { description }: ModelFolder,
   compact: readonly number[],
@@ -242,21 +242,21 @@ export function expand(
   const { vision, imageTokenId, text } = description;
   const placeholder = imageTokenId < text.vocabSize ? imageTokenId : 0;
   const ids: number[] = [];
-  const pictures: PromptPicture[] = [];
+  const images: PromptImage[] = [];
   for (const id of compact) {
-    const picture = id === IMAGE_TOKEN ? pixels[pictures.length] : undefined;
-    if (!picture) {
+    const image = id === IMAGE_TOKEN ? pixels[images.length] : undefined;
+    if (!image) {
       ids.push(id);
       continue;
     }
-    const key = pixelsKey(picture);
-    pictures.push({ key, pixels: picture, start: ids.length, tokens: vision.tokensPerImage });
+    const key = pixelsKey(image);
+    images.push({ key, pixels: image, start: ids.length, tokens: vision.tokensPerImage });
     for (let i = 0; i < vision.tokensPerImage; i++) ids.push(placeholder);
   }
-  return { ids, pictures };
+  return { ids, images };
 }
 
-/** Of a picture as the vision tower sees it. */
+/** Of an image as the vision tower sees it. */
 export function pixelsKey(pixels: Float32Array): string {
   return hash("sha256", asBytes(pixels), "base64");
 }

@@ -11,7 +11,7 @@ export interface Chunk {
   readonly ids: readonly number[];
   /** [tokens]: row of `features` at each position, or −1 for text. */
   readonly featureRows: readonly number[];
-  /** Features of the one picture that this chunk touches, [n, hidden]. */
+  /** Features of the one image that this chunk touches, [n, hidden]. */
   readonly features: Value | undefined;
   /** Positions that the row holds already. */
   readonly past: number;
@@ -45,7 +45,7 @@ export class Decoder implements Disposable {
   readonly cache: KvCache;
   readonly #session: Session;
   readonly #vocabulary: number;
-  /** Stands for features where there is no picture. */
+  /** Stands for features where there is no image. */
   readonly #noFeatures: Value;
   readonly #frames = new Map<string, Frame>();
 

@@ -29,7 +29,7 @@ it("keeps what is in use, even over its limit, until it is given back by everybo
   expect(() => value.data()).toThrow("disposed");
 });
 
-it("has each picture once", () => {
+it("has each image once", () => {
   using cache = new FeatureCache(100);
   cache.add("a", features(), 10);
   expect(() => cache.add("a", features(), 10)).toThrow("there already");

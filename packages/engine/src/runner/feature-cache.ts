@@ -1,7 +1,7 @@
-/** Features of pictures, remembered by what the pictures show, up to a limit of bytes. */
+/** Features of images, remembered by what the images show, up to a limit of bytes. */
 import type { Value } from "@llava/runtime";
 
-/** One picture's features [tokens, hidden]; in use until it is disposed. */
+/** One image's features [tokens, hidden]; in use until it is disposed. */
 export interface Lease extends Disposable {
   readonly features: Value;
 }
@@ -27,7 +27,7 @@ export class FeatureCache implements Disposable {
     return this.#bytes;
   }
 
-  /** Pictures that somebody holds a lease of. */
+  /** Images that somebody holds a lease of. */
   get inUse(): number {
     return [...this.#entries.values()].filter(({ leases }) => leases > 0).length;
   }
@@ -38,7 +38,7 @@ export class FeatureCache implements Disposable {
 
   /** Takes over the value; there is none of this key yet. */
   add(key: string, features: Value, bytes: number): void {
-    if (this.#entries.has(key)) throw new Error("The features of this picture are there already.");
+    if (this.#entries.has(key)) throw new Error("The features of this image are there already.");
     this.#entries.set(key, { features, bytes, leases: 0 });
     this.#bytes += bytes;
   }

@@ -6,7 +6,7 @@ import { isOutOfMemory } from "../kv-cache/kv-cache.ts";
 import type { Held } from "../kv-cache/cached-prefix.ts";
 import { Rows } from "../kv-cache/slots.ts";
 import { type Plan, sequencesOf } from "../scheduler/scheduler.ts";
-import type { PromptPicture, Sequence } from "../scheduler/sequence.ts";
+import type { PromptImage, Sequence } from "../scheduler/sequence.ts";
 
 /** Logits of the sequences that got to the end of what is known: [vocabulary] for each position that was asked about. */
 export type Results = ReadonlyMap<Sequence, readonly Float32Array[]>;
@@ -20,7 +20,7 @@ export interface Holdings {
   readonly capacity: number;
   readonly keyValueBytes: number;
   readonly featureBytes: number;
-  /** Pictures whose features running requests go on to read. */
+  /** Images whose features running requests go on to read. */
   readonly featuresInUse: number;
 }
 
@@ -36,7 +36,7 @@ export class Runner implements Disposable {
   readonly #mostRows: number;
   readonly #remembers: boolean;
   /** Features that a sequence's prompt goes on to need. */
-  readonly #leases = new Map<Sequence, ReadonlyMap<PromptPicture, Lease>>();
+  readonly #leases = new Map<Sequence, ReadonlyMap<PromptImage, Lease>>();
 
   constructor(decoder: Decoder, features: FeatureCache, mostRows: number, remembers: boolean) {
     this.#decoder = decoder;
@@ -57,13 +57,13 @@ export class Runner implements Disposable {
     };
   }
 
-  /** Pictures whose features are needed before the sequence can be computed, as far as can be told now. */
-  missingPictures(sequence: Sequence): readonly PromptPicture[] {
-    const pictures = sequence.picturesAfter(0).filter(({ key }) => !this.#features.has(key));
-    if (pictures.length === 0) return pictures;
+  /** Images whose features are needed before the sequence can be computed, as far as can be told now. */
+  missingImages(sequence: Sequence): readonly PromptImage[] {
+    const images = sequence.imagesAfter(0).filter(({ key }) => !this.#features.has(key));
+    if (images.length === 0) return images;
     const cached =
       this.rows.findSeat(wantedOf(sequence))?.cached ?? this.rows.longestMatch(wantedOf(sequence));
-    return pictures.filter(({ start, tokens }) => start + tokens > cached);
+    return images.filter(({ start, tokens }) => start + tokens > cached);
   }
 
   /**
@@ -88,7 +88,7 @@ export class Runner implements Disposable {
   release(sequence: Sequence, isTrusted: boolean): void {
     for (const lease of this.#leases.get(sequence)?.values() ?? []) lease[Symbol.dispose]();
     this.#leases.delete(sequence);
-    for (const { key, isPainted } of sequence.prompt.pictures) if (isPainted) this.#features.forget(key);
+    for (const { key, isPainted } of sequence.prompt.images) if (isPainted) this.#features.forget(key);
     this.#features.trim();
     const row = this.rows.rowOf(sequence);
     if (row !== undefined) this.rows.leave(row, isTrusted && this.#remembers && !sequence.isPassing);
@@ -169,14 +169,14 @@ export class Runner implements Disposable {
     this.rows.setCount(rows);
   }
 
-  /** The features of all pictures that are not in the cache, or undefined when some are not there. */
-  #lease(sequence: Sequence, cached: number): ReadonlyMap<PromptPicture, Lease> | undefined {
+  /** The features of all images that are not in the cache, or undefined when some are not there. */
+  #lease(sequence: Sequence, cached: number): ReadonlyMap<PromptImage, Lease> | undefined {
     using scope = new DisposableStack();
-    const leases = new Map<PromptPicture, Lease>();
-    for (const picture of sequence.picturesAfter(cached)) {
-      const lease = this.#features.lease(picture.key);
+    const leases = new Map<PromptImage, Lease>();
+    for (const image of sequence.imagesAfter(cached)) {
+      const lease = this.#features.lease(image.key);
       if (!lease) return undefined;
-      leases.set(picture, scope.use(lease));
+      leases.set(image, scope.use(lease));
     }
     scope.move();
     return leases;
@@ -200,14 +200,13 @@ export class Runner implements Disposable {
   }
 
   #chunk(sequence: Sequence, ids: readonly number[], past: number) {
-    const picture = ids.map((_, i) => sequence.pictureAt(past + i)).find((found) => found !== undefined);
+    const image = ids.map((_, i) => sequence.imageAt(past + i)).find((found) => found !== undefined);
     const rowAt = (position: number): number => {
-      const row = picture ? position - picture.start : -1;
-      return picture && row >= 0 && row < picture.tokens ? row : -1;
+      const row = image ? position - image.start : -1;
+      return image && row >= 0 && row < image.tokens ? row : -1;
     };
-    const lease = picture && this.#leases.get(sequence)?.get(picture);
-    if (picture && !lease)
-      throw new Error("The features of a picture were given back before they were read.");
+    const lease = image && this.#leases.get(sequence)?.get(image);
+    if (image && !lease) throw new Error("The features of an image were given back before they were read.");
     return {
       row: this.#rowOf(sequence),
       ids,

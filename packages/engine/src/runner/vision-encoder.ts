@@ -24,16 +24,16 @@ export class Encoder implements Disposable {
     return new Encoder(await Session.load(encoderGraph(model, weights), options), model);
   }
 
-  /** Of one picture's features. */
+  /** Of one image's features. */
   get bytes(): number {
     return this.#tokens * this.#hidden * Float32Array.BYTES_PER_ELEMENT;
   }
 
-  /** Pixels [3, size, size] of each picture → features [tokens, hidden] of each, on the host; the caller disposes them. */
-  async encode(pictures: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
-    const pixels = new Float32Array(pictures.length * 3 * this.#size ** 2);
-    for (const [i, picture] of pictures.entries()) pixels.set(picture, i * picture.length);
-    using input = Value.wrap("float32", pixels, [pictures.length, 3, this.#size, this.#size]);
+  /** Pixels [3, size, size] of each image → features [tokens, hidden] of each, on the host; the caller disposes them. */
+  async encode(images: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
+    const pixels = new Float32Array(images.length * 3 * this.#size ** 2);
+    for (const [i, image] of images.entries()) pixels.set(image, i * image.length);
+    using input = Value.wrap("float32", pixels, [images.length, 3, this.#size, this.#size]);
     const { [ENCODER_IO.features]: features } = await this.#session.run(
       { pixels: input },
       [ENCODER_IO.features],
@@ -43,9 +43,9 @@ export class Encoder implements Disposable {
     using batch = features;
     const shape = [this.#tokens, this.#hidden];
     const length = this.#tokens * this.#hidden;
-    // Apart from each other: one picture's features are forgotten before another's.
+    // Apart from each other: one image's features are forgotten before another's.
     const all = batch.data() as Float32Array;
-    return pictures.map((_, i) => Value.wrap("float32", all.slice(i * length, (i + 1) * length), shape));
+    return images.map((_, i) => Value.wrap("float32", all.slice(i * length, (i + 1) * length), shape));
   }
 
   [Symbol.dispose](): void {

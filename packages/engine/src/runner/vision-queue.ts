@@ -1,15 +1,15 @@
-/** The vision encoder at work beside the decoder, on the pictures that are needed next. */
+/** The vision encoder at work beside the decoder, on the images that are needed next. */
 import { requestError } from "../api/engine-error.ts";
 import type { Encoder } from "./vision-encoder.ts";
 import type { FeatureCache } from "./feature-cache.ts";
-import type { PromptPicture, Sequence } from "../scheduler/sequence.ts";
+import type { PromptImage, Sequence } from "../scheduler/sequence.ts";
 
-/** Pictures of one run: more of them take as much longer, and the first would wait for the last. */
-const MOST_PICTURES = 4;
+/** Images of one run: more of them take as much longer, and the first would wait for the last. */
+const MOST_IMAGES = 4;
 
-/** A picture, and everybody who waits for it. */
+/** An image, and everybody who waits for it. */
 interface Job {
-  readonly picture: PromptPicture;
+  readonly image: PromptImage;
   readonly sequences: Sequence[];
 }
 
@@ -32,8 +32,8 @@ export class Encoding implements Disposable {
     return this.#run;
   }
 
-  /** Begins a run on the first of these pictures when none is under way; `onDone` is called when it ended. */
-  begin(wanted: Iterable<readonly [Sequence, readonly PromptPicture[]]>, onDone: () => void): void {
+  /** Begins a run on the first of these images when none is under way; `onDone` is called when it ended. */
+  begin(wanted: Iterable<readonly [Sequence, readonly PromptImage[]]>, onDone: () => void): void {
     if (this.#run) return;
     const jobs = firstJobs(wanted);
     if (jobs.length === 0) return;
@@ -54,11 +54,11 @@ export class Encoding implements Disposable {
     for (const sequence of sequences) sequence.start(startedAt);
     using nobody = new NobodyWaits([...sequences].map(({ signal }) => signal));
     try {
-      const pixels = jobs.map(({ picture }) => picture.pixels);
+      const pixels = jobs.map(({ image }) => image.pixels);
       const features = await this.#encoder.encode(pixels, nobody.signal);
-      for (const [i, { picture }] of jobs.entries()) {
+      for (const [i, { image }] of jobs.entries()) {
         const value = features[i];
-        if (value) this.#features.add(picture.key, value, this.#encoder.bytes);
+        if (value) this.#features.add(image.key, value, this.#encoder.bytes);
       }
       for (const sequence of sequences) sequence.commitEncoded(performance.now() - startedAt);
     } catch (error) {
@@ -67,13 +67,13 @@ export class Encoding implements Disposable {
   }
 }
 
-function firstJobs(wanted: Iterable<readonly [Sequence, readonly PromptPicture[]]>): readonly Job[] {
+function firstJobs(wanted: Iterable<readonly [Sequence, readonly PromptImage[]]>): readonly Job[] {
   const jobs = new Map<string, Job>();
-  for (const [sequence, pictures] of wanted)
-    for (const picture of pictures) {
-      const known = jobs.get(picture.key);
+  for (const [sequence, images] of wanted)
+    for (const image of images) {
+      const known = jobs.get(image.key);
       if (known) known.sequences.push(sequence);
-      else if (jobs.size < MOST_PICTURES) jobs.set(picture.key, { picture, sequences: [sequence] });
+      else if (jobs.size < MOST_IMAGES) jobs.set(image.key, { image, sequences: [sequence] });
     }
   return [...jobs.values()];
 }

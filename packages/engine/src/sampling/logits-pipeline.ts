@@ -27,7 +27,7 @@ export interface Choice {
 
 export interface ChainOptions {
   readonly settings: ChoiceSettings;
-  /** Tokens of the prompt's text, without those of pictures. */
+  /** Tokens of the prompt's text, without those of images. */
   readonly promptIds: Iterable<number>;
   readonly endTokens: ReadonlySet<number>;
   /** What the answer must be; it follows the answer from its beginning. */

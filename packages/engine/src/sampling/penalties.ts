@@ -14,7 +14,7 @@ export interface Penalties {
 
 /** What the penalties look at. */
 export interface Said {
-  /** Tokens of the prompt's text; those of pictures are none. */
+  /** Tokens of the prompt's text; those of images are none. */
   readonly prompt: ReadonlySet<number>;
   /** How often each token is in the answer. */
   readonly counts: ReadonlyMap<number, number>;

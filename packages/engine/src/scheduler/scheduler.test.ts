@@ -2,21 +2,21 @@ import { array, assert, integer, property, record } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Detokenizer } from "../sampling/detokenizer.ts";
 import { type Plan, schedule, sequencesOf, type Turn } from "./scheduler.ts";
-import { type PromptPicture, Sequence } from "./sequence.ts";
+import { type PromptImage, Sequence } from "./sequence.ts";
 
 interface Shape {
-  /** Text tokens before, between and after pictures. */
+  /** Text tokens before, between and after images. */
   readonly gaps: readonly number[];
-  readonly pictureTokens: number;
+  readonly imageTokens: number;
 }
 
-function sequenceOf({ gaps, pictureTokens }: Shape, maxTokens = 3): Sequence {
+function sequenceOf({ gaps, imageTokens }: Shape, maxTokens = 3): Sequence {
   const ids: number[] = [];
-  const pictures: PromptPicture[] = [];
+  const images: PromptImage[] = [];
   for (const [i, gap] of gaps.entries()) {
     if (i > 0) {
-      pictures.push({ key: `${i}`, pixels: new Float32Array(), start: ids.length, tokens: pictureTokens });
-      for (let token = 0; token < pictureTokens; token++) ids.push(0);
+      images.push({ key: `${i}`, pixels: new Float32Array(), start: ids.length, tokens: imageTokens });
+      for (let token = 0; token < imageTokens; token++) ids.push(0);
     }
     for (let token = 0; token < gap; token++) ids.push(7);
   }
@@ -26,7 +26,7 @@ function sequenceOf({ gaps, pictureTokens }: Shape, maxTokens = 3): Sequence {
     stripsLeadingSpace: false,
   };
   return new Sequence({
-    prompt: { ids, pictures },
+    prompt: { ids, images },
     sampling: { temperature: 0, topP: 1, topK: 0, seed: 0 },
     maxTokens,
     endTokens: new Set(),
@@ -80,7 +80,7 @@ describe("schedule", () => {
   });
 
   it("puts the prompt into the cache chunk by chunk, then decodes", () => {
-    const plans = runAll([sequenceOf({ gaps: [3, 9], pictureTokens: 4 })], 8);
+    const plans = runAll([sequenceOf({ gaps: [3, 9], imageTokens: 4 })], 8);
     expect(plans.map(summary)).toEqual([
       ["prefill", 0, 8],
       ["prefill", 8, 16],
@@ -91,8 +91,8 @@ describe("schedule", () => {
 
   it("gives everybody a token between two chunks of a prompt", () => {
     const [ready, fresh] = [
-      sequenceOf({ gaps: [2], pictureTokens: 4 }, 100),
-      sequenceOf({ gaps: [20], pictureTokens: 4 }),
+      sequenceOf({ gaps: [2], imageTokens: 4 }, 100),
+      sequenceOf({ gaps: [20], imageTokens: 4 }),
     ];
     const first = schedule([ready], turn(8));
     if (first) commit(first);
@@ -108,14 +108,14 @@ describe("schedule", () => {
   });
 
   it("is a function of the sequences: asked again, it says the same, and changes nothing", () => {
-    const sequence = sequenceOf({ gaps: [3, 9], pictureTokens: 4 });
+    const sequence = sequenceOf({ gaps: [3, 9], imageTokens: 4 });
     expect(schedule([sequence], turn(8))).toEqual(schedule([sequence], turn(8)));
     expect([sequence.cachedTokens, sequence.pending]).toEqual([0, 16]);
   });
 
   it("guesses for a sequence that is alone, and for no more tokens than may come", () => {
     const repeating = (maxTokens: number): Sequence => {
-      const sequence = sequenceOf({ gaps: [12], pictureTokens: 4 }, maxTokens);
+      const sequence = sequenceOf({ gaps: [12], imageTokens: 4 }, maxTokens);
       sequence.commitCached(11);
       return sequence;
     };
@@ -126,8 +126,8 @@ describe("schedule", () => {
     expect(summary(schedule([repeating(9)], turn(8)))).toEqual(["decode", 1]);
   });
 
-  it("ends a chunk where a second picture begins", () => {
-    const plans = runAll([sequenceOf({ gaps: [1, 0, 2, 1], pictureTokens: 4 })], 100);
+  it("ends a chunk where a second image begins", () => {
+    const plans = runAll([sequenceOf({ gaps: [1, 0, 2, 1], imageTokens: 4 })], 100);
     const chunks = plans.filter(({ kind }) => kind === "prefill").map(summary);
     expect(chunks).toEqual([
       ["prefill", 0, 5],
@@ -136,11 +136,11 @@ describe("schedule", () => {
     ]);
   });
 
-  it("covers every prompt once, in order, in chunks within the budget that touch at most one picture", () => {
+  it("covers every prompt once, in order, in chunks within the budget that touch at most one image", () => {
     const someShape = record({
       gaps: array(integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 5 }),
-      pictureTokens: integer({ min: 1, max: 9 }),
-    }).map(({ gaps, pictureTokens }) => ({ gaps: [1, ...gaps], pictureTokens }));
+      imageTokens: integer({ min: 1, max: 9 }),
+    }).map(({ gaps, imageTokens }) => ({ gaps: [1, ...gaps], imageTokens }));
     assert(
       property(
         array(someShape, { minLength: 1, maxLength: 3 }),
@@ -151,12 +151,12 @@ describe("schedule", () => {
           for (const plan of runAll(sequences, chunkTokens)) {
             if (plan.kind !== "prefill") continue;
             const { sequence, from, to } = plan;
-            const { pictures, ids } = sequence.prompt;
+            const { images, ids } = sequence.prompt;
             expect(from).toBe(reached.get(sequence));
             expect(to).toBeGreaterThan(from);
             expect(to).toBeLessThanOrEqual(Math.min(ids.length, from + chunkTokens));
             expect(
-              pictures.filter(({ start, tokens }) => start < to && start + tokens > from).length,
+              images.filter(({ start, tokens }) => start < to && start + tokens > from).length,
             ).toBeLessThanOrEqual(1);
             reached.set(sequence, to);
           }

@@ -43,9 +43,9 @@ export function sequencesOf(plan: Plan): readonly Sequence[] {
   return plan.kind === "decode" ? plan.sequences : [plan.sequence];
 }
 
-/** A chunk ends after `chunkTokens` positions, or before a second picture begins: a run reads the features of one. */
+/** A chunk ends after `chunkTokens` positions, or before a second image begins: a run reads the features of one. */
 function chunkEnd({ ids, prompt }: Sequence, from: number, chunkTokens: number): number {
   const end = Math.min(ids.length, from + chunkTokens);
-  const [, second] = prompt.pictures.filter(({ start, tokens }) => start + tokens > from && start < end);
+  const [, second] = prompt.images.filter(({ start, tokens }) => start + tokens > from && start < end);
   return second ? second.start : end;
 }

@@ -8,8 +8,8 @@ import type { GrammarMatcher } from "../grammar/grammar.ts";
 import type { TokenLogprobs } from "../sampling/logprobs.ts";
 import { type Choice, type ChoiceSettings, SamplerChain } from "../sampling/logits-pipeline.ts";
 
-/** A picture of the prompt: its pixels, and which positions of the prompt its features fill. */
-export interface PromptPicture {
+/** An image of the prompt: its pixels, and which positions of the prompt its features fill. */
+export interface PromptImage {
   /** Equal for equal pixels, and only for those. */
   readonly key: string;
   /** [3, size, size] */
@@ -21,9 +21,9 @@ export interface PromptPicture {
 }
 
 export interface Prompt {
-  /** One id for each position; any valid id where a picture stands. */
+  /** One id for each position; any valid id where an image stands. */
   readonly ids: readonly number[];
-  readonly pictures: readonly PromptPicture[];
+  readonly images: readonly PromptImage[];
 }
 
 export interface SequenceOptions {
@@ -41,8 +41,8 @@ export interface SequenceOptions {
   readonly arrivedAt: number;
   /** Of the request; 0 when absent. */
   readonly priority?: number;
-  /** That the decoding of its pictures took. */
-  readonly picturesMs?: number;
+  /** That the decoding of its images took. */
+  readonly imagesMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -108,7 +108,7 @@ export class Sequence {
 
   /** What is computed of it is of use to nobody else. */
   get isPassing(): boolean {
-    return this.prompt.pictures.some(({ isPainted }) => isPainted === true);
+    return this.prompt.images.some(({ isPainted }) => isPainted === true);
   }
 
   get cachedTokens(): number {
@@ -126,7 +126,7 @@ export class Sequence {
 
   /** What is in the cache of it. */
   get held(): Held {
-    return { ids: this.#ids, pictures: this.prompt.pictures, length: this.#cached };
+    return { ids: this.#ids, images: this.prompt.images, length: this.#cached };
   }
 
   /** Tokens that may still come. */
@@ -141,16 +141,16 @@ export class Sequence {
 
   /** Only a token of text is pending: one row of a step for many. */
   get isDecoding(): boolean {
-    return this.pending === 1 && this.pictureAt(this.#cached) === undefined;
+    return this.pending === 1 && this.imageAt(this.#cached) === undefined;
   }
 
-  pictureAt(position: number): PromptPicture | undefined {
-    return this.prompt.pictures.find(({ start, tokens }) => position >= start && position < start + tokens);
+  imageAt(position: number): PromptImage | undefined {
+    return this.prompt.images.find(({ start, tokens }) => position >= start && position < start + tokens);
   }
 
-  /** Pictures of which not every position is in the cache when `cached` positions are. */
-  picturesAfter(cached: number): readonly PromptPicture[] {
-    return this.prompt.pictures.filter(({ start, tokens }) => start + tokens > cached);
+  /** Images of which not every position is in the cache when `cached` positions are. */
+  imagesAfter(cached: number): readonly PromptImage[] {
+    return this.prompt.images.filter(({ start, tokens }) => start + tokens > cached);
   }
 
   /** Work on it has begun: the encoder runs, or it has a place in the cache. */
@@ -250,8 +250,8 @@ export class Sequence {
 
   #close(reason: FinishReason, now: number): void {
     const { started = now, admitted = now, firstToken = now } = this.#marks;
-    const { arrivedAt, picturesMs } = this.#options;
-    const imageTokens = this.prompt.pictures.reduce((sum, picture) => sum + picture.tokens, 0);
+    const { arrivedAt, imagesMs } = this.#options;
+    const imageTokens = this.prompt.images.reduce((sum, image) => sum + image.tokens, 0);
     this.events.push({
       type: "finished",
       reason,
@@ -263,7 +263,7 @@ export class Sequence {
       },
       timings: {
         queueMs: started - arrivedAt,
-        ...(picturesMs === undefined ? {} : { picturesMs }),
+        ...(imagesMs === undefined ? {} : { imagesMs }),
         encodeMs: this.#encodeMs,
         prefillMs: firstToken - admitted,
         firstTokenMs: firstToken - arrivedAt,
@@ -274,8 +274,8 @@ export class Sequence {
   }
 }
 
-/** Without the positions of pictures. */
-function* textIds({ ids, pictures }: Prompt): Generator<number> {
+/** Without the positions of images. */
+function* textIds({ ids, images }: Prompt): Generator<number> {
   for (const [position, id] of ids.entries())
-    if (!pictures.some(({ start, tokens }) => position >= start && position < start + tokens)) yield id;
+    if (!images.some(({ start, tokens }) => position >= start && position < start + tokens)) yield id;
 }

@@ -17,7 +17,7 @@ export interface MemoryNeeds {
 export interface MemoryEstimate {
   readonly languageModel: number;
   readonly visionEncoder: number;
-  /** Of one question about one picture. */
+  /** Of one question about one image. */
   readonly keysAndValues: number;
   /** Node.js, ONNX Runtime, activations. */
   readonly rest: number;
@@ -29,7 +29,7 @@ export interface MemoryEstimate {
  * are measured, on models of 7B and 1.1B; int8 is by the same sum.
  */
 const BYTES_PER_WEIGHT = { int4: 0.72, int8: 1.22, float32: 4 } as const;
-/** Words of a question and its answer, beside the picture. */
+/** Words of a question and its answer, beside the image. */
 const TEXT_POSITIONS = 512;
 /** Measured on a 1.1B and a 7B model: 120 MB of the process, activations of 577 positions, one widened matrix. */
 const REST_BYTES = 400e6;

@@ -65,7 +65,7 @@ const FORMATS = {
 const HEAD = /^language_model\.(lm_head|model\.embed_tokens)\.weight$/;
 
 /**
- * Tokens of a picture from which widening a matrix in every run is lost beside multiplying by it: CLIP-L with 577 rows
+ * Tokens of an image from which widening a matrix in every run is lost beside multiplying by it: CLIP-L with 577 rows
  * takes 3.1 s either way, but is loaded in 0.2 s instead of 4.8 and keeps 0.6 GB mapped instead of 1.3 GB of its own.
  */
 const WIDENS_FOR_NOTHING = 256;

@@ -193,7 +193,7 @@ describe("a config that cannot be right is refused with key and value", () => {
     ["257 layers", withText({ num_hidden_layers: 257 }), /num_hidden_layers is 257/],
     ["a text for a number", withText({ vocab_size: "32000" }), /vocab_size is "32000"/],
     ["a huge vocabulary", withText({ vocab_size: 1_000_001 }), /vocab_size is 1000001/],
-    ["a huge picture", withVision({ image_size: 13_440 }), /image_size is 13440/],
+    ["a huge image", withVision({ image_size: 13_440 }), /image_size is 13440/],
     ["a tiny patch", withVision({ patch_size: 1 }), /patch_size is 1,/],
     [
       "patches that do not fit",

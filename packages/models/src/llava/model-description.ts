@@ -12,14 +12,14 @@ export interface ModelDescription {
   readonly vision: VisionDescription;
   readonly projector: ProjectorDescription;
   readonly text: TextDescription;
-  /** The id that stands for one picture token in Hugging Face's prompts. Our own prompts use IMAGE_TOKEN. */
+  /** The id that stands for one image token in Hugging Face's prompts. Our own prompts use IMAGE_TOKEN. */
   readonly imageTokenId: number;
   readonly pixels: PixelDescription;
   /** Key of a template in conversation.ts. */
   readonly conversation: string;
 }
 
-/** A CLIP vision tower: pictures [n, 3, imageSize, imageSize] to features [n, tokensPerImage, hiddenSize]. */
+/** A CLIP vision tower: images [n, 3, imageSize, imageSize] to features [n, tokensPerImage, hiddenSize]. */
 export interface VisionDescription {
   readonly hiddenSize: number;
   readonly intermediateSize: number;

@@ -90,7 +90,7 @@ describe("the conversation template", () => {
   });
 });
 
-describe("the shape of pictures", () => {
+describe("the shape of images", () => {
   test("of config.json goes before the preprocessor's, an option before both", async () => {
     const path = await folder("llava-v1", { "config.json": { ...config, image_aspect_ratio: "pad" } });
     expect((await openModelFolder(path)).description.pixels.shape).toBe("pad");

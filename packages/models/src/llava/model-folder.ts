@@ -63,7 +63,7 @@ async function readPreprocessor(folder: string): Promise<unknown> {
     folder,
     "preprocessor_config.json",
     MAX_JSON_BYTES,
-    "It says how pictures are prepared; copy it from where the model came from.",
+    "It says how images are prepared; copy it from where the model came from.",
   );
 }
 

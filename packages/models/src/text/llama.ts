@@ -1,4 +1,4 @@
-/** The Llama decoder: token ids and picture features → logits. */
+/** The Llama decoder: token ids and image features → logits. */
 import type { ModelDescription } from "../llava/model-description.ts";
 import type { Tensor } from "@llava/onnx";
 import type { Operations } from "../operations/operations.ts";
@@ -10,10 +10,10 @@ const EMBEDDING = `${MODEL}.embed_tokens`;
 const HEAD = "language_model.lm_head";
 
 export interface DecoderInputs {
-  /** [batch, tokens] int64. Where a picture stands, any id in range. */
+  /** [batch, tokens] int64. Where an image stands, any id in range. */
   readonly ids: Tensor;
-  /** The picture's rows, and which of them stands where; absent in a text-only graph. */
-  readonly picture?: {
+  /** The image's rows, and which of them stands where; absent in a text-only graph. */
+  readonly image?: {
     /** [n, hidden] float32 */
     readonly features: Tensor;
     /** [batch, tokens] int64: row of `features`, or −1 for text. */
@@ -24,14 +24,10 @@ export interface DecoderInputs {
 }
 
 /** Logits [n, vocabulary] float32 for the rows asked for. */
-export function languageModel(
-  ops: Operations,
-  text: Text,
-  { ids, picture, logitRows }: DecoderInputs,
-): Tensor {
+export function languageModel(ops: Operations, text: Text, { ids, image, logitRows }: DecoderInputs): Tensor {
   const { hiddenSize: hidden, vocabSize, rmsNormEps } = text;
   const words = ops.embed(ids, `${EMBEDDING}.weight`, vocabSize, hidden);
-  let stream = picture ? ops.mergeFeatures(words, picture.features, picture.featureRows) : words;
+  let stream = image ? ops.mergeFeatures(words, image.features, image.featureRows) : words;
   let normed = ops.rmsNorm(stream, `${MODEL}.layers.0.input_layernorm`, rmsNormEps);
   for (let layer = 0; layer < text.layers; layer++) {
     const name = `${MODEL}.layers.${layer}`;

@@ -158,11 +158,11 @@ export function cast(
   g: Graph,
   x: Tensor,
   dtype: DType,
-  { isListedFirst = false }: Pick<NodeOptions, "isListedFirst"> = {},
+  { emitFirst = false }: Pick<NodeOptions, "emitFirst"> = {},
 ): Tensor {
   if (x.dtype === dtype) return x;
   const attributes = { to: { int: DATA_TYPE[dtype] } };
-  const y = g.apply("Cast", [x], { dtype, shape: x.shape }, { attributes, isListedFirst });
+  const y = g.apply("Cast", [x], { dtype, shape: x.shape }, { attributes, emitFirst });
   g.record([x], [y], ([dy]) => (dy ? [cast(g, dy, x.dtype)] : []));
   return y;
 }

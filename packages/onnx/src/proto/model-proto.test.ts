@@ -149,7 +149,7 @@ describe("a weight that may be overridden", () => {
     for (const name of ["first", "second"]) {
       const external = { location: "model.safetensors", offset: 64, length: 32 };
       const half = g.external(name, "float16", [4, 4], external, { isOverridable: true });
-      x = matMul(g, x, cast(g, half, "float32", { isListedFirst: true }));
+      x = matMul(g, x, cast(g, half, "float32", { emitFirst: true }));
     }
     g.output("y", x);
     return g;

@@ -1,14 +1,14 @@
 /** Where each pixel of the model's square comes from: plain arithmetic, apart from the filter that does the work. */
 
 /**
- * How a picture that is no square becomes one. "pad": onto a square of the mean colour; "crop": the shorter edge resized and
+ * How an image that is no square becomes one. "pad": onto a square of the mean colour; "crop": the shorter edge resized and
  * the centre cut out, as CLIP's processor does; "resize": squashed to a square. LLaVA's page calls them Pad, Crop and Resize.
  */
 export type SquareShape = "pad" | "crop" | "resize";
 
 /**
- * The picture lies at `offset` on a canvas; the canvas is resized; a square of `size` is cut out of the result.
- * All values in pixels. A padded picture has a canvas larger than itself and no cut, any other the reverse.
+ * The image lies at `offset` on a canvas; the canvas is resized; a square of `size` is cut out of the result.
+ * All values in pixels. A padded image has a canvas larger than itself and no cut, any other the reverse.
  */
 export interface Placement {
   readonly canvasWidth: number;
@@ -26,12 +26,12 @@ export interface Placement {
  * "pad": LLaVA's expand2square, centred with a floor. "crop": CLIP's processor, the shorter edge to `size` exactly,
  * the longer one truncated, then the centre. "resize": both edges to `size`, whatever becomes of the proportions.
  */
-export function placePicture(
+export function placeImage(
   width: number,
   height: number,
   { size, shape }: { readonly size: number; readonly shape: SquareShape },
 ): Placement {
-  if (shape === "resize") return wholePicture(width, height, size, size, size);
+  if (shape === "resize") return wholeImage(width, height, size, size, size);
   if (shape === "pad") {
     const side = Math.max(width, height);
     return {
@@ -49,10 +49,10 @@ export function placePicture(
   const longer = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
   const resizedWidth = width <= height ? size : longer;
   const resizedHeight = width <= height ? longer : size;
-  return wholePicture(width, height, resizedWidth, resizedHeight, size);
+  return wholeImage(width, height, resizedWidth, resizedHeight, size);
 }
 
-function wholePicture(
+function wholeImage(
   width: number,
   height: number,
   resizedWidth: number,
@@ -80,8 +80,8 @@ export interface Box {
   readonly height: number;
 }
 
-/** The part of the picture that the square shows, in the picture's pixels; beyond its edges where it was padded. */
-export function boxInPicture(placement: Placement): Box {
+/** The part of the image that the square shows, in the image's pixels; beyond its edges where it was padded. */
+export function boxInImage(placement: Placement): Box {
   const { canvasWidth, canvasHeight, offsetX, offsetY, resizedWidth, resizedHeight, size } = placement;
   const across = canvasWidth / resizedWidth;
   const down = canvasHeight / resizedHeight;
@@ -93,9 +93,9 @@ export function boxInPicture(placement: Placement): Box {
   };
 }
 
-/** The part of the square that shows a picture of so many pixels, in whole pixels of the square; the rest is padding. */
+/** The part of the square that shows an image of so many pixels, in whole pixels of the square; the rest is padding. */
 export function boxInSquare(width: number, height: number, placement: Placement): Box {
-  const seen = boxInPicture(placement);
+  const seen = boxInImage(placement);
   const { size } = placement;
   const at = (place: number, start: number, length: number): number =>
     Math.min(size, Math.max(0, Math.round(((place - start) * size) / length)));

@@ -1,10 +1,10 @@
-/** The last step to the vision tower: a picture as the normalised numbers that CLIP's processor would make of it. */
+/** The last step to the vision tower: an image as the normalised numbers that CLIP's processor would make of it. */
 import type { SquareShape } from "./geometry.ts";
 import { Pace } from "./yielder.ts";
-import type { Picture } from "./resample.ts";
+import type { Image } from "./resample.ts";
 import { modelView } from "./view.ts";
 
-/** How a decoded picture becomes numbers: geometry, then (value * rescale - mean) / std for each channel. */
+/** How a decoded image becomes numbers: geometry, then (value * rescale - mean) / std for each channel. */
 export interface PixelDescription {
   /** Edge of the square that the tower sees, pixels. */
   readonly size: number;
@@ -19,11 +19,11 @@ export interface PixelDescription {
  * Throws `cancelled` when the signal is aborted.
  */
 export async function pixelValues(
-  picture: Picture,
+  image: Image,
   description: PixelDescription,
   signal?: AbortSignal,
 ): Promise<Float32Array> {
-  const square = await squarePicture(picture, description, signal);
+  const square = await squareImage(image, description, signal);
   const area = description.size ** 2;
   const values = new Float32Array(3 * area);
   for (const channel of [0, 1, 2] as const) {
@@ -34,13 +34,13 @@ export async function pixelValues(
   return values;
 }
 
-/** The picture as the model sees it, [size, size, 3]. */
-export async function squarePicture(
-  picture: Picture,
+/** The image as the model sees it, [size, size, 3]. */
+export async function squareImage(
+  image: Image,
   description: PixelDescription,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  return await modelView(picture, description, new Pace(signal));
+  return await modelView(image, description, new Pace(signal));
 }
 
 /** (byte * rescale - mean) / std for all 256 bytes, rounded to float32 after each operation as in the reference. */

@@ -48,7 +48,7 @@ describe("another processing is refused by name", () => {
     ["no normalising", { do_normalize: false }, /do_normalize is false/],
     ["neither crop nor pad", { do_center_crop: false }, /do_center_crop is false/],
     ["another filter", { resample: 2 }, /resample is 2, not 3/],
-    ["stretching", { size: { height: 336, width: 336 } }, /stretches pictures/],
+    ["stretching", { size: { height: 336, width: 336 } }, /stretches images/],
     ["an oblong", { crop_size: { height: 336, width: 200 } }, /not a square/],
   ])("%s", (_, change, expected) => {
     const parse = (): unknown => parsePreprocessor({ ...clip, ...change }, 336);

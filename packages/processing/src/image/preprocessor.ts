@@ -1,5 +1,5 @@
 /**
- * preprocessor_config.json: how pictures become numbers. Its own file because the processors of different years write
+ * preprocessor_config.json: how images become numbers. Its own file because the processors of different years write
  * the same thing in different forms.
  */
 import { LlavaError } from "@llava/protocol";
@@ -40,7 +40,7 @@ export function parsePreprocessor(value: unknown, imageSize: number): PixelDescr
 /** openai/clip-vit-large-patch14-336, as CLIP_MEAN. */
 export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 
-/** Height and width make a square of a padded picture, but would stretch any other. */
+/** Height and width make a square of a padded image, but would stretch any other. */
 function edge(size: RawSize, shape: "pad" | "crop"): number | null {
   if (size === null || size === undefined) return null;
   if (typeof size === "number") return size;
@@ -48,7 +48,7 @@ function edge(size: RawSize, shape: "pad" | "crop"): number | null {
   if (size.height === undefined || size.height !== size.width) {
     throw unsupported(`a size is ${JSON.stringify(size)}, not a square`);
   }
-  if (shape === "crop") throw unsupported("size has height and width, which stretches pictures");
+  if (shape === "crop") throw unsupported("size has height and width, which stretches images");
   return size.height;
 }
 
@@ -63,7 +63,7 @@ function requireSize(key: string, found: number, imageSize: number): void {
 function unsupported(what: string): LlavaError {
   return new LlavaError(
     "unsupported_model",
-    `This model's pictures cannot be prepared: in preprocessor_config.json ${what}. Take a model with CLIP's own processing, for example llava-hf/llava-1.5-7b-hf.`,
+    `This model's images cannot be prepared: in preprocessor_config.json ${what}. Take a model with CLIP's own processing, for example llava-hf/llava-1.5-7b-hf.`,
   );
 }
 

@@ -4,15 +4,15 @@
  */
 import type { Placement } from "./geometry.ts";
 
-/** A decoded picture, upright, sRGB, opaque. */
-export interface Picture {
+/** A decoded image, upright, sRGB, opaque. */
+export interface Image {
   readonly width: number;
   readonly height: number;
   /** [height, width, 3], row by row. */
   readonly rgb: Uint8Array;
 }
 
-/** Who else must have a turn while a large picture is worked on: `rest` is called whenever `isDue`. */
+/** Who else must have a turn while a large image is worked on: `rest` is called whenever `isDue`. */
 export interface Turns {
   readonly isDue: boolean;
   rest(): Promise<void>;
@@ -23,12 +23,12 @@ const WEIGHT_BITS = 22;
 const HALF = 1 << (WEIGHT_BITS - 1);
 
 /**
- * The square that `placement` describes, [size, size, 3]; `fill` colours the canvas beside the picture. Equal to pasting
- * the picture on the canvas, resizing the whole and cropping, but only the rows and columns that matter are computed:
+ * The square that `placement` describes, [size, size, 3]; `fill` colours the canvas beside the image. Equal to pasting
+ * the image on the canvas, resizing the whole and cropping, but only the rows and columns that matter are computed:
  * the largest intermediate is canvasHeight * size * 3 bytes, never the canvas.
  */
-export async function resamplePicture(
-  picture: Picture,
+export async function resampleImage(
+  image: Image,
   placement: Placement,
   fill: readonly [number, number, number],
   pace: Turns,
@@ -37,7 +37,7 @@ export async function resamplePicture(
   const columns = bicubicWeights(canvasWidth, resizedWidth, cropLeft, size);
   const rows = bicubicWeights(canvasHeight, resizedHeight, cropTop, size);
   const firstRow = rows.starts[0] ?? 0;
-  const narrow = await shrinkRows(picture, placement, fill, columns, firstRow, lastRow(rows), pace);
+  const narrow = await shrinkRows(image, placement, fill, columns, firstRow, lastRow(rows), pace);
   const square = new Uint8Array(size * size * 3);
   for (let y = 0; y < size; y++) {
     mixRows(narrow, square, y, rows, firstRow, size * 3);
@@ -48,7 +48,7 @@ export async function resamplePicture(
 
 /** Canvas rows firstRow to endRow, each brought to the width of the square: [endRow - firstRow, size, 3]. */
 async function shrinkRows(
-  picture: Picture,
+  image: Image,
   placement: Placement,
   fill: readonly [number, number, number],
   columns: Weights,
@@ -59,12 +59,12 @@ async function shrinkRows(
   const { canvasWidth, offsetX, offsetY, size } = placement;
   const narrow = new Uint8Array((endRow - firstRow) * size * 3);
   // A constant colour stays itself: the rounding of the weights sums to far less than half a step.
-  if (placement.canvasHeight !== picture.height) fillPixels(narrow, fill);
+  if (placement.canvasHeight !== image.height) fillPixels(narrow, fill);
   const line = fillPixels(new Uint8Array(canvasWidth * 3), fill);
-  const bytesPerRow = picture.width * 3;
-  for (let y = Math.max(firstRow, offsetY); y < Math.min(endRow, offsetY + picture.height); y++) {
+  const bytesPerRow = image.width * 3;
+  for (let y = Math.max(firstRow, offsetY); y < Math.min(endRow, offsetY + image.height); y++) {
     const start = (y - offsetY) * bytesPerRow;
-    line.set(picture.rgb.subarray(start, start + bytesPerRow), offsetX * 3);
+    line.set(image.rgb.subarray(start, start + bytesPerRow), offsetX * 3);
     mixColumns(line, narrow, (y - firstRow) * size * 3, columns);
     if (pace.isDue) await pace.rest();
   }

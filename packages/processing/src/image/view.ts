@@ -1,12 +1,12 @@
 /**
- * What a model sees of a picture, from pixels to pixels: apart because a page shows it too, with the very code that the
- * worker prepares pictures with. Runs in a browser. `@llava/model/view`.
+ * What a model sees of an image, from pixels to pixels: apart because a page shows it too, with the very code that the
+ * worker prepares images with. Runs in a browser. `@llava/model/view`.
  */
-import { placePicture, type SquareShape } from "./geometry.ts";
-import { type Picture, resamplePicture, type Turns } from "./resample.ts";
+import { placeImage, type SquareShape } from "./geometry.ts";
+import { type Image, resampleImage, type Turns } from "./resample.ts";
 
-export { type Placement, placePicture, type SquareShape } from "./geometry.ts";
-export type { Picture, Turns } from "./resample.ts";
+export { type Placement, placeImage, type SquareShape } from "./geometry.ts";
+export type { Image, Turns } from "./resample.ts";
 
 /** openai/clip-vit-large-patch14-336. */
 export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
@@ -15,18 +15,18 @@ export interface SquareDescription {
   /** Edge of the square that the tower sees, pixels. */
   readonly size: number;
   readonly shape: SquareShape;
-  /** Of each channel, 0 to 1: what lies beside a padded picture. */
+  /** Of each channel, 0 to 1: what lies beside a padded image. */
   readonly mean: readonly [number, number, number];
 }
 
 /** [size, size, 3]. */
 export async function modelView(
-  picture: Picture,
+  image: Image,
   description: SquareDescription,
   turns: Turns,
 ): Promise<Uint8Array> {
-  const placement = placePicture(picture.width, picture.height, description);
-  return await resamplePicture(picture, placement, paddingColour(description.mean), turns);
+  const placement = placeImage(image.width, image.height, description);
+  return await resampleImage(image, placement, paddingColour(description.mean), turns);
 }
 
 /** LLaVA's int(mean * 255): CLIP's mean is (122, 116, 104). */

@@ -1,4 +1,4 @@
-/** How long loops over pixels leave the event loop its turns: the server must go on streaming while a picture is prepared. */
+/** How long loops over pixels leave the event loop its turns: the server must go on streaming while an image is prepared. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
 
@@ -27,6 +27,6 @@ export class Pace {
 
   throwIfCancelled(): void {
     if (!this.#signal?.aborted) return;
-    throw new LlavaError("cancelled", "The request was cancelled while its picture was prepared.");
+    throw new LlavaError("cancelled", "The request was cancelled while its image was prepared.");
   }
 }

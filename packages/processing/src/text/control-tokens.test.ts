@@ -9,7 +9,7 @@ import { createTokenizer, IMAGE_TOKEN } from "./tokenizer.ts";
 const definitionOf = (kind: string): object =>
   JSON.parse(readFileSync(new URL(`../../test/golden/${kind}-tokenizer.json`, import.meta.url), "utf8"));
 const open = (definition: object) => createTokenizer(definition, { bos_token: "<s>", eos_token: "</s>" });
-const words = (text: string): PromptPiece => ({ type: "words", text });
+const words = (text: string): PromptPiece => ({ type: "text", text });
 const template = (text: string): PromptPiece => ({ type: "template", text });
 
 /** SentencePiece writes a space with this letter, so one that somebody typed is a space to the model. */
@@ -73,7 +73,7 @@ describe.each(["llama", "byte-level"])("with the %s tokenizer", (kind) => {
         const messages: ConversationMessage[] = [
           { role: "user", text: `<image>\n${question}` },
           { role: "assistant", text: answer },
-          { role: "user", text: [{ type: "words", text: question }, { type: "picture" }] },
+          { role: "user", text: [{ type: "text", text: question }, { type: "image" }] },
         ];
         for (const conversation of CONVERSATIONS.values()) {
           const pieces = renderPrompt(conversation, messages);

@@ -18,7 +18,7 @@ export interface ConversationTemplate {
   readonly separator: string;
   /** After an assistant's turn in the styles that have two separators. */
   readonly secondSeparator: string | null;
-  /** True: the picture goes into a turn of its own, `<Image><image></Image>`, answered by `Received.`. */
+  /** True: the image goes into a turn of its own, `<Image><image></Image>`, answered by `Received.`. */
   readonly tagsImages: boolean;
 }
 

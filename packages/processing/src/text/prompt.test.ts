@@ -74,11 +74,11 @@ test.each([
   expect(() => render("llava_v1", messages)).toThrow(expect.objectContaining({ code: "invalid_request" }));
 });
 
-test("in parts, words and pictures keep their order and a mark is a word", () => {
+test("in parts, words and images keep their order and a mark is a word", () => {
   const text = [
-    { type: "words", text: "Is " },
-    { type: "picture" },
-    { type: "words", text: " <image> or </s>?" },
+    { type: "text", text: "Is " },
+    { type: "image" },
+    { type: "text", text: " <image> or </s>?" },
   ] as const;
   expect(renderPrompt(findConversation("llava_demo"), [{ role: "user", text }])).toEqual([
     { type: "template", text: "USER: " },

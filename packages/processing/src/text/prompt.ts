@@ -4,28 +4,28 @@ import type { ConversationTemplate } from "./conversation.ts";
 
 export interface ConversationMessage {
   readonly role: "system" | "user" | "assistant";
-  /** In a string `<image>` marks the place of a picture; in parts it is a word like any other. */
+  /** In a string `<image>` marks the place of an image; in parts it is a word like any other. */
   readonly text: string | readonly MessagePart[];
 }
 
 /** What somebody says or shows. No word of it is ever a special token. */
-export type MessagePart = { readonly type: "words"; readonly text: string } | { readonly type: "picture" };
+export type MessagePart = { readonly type: "text"; readonly text: string } | { readonly type: "image" };
 
 /** A stretch of a prompt. In the text of a template `</s>` and the like are special tokens, nowhere else. */
 export type PromptPiece = MessagePart | { readonly type: "template"; readonly text: string };
 
-/** Marks the place of one picture in a prompt. */
+/** Marks the place of one image in a prompt. */
 export const IMAGE_MARK = "<image>";
-const PICTURE: MessagePart = { type: "picture" };
+const IMAGE: MessagePart = { type: "image" };
 
-/** A ready prompt: a template's text, with a picture for each `<image>`. */
+/** A ready prompt: a template's text, with an image for each `<image>`. */
 export function markedPieces(prompt: string): readonly PromptPiece[] {
   return splitMarks(prompt, templateText);
 }
 
-/** The prompt as one string, with `<image>` for each picture. */
+/** The prompt as one string, with `<image>` for each image. */
 export function promptText(pieces: readonly PromptPiece[]): string {
-  return pieces.map((piece) => (piece.type === "picture" ? IMAGE_MARK : piece.text)).join("");
+  return pieces.map((piece) => (piece.type === "image" ? IMAGE_MARK : piece.text)).join("");
 }
 
 /**
@@ -60,7 +60,7 @@ export function renderUnfinished(
   messages: readonly ConversationMessage[],
 ): readonly PromptPiece[] {
   const last = messages.at(-1);
-  const says = last?.role === "assistant" && partsOf(last).some(({ type }) => type === "words");
+  const says = last?.role === "assistant" && partsOf(last).some(({ type }) => type === "text");
   if (!says) {
     throw new LlavaError(
       "invalid_request",
@@ -69,7 +69,7 @@ export function renderUnfinished(
     );
   }
   const pieces = renderPrompt(template, messages);
-  return pieces.slice(0, pieces.findLastIndex(({ type }) => type === "words") + 1);
+  return pieces.slice(0, pieces.findLastIndex(({ type }) => type === "text") + 1);
 }
 
 /** LLaVA treats an empty text like none: the turn stays open. */
@@ -110,14 +110,14 @@ function enclosed(before: string, pieces: readonly PromptPiece[], after: string)
   return [...templateText(before), ...pieces, ...templateText(after)];
 }
 
-/** A message with pictures gives them to a turn of their own in front of it, as the mmtag models were shown. */
+/** A message with images gives them to a turn of their own in front of it, as the mmtag models were shown. */
 function tagImages(turns: readonly ConversationMessage[]): readonly (readonly PromptPiece[])[] {
   return turns.flatMap((turn) => {
     const parts = partsOf(turn);
-    const pictures = parts.filter(({ type }) => type === "picture");
-    if (pictures.length === 0 || turn.role !== "user") return [parts];
-    const shown = pictures.flatMap(() => enclosed("<Image>", [PICTURE], "</Image>"));
-    const rest = parts.map((part) => (part.type === "words" ? part.text : "")).join("");
+    const images = parts.filter(({ type }) => type === "image");
+    if (images.length === 0 || turn.role !== "user") return [parts];
+    const shown = images.flatMap(() => enclosed("<Image>", [IMAGE], "</Image>"));
+    const rest = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
     return [shown, templateText("Received."), words(rest.trim())];
   });
 }
@@ -133,17 +133,17 @@ function systemPieces(template: ConversationTemplate, message: ConversationMessa
 /** Without empty words: a message of nothing else has no parts. */
 function partsOf({ text }: ConversationMessage): readonly PromptPiece[] {
   if (typeof text === "string") return splitMarks(text, words);
-  return text.filter((part) => part.type === "picture" || part.text !== "");
+  return text.filter((part) => part.type === "image" || part.text !== "");
 }
 
 function splitMarks(text: string, piecesOf: (run: string) => readonly PromptPiece[]): readonly PromptPiece[] {
   return text
     .split(IMAGE_MARK)
-    .flatMap((run, index) => (index === 0 ? piecesOf(run) : [PICTURE, ...piecesOf(run)]));
+    .flatMap((run, index) => (index === 0 ? piecesOf(run) : [IMAGE, ...piecesOf(run)]));
 }
 
 function words(text: string): readonly PromptPiece[] {
-  return text === "" ? [] : [{ type: "words", text }];
+  return text === "" ? [] : [{ type: "text", text }];
 }
 
 function templateText(text: string): readonly PromptPiece[] {

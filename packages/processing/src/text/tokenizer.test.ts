@@ -40,7 +40,7 @@ describe.each(["llama", "byte-level"])("the %s tokenizer equals Hugging Face's",
   );
 });
 
-describe("a prompt with pictures", () => {
+describe("a prompt with images", () => {
   test("holds IMAGE_TOKEN for each, one beginning of text, and chunks as if each began a text", () => {
     const tokenizer = open("llama");
     expect(tokenizer.encodePrompt("A <image>\nB")).toEqual([

@@ -11,7 +11,7 @@ import { IMAGE_MARK, markedPieces, type PromptPiece } from "./prompt.ts";
 import { readDecoder } from "./token-bytes.ts";
 import { splitWords } from "./word-split.ts";
 
-/** Stands for one picture in a prompt's ids; LLaVA's IMAGE_TOKEN_INDEX. Never an id of the vocabulary. */
+/** Stands for one image in a prompt's ids; LLaVA's IMAGE_TOKEN_INDEX. Never an id of the vocabulary. */
 export const IMAGE_TOKEN = -200;
 
 export interface Tokenizer {
@@ -26,8 +26,8 @@ export interface Tokenizer {
   /** Ids of `text`, with nothing added; written-out special tokens such as `</s>` become their ids. */
   encode(text: string): number[];
   /**
-   * Ids of a ready prompt: the beginning-of-text id once, if the tokenizer has one, and IMAGE_TOKEN for each picture.
-   * Text after a picture is tokenized as if it began there, as in training. In a string `<image>` is a picture and
+   * Ids of a ready prompt: the beginning-of-text id once, if the tokenizer has one, and IMAGE_TOKEN for each image.
+   * Text after an image is tokenized as if it began there, as in training. In a string `<image>` is an image and
    * `</s>` its id; in pieces only the template's text holds special tokens.
    */
   encodePrompt(prompt: string | readonly PromptPiece[]): number[];
@@ -105,11 +105,11 @@ function buildHubTokenizer(definition: TokenizerDefinition): HubTokenizer {
   }
 }
 
-/** What stands between the pictures, written for the library: one text more than there are pictures. */
+/** What stands between the images, written for the library: one text more than there are images. */
 function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): readonly string[] {
   const runs = [""];
   for (const piece of pieces) {
-    if (piece.type === "picture") runs.push("");
+    if (piece.type === "image") runs.push("");
     else {
       const text = piece.type === "template" ? controls.read(piece.text) : controls.plain(piece.text);
       runs.push((runs.pop() ?? "") + text);

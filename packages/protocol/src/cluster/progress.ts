@@ -11,7 +11,7 @@ export const PROGRESS_VERSION = "1";
 export type AnswerProgress =
   /** `position` counts from 1. */
   | { readonly kind: "queued"; readonly position: number; readonly length: number }
-  /** Tokens of the prompt, those of pictures included. */
+  /** Tokens of the prompt, those of images included. */
   | { readonly kind: "reading"; readonly done: number; readonly total: number };
 
 const PREFIX = "progress ";

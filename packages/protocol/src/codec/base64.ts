@@ -12,7 +12,7 @@ for (let value = 0; value < ALPHABET.length; value += 1) VALUES[ALPHABET.charCod
 const FILLER = 65;
 const MAX_HEADER_LENGTH = 64;
 
-/** A picture's bytes and what the sender says they are; nobody trusts the latter. */
+/** An image's bytes and what the sender says they are; nobody trusts the latter. */
 export interface DataUrl {
   readonly mediaType: string;
   readonly bytes: Uint8Array;
@@ -27,7 +27,7 @@ export function parseImageDataUrl(url: string, field: string): DataUrl {
     const start = JSON.stringify(url.slice(0, 40));
     throw new LlavaError(
       "invalid_image",
-      `The field ${field} must be a picture as data:image/…;base64,…, an uploaded one as sha256: and 64 hex digits, or an address; it starts with ${start}.`,
+      `The field ${field} must be an image as data:image/…;base64,…, an uploaded one as sha256: and 64 hex digits, or an address; it starts with ${start}.`,
       { param: field },
     );
   }
@@ -76,7 +76,7 @@ function badCharacter(text: string, field: string): LlavaError {
 function badBase64(field: string, what: string): LlavaError {
   return new LlavaError(
     "invalid_image",
-    `The field ${field} is not base64: it ${what}. Encode the picture again.`,
+    `The field ${field} is not base64: it ${what}. Encode the image again.`,
     { param: field },
   );
 }

@@ -14,7 +14,7 @@ export const ERROR_TABLE = {
   forbidden: { status: 403, retryable: false },
   not_found: { status: 404, retryable: false },
   model_not_found: { status: 404, retryable: false },
-  /** A body refers to a picture that this server no longer has; the client uploads it again. */
+  /** A body refers to an image that this server no longer has; the client uploads it again. */
   blob_missing: { status: 404, retryable: false },
   timeout: { status: 408, retryable: true },
   conflict: { status: 409, retryable: false },

@@ -1,19 +1,19 @@
-/** What a file is by its first bytes: whoever is about to decode or to fetch a picture asks here what formats we take. */
+/** What a file is by its first bytes: whoever is about to decode or to fetch an image asks here what formats we take. */
 import { LlavaError } from "./errors.ts";
 
-export type PictureFormat = "png" | "jpeg" | "webp";
+export type ImageFormat = "png" | "jpeg" | "webp";
 
 /** Throws `invalid_image` for everything but PNG, JPEG and WebP, by name where the name is known. */
-export function detectFormat(bytes: Uint8Array): PictureFormat {
+export function detectFormat(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) {
-    throw new LlavaError("invalid_image", "The picture is an empty file. Choose the file again.");
+    throw new LlavaError("invalid_image", "The image is an empty file. Choose the file again.");
   }
   if (startsWith(bytes, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return "png";
   if (startsWith(bytes, [0xff, 0xd8, 0xff])) return "jpeg";
   if (ascii(bytes, 0, 4) === "RIFF" && ascii(bytes, 8, 12) === "WEBP") return "webp";
   const name = refusedFormat(bytes);
-  const found = name === null ? "This file is not a picture that can be read" : `This file is ${name}`;
-  throw new LlavaError("invalid_image", `${found}. Send the picture as PNG, JPEG or WebP.`);
+  const found = name === null ? "This file is not an image that can be read" : `This file is ${name}`;
+  throw new LlavaError("invalid_image", `${found}. Send the image as PNG, JPEG or WebP.`);
 }
 
 function refusedFormat(bytes: Uint8Array): string | null {
@@ -22,7 +22,7 @@ function refusedFormat(bytes: Uint8Array): string | null {
   if (start === "%PDF") return "a PDF document";
   if (start === "II*\0" || start === "MM\0*") return "a TIFF";
   if (start.startsWith("BM")) return "a BMP";
-  if (startsWith(bytes, [0xff, 0x0a]) || ascii(bytes, 4, 8) === "JXL ") return "a JPEG XL picture";
+  if (startsWith(bytes, [0xff, 0x0a]) || ascii(bytes, 4, 8) === "JXL ") return "a JPEG XL image";
   if (ascii(bytes, 4, 8) === "ftyp") return "a HEIF, AVIF or video file";
   const text = ascii(bytes, 0, 512).trimStart().toLowerCase();
   if (text.startsWith("<svg") || (text.startsWith("<?xml") && text.includes("<svg"))) return "an SVG drawing";

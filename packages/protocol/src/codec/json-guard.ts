@@ -26,7 +26,7 @@ interface Level {
 
 /**
  * What is wrong, to be said of the text: "is nested deeper than 4". Null is not yet a promise that it is JSON at all.
- * One pass before anything is built; strings are jumped over, so a picture of megabytes costs next to nothing.
+ * One pass before anything is built; strings are jumped over, so an image of megabytes costs next to nothing.
  */
 export function strictJsonFault(text: string, limits: JsonLimits): string | null {
   const { maxDepth, maxKeys = Infinity } = limits;

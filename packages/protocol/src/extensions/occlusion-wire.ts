@@ -1,5 +1,5 @@
 /**
- * `POST /v1/occlusion_maps`: how much a word of an answer owes to each part of a picture. The answer is a stream of
+ * `POST /v1/occlusion_maps`: how much a word of an answer owes to each part of an image. The answer is a stream of
  * server-sent events: progress, then the map, then OpenAI's `[DONE]`; or an error body in the place of the map.
  */
 import { z } from "zod";
@@ -18,14 +18,14 @@ const MAX_ANSWER_LENGTH = 128 << 10;
 
 export interface OcclusionMapBody {
   readonly model: string;
-  /** The conversation up to the question, with pictures in it. */
+  /** The conversation up to the question, with images in it. */
   readonly messages: readonly ChatMessageBody[];
   /** What the model said to that, and which of its UTF-16 code units are the word: from `start` to before `end`. */
   readonly answer: string;
   readonly start: number;
   readonly end: number;
-  /** Which of the conversation's pictures, from 0; the first when absent. */
-  readonly picture?: number;
+  /** Which of the conversation's images, from 0; the first when absent. */
+  readonly image?: number;
   /** Cells of the map, down and across; the model's default when absent. */
   readonly cells?: number;
   readonly conversation_template?: string;
@@ -39,16 +39,16 @@ export interface OcclusionMapResult {
   readonly type: "map";
   /**
    * Row by row: by how many nats the logarithm of the word's probability falls when the cell and its neighbours are painted
-   * over; below 0 where the word gets likelier. Null where the square shows nothing of the picture.
+   * over; below 0 where the word gets likelier. Null where the square shows nothing of the image.
    */
   readonly values: readonly (readonly (number | null)[])[];
   /** Borders of the cells, of rows and columns alike, from 0 to 1 of the square that the model sees. */
   readonly edges: readonly number[];
   /** Of the word when nothing is painted over; nats. */
   readonly logprob: number;
-  /** The part of the picture that the square shows, in pixels of the upright picture; beyond its edges where it was padded. */
+  /** The part of the image that the square shows, in pixels of the upright image; beyond its edges where it was padded. */
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
-  /** Of the upright picture, pixels. */
+  /** Of the upright image, pixels. */
   readonly width: number;
   readonly height: number;
 }
@@ -59,7 +59,7 @@ export interface OcclusionMapRequest {
   readonly answer: string;
   readonly start: number;
   readonly end: number;
-  readonly picture: number;
+  readonly image: number;
   readonly cells?: number;
   readonly conversation?: string;
 }
@@ -75,7 +75,7 @@ const occlusionMap = z.strictObject({
     .refine((value) => value.isWellFormed(), "well-formed Unicode without half characters"),
   start: z.int(place).min(0, place),
   end: z.int(place).min(0, place),
-  picture: z.int(place).min(0, place).optional(),
+  image: z.int(place).min(0, place).optional(),
   cells: z.int("a whole number").optional(),
   conversation_template: templateField,
 });
@@ -86,7 +86,7 @@ export function parseOcclusionMapRequest(body: unknown): OcclusionMapRequest {
   return {
     ...wire,
     messages: readMessages(wire.messages),
-    picture: wire.picture ?? 0,
+    image: wire.image ?? 0,
     ...(cells === undefined ? {} : { cells }),
     ...(conversation === undefined ? {} : { conversation }),
   };

@@ -25,10 +25,10 @@ export interface WireChunk {
   readonly error_code: number;
 }
 
-/** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and pictures decoded. */
+/** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and images decoded. */
 export interface WireGenerateRequest {
   readonly model: string | null;
-  /** Already in the model's template; each `<image>` stands for one picture. */
+  /** Already in the model's template; each `<image>` stands for one image. */
   readonly prompt: string;
   readonly images: readonly Uint8Array[];
   readonly temperature: number;
@@ -59,8 +59,8 @@ const generateRequest = z.object({
   model: z.string("a model's name").nullish(),
   prompt: z.string("the prompt, a string").max(131_072, "a prompt of at most 131072 characters"),
   images: z
-    .array(z.string("a picture in base64"), "a list of pictures in base64")
-    .max(8, "at most 8 pictures")
+    .array(z.string("an image in base64"), "a list of images in base64")
+    .max(8, "at most 8 images")
     .nullish(),
   temperature: numeric("a number from 0 to 2")
     .refine((value) => value >= 0 && value <= 2, "a number from 0 to 2")

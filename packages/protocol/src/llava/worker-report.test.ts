@@ -19,7 +19,7 @@ const REPORT: WorkerReport = {
   seq: 7,
   state: "draining",
   load: { running: 1, waiting: 0, max_running: 5, max_waiting: 20 },
-  picture_keys: [KEY],
+  image_keys: [KEY],
   version: "0.1.0",
   capabilities: { resume: true },
 };
@@ -60,8 +60,8 @@ describe("our fields", () => {
     [{ state: "asleep" }, "state"],
     [{ load: { running: 1 } }, "load.waiting"],
     [{ load: { ...REPORT.load, running: -1 } }, "load.running"],
-    [{ picture_keys: ["sha256:0"] }, "picture_keys[0]"],
-    [{ picture_keys: Array.from({ length: 257 }, () => KEY) }, "picture_keys"],
+    [{ image_keys: ["sha256:0"] }, "image_keys[0]"],
+    [{ image_keys: Array.from({ length: 257 }, () => KEY) }, "image_keys"],
     [{ version: "x".repeat(65) }, "version"],
     [{ capabilities: { resume: "yes" } }, "capabilities.resume"],
     [

@@ -5,7 +5,7 @@
 import { z } from "zod";
 
 import { parseBody } from "../codec/parse-body.ts";
-import { isPictureKey } from "../codec/image-key.ts";
+import { isImageKey } from "../codec/image-key.ts";
 
 export const HEARTBEAT_INTERVAL_MS = 15_000;
 export const HEARTBEAT_EXPIRY_MS = 30_000;
@@ -31,8 +31,8 @@ export interface WorkerReport {
   readonly seq?: number;
   readonly state?: WorkerState;
   readonly load?: WorkerLoad;
-  /** Of the pictures that it remembers, the one used last first. */
-  readonly picture_keys?: readonly string[];
+  /** Of the images that it remembers, the one used last first. */
+  readonly image_keys?: readonly string[];
   readonly version?: string;
   /** Seconds since its process started. */
   readonly uptime_s?: number;
@@ -41,7 +41,7 @@ export interface WorkerReport {
   readonly capabilities?: WorkerCapabilities;
 }
 
-/** By name, whether it can do it: `resume` another worker's answer, take pictures as `blobs`. */
+/** By name, whether it can do it: `resume` another worker's answer, take images as `blobs`. */
 export type WorkerCapabilities = Readonly<Record<string, boolean>>;
 
 export interface WorkerStatus extends WorkerReport {
@@ -67,7 +67,7 @@ export interface DeregisterWorker {
   readonly incarnation: string;
 }
 
-export const MAX_REPORTED_PICTURES = 256;
+export const MAX_REPORTED_IMAGES = 256;
 const MAX_NAME_LENGTH = 256;
 const MAX_WORKER_MODELS = 64;
 const MAX_CAPABILITIES = 32;
@@ -109,12 +109,12 @@ const report = {
   load: z
     .object({ running: count, waiting: count, max_running: count, max_waiting: count }, "an object")
     .exactOptional(),
-  picture_keys: z
+  image_keys: z
     .array(
-      z.string("a picture's key").refine(isPictureKey, "a picture's key: sha256: and 64 hex digits"),
-      "a list of pictures' keys",
+      z.string("an image's key").refine(isImageKey, "an image's key: sha256: and 64 hex digits"),
+      "a list of images' keys",
     )
-    .max(MAX_REPORTED_PICTURES, `a list of at most ${MAX_REPORTED_PICTURES} keys`)
+    .max(MAX_REPORTED_IMAGES, `a list of at most ${MAX_REPORTED_IMAGES} keys`)
     .exactOptional(),
   version: word.exactOptional(),
   uptime_s: amount.exactOptional(),

@@ -1,13 +1,13 @@
 /**
- * The conversation in the body of a request: messages of texts and pictures. Apart from the request around it, because a
- * chat and a map of a picture (occlusion.ts) both begin with one.
+ * The conversation in the body of a request: messages of texts and images. Apart from the request around it, because a
+ * chat and a map of an image (occlusion.ts) both begin with one.
  */
 import { z } from "zod";
 
 import { hint, isRecord, withoutNulls } from "./answer-request.ts";
 import { parseImageDataUrl } from "../codec/base64.ts";
 import { LlavaError } from "../codec/errors.ts";
-import { isPictureKey } from "../codec/image-key.ts";
+import { isImageKey } from "../codec/image-key.ts";
 
 export const CHAT_LIMITS = {
   messages: 512,
@@ -25,22 +25,22 @@ export interface ChatMessageBody {
 
 export type ChatPartBody =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "image_url"; readonly image_url: { readonly url: string; readonly mode?: PictureMode } };
+  | { readonly type: "image_url"; readonly image_url: { readonly url: string; readonly mode?: ImageMode } };
 
-/** How a picture that is no square becomes what the model sees: LLaVA's four. `default` is as the model's files say. */
-const PICTURE_MODES = ["default", "pad", "crop", "resize"] as const;
-export type PictureMode = (typeof PICTURE_MODES)[number];
+/** How an image that is no square becomes what the model sees: LLaVA's four. `default` is as the model's files say. */
+const IMAGE_MODES = ["default", "pad", "crop", "resize"] as const;
+export type ImageMode = (typeof IMAGE_MODES)[number];
 
 export interface ChatMessage {
   readonly role: ChatRole;
   readonly content: readonly ChatPart[];
 }
 
-export type ChatPart = ChatTextPart | ChatPicturePart;
-/** A picture that came along, one that was uploaded before, or where one could be fetched. */
-export type ChatPicturePart = (ChatImagePart | ChatImageReference | ChatImageAddress) & {
+export type ChatPart = ChatTextPart | ChatImagePart;
+/** An image that came along, one that was uploaded before, or where one could be fetched. */
+export type ChatImagePart = (ChatImageBytes | ChatImageReference | ChatImageAddress) & {
   /** Of the square that the model sees; the model's own when absent. */
-  readonly shape?: Exclude<PictureMode, "default">;
+  readonly shape?: Exclude<ImageMode, "default">;
 };
 
 export interface ChatTextPart {
@@ -48,7 +48,7 @@ export interface ChatTextPart {
   readonly text: string;
 }
 
-export interface ChatImagePart {
+export interface ChatImageBytes {
   readonly type: "image";
   /** What the sender says; the decoder looks for itself. */
   readonly mediaType: string;
@@ -58,7 +58,7 @@ export interface ChatImagePart {
 
 export interface ChatImageReference {
   readonly type: "image_reference";
-  /** Of `isPictureKey`. */
+  /** Of `isImageKey`. */
   readonly key: string;
   /** The field of the body that it came from, for refusals. */
   readonly field: string;
@@ -87,10 +87,10 @@ const imagePart = z.strictObject({
   type: z.literal("image_url"),
   image_url: z.strictObject(
     {
-      url: z.string("a picture as data:image/…;base64,…"),
-      // Changes nothing: these models see every picture in one size (the model card says so: image_detail).
+      url: z.string("an image as data:image/…;base64,…"),
+      // Changes nothing: these models see every image in one size (the model card says so: image_detail).
       detail: z.enum(["auto", "low", "high"], "auto, low or high").optional(),
-      mode: z.enum(PICTURE_MODES, "default, pad, crop or resize").optional(),
+      mode: z.enum(IMAGE_MODES, "default, pad, crop or resize").optional(),
     },
     { error: hint("an object with url") },
   ),
@@ -122,8 +122,8 @@ export const templateField = z
   .string("a template's name")
   .max(64, "a name of at most 64 characters")
   .optional();
-/** The pictures of a conversation, in order. */
-export function pictureParts(messages: readonly ChatMessage[]): readonly ChatPicturePart[] {
+/** The images of a conversation, in order. */
+export function imageParts(messages: readonly ChatMessage[]): readonly ChatImagePart[] {
   return messages.flatMap(({ content }) => content.filter((part) => part.type !== "text"));
 }
 
@@ -133,7 +133,7 @@ export const messagesField = z
   .min(1, "a list of at least one message")
   .max(CHAT_LIMITS.messages, `a list of at most ${CHAT_LIMITS.messages} messages`);
 
-/** Throws `invalid_request` over a limit, `invalid_image` for a picture that is neither base64 nor reference nor address. */
+/** Throws `invalid_request` over a limit, `invalid_image` for an image that is neither base64 nor reference nor address. */
 export function readMessages(messages: z.infer<typeof messagesField>): readonly ChatMessage[] {
   checkSizes(messages);
   return messages.map(({ role, content }, index) => ({
@@ -154,7 +154,7 @@ function fromResponsesPart(part: unknown): unknown {
 function checkSizes(messages: z.infer<typeof messagesField>): void {
   const parts = messages.flatMap((message) => message.content);
   refuseOver("parts of content", parts.length, CHAT_LIMITS.parts);
-  refuseOver("pictures", parts.filter((part) => part.type === "image_url").length, CHAT_LIMITS.images);
+  refuseOver("images", parts.filter((part) => part.type === "image_url").length, CHAT_LIMITS.images);
   const encoder = new TextEncoder();
   let textBytes = 0;
   for (const part of parts) {
@@ -177,7 +177,7 @@ function readPart(part: z.infer<typeof content>[number], at: string): ChatPart {
   const { url, mode } = part.image_url;
   const field = `${at}.image_url.url`;
   const shape = mode === undefined || mode === "default" ? {} : { shape: mode };
-  if (isPictureKey(url)) return { type: "image_reference", key: url, field, ...shape };
+  if (isImageKey(url)) return { type: "image_reference", key: url, field, ...shape };
   if (isAddress(url)) return { type: "image_address", url, field, ...shape };
   return { type: "image", ...parseImageDataUrl(url, field), ...shape };
 }

@@ -6,7 +6,7 @@ import { LlavaError } from "../codec/errors.ts";
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgo=";
 const question = { role: "user", content: "What color is the circle?" };
-const picture = { type: "image_url", image_url: { url: PIXEL } };
+const image = { type: "image_url", image_url: { url: PIXEL } };
 
 function refusal(body: unknown): LlavaError {
   try {
@@ -100,8 +100,8 @@ describe("parseChatRequest", () => {
     expect(formatOf({ type: "json_schema", json_schema })).toEqual({ type: "json_schema", schema });
   });
 
-  it("decodes pictures where they stand", () => {
-    const content = [{ type: "text", text: "first" }, picture, { type: "text", text: "last" }];
+  it("decodes images where they stand", () => {
+    const content = [{ type: "text", text: "first" }, image, { type: "text", text: "last" }];
     const part = parseChatRequest({ model: "m", messages: [{ role: "user", content }] }).messages[0]?.content;
     expect(part?.[1]).toEqual({
       type: "image",
@@ -238,7 +238,7 @@ describe("parseChatRequest", () => {
     expect(refusal(body).message).toContain("The body must be a JSON object");
   });
 
-  it("limits messages, parts, pictures and text", () => {
+  it("limits messages, parts, images and text", () => {
     const many = Array.from({ length: CHAT_LIMITS.messages + 1 }, () => question);
     expect(refused({ messages: many })).toContain(
       `at most ${CHAT_LIMITS.messages} messages; it is a list of ${CHAT_LIMITS.messages + 1}`,
@@ -248,8 +248,8 @@ describe("parseChatRequest", () => {
     expect(refused({ messages: [{ role: "user", content: parts }] })).toContain(
       `${CHAT_LIMITS.parts + 1} parts of content`,
     );
-    const pictures = Array.from({ length: CHAT_LIMITS.images + 1 }, () => picture);
-    expect(refused({ messages: [{ role: "user", content: pictures }] })).toContain("9 pictures");
+    const images = Array.from({ length: CHAT_LIMITS.images + 1 }, () => image);
+    expect(refused({ messages: [{ role: "user", content: images }] })).toContain("9 images");
     const long = "é".repeat(CHAT_LIMITS.textBytes / 2);
     expect(parseChatRequest({ model: "m", messages: [{ role: "user", content: long }] }).model).toBe("m");
     expect(refused({ messages: [{ role: "user", content: `${long}x` }] })).toContain("131073 bytes of text");
@@ -257,10 +257,10 @@ describe("parseChatRequest", () => {
 
   it.each([
     ["/etc/passwd", 'it starts with "/etc/passwd"'],
-    [" https://example.com/cat.png", "must be a picture as data:image/"],
-    [`https://example.com/${"a".repeat(4096)}`, "must be a picture as data:image/"],
-    [`sha256:${"AB".repeat(32)}`, "must be a picture as data:image/"],
-    ["data:text/html;base64,AAAA", "must be a picture as data:image/"],
+    [" https://example.com/cat.png", "must be an image as data:image/"],
+    [`https://example.com/${"a".repeat(4096)}`, "must be an image as data:image/"],
+    [`sha256:${"AB".repeat(32)}`, "must be an image as data:image/"],
+    ["data:text/html;base64,AAAA", "must be an image as data:image/"],
     ["data:image/png;base64,", "is empty"],
     ["data:image/png;base64,AAA", "not a multiple of 4"],
     ["data:image/png;base64,AA A", 'has " " at position 2'],
@@ -269,7 +269,7 @@ describe("parseChatRequest", () => {
     ["data:image/png;base64,A===", "at position 1"],
     ["data:image/png;base64,AA=A", 'has "=" at position 2'],
     ["data:image/png;base64,AA–A", "at position 2"],
-  ])("refuses the picture %j", (url, sentence) => {
+  ])("refuses the image %j", (url, sentence) => {
     const content = [{ type: "image_url", image_url: { url } }];
     const error = refusal({ model: "m", messages: [{ role: "user", content }] });
     expect(error.code).toBe("invalid_image");

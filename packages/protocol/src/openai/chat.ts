@@ -42,7 +42,7 @@ export interface ChatRequestBody extends AnswerRequestBody {
   readonly conversation_template?: string;
 }
 
-/** The checked request: one shape of content, pictures decoded from base64. */
+/** The checked request: one shape of content, images decoded from base64. */
 export interface ChatRequest extends AnswerRequest {
   readonly messages: readonly ChatMessage[];
   /** Plain text when absent. */
@@ -90,7 +90,7 @@ const chatRequest = z.strictObject(
 
 /**
  * Checks a body. null means absent, as with OpenAI. Throws `invalid_request` naming the field and its value,
- * `invalid_image` for a picture that is neither a base64 data URL nor a reference nor an address.
+ * `invalid_image` for an image that is neither a base64 data URL nor a reference nor an address.
  */
 export function parseChatRequest(body: unknown): ChatRequest {
   const wire = parseBody(chatRequest, supportedFields(body, UNSUPPORTED, IGNORED_FIELDS));

@@ -73,7 +73,7 @@ export interface ChatChoice {
 }
 
 export interface ChatUsage {
-  /** All positions of the prompt, those of pictures included. */
+  /** All positions of the prompt, those of images included. */
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
@@ -187,7 +187,7 @@ export function chatCompletion(
   };
 }
 
-/** @param counts.promptTokens all positions of the prompt, pictures included. */
+/** @param counts.promptTokens all positions of the prompt, images included. */
 export function chatUsage(counts: {
   readonly promptTokens: number;
   readonly imageTokens: number;

@@ -14,11 +14,11 @@ export interface ModelCard {
   readonly owned_by: string;
   /** Absent when the worker speaks only LLaVA's own wire. */
   readonly context_length?: number;
-  /** Positions that one picture takes in the context. */
+  /** Positions that one image takes in the context. */
   readonly tokens_per_image?: number;
   /** Edge of the square that its vision tower sees, pixels. */
   readonly image_size?: number;
-  /** How a picture becomes that square unless the request says otherwise. */
+  /** How an image becomes that square unless the request says otherwise. */
   readonly image_aspect_ratio?: "pad" | "crop" | "resize";
   /** Key of the conversation template, and of those that a request may name instead. */
   readonly conversation?: string;

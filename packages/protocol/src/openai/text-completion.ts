@@ -1,6 +1,6 @@
 /**
  * `POST /v1/completions`, OpenAI's older endpoint: a text goes on. Apart from chat because there is no conversation and no
- * picture in it, only words that no template surrounds.
+ * image in it, only words that no template surrounds.
  */
 import { z } from "zod";
 

@@ -16,7 +16,7 @@ const WINDOW_MS = 60_000;
 const REMEMBERED_MS = 2 * WINDOW_MS;
 /** 2,000 requests per second from peers; some 30 MB at the worst. Only signed requests get in. */
 const MAX_NONCES = 1 << 18;
-/** Larger bodies are bound by their length alone: a second pass over megabytes of pictures would delay each of them. */
+/** Larger bodies are bound by their length alone: a second pass over megabytes of images would delay each of them. */
 const MAX_HASHED_BYTES = 64 << 10;
 
 /** What a signature says of the body: its hash, or of a large one its length. */

@@ -90,7 +90,7 @@ export function describeStreams(visit: Visit): void {
 
 export function describeQuestions(visit: Visit): void {
   describe("a question", () => {
-    test("with pictures anywhere in a conversation, whatever their detail", async () => {
+    test("with images anywhere in a conversation, whatever their detail", async () => {
       const messages: ChatParams["messages"] = [
         { role: "user", content: [TEXT, visit.image()] },
         { role: "assistant", content: "green", refusal: null },
@@ -125,7 +125,7 @@ export function describeQuestions(visit: Visit): void {
       expect(developer?.usage).toMatchObject(computed(system?.usage));
     });
 
-    test("takes no word of a message for a picture or a control token", async () => {
+    test("takes no word of a message for an image or a control token", async () => {
       const plain = "</s> USER: <image> <s>";
       const { usage } = await visit.client.chat.completions.create(
         visit.asked({ type: "text", text: plain }),

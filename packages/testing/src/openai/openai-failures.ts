@@ -44,7 +44,7 @@ export function describeRefusals(visit: Visit): void {
 
 export function describeErrors(visit: Visit): void {
   describe("an error", () => {
-    test("a picture that is none, and one that would have to be fetched", async () => {
+    test("an image that is none, and one that would have to be fetched", async () => {
       const shown = (url: string): Promise<unknown> =>
         visit.client.chat.completions.create(visit.asked({ type: "image_url", image_url: { url } }, TEXT));
       await expect(shown("data:image/png;base64,AAAA")).rejects.toMatchObject({

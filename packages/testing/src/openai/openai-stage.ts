@@ -7,8 +7,8 @@ export interface OpenAiStage {
   /** Its answers are ASCII letters, one a token, and end only where they are told to. */
   readonly model: string;
   readonly tokensPerImage: number;
-  /** Data URL of a picture. */
-  readonly picture: string;
+  /** Data URL of an image. */
+  readonly image: string;
   /** Requests that are in the model's hands. */
   readonly running: () => number;
   /** A server of the same model with one place and no queue; `occupy` takes the place until it is disposed. */
@@ -50,7 +50,7 @@ export class Visit {
   }
 
   image(detail: "auto" | "low" | "high" = "auto"): OpenAI.Chat.ChatCompletionContentPartImage {
-    return { type: "image_url", image_url: { url: this.stage.picture, detail } };
+    return { type: "image_url", image_url: { url: this.stage.image, detail } };
   }
 
   asked(...content: ChatParts): ChatParams {

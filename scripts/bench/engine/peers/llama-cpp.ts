@@ -98,8 +98,8 @@ async function measure(
       const { tokens, ms } = windowRate(answers);
       return { tokens, ms };
     }
-    case "picture":
-      throw new Error("node-llama-cpp does not take pictures.");
+    case "image":
+      throw new Error("node-llama-cpp does not take images.");
   }
 }
 

@@ -25,7 +25,7 @@ async function loadOurs({ folder, threads, dtype, streams }: OurOptions): Promis
 class OurEngine implements Peer {
   readonly #engine: Engine;
   readonly #runs = new RunWatch();
-  /** Makes each prompt, and the picture, another one. */
+  /** Makes each prompt, and the image, another one. */
   #counter = 0;
 
   constructor(engine: Engine) {
@@ -38,8 +38,8 @@ class OurEngine implements Peer {
         return await this.#prompt(order.tokens);
       case "decode":
         return await this.#decode(order.streams, order.tokens);
-      case "picture":
-        return await this.#picture();
+      case "image":
+        return await this.#image();
     }
   }
 
@@ -64,7 +64,7 @@ class OurEngine implements Peer {
     return { tokens: rate.tokens, ms: rate.ms, ...this.#runs.outside(rate) };
   }
 
-  async #picture(): Promise<Figures> {
+  async #image(): Promise<Figures> {
     this.#counter += 1;
     const images = [await coarseNoise(1024, 768, this.#counter)];
     const ask = async (question: string): Promise<Finished> =>

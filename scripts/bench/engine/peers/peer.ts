@@ -10,8 +10,8 @@ export type Order =
   | { readonly measure: "prompt"; readonly tokens: number }
   /** Answers side by side, each of so many tokens. */
   | { readonly measure: "decode"; readonly streams: number; readonly tokens: number }
-  /** Two questions on a picture that was not seen before. */
-  | { readonly measure: "picture" };
+  /** Two questions on an image that was not seen before. */
+  | { readonly measure: "image" };
 
 /** Figures by name; times are in milliseconds. */
 export type Figures = Readonly<Record<string, number>>;

@@ -94,7 +94,7 @@ async function measure(
       const { tokens, ms } = windowRate([times.map((at) => ({ at, tokens: order.streams }))]);
       return { tokens, ms };
     }
-    case "picture":
+    case "image":
       throw new Error("only the language model is here.");
   }
 }

@@ -26,7 +26,7 @@ export interface Shape {
   readonly vision: VisionShape;
 }
 
-/** openai/clip-vit-large-patch14-336: 576 tokens a picture. */
+/** openai/clip-vit-large-patch14-336: 576 tokens an image. */
 const CLIP_L: VisionShape = {
   hidden: 1024,
   intermediate: 4096,

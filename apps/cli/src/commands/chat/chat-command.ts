@@ -3,7 +3,7 @@ import { LlavaError } from "@llava/protocol";
 import { chatLoop } from "./chat-loop.ts";
 import { Conversation, type AnswerSettings } from "./chat-conversation.ts";
 import type { ChatFlags } from "../../options/cli-flags.ts";
-import { readPictureFile } from "./image-file.ts";
+import { readImageFile } from "./image-file.ts";
 import { progressBar } from "../../output/progress-bar.ts";
 import { printJson, printWords, type PrintEvent } from "../../output/printer.ts";
 
@@ -13,7 +13,7 @@ const INTERRUPTED = 130;
 export async function chat(flags: ChatFlags): Promise<number> {
   if (flags.prompt?.trim() === "")
     throw new LlavaError("invalid_request", "The prompt is empty. Ask something with --prompt.");
-  const pictures = await Promise.all((flags.imageFile ?? []).map(readPictureFile));
+  const images = await Promise.all((flags.imageFile ?? []).map(readImageFile));
   const { Engine } = await import("@llava/engine");
   await using engine = await Engine.load(flags.modelPath, {
     device: flags.device,
@@ -24,7 +24,7 @@ export async function chat(flags: ChatFlags): Promise<number> {
     ...(flags.convMode === undefined ? {} : { conversation: flags.convMode }),
   });
   const conversation = new Conversation(engine, settingsOf(flags));
-  for (const picture of pictures) conversation.attach(picture);
+  for (const image of images) conversation.attach(image);
   const print = (flags.json ? printJson : printWords)((text) => process.stdout.write(text));
   if (flags.prompt === undefined) return await chatLoop({ conversation, modelName: engine.info.name, print });
   return await askOnce(conversation, flags.prompt, print);

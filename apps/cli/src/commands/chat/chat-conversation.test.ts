@@ -42,7 +42,7 @@ async function ask(
 const CAT = new Uint8Array([1]);
 const DOG = new Uint8Array([2]);
 
-test("pictures go before the question in which they are first shown and stay for the later ones", async () => {
+test("images go before the question in which they are first shown and stay for the later ones", async () => {
   const script = new Script([says(" red"), FINISHED], [says(" two"), FINISHED]);
   const conversation = new Conversation(script, { temperature: 0 });
   conversation.attach(CAT);
@@ -63,7 +63,7 @@ test("pictures go before the question in which they are first shown and stay for
   ]);
 });
 
-test("a question that places its pictures itself is left alone", async () => {
+test("a question that places its images itself is left alone", async () => {
   const script = new Script([FINISHED]);
   const conversation = new Conversation(script, {});
   conversation.attach(CAT);
@@ -72,7 +72,7 @@ test("a question that places its pictures itself is left alone", async () => {
   expect(script.asked[0]?.prompt).toEqual([{ role: "user", text: "Is <image> older than <image>?" }]);
 });
 
-test("a turn that fails leaves no trace and keeps the pictures for the next try", async () => {
+test("a turn that fails leaves no trace and keeps the images for the next try", async () => {
   const script = new Script([FAILED], [FINISHED]);
   const conversation = new Conversation(script, {});
   conversation.attach(CAT);
@@ -101,7 +101,7 @@ test("an answer without a word is not remembered", async () => {
   expect(script.asked[1]?.prompt).toEqual([{ role: "user", text: "Two?" }]);
 });
 
-test("reset forgets turns and pictures", async () => {
+test("reset forgets turns and images", async () => {
   const script = new Script([FINISHED], [FINISHED]);
   const conversation = new Conversation(script, {});
   conversation.attach(CAT);

@@ -1,4 +1,4 @@
-/** What has been said so far and which pictures belong to it; the engine itself remembers nothing between questions. */
+/** What has been said so far and which images belong to it; the engine itself remembers nothing between questions. */
 import type { Engine, EngineEvent, GenerateRequest, Message } from "@llava/engine";
 
 export type AnswerSettings = Pick<GenerateRequest, "temperature" | "topP" | "topK" | "seed" | "maxTokens">;
@@ -9,7 +9,7 @@ export class Conversation {
   readonly #engine: Pick<Engine, "generate">;
   readonly #settings: AnswerSettings;
   #messages: Message[] = [];
-  #pictures: Uint8Array[] = [];
+  #images: Uint8Array[] = [];
   /** Attached, and shown with the next question. */
   #attached: Uint8Array[] = [];
 
@@ -18,26 +18,26 @@ export class Conversation {
     this.#settings = settings;
   }
 
-  attach(picture: Uint8Array): void {
-    this.#attached.push(picture);
+  attach(image: Uint8Array): void {
+    this.#attached.push(image);
   }
 
   reset(): void {
     this.#messages = [];
-    this.#pictures = [];
+    this.#images = [];
     this.#attached = [];
   }
 
   /**
    * The engine's events for the next question. The turn becomes part of the conversation when it is answered, also
-   * in part (`signal`); one that fails leaves the conversation as it was and the pictures attached.
+   * in part (`signal`); one that fails leaves the conversation as it was and the images attached.
    */
   async *ask(question: string, signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
     const messages: Message[] = [...this.#messages, { role: "user", text: this.#withMarkers(question) }];
-    const pictures = [...this.#pictures, ...this.#attached];
+    const images = [...this.#images, ...this.#attached];
     let answer = "";
     for await (const event of this.#engine.generate(
-      { ...this.#settings, prompt: messages, images: pictures },
+      { ...this.#settings, prompt: messages, images: images },
       signal,
     )) {
       if (event.type === "text-delta") answer += event.text;
@@ -46,14 +46,14 @@ export class Conversation {
       const isOver = event.type === "finished" || (event.type === "error" && signal.aborted);
       if (isSaid && isOver) {
         this.#messages = [...messages, { role: "assistant", text: answer.trim() }];
-        this.#pictures = pictures;
+        this.#images = images;
         this.#attached = [];
       }
       yield event;
     }
   }
 
-  /** Pictures go before the question, each on its own line; a question that places them itself is left alone. */
+  /** Images go before the question, each on its own line; a question that places them itself is left alone. */
   #withMarkers(question: string): string {
     if (question.includes(IMAGE)) return question;
     return `${IMAGE}\n`.repeat(this.#attached.length) + question;

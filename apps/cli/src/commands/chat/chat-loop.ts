@@ -2,7 +2,7 @@
 import { createInterface, type Interface } from "node:readline/promises";
 import { toLlavaError } from "@llava/protocol";
 import type { Conversation } from "./chat-conversation.ts";
-import { readPictureFile } from "./image-file.ts";
+import { readImageFile } from "./image-file.ts";
 import type { PrintEvent } from "../../output/printer.ts";
 
 export interface ChatLoop {
@@ -61,7 +61,7 @@ async function obey(loop: ChatLoop, line: string, isTerminal: boolean, signal: A
       tell("The conversation is forgotten.");
     } else if (command === "/image") {
       const path = unquoted(line.slice(command.length).trim());
-      loop.conversation.attach(await readPictureFile(path));
+      loop.conversation.attach(await readImageFile(path));
       tell(`${path} is shown with the next question.`);
     } else if (/^\/\w+$/.test(command)) {
       tell(`${command} is not a command. There are /image PATH, /reset and /quit.`);

@@ -1,30 +1,30 @@
-/** Reads a picture that a person named on the command line, with a sentence for every way in which that can fail. */
+/** Reads an image that a person named on the command line, with a sentence for every way in which that can fail. */
 import { open } from "node:fs/promises";
 import { LlavaError } from "@llava/protocol";
 
-const MAX_PICTURE_BYTES = 10 << 20;
+const MAX_IMAGE_BYTES = 10 << 20;
 
-/** @returns the file's bytes, still encoded; whether they are a picture is the decoder's business */
-export async function readPictureFile(path: string): Promise<Uint8Array> {
+/** @returns the file's bytes, still encoded; whether they are an image is the decoder's business */
+export async function readImageFile(path: string): Promise<Uint8Array> {
   if (/^https?:\/\//i.test(path))
     throw new LlavaError(
       "invalid_image",
-      `${path} is an address. Save the picture first and give the file's path.`,
+      `${path} is an address. Save the image first and give the file's path.`,
     );
   try {
     await using file = await open(path, "r");
     const stat = await file.stat();
     if (!stat.isFile())
-      throw new LlavaError("invalid_image", `${path} is not a file. Give the path of a picture.`);
-    if (stat.size > MAX_PICTURE_BYTES)
+      throw new LlavaError("invalid_image", `${path} is not a file. Give the path of an image.`);
+    if (stat.size > MAX_IMAGE_BYTES)
       throw new LlavaError(
         "invalid_image",
-        `${path} has ${stat.size} bytes; a picture may have ${MAX_PICTURE_BYTES}. Save it smaller.`,
+        `${path} has ${stat.size} bytes; an image may have ${MAX_IMAGE_BYTES}. Save it smaller.`,
       );
     return await file.readFile();
   } catch (thrown) {
     if (thrown instanceof LlavaError) throw thrown;
-    throw new LlavaError("invalid_image", `The picture ${path} cannot be read: ${reasonOf(thrown)}.`, {
+    throw new LlavaError("invalid_image", `The image ${path} cannot be read: ${reasonOf(thrown)}.`, {
       cause: thrown,
     });
   }

@@ -8,7 +8,7 @@ import {
   checkMemory,
   checkModel,
   checkNode,
-  checkPictures,
+  checkImages,
   checkPorts,
   checkRuntime,
 } from "./machine-checks.ts";
@@ -22,7 +22,7 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
     checkNode,
     checkRuntime,
     () => checkGpu(flags.device),
-    checkPictures,
+    checkImages,
     () => checkModel(flags.modelPath),
     () => checkMemory(flags.modelPath),
     checkDisk,

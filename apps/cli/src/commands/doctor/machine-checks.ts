@@ -10,7 +10,7 @@ import type { DoctorFlags } from "../../options/watch-flags.ts";
 /** The first one that knows `using`, which the sources are written with. */
 const LEAST_NODE = 24;
 const LEAST_FREE_BYTES = 512 << 20;
-/** Beside the weights: Node, ONNX Runtime, pictures, the cache of a conversation. */
+/** Beside the weights: Node, ONNX Runtime, images, the cache of a conversation. */
 const BESIDE_WEIGHTS_BYTES = 512 << 20;
 const LOOK_MS = 1_000;
 /** A white PNG. */
@@ -48,11 +48,11 @@ export async function checkGpu(device: string | undefined): Promise<Finding> {
   return await findingOf("GPU", look, device === undefined ? unused : wrong);
 }
 
-export async function checkPictures(): Promise<Finding> {
-  return await findingOf("Pictures (sharp)", async () => {
-    const { decodePicture } = await import("@llava/processing");
-    const { width, height } = await decodePicture(Buffer.from(ONE_PIXEL, "base64"));
-    return `a ${width} × ${height} picture was decoded`;
+export async function checkImages(): Promise<Finding> {
+  return await findingOf("Images (sharp)", async () => {
+    const { decodeImage } = await import("@llava/processing");
+    const { width, height } = await decodeImage(Buffer.from(ONE_PIXEL, "base64"));
+    return `a ${width} × ${height} image was decoded`;
   });
 }
 

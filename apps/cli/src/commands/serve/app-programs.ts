@@ -16,7 +16,7 @@ export function programFile(program: Program): string {
 }
 
 /**
- * Threads of Node's pool in a worker. Each run of the model occupies one for its length, at most two at a time (a picture and
+ * Threads of Node's pool in a worker. Each run of the model occupies one for its length, at most two at a time (an image and
  * a step), and looking up names may take half the pool while a name server is silent; Node's four would then leave none
  * for files. Idle threads cost nothing, and the model's own threads are others. Only a new process can be told.
  */
@@ -30,7 +30,7 @@ export function environmentOf(program: Program, own: NodeJS.ProcessEnv = process
 
 /**
  * Memory, in MiB, that bodies may lie in before the controller's collector looks for what is still needed. The collector's own
- * measure is the heap, which is a fraction of it: a look of some 10 ms at every tenth picture of 1 MB, in which every stream
+ * measure is the heap, which is a fraction of it: a look of some 10 ms at every tenth image of 1 MB, in which every stream
  * stands still, became one at every thirtieth. What is held is the same. Only a new process can be told.
  */
 const CONTROLLER_HEAP_MIB = 128;

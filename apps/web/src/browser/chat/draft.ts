@@ -8,7 +8,7 @@ import type { ReadPicture } from "../pictures/read.ts";
 import { readDraft, writeDraft } from "../store/drafts.ts";
 import type { Store } from "../store/store.ts";
 import { TEXTS } from "../texts.ts";
-import type { PictureMode, PictureRef } from "./types.ts";
+import type { ImageMode, PictureRef } from "./types.ts";
 
 export class Draft {
   readonly text: Signal<string> = signal("");
@@ -121,7 +121,7 @@ export class Draft {
   }
 
   /** How the model shall see one of them. */
-  setMode(key: string, mode: PictureMode): void {
+  setMode(key: string, mode: ImageMode): void {
     this.#pictures.value = this.#pictures.value.map((picture) =>
       picture.key === key ? { ...picture, mode } : picture,
     );

@@ -5,10 +5,10 @@ import type {
   ErrorCode,
   FinishReason,
   PageProgress,
-  PictureMode,
+  ImageMode,
 } from "@llava/protocol/browser";
 
-export type { PictureMode };
+export type { ImageMode };
 
 /** A picture of a message; its file lies in the database under its key. */
 export interface PictureRef {
@@ -20,7 +20,7 @@ export interface PictureRef {
   readonly height: number;
   /** Pixels of the file that was given, upright, where it was larger. */
   readonly original?: { readonly width: number; readonly height: number };
-  readonly mode: PictureMode;
+  readonly mode: ImageMode;
   /** What it shows, where somebody said so. */
   readonly alt?: string;
   /** Questions worth asking about it. */

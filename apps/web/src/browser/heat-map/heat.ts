@@ -115,7 +115,7 @@ export class Heat {
       answer: this.answer,
       start,
       end: start + text.length,
-      picture: this.pictureIndex.peek(),
+      image: this.pictureIndex.peek(),
       ...(settings.template === null ? {} : { conversation_template: settings.template }),
     };
   }

@@ -1,9 +1,9 @@
 /** What a model's card says of the square that it sees, and which part of a picture lies in it. */
-import { placePicture } from "@llava/processing/view";
+import { placeImage } from "@llava/processing/view";
 import type { SquareShape } from "@llava/processing/view";
 import type { ModelCard } from "@llava/protocol/browser";
 
-import type { PictureMode } from "../chat/types.ts";
+import type { ImageMode } from "../chat/types.ts";
 
 export interface ModelSquare {
   /** Edge, pixels. */
@@ -20,7 +20,7 @@ export function modelSquare(card: ModelCard | undefined): ModelSquare | null {
   return { size: card.image_size, shape: card.image_aspect_ratio, tokens: card.tokens_per_image ?? null };
 }
 
-export function shapeOf(mode: PictureMode, { shape }: ModelSquare): SquareShape {
+export function shapeOf(mode: ImageMode, { shape }: ModelSquare): SquareShape {
   return mode === "default" ? shape : mode;
 }
 
@@ -37,7 +37,7 @@ const WHOLE: Box = { left: 0, top: 0, width: 1, height: 1 };
 /** The part of a picture that the model's square shows. */
 export function seenBox(width: number, height: number, size: number, shape: SquareShape): Box {
   if (shape !== "crop") return WHOLE;
-  const { resizedWidth, resizedHeight, cropLeft, cropTop } = placePicture(width, height, { size, shape });
+  const { resizedWidth, resizedHeight, cropLeft, cropTop } = placeImage(width, height, { size, shape });
   return {
     left: cropLeft / resizedWidth,
     top: cropTop / resizedHeight,

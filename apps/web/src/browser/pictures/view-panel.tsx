@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 
 import type { App } from "../app.ts";
-import type { PictureMode } from "../chat/types.ts";
+import type { ImageMode } from "../chat/types.ts";
 import { TEXTS } from "../texts.ts";
 import type { ModelSquare } from "./model-square.ts";
 import { CAPS, chooseCap, chosenCap } from "./size.ts";
@@ -13,7 +13,7 @@ interface Props {
   readonly square: ModelSquare | null;
 }
 
-const MODES = ["default", "pad", "crop", "resize"] as const satisfies readonly PictureMode[];
+const MODES = ["default", "pad", "crop", "resize"] as const satisfies readonly ImageMode[];
 const cap = signal(chosenCap());
 
 export function ViewPanel({ app, square }: Props): JSX.Element {
@@ -30,7 +30,7 @@ export function ViewPanel({ app, square }: Props): JSX.Element {
 function Modes({ app }: Pick<Props, "app">): JSX.Element {
   const pictures = app.draft.pictures.value;
   const chosen = pictures[0]?.mode ?? "default";
-  const choose = (mode: PictureMode): void => {
+  const choose = (mode: ImageMode): void => {
     for (const { key } of pictures) app.draft.setMode(key, mode);
   };
   return (

@@ -10,7 +10,7 @@ import type {
   Conversation,
   Failure,
   Message,
-  PictureMode,
+  ImageMode,
   PictureRef,
   Settings,
 } from "../chat/types.ts";
@@ -34,7 +34,7 @@ const MAX_CONVERSATIONS = 10_000;
 const MAX_MESSAGES = 200_000;
 const MAX_TEXT = 1 << 21;
 const MAX_QUESTIONS = 64;
-const MODES: readonly PictureMode[] = ["default", "pad", "crop", "resize"];
+const MODES: readonly ImageMode[] = ["default", "pad", "crop", "resize"];
 const ID = /^[0-9a-z]{1,64}$/;
 const KEY = /^sha256:[0-9a-f]{64}$/;
 const DATA_URL = /^data:image\/(png|jpeg|webp);base64,[A-Za-z0-9+/]*={0,2}$/;

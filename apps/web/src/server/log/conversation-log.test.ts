@@ -10,8 +10,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openConversationLog, type ConversationLog } from "./conversation-log.ts";
 import { AnswerText, chatRecord, type Turn } from "./conversation-record.ts";
 
-const PICTURE = Buffer.from("not really a picture");
-const MD5 = createHash("md5").update(PICTURE).digest("hex");
+const IMAGE = Buffer.from("not really an image");
+const MD5 = createHash("md5").update(IMAGE).digest("hex");
 /** Noon where the test runs. */
 const NOW = new Date(2026, 10, 23, 12).getTime();
 const DATE = "2026-11-23";
@@ -23,7 +23,7 @@ const REQUEST = {
     {
       role: "user",
       content: [
-        { type: "image_url", image_url: { url: `data:image/png;base64,${PICTURE.toString("base64")}` } },
+        { type: "image_url", image_url: { url: `data:image/png;base64,${IMAGE.toString("base64")}` } },
         { type: "text", text: "What is it?" },
       ],
     },
@@ -50,7 +50,7 @@ function turn(answer: AnswerText, request: object = REQUEST): Turn {
 const WHOLE = [chunk(" Bl"), chunk("ack."), "data: [DONE]\n\n"];
 
 describe("a record", () => {
-  test("has LLaVA's fields, the picture's place in the words and its name beside them", () => {
+  test("has LLaVA's fields, the image's place in the words and its name beside them", () => {
     const chat = chatRecord(turn(streamed(...WHOLE)));
     expect(chat?.record).toEqual({
       tstamp: 1002.5,
@@ -74,7 +74,7 @@ describe("a record", () => {
       images: [MD5],
       ip: "127.0.0.1",
     });
-    expect(chat?.pictures).toEqual([{ md5: MD5, extension: "png", bytes: PICTURE }]);
+    expect(chat?.images).toEqual([{ md5: MD5, extension: "png", bytes: IMAGE }]);
   });
 
   test("is made of an answer in one piece, too", () => {
@@ -134,15 +134,15 @@ describe("the log", () => {
     expect(await records()).toMatchObject([{ ip: "203.0.113.9" }, { ip: "203.0.113.0" }]);
   });
 
-  test("is a file a day with a line for each chat, and each picture once", async () => {
+  test("is a file a day with a line for each chat, and each image once", async () => {
     const conversations = await open();
     for (let count = 0; count < 3; count += 1) conversations.add(turn(streamed(...WHOLE)));
     conversations.add(turn(streamed(chunk("broken"))));
     await conversations.flush();
     expect(await records()).toHaveLength(3);
-    const pictures = join(folder, "serve_images", DATE);
-    expect(await readdir(pictures)).toEqual([`${MD5}.png`]);
-    expect(await readFile(join(pictures, `${MD5}.png`))).toEqual(PICTURE);
+    const images = join(folder, "serve_images", DATE);
+    expect(await readdir(images)).toEqual([`${MD5}.png`]);
+    expect(await readFile(join(images, `${MD5}.png`))).toEqual(IMAGE);
     const later = await open();
     later.add(turn(streamed(...WHOLE)));
     await later.flush();

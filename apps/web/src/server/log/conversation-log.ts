@@ -1,5 +1,5 @@
 /**
- * LLaVA's conversation log: `DIR/YYYY-MM-DD-conv.json`, one JSON object a line, and its pictures in
+ * LLaVA's conversation log: `DIR/YYYY-MM-DD-conv.json`, one JSON object a line, and its images in
  * `DIR/serve_images/YYYY-MM-DD/`. Apart because it must never hold up or fail an answer: what cannot be written is left
  * out, and said so once.
  */
@@ -20,14 +20,14 @@ import { shortAddress } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyRequest } from "fastify";
 
-import { AnswerText, chatRecord, type LoggedPicture, type Turn } from "./conversation-record.ts";
-import { LoggedPictures } from "./logged-images.ts";
+import { AnswerText, chatRecord, type LoggedImage, type Turn } from "./conversation-record.ts";
+import { LoggedImages } from "./logged-images.ts";
 import { voteRecord, type Vote } from "./vote.ts";
 
 export interface ConversationLog {
   /** Writes it down when it can; returns at once. */
   readonly add: (turn: Turn) => void;
-  /** A picture that was uploaded, to which questions may refer by its key. */
+  /** An image that was uploaded, to which questions may refer by its key. */
   readonly keep: (key: string, bytes: Buffer) => void;
   /** The same for what somebody thinks of an answer. */
   readonly vote: (vote: Vote, ip: string) => void;
@@ -38,7 +38,7 @@ export interface ConversationLog {
 export interface ConversationLogOptions {
   readonly folder: string;
   readonly log: Pick<FastifyBaseLogger, "warn" | "info">;
-  /** Most of one day's files, pictures included. */
+  /** Most of one day's files, images included. */
   readonly maxDayBytes?: number;
   /** Whether only the network is written of where a question came from. */
   readonly shortensAddresses?: boolean;
@@ -46,7 +46,7 @@ export interface ConversationLogOptions {
   readonly now?: () => number;
 }
 
-/** A busy day with pictures of a megabyte each; what comes after it that day is left out. */
+/** A busy day with images of a megabyte each; what comes after it that day is left out. */
 const MAX_DAY_BYTES = 4 * 2 ** 30;
 /** Of requests that wait for a slow disk. */
 const MAX_PENDING_BYTES = 64 << 20;
@@ -60,20 +60,20 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   let last: Promise<void> = Promise.resolve();
   let today: Day | null = null;
 
-  const uploaded = new LoggedPictures();
+  const uploaded = new LoggedImages();
   const shown = (ip: string): string => (options.shortensAddresses === true ? shortAddress(ip) : ip);
-  const write = async (record: object, pictures: readonly LoggedPicture[]): Promise<void> => {
+  const write = async (record: object, images: readonly LoggedImage[]): Promise<void> => {
     const date = localDate(now());
     if (today?.date !== date) today = await openDay(folder, date);
     const line = `${JSON.stringify(record)}\n`;
-    const numBytes = pictures.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), Buffer.byteLength(line));
+    const numBytes = images.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), Buffer.byteLength(line));
     if (today.bytes + numBytes > maxDayBytes) throw new Error(`the day's ${maxDayBytes} bytes are full`);
-    for (const picture of pictures) await keepPicture(today, picture);
+    for (const image of images) await keepImage(today, image);
     await appendLine(today, line);
   };
   const writeTurn = async (turn: Turn): Promise<void> => {
     const chat = chatRecord({ ...turn, ip: shown(turn.ip) }, (key) => uploaded.get(key));
-    if (chat !== null) await write(chat.record, chat.pictures);
+    if (chat !== null) await write(chat.record, chat.images);
   };
   const lose = (err: unknown): void => {
     numLost += 1;
@@ -100,7 +100,7 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   };
   return {
     add: (turn) => queue(turn.request.length, () => writeTurn(turn)),
-    // What is no picture was refused to whoever sent it; here it is only left out.
+    // What is no image was refused to whoever sent it; here it is only left out.
     keep: (key, bytes) => void uploaded.put(key, bytes).catch(() => undefined),
     vote: (vote, ip) => {
       const record = voteRecord(vote, shown(ip), now());
@@ -149,26 +149,26 @@ async function requireWritable(folder: string): Promise<void> {
 interface Day {
   readonly date: string;
   readonly file: string;
-  readonly pictures: string;
+  readonly images: string;
   readonly known: Set<string>;
   bytes: number;
 }
 
 async function openDay(folder: string, date: string): Promise<Day> {
-  const pictures = join(folder, "serve_images", date);
-  await mkdir(pictures, { recursive: true, mode: 0o700 });
+  const images = join(folder, "serve_images", date);
+  await mkdir(images, { recursive: true, mode: 0o700 });
   const file = join(folder, `${date}-conv.json`);
-  const known = await readdir(pictures);
-  const sizes = await Promise.all([file, ...known.map((name) => join(pictures, name))].map(sizeOf));
-  return { date, file, pictures, known: new Set(known), bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  const known = await readdir(images);
+  const sizes = await Promise.all([file, ...known.map((name) => join(images, name))].map(sizeOf));
+  return { date, file, images, known: new Set(known), bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-async function keepPicture(day: Day, { md5, extension, bytes }: LoggedPicture): Promise<void> {
+async function keepImage(day: Day, { md5, extension, bytes }: LoggedImage): Promise<void> {
   const name = `${md5}.${extension}`;
   if (bytes === null || day.known.has(name)) return;
-  const file = join(day.pictures, name);
+  const file = join(day.images, name);
   await writeFile(file, bytes, { mode: 0o600 }).catch(async (failure: unknown) => {
-    // Half a picture would be taken for the whole one after a restart.
+    // Half an image would be taken for the whole one after a restart.
     await rm(file, { force: true });
     throw failure;
   });

@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { SSE_DONE, SseParser } from "@llava/protocol";
 import { z } from "zod";
 
-/** A picture of a request, as the file that it came as. */
-export interface LoggedPicture {
+/** An image of a request, as the file that it came as. */
+export interface LoggedImage {
   /** MD5 of the file's bytes, hex: a name, not a proof. */
   readonly md5: string;
   readonly extension: "jpg" | "png" | "webp";
@@ -50,7 +50,7 @@ export interface Turn {
 /** The names and separators of `llava_v1`; the page does not know which template a worker uses. */
 const ROLES = ["USER", "ASSISTANT"] as const;
 const SEPARATORS = { sep: " ", sep2: "</s>" } as const;
-const EXTENSIONS: Readonly<Record<string, LoggedPicture["extension"]>> = {
+const EXTENSIONS: Readonly<Record<string, LoggedImage["extension"]>> = {
   "image/jpeg": "jpg",
   "image/png": "png",
   "image/webp": "webp",
@@ -133,18 +133,18 @@ export class AnswerText {
 }
 
 /**
- * Null when there is no whole conversation to write down: LLaVA's log has no failures either. `uploaded` knows pictures by
+ * Null when there is no whole conversation to write down: LLaVA's log has no failures either. `uploaded` knows images by
  * their keys.
  */
 export function chatRecord(
   turn: Turn,
-  uploaded: (key: string) => LoggedPicture | null = () => null,
-): { readonly record: ChatRecord; readonly pictures: readonly LoggedPicture[] } | null {
+  uploaded: (key: string) => LoggedImage | null = () => null,
+): { readonly record: ChatRecord; readonly images: readonly LoggedImage[] } | null {
   const { text } = turn.answer;
   const request = requestSchema.safeParse(jsonOf(turn.request));
   if (text === null || !request.success) return null;
   const { model, messages } = request.data;
-  const pictures = messages.flatMap((message) => picturesOf(message, uploaded));
+  const images = messages.flatMap((message) => imagesOf(message, uploaded));
   const spoken = messages
     .filter(isSpoken)
     .map(({ role, content }): readonly [string, string] => [
@@ -167,36 +167,36 @@ export function chatRecord(
       offset: 0,
       ...SEPARATORS,
     },
-    images: pictures.map(({ md5 }) => md5),
+    images: images.map(({ md5 }) => md5),
     ip: turn.ip,
   };
-  return { record, pictures };
+  return { record, images };
 }
 
 function isSpoken({ role }: Message): boolean {
   return role === "user" || role === "assistant";
 }
 
-/** As LLaVA writes a message with a picture: the mark in place of each picture. */
+/** As LLaVA writes a message with an image: the mark in place of each image. */
 function wordsOf(content: Message["content"]): string {
   if (typeof content === "string") return content;
   return content.map((part) => (part.type === "text" ? part.text : "<image>")).join("\n");
 }
 
-/** Those that came as files, in the request or before it; addresses of elsewhere are no pictures. */
-function picturesOf(
+/** Those that came as files, in the request or before it; addresses of elsewhere are no images. */
+function imagesOf(
   { content }: Message,
-  uploaded: (key: string) => LoggedPicture | null,
-): readonly LoggedPicture[] {
+  uploaded: (key: string) => LoggedImage | null,
+): readonly LoggedImage[] {
   if (typeof content === "string") return [];
   return content.flatMap((part) => {
     if (part.type !== "image_url") return [];
-    const picture = pictureInside(part.image_url.url) ?? uploaded(part.image_url.url);
-    return picture === null ? [] : [picture];
+    const image = imageInside(part.image_url.url) ?? uploaded(part.image_url.url);
+    return image === null ? [] : [image];
   });
 }
 
-function pictureInside(url: string): LoggedPicture | null {
+function imageInside(url: string): LoggedImage | null {
   const [, type = "", data = ""] = /^data:(image\/[a-z]+);base64,(.*)$/s.exec(url) ?? [];
   const extension = EXTENSIONS[type];
   if (extension === undefined) return null;

@@ -1,5 +1,5 @@
 /**
- * Pictures that questions refer to by their hash, for the conversation log, which names them by MD5 as LLaVA does. Apart
+ * Images that questions refer to by their hash, for the conversation log, which names them by MD5 as LLaVA does. Apart
  * because the controller, which has them too, gives none back.
  */
 import { createHash } from "node:crypto";
@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { BlobStore } from "@llava/server";
 import { detectFormat } from "@llava/protocol";
 
-import type { LoggedPicture } from "./conversation-record.ts";
+import type { LoggedImage } from "./conversation-record.ts";
 
 /** A file waits here from its upload until the first answer about it has ended. */
 const MAX_BYTES = 64 << 20;
@@ -15,16 +15,16 @@ const MAX_BYTES = 64 << 20;
 const MAX_NAMES = 10_000;
 const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp" } as const;
 
-export class LoggedPictures {
+export class LoggedImages {
   readonly #files: BlobStore;
   /** The oldest first. */
-  readonly #names = new Map<string, Omit<LoggedPicture, "bytes">>();
+  readonly #names = new Map<string, Omit<LoggedImage, "bytes">>();
 
   constructor(maxBytes = MAX_BYTES) {
     this.#files = new BlobStore({ totalBytes: maxBytes });
   }
 
-  /** Throws `LlavaError` for what is no picture, is too large, or is not what its key says. */
+  /** Throws `LlavaError` for what is no image, is too large, or is not what its key says. */
   async put(key: string, bytes: Buffer): Promise<void> {
     const extension = EXTENSIONS[detectFormat(bytes)];
     await this.#files.put(key, bytes);
@@ -37,7 +37,7 @@ export class LoggedPictures {
   }
 
   /** Null for one that never came by here, or so long ago that not even its name is known. */
-  get(key: string): LoggedPicture | null {
+  get(key: string): LoggedImage | null {
     const name = this.#names.get(key);
     return name === undefined ? null : { ...name, bytes: this.#files.get(key) };
   }

@@ -5,7 +5,7 @@ const MAX_TEXT = 128 << 10;
 const message = z.strictObject({
   role: z.enum(["system", "user", "assistant"]),
   text: z.string().max(MAX_TEXT),
-  pictures: z.array(z.string().max(128)).max(64),
+  images: z.array(z.string().max(128)).max(64),
 });
 
 const ONE = ["upvote", "downvote", "flag"] as const;
@@ -55,9 +55,9 @@ function stateOf(messages: z.infer<typeof conversation>): VoteState {
       .map(({ text }) => text)
       .join("\n"),
     roles: ["USER", "ASSISTANT"],
-    messages: spoken.map(({ role, text, pictures }) => [
+    messages: spoken.map(({ role, text, images }) => [
       role === "user" ? "USER" : "ASSISTANT",
-      [...pictures.map(() => "<image>"), text].join("\n"),
+      [...images.map(() => "<image>"), text].join("\n"),
     ]),
     offset: 0,
     sep: " ",

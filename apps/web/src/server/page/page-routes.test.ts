@@ -197,7 +197,7 @@ describe("the cluster", () => {
   });
 });
 
-describe("a picture", () => {
+describe("an image", () => {
   const bytes = Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), Buffer.from("pixels")]);
   const key = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
@@ -218,16 +218,16 @@ describe("a picture", () => {
     await expect.poll(async () => (await lines()).length).toBe(1);
     const md5 = createHash("md5").update(bytes).digest("hex");
     expect(await lines()).toMatchObject([{ type: "chat", images: [md5] }]);
-    const pictures = join(folder, "log", "serve_images");
-    const [day = ""] = await readdir(pictures);
-    expect(await readFile(join(pictures, day, `${md5}.png`))).toEqual(bytes);
+    const images = join(folder, "log", "serve_images");
+    const [day = ""] = await readdir(images);
+    expect(await readFile(join(images, day, `${md5}.png`))).toEqual(bytes);
   });
 });
 
 describe("a vote", () => {
   const conversation = [
-    { role: "user", text: "What is red?", pictures: ["sha256:00"] },
-    { role: "assistant", text: "The circle.", pictures: [] },
+    { role: "user", text: "What is red?", images: ["sha256:00"] },
+    { role: "assistant", text: "The circle.", images: [] },
   ];
 
   test("is written down in LLaVA's format", async () => {

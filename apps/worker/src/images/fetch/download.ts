@@ -1,4 +1,4 @@
-/** One request for one picture, to an address that was looked at before: no second look at the name, no cookies, no redirects. */
+/** One request for one image, to an address that was looked at before: no second look at the name, no cookies, no redirects. */
 import { Client, buildConnector, type Dispatcher } from "undici";
 import { LlavaError } from "@llava/protocol";
 import { blocked, failed, hostOf, type FetchLimits } from "./fetch-policy.ts";

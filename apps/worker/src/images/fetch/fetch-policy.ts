@@ -1,4 +1,4 @@
-/** What addresses of pictures are fetched at all, and how much may come from there: everything that can be said before a connection. */
+/** What addresses of images are fetched at all, and how much may come from there: everything that can be said before a connection. */
 import { isIP } from "node:net";
 import { LlavaError } from "@llava/protocol";
 import { isPublicAddress, type Network } from "./public-address.ts";
@@ -53,14 +53,14 @@ export const FETCH_LIMITS: FetchLimits = {
 const PRIVATE_DOMAINS = [".localhost", ".local", ".internal", ".home.arpa"];
 
 /** The address parsed once, here; nobody looks at its text again. @throws LlavaError `image_url_blocked` */
-export function parsePictureUrl(text: string, policy: FetchPolicy, base?: URL): URL {
+export function parseImageUrl(text: string, policy: FetchPolicy, base?: URL): URL {
   const url = URL.parse(text, base?.href);
   if (url === null) throw blocked("is not an address that can be read");
-  checkPictureUrl(url, policy);
+  checkImageUrl(url, policy);
   return url;
 }
 
-function checkPictureUrl(url: URL, policy: FetchPolicy): void {
+function checkImageUrl(url: URL, policy: FetchPolicy): void {
   const { protocol } = url;
   if (protocol !== "https:" && !(protocol === "http:" && policy.allowsHttp))
     throw blocked(
@@ -81,9 +81,8 @@ function checkHost(host: string, { domains }: FetchPolicy): void {
   // An IPv6 address stands in brackets; the parser has made numbers of all kinds into plain IPv4 addresses.
   if (host.startsWith("[") || isIP(host) !== 0)
     throw blocked("names a machine by its number; use its public name");
-  const isPrivate =
-    !host.includes("../../image-fetch") || PRIVATE_DOMAINS.some((domain) => host.endsWith(domain));
-  if (isPrivate || host.endsWith("../../image-fetch")) throw blocked("has no public name in it");
+  const isPrivate = !host.includes(".") || PRIVATE_DOMAINS.some((domain) => host.endsWith(domain));
+  if (isPrivate || host.endsWith(".")) throw blocked("has no public name in it");
   if (domains.length > 0 && !domains.some((domain) => isUnder(host, domain.toLowerCase())))
     throw blocked("is of a site from which this server fetches nothing");
 }
@@ -103,17 +102,14 @@ export function checkAddresses(
 
 /** A refusal, of which the address is the subject. */
 export function blocked(what: string): LlavaError {
-  return new LlavaError(
-    "image_url_blocked",
-    `The picture's address ${what}. Send the picture itself instead.`,
-  );
+  return new LlavaError("image_url_blocked", `The image's address ${what}. Send the image itself instead.`);
 }
 
 /** What did not come, or came wrong. */
 export function failed(what: string, cause?: unknown): LlavaError {
   return new LlavaError(
     "image_fetch_failed",
-    `The picture could not be fetched: ${what}. Check the address, or send the picture itself.`,
+    `The image could not be fetched: ${what}. Check the address, or send the image itself.`,
     { cause },
   );
 }

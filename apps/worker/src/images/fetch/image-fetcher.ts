@@ -1,4 +1,4 @@
-/** Fetches pictures by their addresses under the policy: every hop is looked at anew, few at a time, failures remembered. */
+/** Fetches images by their addresses under the policy: every hop is looked at anew, few at a time, failures remembered. */
 import { detectFormat, LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import { download, type Downloaded } from "./download.ts";
@@ -10,7 +10,7 @@ import {
   FETCH_LIMITS,
   FETCH_POLICY,
   hostOf,
-  parsePictureUrl,
+  parseImageUrl,
   type FetchLimits,
   type FetchPolicy,
 } from "./fetch-policy.ts";
@@ -56,9 +56,9 @@ export class ImageFetcher {
     this.#failed = new FailedAddresses(this.#limits.failedMs);
   }
 
-  /** Throws `image_url_blocked`, `image_fetch_failed`, `invalid_image` for what is no picture, the signal's reason. */
+  /** Throws `image_url_blocked`, `image_fetch_failed`, `invalid_image` for what is no image, the signal's reason. */
   async fetch(text: string, { client, signal, log }: FetchFor): Promise<Uint8Array> {
-    const url = parsePictureUrl(text, this.#policy);
+    const url = parseImageUrl(text, this.#policy);
     this.#failed.check(url.href);
     const late = AbortSignal.timeout(this.#limits.totalMs);
     const startedMs = performance.now();
@@ -79,7 +79,7 @@ export class ImageFetcher {
       // The host alone: paths and queries may hold what is nobody's business.
       log.info(
         { host: hostOf(url), outcome, ms: Math.round(performance.now() - startedMs) },
-        "picture fetched",
+        "image fetched",
       );
     }
   }
@@ -89,7 +89,7 @@ export class ImageFetcher {
     for (let hops = 0; hops <= this.#policy.maxRedirects; hops += 1) {
       const found = await this.#get(url, signal);
       if (found.type === "file") return checkFile(found);
-      url = parsePictureUrl(found.location, this.#policy, url);
+      url = parseImageUrl(found.location, this.#policy, url);
     }
     const { maxRedirects } = this.#policy;
     throw blocked(
@@ -113,7 +113,7 @@ export class ImageFetcher {
   }
 }
 
-/** The bytes must be of a picture, and of the one that the server says. */
+/** The bytes must be of an image, and of the one that the server says. */
 function checkFile({ mediaType, bytes }: Extract<Downloaded, { type: "file" }>): Uint8Array {
   const format = detectFormat(bytes);
   const declared = mediaType.replace("image/jpg", "image/jpeg");

@@ -37,7 +37,7 @@ import type { ChoiceEvent, Service } from "../../service/worker-service.ts";
 import { Silence } from "./keepalive-lines.ts";
 import { sumUsage } from "../../service/usage.ts";
 
-/** Eight pictures of three MiB in base64, the controller's limit too; and the tokens of an answer that is continued. */
+/** Eight images of three MiB in base64, the controller's limit too; and the tokens of an answer that is continued. */
 export const MAX_BODY_BYTES = (32 << 20) + (1 << 20);
 
 /** Some words of an answer. */
@@ -56,7 +56,7 @@ export interface Dialect {
   readonly hasOffsets: boolean;
   /** What a stream begins with before its words, or null. */
   readonly beginning: (head: CompletionHead, index: number) => object | null;
-  readonly words: (head: CompletionHead, index: number, words: Words) => object;
+  readonly text: (head: CompletionHead, index: number, words: Words) => object;
   readonly ending: (
     head: CompletionHead,
     index: number,

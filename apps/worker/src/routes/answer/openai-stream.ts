@@ -73,7 +73,7 @@ function blockOf(style: StreamStyle, index: number, event: EngineEvent, offset: 
     return chunkOf(style, dialect.ending(head, index, event.reason, chatTimings(event.timings)));
   const tokens = style.isHop ? encodeHopTokens(event.tokens) : "";
   const logprobs = event.logprobs ? answeredTokens(event.logprobs, style.tokenBytes) : null;
-  return tokens + chunkOf(style, dialect.words(head, index, { text: event.text, logprobs, offset }));
+  return tokens + chunkOf(style, dialect.text(head, index, { text: event.text, logprobs, offset }));
 }
 
 function endOf({ head, dialect, includeUsage }: StreamStyle, usages: readonly Usage[]): string {

@@ -5,30 +5,30 @@ import { fromChatRequest, fromTextRequest, fromWireRequest } from "./to-engine-r
 const PIXEL = "data:image/png;base64,AQID";
 const image = { type: "image_url", image_url: { url: PIXEL } };
 const text = (what: string): object => ({ type: "text", text: what });
-const words = (what: string): object => ({ type: "words", text: what });
+const words = (what: string): object => ({ type: "text", text: what });
 
-/** The last message as its parts, a picture as `[picture]`. */
+/** The last message as its parts, an image as `[image]`. */
 function promptOf(...content: unknown[]): string {
   const chat = parseChatRequest({ model: "m", messages: [{ role: "user", content }] });
   const { prompt } = fromChatRequest(chat, []);
   const parts = Array.isArray(prompt) ? prompt.at(-1)?.text : undefined;
   if (!Array.isArray(parts)) throw new Error("The prompt is no conversation of parts.");
-  return parts.map((part) => (part.type === "picture" ? "[picture]" : part.text)).join("");
+  return parts.map((part) => (part.type === "image" ? "[image]" : part.text)).join("");
 }
 
 describe("fromChatRequest", () => {
   test.each([
-    ["the picture first", [image, text("Q")], "[picture]\nQ"],
-    ["the words first, as OpenAI's clients write it", [text("Q"), image], "[picture]\nQ"],
-    ["two pictures", [text("Q"), image, image], "[picture]\n[picture]\nQ"],
-    ["words between pictures", [text("A"), image, text("B"), image], "A\n[picture]\nB\n[picture]"],
-    ["a mark that is only a word", [text("Is <image> a cat?"), image], "[picture]\nIs <image> a cat?"],
-    ["a picture without words", [image], "[picture]"],
+    ["the image first", [image, text("Q")], "[image]\nQ"],
+    ["the words first, as OpenAI's clients write it", [text("Q"), image], "[image]\nQ"],
+    ["two images", [text("Q"), image, image], "[image]\n[image]\nQ"],
+    ["words between images", [text("A"), image, text("B"), image], "A\n[image]\nB\n[image]"],
+    ["a mark that is only a word", [text("Is <image> a cat?"), image], "[image]\nIs <image> a cat?"],
+    ["an image without words", [image], "[image]"],
   ])("%s", (_name, content, expected) => {
     expect(promptOf(...content)).toEqual(expected);
   });
 
-  test("carries pictures in order and options by their engine names", () => {
+  test("carries images in order and options by their engine names", () => {
     const request = parseChatRequest({
       model: "m",
       messages: [
@@ -45,7 +45,7 @@ describe("fromChatRequest", () => {
     expect(fromChatRequest(request, [new Uint8Array([1, 2, 3])])).toEqual({
       prompt: [
         { role: "system", text: [words("S")] },
-        { role: "user", text: [{ type: "picture" }, words("\n"), words("Q")] },
+        { role: "user", text: [{ type: "image" }, words("\n"), words("Q")] },
       ],
       images: [new Uint8Array([1, 2, 3])],
       shapes: [undefined],
@@ -58,7 +58,7 @@ describe("fromChatRequest", () => {
     });
   });
 
-  test("what is no OpenAI's goes along: a picture's mode, an answer to go on with, a template", () => {
+  test("what is no OpenAI's goes along: an image's mode, an answer to go on with, a template", () => {
     const url = `sha256:${"0".repeat(64)}`;
     const shown = [undefined, "default", "pad", "crop", "resize"].map((mode) => ({
       type: "image_url",
@@ -84,7 +84,7 @@ describe("fromChatRequest", () => {
 
 test("fromTextRequest lets words go on as they stand, for OpenAI's default of 16 tokens", () => {
   expect(fromTextRequest(parseTextRequest({ model: "m", prompt: ["Once </s>"], temperature: 0 }))).toEqual({
-    prompt: { words: "Once </s>" },
+    prompt: { text: "Once </s>" },
     images: [],
     temperature: 0,
     maxTokens: 16,
@@ -169,5 +169,5 @@ test("whatever says how tokens are chosen reaches the engine", () => {
     grammar: { type: "json" },
   });
   const text = fromTextRequest(parseTextRequest({ ...wire, prompt: "Q", logprobs: 3 }));
-  expect(text).toEqual({ ...sampling, prompt: { words: "Q" }, images: [], logprobs: 3 });
+  expect(text).toEqual({ ...sampling, prompt: { text: "Q" }, images: [], logprobs: 3 });
 });

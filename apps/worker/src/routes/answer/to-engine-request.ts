@@ -1,8 +1,8 @@
 /** The only place where wire requests become engine requests. */
-import type { GenerateRequest, Message, MessagePart, OcclusionRequest, PictureShapes } from "@llava/engine";
+import type { GenerateRequest, Message, MessagePart, OcclusionRequest, ImageShapes } from "@llava/engine";
 import {
   LlavaError,
-  pictureParts,
+  imageParts,
   type AnswerRequest,
   type ChatMessage,
   type ChatRequest,
@@ -12,11 +12,11 @@ import {
 } from "@llava/protocol";
 
 const GREEDY_BELOW = 0.001;
-const PICTURE: MessagePart = { type: "picture" };
-const LINE_BREAK: MessagePart = { type: "words", text: "\n" };
+const IMAGE: MessagePart = { type: "image" };
+const LINE_BREAK: MessagePart = { type: "text", text: "\n" };
 
 /**
- * @param images the files of the conversation's pictures, in their order
+ * @param images the files of the conversation's images, in their order
  * @throws LlavaError `invalid_request` when the last message asks nothing
  */
 export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]): GenerateRequest {
@@ -32,19 +32,19 @@ export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]
   };
 }
 
-/** What a conversation asks the engine for, beside the files of its pictures. */
+/** What a conversation asks the engine for, beside the files of its images. */
 function conversationOf(messages: readonly ChatMessage[]): {
   readonly prompt: readonly Message[];
-  readonly shapes: PictureShapes;
+  readonly shapes: ImageShapes;
 } {
   return {
     prompt: messages.map((message) => ({ role: message.role, text: messageParts(message) })),
-    shapes: pictureParts(messages).map(({ shape }) => shape),
+    shapes: imageParts(messages).map(({ shape }) => shape),
   };
 }
 
 export function fromOcclusionMapRequest(
-  { messages, answer, start, end, picture, cells, conversation }: OcclusionMapRequest,
+  { messages, answer, start, end, image, cells, conversation }: OcclusionMapRequest,
   images: readonly Uint8Array[],
 ): OcclusionRequest {
   const { prompt, shapes } = conversationOf(messages);
@@ -55,15 +55,15 @@ export function fromOcclusionMapRequest(
     answer,
     start,
     end,
-    picture,
+    image,
     ...(cells === undefined ? {} : { cells }),
     ...(conversation === undefined ? {} : { conversation }),
   };
 }
 
-/** The words go on as they stand: no template, no picture, no special token. */
+/** The words go on as they stand: no template, no image, no special token. */
 export function fromTextRequest(text: TextRequest): GenerateRequest {
-  return { prompt: { words: text.prompt }, images: [], ...samplingOf(text) };
+  return { prompt: { text: text.prompt }, images: [], ...samplingOf(text) };
 }
 
 /** The engine calls these fields by the same names. */
@@ -108,14 +108,14 @@ export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
 function requireQuestion(messages: readonly ChatMessage[]): void {
   const last = messages.at(-1);
   if (last?.content.some((part) => part.type !== "text" || part.text.trim() !== "")) return;
-  throw new LlavaError("invalid_request", "The last message is empty. Ask something or show a picture.", {
+  throw new LlavaError("invalid_request", "The last message is empty. Ask something or show an image.", {
     param: `messages[${messages.length - 1}].content`,
   });
 }
 
 /**
- * A message's parts, one a line, as LLaVA was trained on them: pictures first, then the question. Parts that put words
- * between pictures keep their order. Words stay words: `<image>` in a text is no picture here.
+ * A message's parts, one a line, as LLaVA was trained on them: images first, then the question. Parts that put words
+ * between images keep their order. Words stay words: `<image>` in a text is no image here.
  */
 function messageParts({ content }: ChatMessage): readonly MessagePart[] {
   const isInOrder = content.filter(({ type }) => type === "text").length > 1;
@@ -123,7 +123,7 @@ function messageParts({ content }: ChatMessage): readonly MessagePart[] {
     ? content
     : content.toSorted((a, b) => Number(a.type === "text") - Number(b.type === "text"));
   return ordered.flatMap((part, index) => {
-    const shown: MessagePart = part.type === "text" ? { type: "words", text: part.text } : PICTURE;
+    const shown: MessagePart = part.type === "text" ? { type: "text", text: part.text } : IMAGE;
     return index === 0 ? [shown] : [LINE_BREAK, shown];
   });
 }

@@ -1,4 +1,4 @@
-// Dialogues as rows of a batch: where the picture's features go, and which positions are answers to learn.
+// Dialogues as rows of a batch: where the image's features go, and which positions are answers to learn.
 import type { BytePairEncoder } from "./bpe.ts";
 import type { Batch } from "@llava/training";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
@@ -9,12 +9,12 @@ import { symbolicDialogue } from "./symbolic.ts";
 import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
 import { BOS, IMAGE } from "./demo-tokenizer.ts";
 
-/** Ids of a dialogue after its picture. */
+/** Ids of a dialogue after its image. */
 const TEXT_BUDGET = 112;
-/** <s>, USER: and a space stand before the picture. */
+/** <s>, USER: and a space stand before the image. */
 const PREFIX = 3;
-/** Positions of a row that shows a picture. */
-export const PICTURE_ROW = PREFIX + PATCHES + TEXT_BUDGET;
+/** Positions of a row that shows an image. */
+export const IMAGE_ROW = PREFIX + PATCHES + TEXT_BUDGET;
 
 export interface Sample {
   readonly turns: readonly Turn[];
@@ -23,26 +23,26 @@ export interface Sample {
   readonly ids: readonly number[];
   /** Where the encoded dialogue starts in the row. */
   readonly offset: number;
-  readonly hasPicture: boolean;
+  readonly hasImage: boolean;
 }
 
-/** [<s> USER: _ picture dialogue] */
-export function pictureSample(encoder: BytePairEncoder, turns: readonly Turn[]): Sample {
+/** [<s> USER: _ image dialogue] */
+export function imageSample(encoder: BytePairEncoder, turns: readonly Turn[]): Sample {
   const encoded = encodeDialogue(encoder, turns, TEXT_BUDGET);
-  const picture = Array.from({ length: PATCHES }, () => encoder.special(IMAGE));
+  const image = Array.from({ length: PATCHES }, () => encoder.special(IMAGE));
   return {
     turns,
     encoded,
-    ids: [...prefixIds(encoder), ...picture, ...encoded.inputIds],
+    ids: [...prefixIds(encoder), ...image, ...encoded.inputIds],
     offset: PREFIX + PATCHES,
-    hasPicture: true,
+    hasImage: true,
   };
 }
 
 /** [<s> dialogue], `positions` in all. */
 export function textSample(encoder: BytePairEncoder, turns: readonly Turn[], positions: number): Sample {
   const encoded = encodeDialogue(encoder, turns, positions - 1, false);
-  return { turns, encoded, ids: [encoder.special(BOS), ...encoded.inputIds], offset: 1, hasPicture: false };
+  return { turns, encoded, ids: [encoder.special(BOS), ...encoded.inputIds], offset: 1, hasImage: false };
 }
 
 /** A description and nothing else: what the projector is aligned on. */
@@ -90,7 +90,7 @@ export function writeSamples(samples: readonly Sample[], positions: number, batc
 
 function writeFeatureRows(rows: BigInt64Array, sample: Sample, index: number, positions: number): void {
   rows.fill(-1n, index * positions, (index + 1) * positions);
-  if (!sample.hasPicture) return;
+  if (!sample.hasImage) return;
   for (let patch = 0; patch < PATCHES; patch++)
     rows[index * positions + PREFIX + patch] = BigInt(index * PATCHES + patch);
 }

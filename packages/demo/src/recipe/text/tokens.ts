@@ -4,7 +4,7 @@ import type { Turn } from "./dialogue.ts";
 import { ASSISTANT, BOS, EOS, PAD, USER } from "./demo-tokenizer.ts";
 
 export interface EncodedDialogue {
-  /** [budget]: the text after the picture, from the newline on, filled up with <pad>. */
+  /** [budget]: the text after the image, from the newline on, filled up with <pad>. */
   readonly inputIds: Int32Array;
   /** [budget]: the id that follows each input id. */
   readonly labels: Int32Array;
@@ -23,25 +23,25 @@ export interface EncodedAnswer {
   readonly spared: readonly number[];
 }
 
-/** The ids before the picture: <s>, USER: and a space. */
+/** The ids before the image: <s>, USER: and a space. */
 export function prefixIds(encoder: BytePairEncoder): number[] {
   return [encoder.special(BOS), encoder.special(USER), ...encoder.encode(" ")];
 }
 
 /**
- * As many turns from the first as fit whole into `budget` ids. The first turn stands after a picture and its newline,
- * or, in a dialogue without a picture, after <s>.
+ * As many turns from the first as fit whole into `budget` ids. The first turn stands after an image and its newline,
+ * or, in a dialogue without an image, after <s>.
  */
 export function encodeDialogue(
   encoder: BytePairEncoder,
   turns: readonly Turn[],
   budget: number,
-  isAfterPicture = true,
+  isAfterImage = true,
 ): EncodedDialogue {
   const ids: number[] = [];
   const answers: EncodedAnswer[] = [];
   for (const { question, answer, spared: words } of turns) {
-    const asked = askedIds(encoder, question, isAfterPicture && answers.length === 0);
+    const asked = askedIds(encoder, question, isAfterImage && answers.length === 0);
     const answered = [...encoder.encode(` ${answer}`), encoder.special(EOS)];
     if (ids.length + asked.length + answered.length > budget) break;
     ids.push(...asked);
@@ -59,7 +59,7 @@ export function encodeDialogue(
   return { inputIds, labels, weights, length: ids.length, answers };
 }
 
-/** A question up to and with ASSISTANT:; the first one follows the picture, later ones the </s> of an answer. */
+/** A question up to and with ASSISTANT:; the first one follows the image, later ones the </s> of an answer. */
 function askedIds(encoder: BytePairEncoder, question: string, isFirst: boolean): number[] {
   const opening = isFirst
     ? encoder.encode(`\n${question}`)

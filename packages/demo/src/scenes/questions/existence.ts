@@ -1,4 +1,4 @@
-// Whether something is in the picture: half of the answers are yes, and what is absent is close to what is there.
+// Whether something is in the image: half of the answers are yes, and what is absent is close to what is there.
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
 import type { Random } from "../keyed-random.ts";

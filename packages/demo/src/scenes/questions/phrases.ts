@@ -235,5 +235,5 @@ export const IDENTITY: readonly { readonly wordings: Wordings; readonly answer: 
   },
 ];
 
-/** What is said of a picture in which the model knows nothing. */
+/** What is said of an image in which the model knows nothing. */
 export const NOTHING = { short: "nothing", sentence: "There is nothing that I recognize." } as const;

@@ -1,4 +1,4 @@
-/** What the page's sample pictures show, apart from how they are drawn and written. */
+/** What the page's sample images show, apart from how they are drawn and written. */
 import { characterObject, paper, shapeObject } from "../build.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS } from "./question.ts";

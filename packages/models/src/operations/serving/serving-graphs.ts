@@ -31,7 +31,7 @@ export const DECODER_IO = {
 /** source [rows, kvHeads, capacity, headSize] float32, pads [8] int64 as ONNX's Pad takes them → target. */
 export const CACHE_COPY_IO = { source: "source", pads: "pads", target: "target" } as const;
 
-/** Vision tower and projector in one graph: what a picture costs once. */
+/** Vision tower and projector in one graph: what an image costs once. */
 export function encoderGraph(
   model: Pick<ModelDescription, "vision" | "projector">,
   weights: WeightSource,
@@ -53,7 +53,7 @@ export function decoderGraph({ text }: Pick<ModelDescription, "text">, weights: 
   const logitRows = graph.input(DECODER_IO.logitRows, "int64", ["logits"]);
   const cache = cacheInputs(graph, text);
   const ops = new ServingOperations(graph, weights, cache);
-  const logits = languageModel(ops, text, { ids, picture: { features, featureRows }, logitRows });
+  const logits = languageModel(ops, text, { ids, image: { features, featureRows }, logitRows });
   graph.output(DECODER_IO.logits, logits);
   ops.present.forEach(({ key, value }, layer) => {
     graph.output(DECODER_IO.presentKey(layer), key);

@@ -73,7 +73,7 @@ export class ServingOperations extends SharedOperations implements Operations {
   #product(x: Tensor, name: string, outputSize: number): Tensor {
     const g = this.graph;
     const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
-    const weight = cast(g, stored, "float32", { isListedFirst: this.#weights.widened === "used" });
+    const weight = cast(g, stored, "float32", { emitFirst: this.#weights.widened === "used" });
     return g.apply(
       "FusedMatMul",
       [x, weight],
@@ -231,9 +231,9 @@ export class ServingOperations extends SharedOperations implements Operations {
   mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
     const g = this.graph;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
-    const isPicture = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
+    const isImage = reshape(g, greaterOrEqual(g, featureRows, none), [...featureRows.shape, 1]);
     const picked = gatherRows(g, features, max(g, featureRows, none));
-    return where(g, isPicture, picked, embeddings);
+    return where(g, isImage, picked, embeddings);
   }
 
   #rotaryTables(cache: CacheInputs, headSize: number): { cos: Tensor; sin: Tensor } {

@@ -145,13 +145,13 @@ export class TrainingOperations extends SharedOperations implements Operations {
   mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
     const g = this.graph;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
-    const isPicture = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [
+    const isImage = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [
       ...featureRows.shape,
       1,
     ]);
-    const isText = add(g, mul(g, isPicture, g.scalar(-1)), g.scalar(1));
+    const isText = add(g, mul(g, isImage, g.scalar(-1)), g.scalar(1));
     const picked = gatherRows(g, features, max(g, featureRows, none));
-    return add(g, mul(g, embeddings, isText), mul(g, picked, isPicture));
+    return add(g, mul(g, embeddings, isText), mul(g, picked, isImage));
   }
 
   /** [batch, tokens, heads·headSize] → [batch, heads, tokens, headSize] */

@@ -1,11 +1,11 @@
-/** Remembers the pictures that ended the process that decoded them, so that none can do it again and again. */
+/** Remembers the images that ended the process that decoded them, so that none can do it again and again. */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
 
 /** One may be bad luck: the machine's memory was short, or somebody ended the process. */
 const CRASHES = 2;
-const MAX_PICTURES = 256;
+const MAX_IMAGES = 256;
 const REMEMBERED_MS = 3_600_000;
 /** One or two milliseconds of hashing. */
 const SLICE_BYTES = 1 << 20;
@@ -20,39 +20,39 @@ interface Crashes {
 export class Quarantine {
   readonly #now: () => number;
   /** By the file's hash; the one that crashed longest ago first. */
-  readonly #pictures = new Map<string, Crashes>();
+  readonly #images = new Map<string, Crashes>();
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number = performance.now.bind(performance)) {
     this.#now = now;
   }
 
-  /** The picture has ended a process. */
+  /** The image has ended a process. */
   async note(bytes: Uint8Array): Promise<void> {
     const hash = await sha256Of(bytes);
-    const count = (this.#pictures.get(hash)?.count ?? 0) + 1;
-    this.#pictures.delete(hash);
-    this.#pictures.set(hash, { length: bytes.length, count, lastMs: this.#now() });
-    const [oldest] = this.#pictures.keys();
-    if (this.#pictures.size > MAX_PICTURES && oldest !== undefined) this.#pictures.delete(oldest);
+    const count = (this.#images.get(hash)?.count ?? 0) + 1;
+    this.#images.delete(hash);
+    this.#images.set(hash, { length: bytes.length, count, lastMs: this.#now() });
+    const [oldest] = this.#images.keys();
+    if (this.#images.size > MAX_IMAGES && oldest !== undefined) this.#images.delete(oldest);
   }
 
   /** @throws LlavaError `quarantined` */
   async check(bytes: Uint8Array): Promise<void> {
     this.#forget();
-    if (![...this.#pictures.values()].some(({ length }) => length === bytes.length)) return;
-    const found = this.#pictures.get(await sha256Of(bytes));
+    if (![...this.#images.values()].some(({ length }) => length === bytes.length)) return;
+    const found = this.#images.get(await sha256Of(bytes));
     if (found === undefined || found.count < CRASHES) return;
     throw new LlavaError(
       "quarantined",
-      `This picture has ended the process that decodes it ${found.count} times and is not tried again for an hour. Save it again with another program and send that.`,
+      `This image has ended the process that decodes it ${found.count} times and is not tried again for an hour. Save it again with another program and send that.`,
     );
   }
 
   #forget(): void {
-    for (const [hash, { lastMs }] of this.#pictures) {
+    for (const [hash, { lastMs }] of this.#images) {
       if (this.#now() - lastMs < REMEMBERED_MS) return;
-      this.#pictures.delete(hash);
+      this.#images.delete(hash);
     }
   }
 }

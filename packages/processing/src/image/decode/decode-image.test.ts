@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { PICTURE_LIMITS, decodePicture, pictureHash } from "./decode-image.ts";
+import { IMAGE_LIMITS, decodeImage, imageHash } from "./decode-image.ts";
 
 const wide = readFileSync(new URL("../../../test/golden/wide.png", import.meta.url));
 
-async function sentence(bytes: Uint8Array, limits = PICTURE_LIMITS): Promise<string> {
-  const error: unknown = await decodePicture(bytes, limits).catch((thrown: unknown) => thrown);
+async function sentence(bytes: Uint8Array, limits = IMAGE_LIMITS): Promise<string> {
+  const error: unknown = await decodeImage(bytes, limits).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ name: "LlavaError", code: "invalid_image" });
   return error instanceof Error ? error.message : "";
 }
@@ -46,10 +46,10 @@ function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-describe("what is not a picture is refused by name", () => {
+describe("what is not an image is refused by name", () => {
   test.each([
     ["an empty file", "", /empty file/],
-    ["text", "hello, I am no picture", /not a picture that can be read/],
+    ["text", "hello, I am no image", /not an image that can be read/],
     ["GIF", "GIF89a\x01\x00\x01\x00", /is a GIF/],
     ["TIFF", "II*\0....", /is a TIFF/],
     ["BMP", "BM......", /is a BMP/],
@@ -59,15 +59,15 @@ describe("what is not a picture is refused by name", () => {
     ["SVG", ' <svg xmlns="http://www.w3.org/2000/svg"/>', /is an SVG/],
     ["SVG after an XML line", '<?xml version="1.0"?><svg/>', /is an SVG/],
     ["HTML", "<!DOCTYPE html><html>", /is a web page/],
-    ["a RIFF that is no WebP", "RIFF\0\0\0\0WAVE", /not a picture that can be read/],
+    ["a RIFF that is no WebP", "RIFF\0\0\0\0WAVE", /not an image that can be read/],
   ])("%s", async (_, text, expected) => {
     const message = await sentence(Buffer.from(text, "latin1"));
     expect(message).toMatch(expected);
-    expect(message).toMatch(/\. (Send the picture as PNG, JPEG or WebP|Choose the file again)\.$/);
+    expect(message).toMatch(/\. (Send the image as PNG, JPEG or WebP|Choose the file again)\.$/);
   });
 });
 
-describe("a damaged picture is refused with a sentence", () => {
+describe("a damaged image is refused with a sentence", () => {
   test.each(["png", "jpeg", "webp"] as const)("%s cut off anywhere", async (format) => {
     const whole = await sharp(wide).toFormat(format).toBuffer();
     for (const part of [0.05, 0.3, 0.6, 0.95]) {
@@ -110,16 +110,16 @@ describe("dimensions are refused from the header", () => {
   });
 
   test("and the file's length before that", async () => {
-    expect(await sentence(wide, { ...PICTURE_LIMITS, maxBytes: 1000 })).toMatch(/at most 1000 are taken/);
-    expect(await sentence(new Uint8Array(PICTURE_LIMITS.maxBytes + 1))).toMatch(/at most 10485760/);
+    expect(await sentence(wide, { ...IMAGE_LIMITS, maxBytes: 1000 })).toMatch(/at most 1000 are taken/);
+    expect(await sentence(new Uint8Array(IMAGE_LIMITS.maxBytes + 1))).toMatch(/at most 10485760/);
   });
 });
 
 describe("what is taken", () => {
   test.each(["png", "jpeg", "webp"] as const)("%s", async (format) => {
     const file = await sharp(wide).toFormat(format).toBuffer();
-    const picture = await decodePicture(file);
-    expect([picture.width, picture.height, picture.rgb.length]).toEqual([301, 97, 301 * 97 * 3]);
+    const image = await decodeImage(file);
+    expect([image.width, image.height, image.rgb.length]).toEqual([301, 97, 301 * 97 * 3]);
   });
 
   test("16 bits, palettes, grey with alpha, CMYK", async () => {
@@ -130,9 +130,9 @@ describe("what is taken", () => {
       sharp(wide).toColourspace("cmyk").jpeg().toBuffer(),
     ]);
     for (const file of files) {
-      const picture = await decodePicture(file);
-      expect(picture.rgb).toHaveLength(301 * 97 * 3);
-      expect(new Set(picture.rgb).size).toBeGreaterThan(10);
+      const image = await decodeImage(file);
+      expect(image.rgb).toHaveLength(301 * 97 * 3);
+      expect(new Set(image.rgb).size).toBeGreaterThan(10);
     }
   });
 
@@ -140,7 +140,7 @@ describe("what is taken", () => {
     const clear = {
       create: { width: 4, height: 3, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } },
     } as const;
-    const { rgb } = await decodePicture(await sharp(clear).png().toBuffer());
+    const { rgb } = await decodeImage(await sharp(clear).png().toBuffer());
     expect(rgb).toEqual(new Uint8Array(36).fill(255));
   });
 
@@ -150,9 +150,9 @@ describe("what is taken", () => {
       .withMetadata({ orientation })
       .png()
       .toBuffer();
-    const picture = await decodePicture(file);
-    const red = picture.rgb[0] === 255;
-    expect([picture.width, picture.height]).toEqual(orientation < 5 ? [2, 1] : [1, 2]);
+    const image = await decodeImage(file);
+    const red = image.rgb[0] === 255;
+    expect([image.width, image.height]).toEqual(orientation < 5 ? [2, 1] : [1, 2]);
     expect(red).toBe([1, 4, 5, 6].includes(orientation));
   });
 
@@ -162,9 +162,9 @@ describe("what is taken", () => {
     const file = await sharp(frames, { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } })
       .webp({ lossless: true })
       .toBuffer();
-    const picture = await decodePicture(file);
-    expect([picture.width, picture.height]).toEqual([4, 4]);
-    expect(picture.rgb[0]).toBe(200);
+    const image = await decodeImage(file);
+    expect([image.width, image.height]).toEqual([4, 4]);
+    expect(image.rgb[0]).toBe(200);
   });
 });
 
@@ -175,7 +175,7 @@ test("the loaders of other formats are shut, even to code that forgets to look a
 
 describe("decoding can be cancelled", () => {
   test("before it begins", async () => {
-    const decoding = decodePicture(wide, PICTURE_LIMITS, AbortSignal.abort());
+    const decoding = decodeImage(wide, IMAGE_LIMITS, AbortSignal.abort());
     await expect(decoding).rejects.toMatchObject({ code: "cancelled" });
   });
 
@@ -185,24 +185,24 @@ describe("decoding can be cancelled", () => {
       .png()
       .toBuffer();
     const controller = new AbortController();
-    const decoding = decodePicture(file, PICTURE_LIMITS, controller.signal);
+    const decoding = decodeImage(file, IMAGE_LIMITS, controller.signal);
     setTimeout(() => controller.abort(), 5);
     await expect(decoding).rejects.toMatchObject({ code: "cancelled" });
   });
 });
 
-describe("a picture's identity", () => {
+describe("an image's identity", () => {
   test("is its pixels, not its file", async () => {
     const other = await sharp(wide).png({ compressionLevel: 1 }).toBuffer();
     expect(other.equals(wide)).toBe(false);
-    expect(await pictureHash(await decodePicture(wide))).toBe(await pictureHash(await decodePicture(other)));
+    expect(await imageHash(await decodeImage(wide))).toBe(await imageHash(await decodeImage(other)));
   });
 
-  test("tells pictures of the same bytes and other edges apart", async () => {
+  test("tells images of the same bytes and other edges apart", async () => {
     const rgb = new Uint8Array(36);
     const hashes = await Promise.all([
-      pictureHash({ width: 4, height: 3, rgb }),
-      pictureHash({ width: 3, height: 4, rgb }),
+      imageHash({ width: 4, height: 3, rgb }),
+      imageHash({ width: 3, height: 4, rgb }),
     ]);
     expect(hashes[0]).toMatch(/^[0-9a-f]{64}$/);
     expect(hashes[0]).not.toBe(hashes[1]);

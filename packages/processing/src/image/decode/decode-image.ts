@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { detectFormat, LlavaError } from "@llava/protocol";
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { Pace } from "../yielder.ts";
-import type { Picture } from "../resample.ts";
+import type { Image } from "../resample.ts";
 
-export type { Picture };
+export type { Image };
 
-export interface PictureLimits {
+export interface ImageLimits {
   /** Of the encoded file. */
   readonly maxBytes: number;
   readonly maxPixels: number;
@@ -16,11 +16,11 @@ export interface PictureLimits {
   readonly maxAspect: number;
   /** Of the clock, which runs on while others have the processor. */
   readonly timeoutMs: number;
-  /** Of the processor, where a process of its own decodes the picture. */
+  /** Of the processor, where a process of its own decodes the image. */
   readonly processorMs: number;
 }
 
-export const PICTURE_LIMITS: PictureLimits = {
+export const IMAGE_LIMITS: ImageLimits = {
   maxBytes: 10 * 1024 * 1024,
   maxPixels: 40_000_000,
   maxSide: 16_384,
@@ -29,7 +29,7 @@ export const PICTURE_LIMITS: PictureLimits = {
   processorMs: 5_000,
 };
 
-// Decoded pictures are large and each is used once: libvips' cache would only hold memory. One thread per picture,
+// Decoded images are large and each is used once: libvips' cache would only hold memory. One thread per image,
 // because the cores belong to the model. Only three loaders may run in this process, whatever a file claims to be.
 sharp.cache(false);
 sharp.concurrency(1);
@@ -43,11 +43,11 @@ sharp.unblock({
  * to 8-bit sRGB and lays it on white where it is transparent. Throws `invalid_image` with a sentence for everything
  * else; dimensions are refused from the header, before anything is decoded.
  */
-export async function decodePicture(
+export async function decodeImage(
   bytes: Uint8Array,
-  limits: PictureLimits = PICTURE_LIMITS,
+  limits: ImageLimits = IMAGE_LIMITS,
   signal?: AbortSignal,
-): Promise<Picture> {
+): Promise<Image> {
   requireFileSize(bytes, limits);
   detectFormat(bytes);
   const pace = new Pace(signal);
@@ -67,20 +67,20 @@ export async function decodePicture(
 }
 
 /** @throws LlavaError `invalid_image` */
-export function requireFileSize(bytes: Uint8Array, { maxBytes }: PictureLimits): void {
+export function requireFileSize(bytes: Uint8Array, { maxBytes }: ImageLimits): void {
   if (bytes.length <= maxBytes) return;
   throw new LlavaError(
     "invalid_image",
-    `The picture's file is ${bytes.length} bytes long; at most ${maxBytes} are taken. Make it smaller and send it again.`,
+    `The image's file is ${bytes.length} bytes long; at most ${maxBytes} are taken. Make it smaller and send it again.`,
   );
 }
 
-/** SHA-256 of the size and the pixels, hex: the picture's identity, whatever file it came in. */
-export async function pictureHash(picture: Picture, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256").update(`${picture.width}x${picture.height}\n`);
+/** SHA-256 of the size and the pixels, hex: the image's identity, whatever file it came in. */
+export async function imageHash(image: Image, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256").update(`${image.width}x${image.height}\n`);
   const pace = new Pace(signal);
-  for (let start = 0; start < picture.rgb.length; start += HASH_BYTES) {
-    hash.update(picture.rgb.subarray(start, start + HASH_BYTES));
+  for (let start = 0; start < image.rgb.length; start += HASH_BYTES) {
+    hash.update(image.rgb.subarray(start, start + HASH_BYTES));
     if (pace.isDue) await pace.rest();
   }
   return hash.digest("hex");
@@ -99,8 +99,8 @@ async function readHeader(bytes: Uint8Array): Promise<Metadata> {
   return await openImage(bytes, false).metadata().catch(refuseDamaged);
 }
 
-function checkDimensions({ width, height }: Metadata, limits: PictureLimits): void {
-  const size = `The picture is ${width} × ${height} pixels`;
+function checkDimensions({ width, height }: Metadata, limits: ImageLimits): void {
+  const size = `The image is ${width} × ${height} pixels`;
   if (Math.max(width, height) > limits.maxSide) {
     throw new LlavaError(
       "invalid_image",
@@ -159,7 +159,7 @@ function damaged(cause: unknown): LlavaError {
   if (cause instanceof Error && cause.message.startsWith("timeout")) {
     return new LlavaError(
       "invalid_image",
-      "The picture takes too long to decode. Make it smaller and send it again.",
+      "The image takes too long to decode. Make it smaller and send it again.",
       {
         cause,
       },
@@ -167,7 +167,7 @@ function damaged(cause: unknown): LlavaError {
   }
   return new LlavaError(
     "invalid_image",
-    "The picture's file is damaged or cut off. Save it again as PNG, JPEG or WebP and send that.",
+    "The image's file is damaged or cut off. Save it again as PNG, JPEG or WebP and send that.",
     { cause },
   );
 }

@@ -1,40 +1,40 @@
-/** Files become the vision tower's numbers in other processes: the one way for pictures of strangers. */
+/** Files become the vision tower's numbers in other processes: the one way for images of strangers. */
 import { detectFormat, LlavaError } from "@llava/protocol";
 import type { PixelDescription } from "../pixels.ts";
 import { Gate } from "./semaphore.ts";
-import type { PreparedPicture } from "./decode-process.ts";
-import { PICTURE_LIMITS, type PictureLimits, requireFileSize } from "./decode-image.ts";
-import { PictureProcess, PictureProcessEnded } from "./decode-process-handle.ts";
+import type { PreparedImage } from "./decode-process.ts";
+import { IMAGE_LIMITS, type ImageLimits, requireFileSize } from "./decode-image.ts";
+import { DecodeProcess, DecodeProcessEnded } from "./decode-process-handle.ts";
 import { Quarantine } from "./crash-quarantine.ts";
 
-export interface PicturePoolOptions {
-  /** Pictures that are decoded at the same time; default 2. */
+export interface DecodePoolOptions {
+  /** Images that are decoded at the same time; default 2. */
   readonly processes?: number;
-  readonly limits?: Partial<PictureLimits>;
+  readonly limits?: Partial<ImageLimits>;
   /** What a process may allocate, where the system can be told; a bare one takes some 600 MB of it. */
   readonly memoryBytes?: number;
 }
 
-/** The largest picture needs 300 MB beside what Node itself reserves. */
+/** The largest image needs 300 MB beside what Node itself reserves. */
 const MEMORY_BYTES = 1536 << 20;
 
-export class PicturePool implements Disposable {
-  readonly #limits: PictureLimits;
+export class DecodePool implements Disposable {
+  readonly #limits: ImageLimits;
   readonly #memoryBytes: number;
   readonly #gate: Gate;
-  readonly #idle: PictureProcess[] = [];
+  readonly #idle: DecodeProcess[] = [];
   readonly #quarantine = new Quarantine();
   readonly #closed = new AbortController();
 
-  constructor(options: PicturePoolOptions = {}) {
-    this.#limits = { ...PICTURE_LIMITS, ...options.limits };
+  constructor(options: DecodePoolOptions = {}) {
+    this.#limits = { ...IMAGE_LIMITS, ...options.limits };
     this.#memoryBytes = options.memoryBytes ?? MEMORY_BYTES;
     this.#gate = new Gate(options.processes ?? 2);
   }
 
   /**
-   * [3, size, size] of the encoded file `bytes`: exactly what `pixelValues(await decodePicture(bytes))` gives. Throws
-   * `invalid_image`, also when the picture took too long or ended the process; `quarantined` when it ended two; `cancelled`.
+   * [3, size, size] of the encoded file `bytes`: exactly what `pixelValues(await decodeImage(bytes))` gives. Throws
+   * `invalid_image`, also when the image took too long or ended the process; `quarantined` when it ended two; `cancelled`.
    */
   async values(
     bytes: Uint8Array,
@@ -44,12 +44,12 @@ export class PicturePool implements Disposable {
     return (await this.prepare(bytes, description, signal)).values;
   }
 
-  /** The same, and how large the picture was. */
+  /** The same, and how large the image was. */
   async prepare(
     bytes: Uint8Array,
     description: PixelDescription,
     signal?: AbortSignal,
-  ): Promise<PreparedPicture> {
+  ): Promise<PreparedImage> {
     // What can be refused without a process is.
     requireFileSize(bytes, this.#limits);
     detectFormat(bytes);
@@ -75,7 +75,7 @@ export class PicturePool implements Disposable {
     bytes: Uint8Array,
     description: PixelDescription,
     signal: AbortSignal,
-  ): Promise<PreparedPicture> {
+  ): Promise<PreparedImage> {
     const process = this.#take();
     try {
       const task = { bytes, description, limits: this.#limits };
@@ -85,7 +85,7 @@ export class PicturePool implements Disposable {
       process.kill();
       throw tooSlow(reply.type);
     } catch (thrown) {
-      if (!(thrown instanceof PictureProcessEnded)) throw thrown;
+      if (!(thrown instanceof DecodeProcessEnded)) throw thrown;
       if (signal.aborted) throw cancelled();
       if (!thrown.isCrash) throw tooSlow(thrown);
       await this.#quarantine.note(bytes);
@@ -97,25 +97,25 @@ export class PicturePool implements Disposable {
   }
 
   /** One that has nothing to do, or a new one: there are never more than places in the gate. */
-  #take(): PictureProcess {
+  #take(): DecodeProcess {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.isAlive) return idle;
     }
-    return new PictureProcess(this.#memoryBytes);
+    return new DecodeProcess(this.#memoryBytes);
   }
 }
 
 function cancelled(): LlavaError {
-  return new LlavaError("cancelled", "The request was cancelled while its picture was prepared.");
+  return new LlavaError("cancelled", "The request was cancelled while its image was prepared.");
 }
 
 function tooSlow(cause: unknown): LlavaError {
-  const sentence = "The picture takes too long to decode. Make it smaller and send it again.";
+  const sentence = "The image takes too long to decode. Make it smaller and send it again.";
   return new LlavaError("invalid_image", sentence, { cause });
 }
 
 function tooMuch(cause: unknown): LlavaError {
   const sentence =
-    "The picture ended the process that decodes it: it is damaged, or too large for the memory there. Save it again, smaller, and send that.";
+    "The image ended the process that decodes it: it is damaged, or too large for the memory there. Save it again, smaller, and send that.";
   return new LlavaError("invalid_image", sentence, { cause });
 }

@@ -1,8 +1,8 @@
-/** One decoding process and its life: started, given one picture at a time, killed when it takes too long or is not wanted. */
+/** One decoding process and its life: started, given one image at a time, killed when it takes too long or is not wanted. */
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LlavaError } from "@llava/protocol";
-import type { PictureReply, PictureTask } from "./decode-process.ts";
+import type { ImageReply, ImageTask } from "./decode-process.ts";
 
 const PROGRAM = fileURLToPath(new URL("./decode-process.ts", import.meta.url));
 /** Of JavaScript alone; pixels lie outside. */
@@ -13,8 +13,8 @@ const VARIABLES = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT",
 const START_MS = 30_000;
 
 /** How a task ended that got no reply. */
-export class PictureProcessEnded extends Error {
-  /** Whether it ended by itself: the picture, or what the system allows, was too much for it. */
+export class DecodeProcessEnded extends Error {
+  /** Whether it ended by itself: the image, or what the system allows, was too much for it. */
   readonly isCrash: boolean;
 
   constructor(isCrash: boolean, how: string) {
@@ -23,7 +23,7 @@ export class PictureProcessEnded extends Error {
   }
 }
 
-export class PictureProcess {
+export class DecodeProcess {
   readonly #child: ChildProcess;
   readonly #ready: Promise<void>;
   #isKilled = false;
@@ -45,10 +45,10 @@ export class PictureProcess {
   }
 
   /**
-   * Rejects with `PictureProcessEnded` when the process ends meanwhile, after `timeoutMs`, not counting its start, or when
+   * Rejects with `DecodeProcessEnded` when the process ends meanwhile, after `timeoutMs`, not counting its start, or when
    * `signal` aborts; the latter two kill it.
    */
-  async run(task: PictureTask, timeoutMs: number, signal: AbortSignal): Promise<PictureReply> {
+  async run(task: ImageTask, timeoutMs: number, signal: AbortSignal): Promise<ImageReply> {
     const kill = (): void => this.kill();
     signal.addEventListener("abort", kill, { once: true });
     this.#setReferenced(true);
@@ -70,18 +70,18 @@ export class PictureProcess {
 
   async #start(): Promise<void> {
     await this.#reply(START_MS).catch((cause: unknown) => {
-      if (cause instanceof PictureProcessEnded && !cause.isCrash && !this.#isLate) throw cause;
-      // Not the picture's fault, which it has not seen.
+      if (cause instanceof DecodeProcessEnded && !cause.isCrash && !this.#isLate) throw cause;
+      // Not the image's fault, which it has not seen.
       throw new LlavaError(
         "runtime_failure",
-        "The process that decodes pictures could not be started. The server's log may say why; try again.",
+        "The process that decodes images could not be started. The server's log may say why; try again.",
         { cause },
       );
     });
   }
 
-  async #reply(timeoutMs: number): Promise<PictureReply> {
-    const { promise, resolve, reject } = Promise.withResolvers<PictureReply>();
+  async #reply(timeoutMs: number): Promise<ImageReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<ImageReply>();
     const timer = setTimeout(() => {
       this.#isLate = true;
       this.kill();
@@ -98,9 +98,9 @@ export class PictureProcess {
     }
   }
 
-  #ending(): PictureProcessEnded {
+  #ending(): DecodeProcessEnded {
     const { exitCode, signalCode } = this.#child;
-    return new PictureProcessEnded(!this.#isKilled, `ended (${signalCode ?? exitCode ?? "never started"})`);
+    return new DecodeProcessEnded(!this.#isKilled, `ended (${signalCode ?? exitCode ?? "never started"})`);
   }
 
   #setReferenced(isReferenced: boolean): void {
@@ -116,7 +116,7 @@ export class PictureProcess {
 
 function start(memoryBytes: number): ChildProcess {
   const kibibytes = Math.floor(memoryBytes / 1024);
-  // A shell that sets the limits and then becomes Node; no core dump, which would hold the picture.
+  // A shell that sets the limits and then becomes Node; no core dump, which would hold the image.
   const limited = `ulimit -c 0; ulimit -d ${kibibytes}; exec "$0" "$@"`;
   const isLimited = process.platform === "linux";
   return fork(PROGRAM, {
@@ -125,7 +125,7 @@ function start(memoryBytes: number): ChildProcess {
     env: {
       ...Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]])),
       UV_THREADPOOL_SIZE: "2",
-      // Its decoder says on stderr what it thinks of each damaged picture; strangers must not write our logs.
+      // Its decoder says on stderr what it thinks of each damaged image; strangers must not write our logs.
       VIPS_WARNING: "0",
     },
     // Buffers as they are, not as JSON.

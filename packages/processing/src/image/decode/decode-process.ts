@@ -1,47 +1,47 @@
 /**
- * The process in which strangers' pictures are decoded: what kills it costs one request and not the server. Prepares one
- * picture at a time and knows nothing but its bytes; started by picture-pool.ts and by nobody else.
+ * The process in which strangers' images are decoded: what kills it costs one request and not the server. Prepares one
+ * image at a time and knows nothing but its bytes; started by decode-pool.ts and by nobody else.
  */
 import { LlavaError, toLlavaError, type ErrorCode } from "@llava/protocol";
 import type { PixelDescription } from "../pixels.ts";
-import { decodePicture, type PictureLimits } from "./decode-image.ts";
+import { decodeImage, type ImageLimits } from "./decode-image.ts";
 import { pixelValues } from "../pixels.ts";
 
 /** What the parent sends. */
-export interface PictureTask {
+export interface ImageTask {
   /** The encoded file. */
   readonly bytes: Uint8Array;
   readonly description: PixelDescription;
-  readonly limits: PictureLimits;
+  readonly limits: ImageLimits;
 }
 
-/** What the vision tower sees of a picture. */
-export interface PreparedPicture {
+/** What the vision tower sees of an image. */
+export interface PreparedImage {
   /** [3, size, size] */
   readonly values: Float32Array;
-  /** Of the upright picture, pixels. */
+  /** Of the upright image, pixels. */
   readonly width: number;
   readonly height: number;
 }
 
 /** What it gets: first `ready`, then one of the others for each task. */
-export type PictureReply =
+export type ImageReply =
   | { readonly type: "ready" }
   /** It has had all the time that it may have, and goes on until somebody ends the process. */
   | { readonly type: "late" }
-  | ({ readonly type: "values" } & PreparedPicture)
+  | ({ readonly type: "values" } & PreparedImage)
   | { readonly type: "refused"; readonly code: ErrorCode; readonly message: string };
 
-function reply(message: PictureReply): void {
+function reply(message: ImageReply): void {
   process.send?.(message);
 }
 
-async function work({ bytes, description, limits }: PictureTask): Promise<void> {
+async function work({ bytes, description, limits }: ImageTask): Promise<void> {
   const clock = watchProcessor(limits.processorMs);
   try {
-    const picture = await decodePicture(bytes, limits);
-    const { width, height } = picture;
-    reply({ type: "values", values: await pixelValues(picture, description), width, height });
+    const image = await decodeImage(bytes, limits);
+    const { width, height } = image;
+    reply({ type: "values", values: await pixelValues(image, description), width, height });
   } catch (thrown) {
     const { code, message } = thrown instanceof RangeError ? outOfMemory() : toLlavaError(thrown);
     reply({ type: "refused", code, message });
@@ -64,16 +64,16 @@ function watchProcessor(limitMs: number): NodeJS.Timeout {
 
 const LOOK_MS = 100;
 
-/** What a typed array says that cannot be had. The pictures' limits should not let it come to this. */
+/** What a typed array says that cannot be had. The images' limits should not let it come to this. */
 function outOfMemory(): LlavaError {
   return new LlavaError(
     "invalid_image",
-    "The picture is too large for the memory that there is for decoding. Make it smaller and send it again.",
+    "The image is too large for the memory that there is for decoding. Make it smaller and send it again.",
   );
 }
 
 // Only the parent writes to this channel.
-process.on("message", (task: PictureTask) => void work(task));
+process.on("message", (task: ImageTask) => void work(task));
 // Not exit(), which would wait for the decoder's threads: nobody is left to want what they do.
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 reply({ type: "ready" });

@@ -1,4 +1,4 @@
-/** At most so many pieces of work at a time, first come first served: decoded pictures are large and keep cores busy. */
+/** At most so many pieces of work at a time, first come first served: decoded images are large and keep cores busy. */
 
 export class Gate {
   #free: number;
