@@ -1,19 +1,19 @@
 /** The engine's loop: plan, run, commit, as long as somebody waits or runs; only `run` is awaited. */
 import { LlavaError, toLlavaError } from "@llava/protocol";
-import type { Encoding } from "./runner/vision-queue.ts";
+import type { VisionQueue } from "./runner/vision-queue.ts";
 import { requestError } from "./api/engine-error.ts";
-import { Pace } from "./scheduler/chunk-sizer.ts";
-import { CacheLost, type Results, type Runner } from "./runner/model-runner.ts";
+import { ChunkSizer } from "./scheduler/chunk-sizer.ts";
+import { CacheLost, type Results, type ModelRunner } from "./runner/model-runner.ts";
 import { type Plan, schedule, sequencesOf } from "./scheduler/scheduler.ts";
 import type { PromptImage, Sequence } from "./scheduler/sequence.ts";
 
 /** Images of this many waiting requests are encoded ahead; their features are in memory until it is their turn. */
 const MOST_AHEAD = 4;
 
-export class Loop {
-  readonly #runner: Runner;
-  readonly #encoding: Encoding;
-  readonly #pace = new Pace();
+export class EngineLoop {
+  readonly #runner: ModelRunner;
+  readonly #encoding: VisionQueue;
+  readonly #pace = new ChunkSizer();
   readonly #maxRunning: number;
   /** By arrival. */
   readonly #waiting: Sequence[] = [];
@@ -26,7 +26,7 @@ export class Loop {
   /** Something came that the loop may not have seen. */
   #isWoken = false;
 
-  constructor(runner: Runner, encoding: Encoding, maxRunning: number) {
+  constructor(runner: ModelRunner, encoding: VisionQueue, maxRunning: number) {
     this.#runner = runner;
     this.#encoding = encoding;
     this.#maxRunning = maxRunning;

@@ -3,8 +3,8 @@ import { conversationNames, findConversation, DecodePool, type SquareShape } fro
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
-import { Encoder } from "./runner/vision-encoder.ts";
-import { Encoding } from "./runner/vision-queue.ts";
+import { VisionEncoder } from "./runner/vision-encoder.ts";
+import { VisionQueue } from "./runner/vision-queue.ts";
 import {
   cacheLimits,
   type EngineOptions,
@@ -15,8 +15,8 @@ import {
 import { cancelled, loadError, requestError, shuttingDown } from "./api/engine-error.ts";
 import { Grammars } from "./grammar/grammar.ts";
 import { FeatureCache } from "./runner/feature-cache.ts";
-import { Loop } from "./engine-loop.ts";
-import { LoadedFiles } from "./weights/weight-files-watch.ts";
+import { EngineLoop } from "./engine-loop.ts";
+import { WeightFilesWatch } from "./weights/weight-files-watch.ts";
 import {
   computeMap,
   type OcclusionEvent,
@@ -27,7 +27,7 @@ import { wordTokens } from "./occlusion/occlusion-prompt.ts";
 import { longestPrompt, pixelsOf, prepare } from "./prepare/prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./api/request.ts";
 import { scoreSequence } from "./occlusion/scoring.ts";
-import { type Holdings, Runner } from "./runner/model-runner.ts";
+import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
 import type { Prompt, Sequence } from "./scheduler/sequence.ts";
 import { loadWeights } from "./weights/weights.ts";
 
@@ -70,19 +70,19 @@ const MAX_CONTEXT_LENGTH = 131_072;
 
 interface EngineParts {
   readonly model: ModelFolder;
-  readonly files: LoadedFiles;
-  readonly runner: Runner;
-  readonly encoding: Encoding;
+  readonly files: WeightFilesWatch;
+  readonly runner: ModelRunner;
+  readonly encoding: VisionQueue;
   readonly maxRunning: number;
 }
 
 export class Engine implements AsyncDisposable {
   readonly info: EngineInfo;
   readonly #model: ModelFolder;
-  readonly #files: LoadedFiles;
-  readonly #runner: Runner;
-  readonly #encoding: Encoding;
-  readonly #loop: Loop;
+  readonly #files: WeightFilesWatch;
+  readonly #runner: ModelRunner;
+  readonly #encoding: VisionQueue;
+  readonly #loop: EngineLoop;
   readonly #maxRunning: number;
   readonly #maxWaiting: number;
   readonly #maxCharacters: number;
@@ -100,7 +100,7 @@ export class Engine implements AsyncDisposable {
     this.#files = files;
     this.#runner = runner;
     this.#encoding = encoding;
-    this.#loop = new Loop(runner, encoding, maxRunning);
+    this.#loop = new EngineLoop(runner, encoding, maxRunning);
     this.#maxRunning = maxRunning;
     this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
     this.#images = new DecodePool(options.images);
@@ -133,11 +133,15 @@ export class Engine implements AsyncDisposable {
       const model = within(await openModelFolder(folder, conversation === undefined ? {} : { conversation }));
       report("weights", 1);
       const weights = await loadWeights(folder, model.description, weightOptions(session, options));
-      const files = await LoadedFiles.in([weights.encoder.folder, weights.decoder.folder]);
+      const files = await WeightFilesWatch.in([weights.encoder.folder, weights.decoder.folder]);
       using loaded = new DisposableStack();
       report("vision encoder", 2);
       const encoder = loaded.use(
-        await Encoder.load(model.description, weights.encoder.source, inFolderOf(weights.encoder, session)),
+        await VisionEncoder.load(
+          model.description,
+          weights.encoder.source,
+          inFolderOf(weights.encoder, session),
+        ),
       );
       report("language model", 3);
       const limits = await cacheLimits(options);
@@ -152,8 +156,8 @@ export class Engine implements AsyncDisposable {
       if (!(await weights.isWhole)) return await Engine.load(folder, options);
       report("ready", 4);
       const features = new FeatureCache(limits.featureBytes);
-      const runner = new Runner(decoder, features, limits.rows, options.prefixCache ?? true);
-      const encoding = new Encoding(encoder, features);
+      const runner = new ModelRunner(decoder, features, limits.rows, options.prefixCache ?? true);
+      const encoding = new VisionQueue(encoder, features);
       const parts = { model, files, runner, encoding, maxRunning: limits.running };
       const engine = new Engine(parts, options);
       loaded.move();

@@ -6,7 +6,7 @@ import type { ErrorCode } from "@llava/protocol";
 import { RuntimeError, Session } from "@llava/runtime";
 import { expect, it, vi } from "vitest";
 import { Decoder } from "../src/runner/decoder.ts";
-import { Encoder } from "../src/runner/vision-encoder.ts";
+import { VisionEncoder } from "../src/runner/vision-encoder.ts";
 import { MODEL, ModelCopy, read, readError } from "./engine-fixtures.ts";
 
 async function expectUnservable(
@@ -84,11 +84,11 @@ it("a weight that is missing, in either half, is told before any session is made
 });
 
 it("a language model that cannot be loaded leaves no vision encoder behind", async () => {
-  const encoders = vi.spyOn(Encoder, "load");
+  const encoders = vi.spyOn(VisionEncoder, "load");
   const decoders = vi.spyOn(Decoder, "load").mockRejectedValueOnce(new Error("no"));
   await expect(Engine.load(MODEL, { threads: 1 })).rejects.toThrow("cannot be served: no");
   decoders.mockRestore();
-  const encoder = (await encoders.mock.results[0]?.value) as Encoder;
+  const encoder = (await encoders.mock.results[0]?.value) as VisionEncoder;
   encoders.mockRestore();
   const pixels = new Float32Array(3 * 28 * 28);
   await expect(encoder.encode([pixels], new AbortController().signal)).rejects.toThrow("disposed");

@@ -1,4 +1,4 @@
-/** Encoder and decoder against Hugging Face transformers (scripts/reference/golden.py made the files). */
+/** VisionEncoder and decoder against Hugging Face transformers (scripts/reference/golden.py made the files). */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Checkpoint } from "@llava/checkpoint";
@@ -7,7 +7,7 @@ import { type ModelFolder, openModelFolder } from "@llava/models";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Decoder } from "../src/runner/decoder.ts";
-import { Encoder } from "../src/runner/vision-encoder.ts";
+import { VisionEncoder } from "../src/runner/vision-encoder.ts";
 import { mostLikely } from "../src/sampling/sampler.ts";
 
 const GOLDEN = path.join(import.meta.dirname, "golden");
@@ -36,10 +36,10 @@ const signal = new AbortController().signal;
 
 class Reference implements Disposable {
   readonly model: ModelFolder;
-  readonly #encoder: Encoder;
+  readonly #encoder: VisionEncoder;
   readonly #decoder: Decoder;
 
-  private constructor(model: ModelFolder, encoder: Encoder, decoder: Decoder) {
+  private constructor(model: ModelFolder, encoder: VisionEncoder, decoder: Decoder) {
     this.model = model;
     this.#encoder = encoder;
     this.#decoder = decoder;
@@ -51,7 +51,7 @@ class Reference implements Disposable {
     const options = { externalDataFolder: folder };
     const decoder = await Decoder.load(model.description, weights, 2 ** 30, options);
     await decoder.resize(1, model.description.text.contextLength);
-    return new Reference(model, await Encoder.load(model.description, weights, options), decoder);
+    return new Reference(model, await VisionEncoder.load(model.description, weights, options), decoder);
   }
 
   /** Logits [tokens, vocabulary] of the whole prompt, and the greedy continuation. Prefill in chunks of `chunk`. */

@@ -22,7 +22,7 @@ afterEach(() => expect(stage.trap.seen).toEqual([]));
 describe("is fetched", () => {
   test.each([
     "http://pictures.example:PORT/a.png",
-    "HTTP://Images.Example.:PORT/a.png?q=1#part",
+    "HTTP://Pictures.Example.:PORT/a.png?q=1#part",
     "http://good-alias.example:PORT/a.png",
     "http://pictures.example:PORT/octets",
     "http://pictures.example:PORT/parameters",

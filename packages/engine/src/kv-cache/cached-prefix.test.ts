@@ -1,8 +1,12 @@
 import { array, assert, integer, property } from "fast-check";
 import { expect, it } from "vitest";
-import { commonPrefix, type Held, type ImageSpan } from "./cached-prefix.ts";
+import { commonPrefix, type CachedPrefix, type ImageSpan } from "./cached-prefix.ts";
 
-const held = (ids: readonly number[], images: readonly ImageSpan[] = [], length = ids.length): Held => ({
+const prefix = (
+  ids: readonly number[],
+  images: readonly ImageSpan[] = [],
+  length = ids.length,
+): CachedPrefix => ({
   ids,
   images,
   length,
@@ -10,28 +14,28 @@ const held = (ids: readonly number[], images: readonly ImageSpan[] = [], length 
 const image = (key: string, start: number, tokens = 3): ImageSpan => ({ key, start, tokens });
 
 it("counts leading ids that are the same, as far as both hold them", () => {
-  expect(commonPrefix(held([1, 2, 3, 4]), held([1, 2, 9, 4]))).toBe(2);
-  expect(commonPrefix(held([1, 2, 3, 4]), held([1, 2, 3]))).toBe(3);
-  expect(commonPrefix(held([1, 2, 3, 4], [], 1), held([1, 2, 3]))).toBe(1);
-  expect(commonPrefix(held([]), held([1]))).toBe(0);
+  expect(commonPrefix(prefix([1, 2, 3, 4]), prefix([1, 2, 9, 4]))).toBe(2);
+  expect(commonPrefix(prefix([1, 2, 3, 4]), prefix([1, 2, 3]))).toBe(3);
+  expect(commonPrefix(prefix([1, 2, 3, 4], [], 1), prefix([1, 2, 3]))).toBe(1);
+  expect(commonPrefix(prefix([]), prefix([1]))).toBe(0);
 });
 
 it("ends where an image begins that is not the same in both", () => {
   const ids = [1, 0, 0, 0, 2];
-  const same = held(ids, [image("a", 1)]);
-  expect(commonPrefix(same, held(ids, [image("a", 1)]))).toBe(5);
-  expect(commonPrefix(same, held(ids, [image("b", 1)]))).toBe(1);
+  const same = prefix(ids, [image("a", 1)]);
+  expect(commonPrefix(same, prefix(ids, [image("a", 1)]))).toBe(5);
+  expect(commonPrefix(same, prefix(ids, [image("b", 1)]))).toBe(1);
   // The same ids without an image are words that happen to have the image's id.
-  expect(commonPrefix(same, held(ids))).toBe(1);
-  expect(commonPrefix(same, held(ids, [image("a", 2, 2)]))).toBe(1);
+  expect(commonPrefix(same, prefix(ids))).toBe(1);
+  expect(commonPrefix(same, prefix(ids, [image("a", 2, 2)]))).toBe(1);
 });
 
 it("counts half an image, and takes no notice of images behind the first difference", () => {
   const ids = [1, 0, 0, 0, 2, 0, 0, 0];
-  const whole = held(ids, [image("a", 1), image("b", 5)]);
-  expect(commonPrefix(held(ids, whole.images, 3), whole)).toBe(3);
-  expect(commonPrefix(whole, held([1, 0, 0, 0, 9], [image("a", 1)]))).toBe(4);
-  expect(commonPrefix(whole, held([1, 0, 0, 0, 2, 0], [image("a", 1), image("c", 5)]))).toBe(5);
+  const whole = prefix(ids, [image("a", 1), image("b", 5)]);
+  expect(commonPrefix(prefix(ids, whole.images, 3), whole)).toBe(3);
+  expect(commonPrefix(whole, prefix([1, 0, 0, 0, 9], [image("a", 1)]))).toBe(4);
+  expect(commonPrefix(whole, prefix([1, 0, 0, 0, 2, 0], [image("a", 1), image("c", 5)]))).toBe(5);
 });
 
 it("is symmetric, and what a slow comparison says", () => {
@@ -40,8 +44,8 @@ it("is symmetric, and what a slow comparison says", () => {
     property(someIds, someIds, (a, b) => {
       const length = a.findIndex((id, i) => id !== b[i]);
       const expected = length === -1 ? Math.min(a.length, b.length) : length;
-      expect(commonPrefix(held(a), held(b))).toBe(expected);
-      expect(commonPrefix(held(b), held(a))).toBe(expected);
+      expect(commonPrefix(prefix(a), prefix(b))).toBe(expected);
+      expect(commonPrefix(prefix(b), prefix(a))).toBe(expected);
     }),
   );
 });

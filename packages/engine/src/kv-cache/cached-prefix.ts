@@ -7,7 +7,7 @@ export interface ImageSpan {
   readonly tokens: number;
 }
 
-export interface Held {
+export interface CachedPrefix {
   /** One id for each position; any where an image stands. */
   readonly ids: readonly number[];
   readonly images: readonly ImageSpan[];
@@ -15,10 +15,10 @@ export interface Held {
   readonly length: number;
 }
 
-export const NOTHING: Held = { ids: [], images: [], length: 0 };
+export const EMPTY_PREFIX: CachedPrefix = { ids: [], images: [], length: 0 };
 
 /** Leading positions that are the same in both. */
-export function commonPrefix(a: Held, b: Held): number {
+export function commonPrefix(a: CachedPrefix, b: CachedPrefix): number {
   const end = Math.min(a.length, b.length);
   let same = 0;
   while (same < end && a.ids[same] === b.ids[same]) same += 1;

@@ -73,7 +73,7 @@ test("a row becomes a copy of another, and the others stay", async () => {
     [2, 0],
   ] as const)
     expectKept(cache, row, origin, 256);
-  expect(() => cache.view(2, 2)).toThrow("Rows 2 to 3 are not among the 3");
+  expect(() => cache.view(2, 2)).toThrow("CacheSlots 2 to 3 are not among the 3");
 });
 
 test("the limit is in bytes of what would be allocated", async () => {

@@ -141,7 +141,7 @@ export class KvCache implements Disposable {
   #viewOf(buffer: Value, first: number, rows: number): Value {
     if (first < 0 || first + rows > this.#rows)
       throw new RangeError(
-        `Rows ${first} to ${first + rows - 1} are not among the ${this.#rows} of the cache.`,
+        `CacheSlots ${first} to ${first + rows - 1} are not among the ${this.#rows} of the cache.`,
       );
     if (rows === this.#rows) return buffer;
     const { kvHeads, headSize } = this.#text;

@@ -1,99 +1,99 @@
 import { array, assert, integer, property, record } from "fast-check";
 import { describe, expect, it } from "vitest";
-import { commonPrefix, type Held } from "./cached-prefix.ts";
-import { Rows, type Sitter } from "./slots.ts";
+import { commonPrefix, type CachedPrefix } from "./cached-prefix.ts";
+import { CacheSlots, type SlotOwner } from "./slots.ts";
 
-const held = (...ids: readonly number[]): Held => ({ ids, images: [], length: ids.length });
-const sitter = (...ids: readonly number[]): Sitter => ({ held: held(...ids) });
+const prefix = (...ids: readonly number[]): CachedPrefix => ({ ids, images: [], length: ids.length });
+const owner = (...ids: readonly number[]): SlotOwner => ({ prefix: prefix(...ids) });
 const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** A row in which these ids were computed, and left. */
-function remember(rows: Rows, row: number, ...ids: readonly number[]): void {
-  rows.sit(row, sitter(...ids));
-  rows.leave(row, true);
+function remember(rows: CacheSlots, row: number, ...ids: readonly number[]): void {
+  rows.assign(row, owner(...ids));
+  rows.release(row, true);
 }
 
-describe("a seat", () => {
+describe("a assignment", () => {
   it("is an empty row while nothing is known, and none when all are in use", () => {
-    const rows = new Rows();
-    expect(rows.findSeat(held(1, 2))).toBeUndefined();
+    const rows = new CacheSlots();
+    expect(rows.findSlot(prefix(1, 2))).toBeUndefined();
     rows.setCount(2);
-    expect(rows.findSeat(held(1, 2))).toEqual({ row: 0, source: undefined, cached: 0 });
-    rows.sit(0, sitter());
-    expect(rows.findSeat(held(1, 2))).toEqual({ row: 1, source: undefined, cached: 0 });
-    rows.sit(1, sitter());
-    expect(rows.findSeat(held(1, 2))).toBeUndefined();
-    expect([rows.sitting, rows.firstFree, rows.taken]).toEqual([2, -1, 2]);
+    expect(rows.findSlot(prefix(1, 2))).toEqual({ row: 0, source: undefined, cached: 0 });
+    rows.assign(0, owner());
+    expect(rows.findSlot(prefix(1, 2))).toEqual({ row: 1, source: undefined, cached: 0 });
+    rows.assign(1, owner());
+    expect(rows.findSlot(prefix(1, 2))).toBeUndefined();
+    expect([rows.occupied, rows.firstFree, rows.taken]).toEqual([2, -1, 2]);
   });
 
   it("is the row that remembers the conversation so far", () => {
-    const rows = new Rows();
+    const rows = new CacheSlots();
     rows.setCount(3);
     remember(rows, 1, ...count(0, 30));
-    expect(rows.findSeat(held(...count(0, 40)))).toEqual({ row: 1, source: undefined, cached: 30 });
+    expect(rows.findSlot(prefix(...count(0, 40)))).toEqual({ row: 1, source: undefined, cached: 30 });
   });
 
   it("is a copy where most of a conversation would be lost", () => {
-    const rows = new Rows();
+    const rows = new CacheSlots();
     rows.setCount(2);
     remember(rows, 0, ...count(0, 100));
-    expect(rows.findSeat(held(...count(0, 20), 7, 7))).toEqual({ row: 1, source: 0, cached: 20 });
+    expect(rows.findSlot(prefix(...count(0, 20), 7, 7))).toEqual({ row: 1, source: 0, cached: 20 });
     // So little is computed as quickly as it is copied.
-    expect(rows.findSeat(held(...count(0, 5), 7, 7))).toEqual({ row: 1, source: undefined, cached: 0 });
+    expect(rows.findSlot(prefix(...count(0, 5), 7, 7))).toEqual({ row: 1, source: undefined, cached: 0 });
   });
 
   it("is a copy of a row that is in use", () => {
-    const rows = new Rows();
+    const rows = new CacheSlots();
     rows.setCount(2);
-    rows.sit(0, sitter(...count(0, 50)));
-    expect(rows.findSeat(held(...count(0, 60)))).toEqual({ row: 1, source: 0, cached: 50 });
+    rows.assign(0, owner(...count(0, 50)));
+    expect(rows.findSlot(prefix(...count(0, 60)))).toEqual({ row: 1, source: 0, cached: 50 });
   });
 
   it("is the row that was left longest ago when nothing fits", () => {
-    const rows = new Rows();
+    const rows = new CacheSlots();
     rows.setCount(3);
     for (const row of [2, 0, 1]) remember(rows, row, row, row, row);
-    expect(rows.findSeat(held(9))).toEqual({ row: 2, source: undefined, cached: 0 });
+    expect(rows.findSlot(prefix(9))).toEqual({ row: 2, source: undefined, cached: 0 });
   });
 
   it("remembers nothing that cannot be trusted", () => {
-    const rows = new Rows();
+    const rows = new CacheSlots();
     rows.setCount(1);
-    rows.sit(0, sitter(...count(0, 50)));
-    rows.leave(0, false);
-    expect(rows.longestMatch(held(...count(0, 50)))).toBe(0);
+    rows.assign(0, owner(...count(0, 50)));
+    rows.release(0, false);
+    expect(rows.longestMatch(prefix(...count(0, 50)))).toBe(0);
   });
 });
 
 it("sits one in a row, and lets nobody leave who is not there", () => {
-  const rows = new Rows();
+  const rows = new CacheSlots();
   rows.setCount(1);
-  expect(() => rows.leave(0, true)).toThrow("Nobody sits in row 0.");
-  rows.sit(0, sitter());
-  expect(() => rows.sit(0, sitter())).toThrow("Row 0 is in use.");
+  expect(() => rows.release(0, true)).toThrow("Nobody sits in row 0.");
+  rows.assign(0, owner());
+  expect(() => rows.assign(0, owner())).toThrow("Row 0 is in use.");
   expect(() => rows.setCount(0)).toThrow("Row 0 is in use");
-  expect(() => rows.sit(1, sitter())).toThrow("There is no row 1");
+  expect(() => rows.assign(1, owner())).toThrow("There is no row 1");
 });
 
 it("brings those who decode together, and loses nothing that still has a place", () => {
   const someRow = record({ isDecoding: integer({ min: 0, max: 2 }), id: integer({ min: 1, max: 99 }) });
   assert(
     property(array(someRow, { minLength: 1, maxLength: 8 }), (places) => {
-      const rows = new Rows();
+      const rows = new CacheSlots();
       rows.setCount(places.length);
-      const decoding: Sitter[] = [];
-      const others: Sitter[] = [];
+      const decoding: SlotOwner[] = [];
+      const others: SlotOwner[] = [];
       for (const [row, { isDecoding, id }] of places.entries()) {
-        const who = sitter(id, id);
+        const who = owner(id, id);
         if (isDecoding === 0) remember(rows, row, id);
-        else rows.sit(row, who);
+        else rows.assign(row, who);
         if (isDecoding === 1) decoding.push(who);
         if (isDecoding === 2) others.push(who);
       }
       if (decoding.length === 0) return;
       for (let moves = 0; ; moves++) {
         expect(moves).toBeLessThanOrEqual(places.length);
-        const move = rows.gapMove(decoding);
+        const move = rows.compactionMove(decoding);
         if (!move) break;
         if (move.keep !== undefined) rows.move(move.to, move.keep);
         rows.move(move.from, move.to);
@@ -107,7 +107,9 @@ it("brings those who decode together, and loses nothing that still has a place",
       expect(last - first + 1).toBe(decoding.length + between.length);
       for (const who of others) expect(rows.rowOf(who)).toBeDefined();
       for (const who of [...decoding, ...others])
-        expect(commonPrefix(who.held, held(...who.held.ids))).toBe(rows.lengthOf(rows.rowOf(who) ?? -1));
+        expect(commonPrefix(who.prefix, prefix(...who.prefix.ids))).toBe(
+          rows.lengthOf(rows.rowOf(who) ?? -1),
+        );
     }),
   );
 });

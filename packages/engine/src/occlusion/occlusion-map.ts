@@ -149,7 +149,7 @@ export async function* computeMap(
 
 function withPixels(prompt: Prompt, index: number, pixels: Float32Array): Prompt {
   const images = prompt.images.map((image, i) =>
-    i === index ? { ...image, pixels, key: pixelsKey(pixels), isPainted: true } : image,
+    i === index ? { ...image, pixels, key: pixelsKey(pixels), isMasked: true } : image,
   );
   return { ids: prompt.ids, images };
 }

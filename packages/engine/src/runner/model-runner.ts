@@ -3,8 +3,8 @@ import { LlavaError } from "@llava/protocol";
 import type { Decoder } from "./decoder.ts";
 import type { FeatureCache, Lease } from "./feature-cache.ts";
 import { isOutOfMemory } from "../kv-cache/kv-cache.ts";
-import type { Held } from "../kv-cache/cached-prefix.ts";
-import { Rows } from "../kv-cache/slots.ts";
+import type { CachedPrefix } from "../kv-cache/cached-prefix.ts";
+import { CacheSlots } from "../kv-cache/slots.ts";
 import { type Plan, sequencesOf } from "../scheduler/scheduler.ts";
 import type { PromptImage, Sequence } from "../scheduler/sequence.ts";
 
@@ -13,7 +13,7 @@ export type Results = ReadonlyMap<Sequence, readonly Float32Array[]>;
 
 /** What the caches hold; of what is in use nothing may be left when nothing runs. */
 export interface Holdings {
-  /** Rows of the KV cache, and those that running requests sit in. */
+  /** CacheSlots of the KV cache, and those that running requests sit in. */
   readonly rows: number;
   readonly rowsInUse: number;
   /** Positions of a row. */
@@ -29,8 +29,8 @@ export class CacheLost extends Error {
   override readonly name = "CacheLost";
 }
 
-export class Runner implements Disposable {
-  readonly rows = new Rows();
+export class ModelRunner implements Disposable {
+  readonly rows = new CacheSlots();
   readonly #decoder: Decoder;
   readonly #features: FeatureCache;
   readonly #mostRows: number;
@@ -49,7 +49,7 @@ export class Runner implements Disposable {
     const { rows, capacity, bytes } = this.#decoder.cache;
     return {
       rows,
-      rowsInUse: this.rows.sitting,
+      rowsInUse: this.rows.occupied,
       capacity,
       keyValueBytes: bytes,
       featureBytes: this.#features.bytes,
@@ -62,7 +62,7 @@ export class Runner implements Disposable {
     const images = sequence.imagesAfter(0).filter(({ key }) => !this.#features.has(key));
     if (images.length === 0) return images;
     const cached =
-      this.rows.findSeat(wantedOf(sequence))?.cached ?? this.rows.longestMatch(wantedOf(sequence));
+      this.rows.findSlot(neededPrefix(sequence))?.cached ?? this.rows.longestMatch(neededPrefix(sequence));
     return images.filter(({ start, tokens }) => start + tokens > cached);
   }
 
@@ -71,27 +71,27 @@ export class Runner implements Disposable {
    * or for features. Throws `out_of_memory` when it can never have room, CacheLost when those that run lost theirs.
    */
   async admit(sequence: Sequence): Promise<boolean> {
-    const wanted = wantedOf(sequence);
+    const wanted = neededPrefix(sequence);
     if (!(await this.#makeRoom(wanted, sequence.ids.length + 1))) return false;
-    const seat = this.rows.findSeat(wanted);
-    if (!seat) return false;
-    const leases = this.#lease(sequence, seat.cached);
+    const assignment = this.rows.findSlot(wanted);
+    if (!assignment) return false;
+    const leases = this.#lease(sequence, assignment.cached);
     if (!leases) return false;
     this.#leases.set(sequence, leases);
-    if (seat.source !== undefined) await this.#decoder.cache.copyRow(seat.source, seat.row);
-    this.rows.sit(seat.row, sequence);
-    sequence.admit(seat.cached, performance.now());
+    if (assignment.source !== undefined) await this.#decoder.cache.copyRow(assignment.source, assignment.row);
+    this.rows.assign(assignment.row, sequence);
+    sequence.admit(assignment.cached, performance.now());
     return true;
   }
 
-  /** Takes back what a sequence held; its row remembers what it computed, unless it cannot be trusted. */
+  /** Takes back what a sequence prefix; its row remembers what it computed, unless it cannot be trusted. */
   release(sequence: Sequence, isTrusted: boolean): void {
     for (const lease of this.#leases.get(sequence)?.values() ?? []) lease[Symbol.dispose]();
     this.#leases.delete(sequence);
-    for (const { key, isPainted } of sequence.prompt.images) if (isPainted) this.#features.forget(key);
+    for (const { key, isMasked } of sequence.prompt.images) if (isMasked) this.#features.forget(key);
     this.#features.trim();
     const row = this.rows.rowOf(sequence);
-    if (row !== undefined) this.rows.leave(row, isTrusted && this.#remembers && !sequence.isPassing);
+    if (row !== undefined) this.rows.release(row, isTrusted && this.#remembers && !sequence.isEphemeral);
   }
 
   /** Makes room for what the plan adds. False when there is none, unless somebody gives up a row. Throws as `admit`. */
@@ -100,7 +100,7 @@ export class Runner implements Disposable {
       plan.kind === "verify" ? 1 + plan.draft.length : plan.kind === "decode" ? 1 : plan.to - plan.from;
     const positions = Math.max(...sequencesOf(plan).map(({ cachedTokens }) => cachedTokens + added));
     if (positions <= this.#decoder.cache.capacity) return true;
-    return await this.#resizeTo(positions, this.rows.sitting);
+    return await this.#resizeTo(positions, this.rows.occupied);
   }
 
   async run(plan: Plan): Promise<Results> {
@@ -120,11 +120,11 @@ export class Runner implements Disposable {
   }
 
   /** A free row of so many positions, preferably one that remembers nothing. */
-  async #makeRoom(wanted: Held, positions: number): Promise<boolean> {
+  async #makeRoom(wanted: CachedPrefix, positions: number): Promise<boolean> {
     const { cache } = this.#decoder;
-    const seat = this.rows.findSeat(wanted);
-    const isTakenOver = seat?.source === undefined && (seat?.cached ?? 0) > 0;
-    const isEmpty = seat !== undefined && this.rows.lengthOf(seat.row) === 0;
+    const assignment = this.rows.findSlot(wanted);
+    const isTakenOver = assignment?.source === undefined && (assignment?.cached ?? 0) > 0;
+    const isEmpty = assignment !== undefined && this.rows.lengthOf(assignment.row) === 0;
     const { count } = this.rows;
     const capacity = Math.max(cache.capacity, positions);
     if (!isTakenOver && !isEmpty) {
@@ -135,10 +135,10 @@ export class Runner implements Disposable {
         return true;
       }
     }
-    const isRoom = seat !== undefined && positions <= cache.capacity;
-    const { sitting } = this.rows;
-    if (isRoom || (await this.#resizeTo(positions, sitting + 1))) return true;
-    if (sitting > 0) return false;
+    const isRoom = assignment !== undefined && positions <= cache.capacity;
+    const { occupied } = this.rows;
+    if (isRoom || (await this.#resizeTo(positions, occupied + 1))) return true;
+    if (occupied > 0) return false;
     const need = cache.describeNeed(1, positions);
     throw new LlavaError(
       "out_of_memory",
@@ -146,7 +146,7 @@ export class Runner implements Disposable {
     );
   }
 
-  /** Rows of so many positions: as many as there are, or fewer down to `leastRows` by forgetting what the last remember. */
+  /** CacheSlots of so many positions: as many as there are, or fewer down to `leastRows` by forgetting what the last remember. */
   async #resizeTo(positions: number, leastRows: number): Promise<boolean> {
     for (let rows = Math.max(1, this.rows.count); rows >= Math.max(1, leastRows); rows--) {
       if (rows > this.#mostRows || !this.#decoder.cache.fits(rows, positions)) continue;
@@ -236,7 +236,7 @@ export class Runner implements Disposable {
 
   /** Moves sequences until those that decode are neighbours, as far as others leave room. */
   async #arrange(sequences: readonly Sequence[]): Promise<void> {
-    for (let move = this.rows.gapMove(sequences); move; move = this.rows.gapMove(sequences)) {
+    for (let move = this.rows.compactionMove(sequences); move; move = this.rows.compactionMove(sequences)) {
       const { from, to, keep } = move;
       if (keep !== undefined) await this.#move(to, keep);
       await this.#move(from, to);
@@ -256,6 +256,6 @@ export class Runner implements Disposable {
 }
 
 /** What of a sequence may be in the cache already: all but its last position, which must be computed for its logits. */
-function wantedOf({ held, ids }: Sequence): Held {
-  return { ...held, length: ids.length - 1 };
+function neededPrefix({ prefix, ids }: Sequence): CachedPrefix {
+  return { ...prefix, length: ids.length - 1 };
 }

@@ -3,7 +3,7 @@ import { ENCODER_IO, encoderGraph, type WeightSource } from "@llava/models";
 import type { ModelDescription } from "@llava/models";
 import { Session, type SessionOptions, Value } from "@llava/runtime";
 
-export class Encoder implements Disposable {
+export class VisionEncoder implements Disposable {
   readonly #session: Session;
   readonly #size: number;
   readonly #tokens: number;
@@ -20,8 +20,8 @@ export class Encoder implements Disposable {
     model: ModelDescription,
     weights: WeightSource,
     options: SessionOptions,
-  ): Promise<Encoder> {
-    return new Encoder(await Session.load(encoderGraph(model, weights), options), model);
+  ): Promise<VisionEncoder> {
+    return new VisionEncoder(await Session.load(encoderGraph(model, weights), options), model);
   }
 
   /** Of one image's features. */

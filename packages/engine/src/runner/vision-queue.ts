@@ -1,6 +1,6 @@
 /** The vision encoder at work beside the decoder, on the images that are needed next. */
 import { requestError } from "../api/engine-error.ts";
-import type { Encoder } from "./vision-encoder.ts";
+import type { VisionEncoder } from "./vision-encoder.ts";
 import type { FeatureCache } from "./feature-cache.ts";
 import type { PromptImage, Sequence } from "../scheduler/sequence.ts";
 
@@ -17,12 +17,12 @@ interface Job {
  * A run of the encoder takes as long as many steps of the decoder. It has threads of its own, so that those who are
  * being answered get their tokens meanwhile, if later.
  */
-export class Encoding implements Disposable {
-  readonly #encoder: Encoder;
+export class VisionQueue implements Disposable {
+  readonly #encoder: VisionEncoder;
   readonly #features: FeatureCache;
   #run: Promise<void> | undefined;
 
-  constructor(encoder: Encoder, features: FeatureCache) {
+  constructor(encoder: VisionEncoder, features: FeatureCache) {
     this.#encoder = encoder;
     this.#features = features;
   }
@@ -52,7 +52,7 @@ export class Encoding implements Disposable {
     const sequences = new Set(jobs.flatMap((job) => job.sequences));
     const startedAt = performance.now();
     for (const sequence of sequences) sequence.start(startedAt);
-    using nobody = new NobodyWaits([...sequences].map(({ signal }) => signal));
+    using nobody = new AbortWhenAllAbort([...sequences].map(({ signal }) => signal));
     try {
       const pixels = jobs.map(({ image }) => image.pixels);
       const features = await this.#encoder.encode(pixels, nobody.signal);
@@ -79,7 +79,7 @@ function firstJobs(wanted: Iterable<readonly [Sequence, readonly PromptImage[]]>
 }
 
 /** A signal that aborts when all of the given ones have. */
-class NobodyWaits implements Disposable {
+class AbortWhenAllAbort implements Disposable {
   readonly #controller = new AbortController();
   readonly #signals: readonly AbortSignal[];
   readonly #check = (): void => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CHUNK_TOKENS, Pace } from "./chunk-sizer.ts";
+import { CHUNK_TOKENS, ChunkSizer } from "./chunk-sizer.ts";
 import type { Plan } from "./scheduler.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -12,7 +12,7 @@ const decode = (count: number): Plan => ({
 const verify: Plan = { kind: "verify", sequence, draft: [1, 2, 3, 4] };
 
 it("gives a prompt whole chunks while nobody waits for a token, or nothing is known", () => {
-  const pace = new Pace();
+  const pace = new ChunkSizer();
   expect([pace.chunkTokens(false), pace.chunkTokens(true)]).toEqual([CHUNK_TOKENS, CHUNK_TOKENS]);
   pace.record(decode(1), 10, 1);
   pace.record(prefill(10), 100, 0);
@@ -25,14 +25,14 @@ it.each([
   [10, 10, 16],
   [10, 0.001, CHUNK_TOKENS],
 ])("with steps of %d ms and %d ms a position, a chunk is of %d", (stepMs, positionMs, expected) => {
-  const pace = new Pace();
+  const pace = new ChunkSizer();
   pace.record(decode(4), stepMs, 1);
   pace.record(prefill(64), 64 * positionMs, 0);
   expect(pace.chunkTokens(true)).toBe(expected);
 });
 
 it("guesses on as long as tokens come faster so, then pauses, then tries again", () => {
-  const pace = new Pace();
+  const pace = new ChunkSizer();
   expect(pace.draftTokens()).toBeGreaterThan(0);
   pace.record(decode(1), 10, 1);
   for (let i = 0; i < 20; i++) pace.record(verify, 20, 3);

@@ -14,7 +14,7 @@ const DRAFT_TOKENS = 4;
 /** A draft that did not pay is tried again after this many steps. */
 const DRAFT_PAUSE = 64;
 
-export class Pace {
+export class ChunkSizer {
   /** Of a step for one sequence or for several, milliseconds. */
   #decodeMs: number | undefined;
   #prefillMsPerToken: number | undefined;

@@ -1,21 +1,21 @@
 import { array, assert, integer, property } from "fast-check";
 import { expect, it } from "vitest";
-import { draftTokens } from "./prompt-lookup.ts";
+import { proposeTokens } from "./prompt-lookup.ts";
 
 it("is what followed the same words the last time", () => {
-  expect(draftTokens([1, 2, 3, 4, 1, 2], 3)).toEqual([3, 4, 1]);
-  expect(draftTokens([1, 2, 3, 1, 2, 9, 1, 2], 1)).toEqual([9]);
+  expect(proposeTokens([1, 2, 3, 4, 1, 2], 3)).toEqual([3, 4, 1]);
+  expect(proposeTokens([1, 2, 3, 1, 2, 9, 1, 2], 1)).toEqual([9]);
 });
 
 it("goes by the longest match", () => {
-  expect(draftTokens([5, 1, 2, 7, 6, 1, 2, 8, 5, 1, 2], 1)).toEqual([7]);
+  expect(proposeTokens([5, 1, 2, 7, 6, 1, 2, 8, 5, 1, 2], 1)).toEqual([7]);
 });
 
 it("is empty where the words are new, or too few are the same", () => {
-  expect(draftTokens([1, 2, 3, 4], 4)).toEqual([]);
-  expect(draftTokens([1, 9, 1], 4)).toEqual([]);
-  expect(draftTokens([], 4)).toEqual([]);
-  expect(draftTokens([1, 2, 1, 2], 0)).toEqual([]);
+  expect(proposeTokens([1, 2, 3, 4], 4)).toEqual([]);
+  expect(proposeTokens([1, 9, 1], 4)).toEqual([]);
+  expect(proposeTokens([], 4)).toEqual([]);
+  expect(proposeTokens([1, 2, 1, 2], 0)).toEqual([]);
 });
 
 it("stands in the text behind a place that ends like the text", () => {
@@ -24,7 +24,7 @@ it("stands in the text behind a place that ends like the text", () => {
       array(integer({ min: 0, max: 2 }), { maxLength: 40 }),
       integer({ min: 1, max: 6 }),
       (ids, most) => {
-        const draft = draftTokens(ids, most);
+        const draft = proposeTokens(ids, most);
         expect(draft.length).toBeLessThanOrEqual(most);
         if (draft.length === 0) return;
         const asked = [...ids.slice(-2), ...draft].join();

@@ -9,7 +9,7 @@ const MOST_LOOKED_AT = 4096;
  * Up to `most` ids that followed the last few of `ids` where they stood before, the latest place first; empty when they
  * never did.
  */
-export function draftTokens(ids: readonly number[], most: number): readonly number[] {
+export function proposeTokens(ids: readonly number[], most: number): readonly number[] {
   if (most <= 0) return [];
   const oldest = Math.max(0, ids.length - MOST_LOOKED_AT);
   for (const length of MATCH_LENGTHS) {

@@ -1,5 +1,5 @@
 /** Who runs next: a pure function from the engine's queues to a plan, which is data. */
-import { draftTokens } from "./prompt-lookup.ts";
+import { proposeTokens } from "./prompt-lookup.ts";
 import type { Sequence } from "./sequence.ts";
 
 export type Plan =
@@ -33,7 +33,7 @@ export function schedule(running: readonly Sequence[], turn: Turn): Plan | undef
   const [alone] = decoding;
   if (!alone) return undefined;
   if (!prompt && decoding.length === 1) {
-    const draft = draftTokens(alone.ids, Math.min(turn.draftTokens, alone.tokensLeft - 1));
+    const draft = proposeTokens(alone.ids, Math.min(turn.draftTokens, alone.tokensLeft - 1));
     if (draft.length > 0) return { kind: "verify", sequence: alone, draft };
   }
   return { kind: "decode", sequences: decoding };

@@ -2,7 +2,7 @@
 import type { LlavaError } from "@llava/protocol";
 import type { Detokenizer } from "../sampling/detokenizer.ts";
 import { EventQueue } from "./event-queue.ts";
-import type { Held } from "../kv-cache/cached-prefix.ts";
+import type { CachedPrefix } from "../kv-cache/cached-prefix.ts";
 import type { EngineEvent, FinishReason } from "../api/request.ts";
 import type { GrammarMatcher } from "../grammar/grammar.ts";
 import type { TokenLogprobs } from "../sampling/logprobs.ts";
@@ -17,7 +17,7 @@ export interface PromptImage {
   readonly start: number;
   readonly tokens: number;
   /** Some of it was painted over to see what becomes of an answer: nobody will ask about it again. */
-  readonly isPainted?: boolean;
+  readonly isMasked?: boolean;
 }
 
 export interface Prompt {
@@ -107,8 +107,8 @@ export class Sequence {
   }
 
   /** What is computed of it is of use to nobody else. */
-  get isPassing(): boolean {
-    return this.prompt.images.some(({ isPainted }) => isPainted === true);
+  get isEphemeral(): boolean {
+    return this.prompt.images.some(({ isMasked }) => isMasked === true);
   }
 
   get cachedTokens(): number {
@@ -125,7 +125,7 @@ export class Sequence {
   }
 
   /** What is in the cache of it. */
-  get held(): Held {
+  get prefix(): CachedPrefix {
     return { ids: this.#ids, images: this.prompt.images, length: this.#cached };
   }
 
@@ -230,7 +230,7 @@ export class Sequence {
     this.events.push({ type: "text-delta", text, tokens, logprobs: logprobs.slice(0, numSaid) });
   }
 
-  /** With the last token comes what was held back: a token's text is a matter of the tokens up to it, and of nothing else. */
+  /** With the last token comes what was prefix back: a token's text is a matter of the tokens up to it, and of nothing else. */
   #take(id: number): { readonly text: string; readonly reason?: FinishReason } {
     const { detokenizer, endTokens, sampling } = this.#options;
     this.#ids.push(id);

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, rename, rm, unlink, utimes, writeFile } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { LoadedFiles } from "./weight-files-watch.ts";
+import { WeightFilesWatch } from "./weight-files-watch.ts";
 
 let folder: string;
 let file: string;
@@ -19,7 +19,7 @@ const refusal = expect.objectContaining({
 });
 
 it("refuses weights that were written into, again and again", async () => {
-  const files = await LoadedFiles.in([folder, folder]);
+  const files = await WeightFilesWatch.in([folder, folder]);
   await files.requireUnchanged(0);
   await appendFile(file, "!");
   await expect(files.requireUnchanged(2000)).rejects.toEqual(refusal);
@@ -27,14 +27,14 @@ it("refuses weights that were written into, again and again", async () => {
 });
 
 it("refuses weights of the same size that are others", async () => {
-  const files = await LoadedFiles.in([folder]);
+  const files = await WeightFilesWatch.in([folder]);
   await writeFile(file, "weighed");
   await utimes(file, 1, 1);
   await expect(files.requireUnchanged()).rejects.toEqual(refusal);
 });
 
 it("lets a file be replaced, or removed: what is mapped lives on", async () => {
-  const files = await LoadedFiles.in([folder]);
+  const files = await WeightFilesWatch.in([folder]);
   await writeFile(path.join(folder, "new"), "other weights");
   await rename(path.join(folder, "new"), file);
   await files.requireUnchanged(0);
@@ -44,7 +44,7 @@ it("lets a file be replaced, or removed: what is mapped lives on", async () => {
 
 it("looks once a second, at weights only", async () => {
   await writeFile(path.join(folder, "README.md"), "model card");
-  const files = await LoadedFiles.in([folder]);
+  const files = await WeightFilesWatch.in([folder]);
   await appendFile(path.join(folder, "README.md"), "!");
   await files.requireUnchanged(0);
   await appendFile(file, "!");

@@ -16,7 +16,7 @@ interface State {
  * A file that another one replaced under its name (as downloads and git do) lives on for those who have it mapped. One
  * that is written into does not: its words would silently become others.
  */
-export class LoadedFiles {
+export class WeightFilesWatch {
   readonly #states: ReadonlyMap<string, State>;
   #lookedAt = -Infinity;
 
@@ -24,13 +24,13 @@ export class LoadedFiles {
     this.#states = states;
   }
 
-  static async in(folders: readonly string[]): Promise<LoadedFiles> {
+  static async in(folders: readonly string[]): Promise<WeightFilesWatch> {
     const states = new Map<string, State>();
     for (const folder of new Set(folders))
       for (const name of await readdir(folder))
         if (name.endsWith(".safetensors"))
           states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
-    return new LoadedFiles(states);
+    return new WeightFilesWatch(states);
   }
 
   /** Throws `runtime_failure` when one has been written into since it was loaded. */

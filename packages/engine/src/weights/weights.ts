@@ -14,8 +14,8 @@ import { requireMemory } from "./memory.ts";
 import { type GraphWeights, weightsOf } from "./weight-needs.ts";
 
 /**
- * "float32": widened when the model is loaded, the fastest and largest. "float16": they stay in the file as they are and
- * are widened whenever they are used. "int8" and "int4": the language model in blocks of 32 that share a scale.
+ * "float32": cast when the model is loaded, the fastest and largest. "float16": they stay in the file as they are and
+ * are cast whenever they are used. "int8" and "int4": the language model in blocks of 32 that share a scale.
  */
 export type WeightDType = "float32" | "float16" | "int8" | "int4";
 
@@ -68,7 +68,7 @@ const HEAD = /^language_model\.(lm_head|model\.embed_tokens)\.weight$/;
  * Tokens of an image from which widening a matrix in every run is lost beside multiplying by it: CLIP-L with 577 rows
  * takes 3.1 s either way, but is loaded in 0.2 s instead of 4.8 and keeps 0.6 GB mapped instead of 1.3 GB of its own.
  */
-const WIDENS_FOR_NOTHING = 256;
+const MIN_ROWS_FOR_LAZY_CAST = 256;
 
 /**
  * Opens the weights, after a look at whether they will fit: throws `out_of_memory` with the numbers and the flag that
@@ -83,14 +83,14 @@ export async function loadWeights(
   const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
   const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
   if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
-  const stored = (widened: "loaded" | "used"): PlacedWeights => ({
-    source: { get: (name) => checkpoint.get(name), widened: isOnCpu ? widened : "loaded" },
+  const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
+    source: { get: (name) => checkpoint.get(name), castWeights: isOnCpu ? castWeights : "at-load" },
     folder: checkpoint.folder,
   });
-  const isLargeTower = model.vision.tokensPerImage >= WIDENS_FOR_NOTHING;
-  const storedEncoder = stored(dtype === "float32" && !isLargeTower ? "loaded" : "used");
+  const isLargeTower = model.vision.tokensPerImage >= MIN_ROWS_FOR_LAZY_CAST;
+  const storedEncoder = stored(dtype === "float32" && !isLargeTower ? "at-load" : "per-run");
   if (dtype === "float32" || dtype === "float16") {
-    const decoder = stored(dtype === "float32" ? "loaded" : "used");
+    const decoder = stored(dtype === "float32" ? "at-load" : "per-run");
     return { encoder: storedEncoder, decoder, isWhole: Promise.resolve(true) };
   }
   const parts = quantizesVision ? [encoder, decoder] : [decoder];

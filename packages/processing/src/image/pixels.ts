@@ -1,6 +1,6 @@
 /** The last step to the vision tower: an image as the normalised numbers that CLIP's processor would make of it. */
 import type { SquareShape } from "./geometry.ts";
-import { Pace } from "./yielder.ts";
+import { EventLoopYielder } from "./yielder.ts";
 import type { Image } from "./resample.ts";
 import { modelView } from "./view.ts";
 
@@ -40,7 +40,7 @@ export async function squareImage(
   description: PixelDescription,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  return await modelView(image, description, new Pace(signal));
+  return await modelView(image, description, new EventLoopYielder(signal));
 }
 
 /** (byte * rescale - mean) / std for all 256 bytes, rounded to float32 after each operation as in the reference. */

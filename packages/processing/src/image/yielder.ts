@@ -6,7 +6,7 @@ import { LlavaError } from "@llava/protocol";
 const TURN_MS = 4;
 
 /** Call `rest` in a loop whenever `isDue`. */
-export class Pace {
+export class EventLoopYielder {
   readonly #signal: AbortSignal | undefined;
   #turnStarted = performance.now();
 

@@ -73,7 +73,7 @@ export class ServingOperations extends SharedOperations implements Operations {
   #product(x: Tensor, name: string, outputSize: number): Tensor {
     const g = this.graph;
     const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
-    const weight = cast(g, stored, "float32", { emitFirst: this.#weights.widened === "used" });
+    const weight = cast(g, stored, "float32", { emitFirst: this.#weights.castWeights === "per-run" });
     return g.apply(
       "FusedMatMul",
       [x, weight],
@@ -249,7 +249,7 @@ export class ServingOperations extends SharedOperations implements Operations {
 
   /** A matrix whose bytes matter: with tied embeddings it is looked up in and multiplied by. */
   #table(name: string, shape: readonly number[]): Tensor {
-    return this.#stored(name, shape, this.#weights.widened === "used");
+    return this.#stored(name, shape, this.#weights.castWeights === "per-run");
   }
 
   #stored(name: string, shape: readonly number[], isOverridable = false): Tensor {

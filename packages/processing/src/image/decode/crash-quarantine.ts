@@ -17,7 +17,7 @@ interface Crashes {
   readonly lastMs: number;
 }
 
-export class Quarantine {
+export class CrashQuarantine {
   readonly #now: () => number;
   /** By the file's hash; the one that crashed longest ago first. */
   readonly #images = new Map<string, Crashes>();

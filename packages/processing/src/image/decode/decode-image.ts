@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { detectFormat, LlavaError } from "@llava/protocol";
 import sharp, { type Metadata, type Sharp } from "sharp";
-import { Pace } from "../yielder.ts";
+import { EventLoopYielder } from "../yielder.ts";
 import type { Image } from "../resample.ts";
 
 export type { Image };
@@ -50,7 +50,7 @@ export async function decodeImage(
 ): Promise<Image> {
   requireFileSize(bytes, limits);
   detectFormat(bytes);
-  const pace = new Pace(signal);
+  const pace = new EventLoopYielder(signal);
   checkDimensions(await readHeader(bytes), limits);
   pace.throwIfCancelled();
   const image = openImage(bytes, limits.maxPixels)
@@ -78,7 +78,7 @@ export function requireFileSize(bytes: Uint8Array, { maxBytes }: ImageLimits): v
 /** SHA-256 of the size and the pixels, hex: the image's identity, whatever file it came in. */
 export async function imageHash(image: Image, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256").update(`${image.width}x${image.height}\n`);
-  const pace = new Pace(signal);
+  const pace = new EventLoopYielder(signal);
   for (let start = 0; start < image.rgb.length; start += HASH_BYTES) {
     hash.update(image.rgb.subarray(start, start + HASH_BYTES));
     if (pace.isDue) await pace.rest();
@@ -122,7 +122,7 @@ function checkDimensions({ width, height }: Metadata, limits: ImageLimits): void
 }
 
 /** [n, 4] to [n, 3] over white, rounded as in PIL's `Image.paste` with a mask. */
-async function layOnWhite(rgba: Uint8Array, pace: Pace): Promise<Uint8Array> {
+async function layOnWhite(rgba: Uint8Array, pace: EventLoopYielder): Promise<Uint8Array> {
   const pixels = rgba.length / 4;
   const rgb = new Uint8Array(pixels * 3);
   for (let start = 0; start < pixels; start += PIXELS_PER_LOOK) {

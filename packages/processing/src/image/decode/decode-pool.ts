@@ -1,11 +1,11 @@
 /** Files become the vision tower's numbers in other processes: the one way for images of strangers. */
 import { detectFormat, LlavaError } from "@llava/protocol";
 import type { PixelDescription } from "../pixels.ts";
-import { Gate } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
 import type { PreparedImage } from "./decode-process.ts";
 import { IMAGE_LIMITS, type ImageLimits, requireFileSize } from "./decode-image.ts";
 import { DecodeProcess, DecodeProcessEnded } from "./decode-process-handle.ts";
-import { Quarantine } from "./crash-quarantine.ts";
+import { CrashQuarantine } from "./crash-quarantine.ts";
 
 export interface DecodePoolOptions {
   /** Images that are decoded at the same time; default 2. */
@@ -21,15 +21,15 @@ const MEMORY_BYTES = 1536 << 20;
 export class DecodePool implements Disposable {
   readonly #limits: ImageLimits;
   readonly #memoryBytes: number;
-  readonly #gate: Gate;
+  readonly #gate: Semaphore;
   readonly #idle: DecodeProcess[] = [];
-  readonly #quarantine = new Quarantine();
+  readonly #quarantine = new CrashQuarantine();
   readonly #closed = new AbortController();
 
   constructor(options: DecodePoolOptions = {}) {
     this.#limits = { ...IMAGE_LIMITS, ...options.limits };
     this.#memoryBytes = options.memoryBytes ?? MEMORY_BYTES;
-    this.#gate = new Gate(options.processes ?? 2);
+    this.#gate = new Semaphore(options.processes ?? 2);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Gate } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
 
 const open = new AbortController().signal;
 const turn = (): Promise<void> => new Promise(setImmediate);
@@ -16,7 +16,7 @@ function work(log: string[], name: string): { run: () => Promise<string>; end: (
 }
 
 test("so many at a time, in the order in which they came", async () => {
-  const gate = new Gate(2);
+  const gate = new Semaphore(2);
   const log: string[] = [];
   const works = ["a", "b", "c", "d"].map((name) => work(log, name));
   const passing = works.map(({ run }) => gate.pass(run, open));
@@ -30,7 +30,7 @@ test("so many at a time, in the order in which they came", async () => {
 });
 
 test("who leaves the line takes no place, and leaves no listener behind", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const log: string[] = [];
   const [first, second, third] = [work(log, "first"), work(log, "second"), work(log, "third")];
   const controller = new AbortController();
@@ -46,7 +46,7 @@ test("who leaves the line takes no place, and leaves no listener behind", async 
 });
 
 test("who leaves at the very moment of its turn passes the place on", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const log: string[] = [];
   const [first, last] = [work(log, "first"), work(log, "last")];
   const controller = new AbortController();
@@ -65,7 +65,7 @@ test("who leaves at the very moment of its turn passes the place on", async () =
 });
 
 test("failed work gives its place back", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const fail = async (): Promise<never> => await Promise.reject(new Error("broken"));
   await expect(gate.pass(fail, open)).rejects.toThrow("broken");
   await expect(gate.pass(async () => await Promise.resolve("fine"), open)).resolves.toBe("fine");

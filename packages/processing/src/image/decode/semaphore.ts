@@ -1,6 +1,6 @@
 /** At most so many pieces of work at a time, first come first served: decoded images are large and keep cores busy. */
 
-export class Gate {
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
