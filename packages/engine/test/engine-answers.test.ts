@@ -16,8 +16,8 @@ const goldenSchema = z.object({
 });
 const { prompts } = goldenSchema.parse(JSON.parse(readFileSync(path.join(MODEL, "golden.json"), "utf8")));
 const IMAGES: Readonly<Record<string, readonly Uint8Array[]>> = {
-  image: [one],
-  images: [one, two],
+  picture: [one],
+  pictures: [one, two],
   text: [],
 };
 const TEXT: GenerateRequest = {

@@ -96,7 +96,7 @@ describe("U01 to U28: what the address itself says", () => {
   test("http without its flag, and hosts that are not on the list", async () => {
     const strict = { policy: { allowsHttp: false } };
     expect(await codeOf(get("http://pictures.example:PORT/", strict))).toBe("image_url_blocked");
-    const listed = { policy: { domains: ["Images.example", "*.good.example"] } };
+    const listed = { policy: { domains: ["Pictures.example", "*.good.example"] } };
     expect(await codeOf(get("http://pictures.example:PORT/", listed))).toBe("fetched");
     for (const other of [
       "good-alias.example",
