@@ -1,4 +1,4 @@
-/** The files of the repository as git sees them; apart because two checks start from them. */
+/** Tracked files are those of the repository as git sees them. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
