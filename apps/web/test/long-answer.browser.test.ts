@@ -1,6 +1,6 @@
 /**
  * What keeps a long answer quick, in counts that do not depend on how fast a machine is: frames until a token is painted,
- * elements that are made anew, turns that are laid out. Times are measured by scripts/bench/bench-page.ts.
+ * elements that are made anew, turns that are laid out. Times are measured by scripts/bench/page/bench-page.ts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 

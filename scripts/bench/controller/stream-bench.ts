@@ -2,7 +2,7 @@
 import { Agent } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { median, percentile, type Row } from "../bench-row.ts";
+import { median, percentile, type Row } from "../results/bench-row.ts";
 import { ask, chatBody, type Asked } from "./bench-ask.ts";
 import { startController, startWorkers, type Beats } from "./bench-processes.ts";
 import type { Measured } from "./delay-probe.ts";

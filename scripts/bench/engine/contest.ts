@@ -1,5 +1,5 @@
 /** Asks several programs for the same things in turns: what the machine does meanwhile meets all of them alike. */
-import { median } from "../bench-row.ts";
+import { median } from "../results/bench-row.ts";
 import type { Figures, Order } from "./peers/peer.ts";
 import type { Memory, PeerProcess } from "./peers/peer-process.ts";
 import { askQuietly, type Measured, MOST_FOREIGN } from "./quiet-machine.ts";

@@ -8,9 +8,9 @@ import { loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { Engine, type EngineOptions } from "@llava/engine";
-import { mergeResults, thisMachine } from "../bench-results.ts";
-import { refuse } from "../../script-flags.ts";
-import { coarseNoise } from "./noise.ts";
+import { mergeResults, thisMachine } from "../results/bench-results.ts";
+import { refuse } from "../../support/script-flags.ts";
+import { coarseNoise } from "./measure/noise.ts";
 
 interface Start {
   readonly loadSeconds: number;
@@ -42,7 +42,7 @@ if (flags.help) {
   node scripts/bench/engine/load.ts --model FOLDER [--dtype int4] [--cache FOLDER] [--title NAME] [--write]
 
   --cache  where quantized weights are kept (default: a folder that is deleted afterwards)
-  --write  also write scripts/bench/bench-results.json, under the title (default: the folder's name)`);
+  --write  also write scripts/bench/results/bench-results.json, under the title (default: the folder's name)`);
   process.exit(0);
 }
 const folder = flags.model ?? refuse("--model is missing.");

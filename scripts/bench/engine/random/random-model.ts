@@ -2,7 +2,7 @@
 import { mkdir, statfs } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { refuse, wholeNumber } from "../../../script-flags.ts";
+import { refuse, wholeNumber } from "../../../support/script-flags.ts";
 import { writeRandomCheckpoint } from "./random-checkpoint.ts";
 import { writeRandomGguf } from "./random-gguf.ts";
 import { SHAPES, tensorPlans } from "./shapes.ts";

@@ -3,13 +3,13 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { holdContest } from "./engine/contest.ts";
-import { PeerProcess } from "./engine/peers/peer-process.ts";
-import { type EngineResult, markdown } from "./engine/engine-report.ts";
-import { mergeResults, readResults, RESULTS, thisMachine } from "./bench-results.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { holdContest } from "./contest.ts";
+import { PeerProcess } from "./peers/peer-process.ts";
+import { type EngineResult, markdown } from "./engine-report.ts";
+import { mergeResults, readResults, RESULTS, thisMachine } from "../results/bench-results.ts";
+import { refuse, wholeNumber } from "../../support/script-flags.ts";
 
-const FOLDER = path.join(import.meta.dirname, "bench-engine");
+const FOLDER = import.meta.dirname;
 const TABLES = path.join(FOLDER, "results.md");
 /** Fields of bench-results.json that are ours. */
 const PREFIX = "engine ";
@@ -18,7 +18,7 @@ const HELP = `Measures the engine beside llama.cpp and Hugging Face transformers
 
   node scripts/bench/engine/random/random-model.ts --shape tinyllama-1.1b-clip-l --out FOLDER
   npm install --prefix OTHERS node-llama-cpp @huggingface/transformers
-  node scripts/bench/bench-engine.ts --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
+  node scripts/bench/engine/bench-engine.ts --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
 
 Every program runs in a process of its own with the same number of threads, and they are asked in turns. Other programs
 spoil the numbers: let the machine be quiet.
@@ -37,7 +37,7 @@ spoil the numbers: let the machine be quiet.
   --images   also ask about images
   --patience   seconds that a measurement waits for other programs to rest (default 20)
   --title      what the table is called (default: the folder's name)
-  --write      also write scripts/bench/bench-results.json and scripts/bench/engine/results.md, after every round`;
+  --write      also write scripts/bench/results/bench-results.json and scripts/bench/engine/results.md, after every round`;
 
 const value = (standard: string) => ({ type: "string", default: standard }) as const;
 const { values: flags } = parseArgs({
@@ -114,18 +114,18 @@ function programs(): Program[] {
   });
   const found = flags.dtype
     .split(",")
-    .map((dtype) => node(`llava ${dtype}`, "our-engine.ts", model, flags.threads, dtype, most));
+    .map((dtype) => node(`llava ${dtype}`, "peers/our-engine.ts", model, flags.threads, dtype, most));
   const llama = flags["llama-cpp"];
   if (llama !== undefined) {
     const gguf = flags.gguf ?? path.join(model, "language-model.q4_0.gguf");
     if (!existsSync(gguf)) refuse(`--gguf is "${gguf}", but there is no such file.`);
-    found.push(node("llama.cpp Q4_0", "llama-cpp.ts", llama, gguf, flags.threads, most));
+    found.push(node("llama.cpp Q4_0", "peers/llama-cpp.ts", llama, gguf, flags.threads, most));
   }
   const js = flags["transformers-js"];
   if (js !== undefined)
-    found.push(node("transformers.js q4", "transformers-js.ts", js, model, flags.threads));
+    found.push(node("transformers.js q4", "peers/transformers-js.ts", js, model, flags.threads));
   if (flags.python !== undefined) {
-    const args = [path.join(FOLDER, "transformers_peer.py"), model, flags.threads];
+    const args = [path.join(FOLDER, "peers/transformers_peer.py"), model, flags.threads];
     found.push({ name: "transformers float32", command: flags.python, args });
   }
   return found;
@@ -138,6 +138,6 @@ async function writeTables(): Promise<void> {
     markdown(name.slice(PREFIX.length), measured as EngineResult),
   );
   const head =
-    "# The engine beside others\n\nWritten by `node scripts/bench/bench-engine.ts --write`; its --help says how.";
+    "# The engine beside others\n\nWritten by `node scripts/bench/engine/bench-engine.ts --write`; its --help says how.";
   await writeFile(TABLES, `${[head, ...tables].join("\n\n")}\n`);
 }

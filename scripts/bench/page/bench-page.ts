@@ -1,23 +1,16 @@
-/** Measures the built page in a browser: `node scripts/bench/bench-page.ts`. What answers is a stage that speaks at a set speed. */
+/** Measures the built page in a browser: `node scripts/bench/page/bench-page.ts`. What answers is a stage that speaks at a set speed. */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import {
-  benchLongAnswer,
-  benchOpening,
-  benchPaint,
-  benchPhotograph,
-  benchStop,
-  isMet,
-} from "./page/parts.ts";
-import type { Figure } from "./page/parts.ts";
-import { startService } from "./page/page-service.ts";
-import type { Service } from "./page/page-service.ts";
-import { thisMachine } from "./bench-results.ts";
-import { median } from "./bench-row.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { benchLongAnswer, benchOpening, benchPaint, benchPhotograph, benchStop, isMet } from "./parts.ts";
+import type { Figure } from "./parts.ts";
+import { startService } from "./page-service.ts";
+import type { Service } from "./page-service.ts";
+import { thisMachine } from "../results/bench-results.ts";
+import { median } from "../results/bench-row.ts";
+import { refuse, wholeNumber } from "../../support/script-flags.ts";
 
-const RESULTS = path.join(import.meta.dirname, "bench-page/results.md");
+const RESULTS = path.join(import.meta.dirname, "results.md");
 const SLOWDOWNS = [1, 4];
 const PARTS: Readonly<Record<string, (service: Service, rounds: number) => Promise<readonly Figure[]>>> = {
   paint: async (service, rounds) => await atEach((slowdown) => benchPaint(service, slowdown, rounds)),
@@ -28,7 +21,7 @@ const PARTS: Readonly<Record<string, (service: Service, rounds: number) => Promi
 };
 const HELP = `Measures the page as a browser shows it: build it first ("npm run build").
 
-  node scripts/bench/bench-page.ts [--only ${Object.keys(PARTS).join("|")}] [--rounds 3] [--write]
+  node scripts/bench/page/bench-page.ts [--only ${Object.keys(PARTS).join("|")}] [--rounds 3] [--write]
 
 Other programs spoil the numbers: let the machine be quiet. The whole takes five minutes. Ends with 1 where a goal is missed.
 
@@ -92,7 +85,7 @@ ${rows.join("\n")}
 
 Headless Chromium, 1280 × 800; "processor 4×" is slowed to a quarter by the browser's own means. A token's time runs from its
 leaving the controller to the end of the frame that shows it, web server included. Blocking time: what tasks took beyond
-50 ms. Written by scripts/bench/bench-page.ts on ${date.slice(0, 10)}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}.
+50 ms. Written by scripts/bench/page/bench-page.ts on ${date.slice(0, 10)}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}.
 `;
 }
 

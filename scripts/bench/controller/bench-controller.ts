@@ -1,12 +1,12 @@
 /** Measures what the controller costs on this machine: `npm run bench:controller`. Its workers are fake, its code is not. */
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { benchBodies } from "./controller/bodies.ts";
-import { benchLatency } from "./controller/latency.ts";
-import { benchStreams } from "./controller/stream-bench.ts";
-import { mergeResults, RESULTS, thisMachine } from "./bench-results.ts";
-import { type Row, table } from "./bench-row.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { benchBodies } from "./bodies.ts";
+import { benchLatency } from "./latency.ts";
+import { benchStreams } from "./stream-bench.ts";
+import { mergeResults, RESULTS, thisMachine } from "../results/bench-results.ts";
+import { type Row, table } from "../results/bench-row.ts";
+import { refuse, wholeNumber } from "../../support/script-flags.ts";
 
 const PARTS = ["latency", "streams", "bodies"];
 
@@ -29,7 +29,7 @@ takes two open files of the controller (ulimit -n).
   --at-once      of them at the same time (default 4)
   --log-level    of the controller (default info, which writes a line for each request)
   --cpu-profile  folder for the controller's CPU profile
-  --write        also write scripts/bench/bench-results.json`;
+  --write        also write scripts/bench/results/bench-results.json`;
 
 const count = (value: string) => ({ type: "string", default: value }) as const;
 const { values: flags } = parseArgs({

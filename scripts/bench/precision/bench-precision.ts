@@ -10,15 +10,15 @@ import { openModelFolder } from "@llava/models";
 import { render, SCENE_SIZE } from "@llava/demo/scenes";
 import { survey, total } from "@llava/demo";
 import sharp from "sharp";
-import { LogitsModel, type Sample } from "./precision/logits-model.ts";
-import { compare, type Divergence, precisionTable, type PrecisionRow } from "./precision/divergence.ts";
-import { mergeResults, thisMachine } from "./bench-results.ts";
-import { wholeNumber } from "../script-flags.ts";
+import { LogitsModel, type Sample } from "./logits-model.ts";
+import { compare, type Divergence, precisionTable, type PrecisionRow } from "./divergence.ts";
+import { mergeResults, thisMachine } from "../results/bench-results.ts";
+import { wholeNumber } from "../../support/script-flags.ts";
 
-const ROOT = path.join(import.meta.dirname, "../..");
+const ROOT = path.join(import.meta.dirname, "../../..");
 const DEMO = path.join(ROOT, "packages/demo/model/llava-demo");
 const RANDOM = path.join(ROOT, "packages/engine/test/golden");
-const TABLE = path.join(import.meta.dirname, "bench-precision/results.md");
+const TABLE = path.join(import.meta.dirname, "results.md");
 const VARIANTS = [
   { name: "float32", dtype: "float32", quantizesVision: false },
   { name: "float16", dtype: "float16", quantizesVision: false },
@@ -40,11 +40,11 @@ const { values: flags } = parseArgs({
 if (flags.help) {
   console.log(`Compares the precisions of weights on the demo model and on random ones.
 
-  node scripts/bench/bench-precision.ts [--samples 60] [--per-kind 40] [--write]
+  node scripts/bench/precision/bench-precision.ts [--samples 60] [--per-kind 40] [--write]
 
   --samples   questions whose distributions are compared
   --per-kind  questions of each kind that are answered and scored
-  --write     also write scripts/bench/bench-results.json and scripts/bench/precision/results.md`);
+  --write     also write scripts/bench/results/bench-results.json and scripts/bench/precision/results.md`);
   process.exit(0);
 }
 const numSamples = wholeNumber("--samples", flags.samples, [1, 100_000]);
