@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { importFaults } from "./check-imports.ts";
-import { readmeFaults } from "./check-readme.ts";
+import { documentFaults } from "./check-documents.ts";
 import { layerFaults } from "./check-layers.ts";
 import { layoutFaults } from "./check-layout.ts";
 import { wordFaults } from "./check-words.ts";
@@ -30,7 +30,7 @@ const STEPS: readonly Step[] = [
   files("layers", async (all) => layerFaults(await readSources(ROOT, all))),
   files("layout", (all) => layoutFaults(all)),
   files("words", async (all) => await wordFaults(ROOT, all)),
-  files("README", async (all) => await readmeFaults(ROOT, all)),
+  files("documents", async (all) => await documentFaults(ROOT, all)),
 ];
 const TESTS = command("tests", "npm test --silent");
 

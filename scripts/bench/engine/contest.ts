@@ -42,7 +42,7 @@ export interface Contest {
   readonly upkeep: readonly Upkeep[];
 }
 
-/** Yields what is known after each round: somebody may have no patience for all. `report` is told what is being done. */
+/** Yields the figures after each round, so that a run may be ended early. `report` gets a line for each step. */
 export async function* holdContest(
   peers: readonly PeerProcess[],
   options: ContestOptions,
@@ -118,7 +118,7 @@ interface Entry extends Omit<Sample, "values"> {
 class Board {
   readonly #rounds: number;
   readonly #entries = new Map<string, Entry>();
-  /** What somebody cannot do. */
+  /** The measurements that a peer cannot make. */
   readonly #excused = new Set<string>();
 
   constructor(rounds: number) {

@@ -14,7 +14,7 @@ import { coarseNoise } from "./measure/noise.ts";
 
 interface Start {
   readonly loadSeconds: number;
-  /** Of all threads, while loading. */
+  /** Processor time of all threads while loading. */
   readonly cpuSeconds: number;
   /** Bytes when loaded, and the most until then. */
   readonly loadedBytes: number;
@@ -110,7 +110,7 @@ async function start(): Promise<Start> {
   };
 }
 
-/** Where nobody watches, a line for each quarter. */
+/** Without a terminal: a line for each quarter. */
 function tell(): NonNullable<EngineOptions["onProgress"]> {
   let last = "";
   return ({ phase, done, total, unit }) => {

@@ -154,7 +154,7 @@ function conversationFile(messages: number): object {
   };
 }
 
-/** From the click until the controller sees that nobody listens any more. */
+/** From the click on stop until the controller sees its connection closed. */
 export async function benchStop(service: Service, rounds: number): Promise<readonly Figure[]> {
   const values: number[] = [];
   await using window = await Window.open(service, 1);

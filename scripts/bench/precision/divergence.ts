@@ -16,7 +16,7 @@ export interface PrecisionRow {
   readonly demo: Divergence;
   /** By the name of the model. */
   readonly random: Readonly<Record<string, Divergence>>;
-  /** Of the demo's questions. */
+  /** Right answers to the demo's questions. */
   readonly right: number;
   readonly asked: number;
 }

@@ -9,7 +9,7 @@ export interface Arrival {
 export interface Rate {
   readonly from: number;
   readonly to: number;
-  /** Of all streams together. */
+  /** Tokens of all streams together. */
   readonly tokens: number;
   readonly ms: number;
 }

@@ -70,7 +70,7 @@ function seen<T extends { readonly file: string }>(stored: T, files: Set<string>
   return stored;
 }
 
-/** [batch] int64: rows of the flattened ids that hold the last token of each answer; nobody reads other logits. */
+/** [batch] int64: rows of the flattened ids that hold the last token of each answer; no other logits are read. */
 function lastTokens(graph: Graph, ids: Tensor): Tensor {
   const extents = graph.apply("Shape", [ids], { dtype: "int64", shape: [2] });
   const scalar = { dtype: "int64", shape: [] } as const;

@@ -57,7 +57,7 @@ async function requireSpace(folder: string, plans: readonly { shape: readonly nu
     refuse(`--out is on a disk with ${gigabytes(bavail * bsize)} GB free; ${gigabytes(bytes)} are needed.`);
 }
 
-/** One line that is written over; whole percents only where nobody watches. */
+/** One line that is written over; whole percents only where there is no terminal. */
 function progress(what: string): (share: number) => void {
   let last = -1;
   return (share) => {
