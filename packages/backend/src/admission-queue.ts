@@ -1,24 +1,30 @@
-/** Who may start now: apart from HTTP and the engine, so that the limits can be tested as plain values. */
+/** AdmissionQueue admits so many requests at a time and lets others wait, by priority, then by arrival. */
 import { LlavaError } from "@llava/protocol";
 
 export interface AdmissionLimits {
-  /** Requests handed to the engine at the same time (`--limit-model-concurrency`). */
+  /** Requests that are admitted at the same time (`--limit-model-concurrency`). */
   readonly concurrency: number;
-  /** Requests that may wait behind them; the next one is told `overloaded`. */
+  /** Requests that may wait behind them; the next one is refused with `overloaded`. */
   readonly maxWaiting: number;
-  /** How long one request may wait before it is told `overloaded`. */
-  readonly maxWaitMs: number;
+  /** Longest time that a request waits before it is refused with `overloaded`; absent: no limit. */
+  readonly maxWaitMs?: number;
 }
 
-/** Leave to use the engine. Disposing it twice is harmless. */
+/** The right of a request to be computed. Disposing it twice is harmless. */
 export type Permit = Disposable;
 
-/** Of somebody who waits. */
-export interface Place {
-  /** From 1. */
+/** The place of a request that waits. */
+export interface QueuePlace {
+  /** Rank among those that wait, from 1. */
   readonly position: number;
-  /** Of the queue. */
+  /** Number of requests that wait. */
   readonly length: number;
+}
+
+/** The fields of a request that the queue reads; see GenerateRequest. */
+export interface QueuedRequest {
+  readonly priority?: number;
+  readonly onQueued?: (place: () => QueuePlace | null) => void;
 }
 
 interface Waiter {
@@ -27,24 +33,26 @@ interface Waiter {
   refuse(error: LlavaError): void;
 }
 
-const FIRST_GUESS_MS = 2_000;
+/** Taken for the mean time of a request until the first ones have ended. */
+const FIRST_SERVICE_MS = 2_000;
 
 /**
- * A counted door with a bounded queue, first come first served. `acquire` rejects with `overloaded` (queue full or
- * waited too long), `shutting_down` (after `drain`) or `cancelled` (the signal); it never leaves a permit behind.
+ * A semaphore with a bounded queue. `acquire` rejects with `overloaded` (the queue is full, or the request waited too long),
+ * `shutting_down` (after `drain`) or `cancelled` (the signal); it never leaves a permit behind.
  */
-export class Admission {
+export class AdmissionQueue {
   readonly limits: AdmissionLimits;
   #running = 0;
   #waiting: Waiter[] = [];
-  #draining = false;
-  #meanServiceMs = FIRST_GUESS_MS;
+  #isDraining = false;
+  #meanServiceMs = FIRST_SERVICE_MS;
   #whenIdle: (() => void)[] = [];
 
   constructor(limits: AdmissionLimits) {
     this.limits = limits;
   }
 
+  /** Number of permits that are held. */
   get running(): number {
     return this.#running;
   }
@@ -53,56 +61,48 @@ export class Admission {
     return this.#waiting.length;
   }
 
-  /** LLaVA's `queue_length`: running + waiting. */
-  get queueLength(): number {
-    return this.#running + this.#waiting.length;
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /**
-   * Of those that wait, the ones with the smallest `priority` go first, and among them the one that came first. Who has to
-   * wait is given what tells its place from then on: null when it waits no more.
-   */
-  async acquire(
-    signal: AbortSignal,
-    priority = 0,
-    onWait: (place: () => Place | null) => void = () => undefined,
-  ): Promise<Permit> {
-    if (this.#draining) throw shuttingDown();
+  /** Resolves when the request is admitted. */
+  async acquire(signal: AbortSignal, request: QueuedRequest = {}): Promise<Permit> {
     if (signal.aborted) throw cancelled();
-    if (this.#running >= this.limits.concurrency) await this.#wait(signal, priority, onWait);
-    else this.#running += 1;
+    const permit = this.tryAcquire();
+    if (permit !== null) return permit;
+    await this.#wait(signal, request);
     return this.#permit();
   }
 
-  /** Refuse everything new and everything that still waits; what runs may finish. */
+  /** A permit at once, or null where all are held. Throws `shutting_down` after `drain`. */
+  tryAcquire(): Permit | null {
+    if (this.#isDraining) throw shuttingDown();
+    if (this.#running >= this.limits.concurrency) return null;
+    this.#running += 1;
+    return this.#permit();
+  }
+
+  /** Refuses everything new and everything that waits; what was admitted may finish. */
   drain(): void {
-    this.#draining = true;
+    this.#isDraining = true;
     for (const waiter of this.#waiting.splice(0)) waiter.refuse(shuttingDown());
   }
 
-  /** Resolves when nothing runs. */
+  /** Resolves when no permit is held. */
   async idle(): Promise<void> {
     if (this.#running === 0) return;
     await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
-  /** Whole seconds, 1 to 30, after which trying again is likely to find room: the queue's length times the mean service time. */
+  /** Whole seconds, 1 to 30, after which another try is likely to be admitted: the queue's length times the mean service time. */
   retryAfterS(): number {
     const turnsAhead = (this.#waiting.length + 1) / this.limits.concurrency;
     return Math.min(30, Math.max(1, Math.ceil((turnsAhead * this.#meanServiceMs) / 1000)));
   }
 
-  async #wait(
-    signal: AbortSignal,
-    priority: number,
-    onWait: (place: () => Place | null) => void,
-  ): Promise<void> {
-    if (this.#waiting.length >= this.limits.maxWaiting)
-      throw this.#overloaded("no place is free in its queue");
+  async #wait(signal: AbortSignal, { priority = 0, onQueued }: QueuedRequest): Promise<void> {
+    const { maxWaiting, maxWaitMs } = this.limits;
+    if (this.#waiting.length >= maxWaiting) throw this.#overloaded("no place is free in its queue");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { priority, admit: resolve, refuse: reject };
     const leave = (error: LlavaError): void => {
@@ -110,14 +110,13 @@ export class Admission {
       reject(error);
     };
     const onAbort = (): void => leave(cancelled());
-    const timer = setTimeout(
-      () => leave(this.#overloaded(`a place was not free within ${this.limits.maxWaitMs / 1000} s`)),
-      this.limits.maxWaitMs,
-    );
+    const onTimeout = (ms: number): void =>
+      leave(this.#overloaded(`a place was not free within ${ms / 1000} s`));
+    const timer = maxWaitMs === undefined ? undefined : setTimeout(onTimeout, maxWaitMs, maxWaitMs);
     signal.addEventListener("abort", onAbort, { once: true });
     const behind = this.#waiting.findIndex((other) => other.priority > priority);
     this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, waiter);
-    onWait(() => this.#placeOf(waiter));
+    onQueued?.(() => this.#placeOf(waiter));
     try {
       await promise;
     } finally {
@@ -126,7 +125,7 @@ export class Admission {
     }
   }
 
-  #placeOf(waiter: Waiter): Place | null {
+  #placeOf(waiter: Waiter): QueuePlace | null {
     const index = this.#waiting.indexOf(waiter);
     return index < 0 ? null : { position: index + 1, length: this.#waiting.length };
   }
@@ -144,7 +143,7 @@ export class Admission {
     };
   }
 
-  /** The place goes straight to the next in line, so `running` does not dip in between. */
+  /** The permit goes straight to the next request in line, so that `running` does not dip in between. */
   #release(): void {
     const next = this.#waiting.shift();
     if (next) return next.admit();

@@ -1,32 +1,41 @@
-/** What the engine is asked for and what it answers with. */
-import type { ConversationMessage, MessagePart, SquareShape } from "@llava/processing";
-import type { LlavaError } from "@llava/protocol";
-import type { GrammarSource } from "../grammar/grammar.ts";
-import type { TokenLogprobs } from "../sampling/logprobs.ts";
+/** A GenerateRequest is what a backend is asked for, in a backend's terms: no wire format, no HTTP. */
+import type { AnswerFormat } from "@llava/protocol";
+import type { QueuePlace } from "./admission-queue.ts";
 
-export type { MessagePart };
-/** In a text `<image>` marks the place of an image, in parts it is a word like any other. */
-export type Message = ConversationMessage;
+/** A piece of a message. A text is plain: `<image>` in it is a word, no mark. */
+export type MessagePart = { readonly type: "text"; readonly text: string } | { readonly type: "image" };
 
-/** How each image becomes the vision tower's square; undefined, or absent, where that is up to the model. */
-export type ImageShapes = readonly (SquareShape | undefined)[];
+export interface Message {
+  readonly role: "system" | "user" | "assistant";
+  /** A string in which `<image>` marks the place of an image, or parts. */
+  readonly text: string | readonly MessagePart[];
+}
+
+/** How an image that is no square becomes the vision tower's square. */
+export type ImageShape = "pad" | "crop" | "resize";
+/** The shape of each image; undefined, or absent, where the model's own is taken. */
+export type ImageShapes = readonly (ImageShape | undefined)[];
 
 export interface GenerateRequest {
   /**
    * A ready prompt, in which `<image>` marks an image and special tokens may be written out; or a conversation to be put
-   * into the model's template; or words of a stranger to be continued as they stand, without images or special tokens.
+   * into the model's template; or a plain text to be continued as it stands, without images or special tokens.
    */
   readonly prompt: string | readonly Message[] | { readonly text: string };
   /** Encoded files (PNG, JPEG, WebP), one for each image of the prompt, in order. */
   readonly images: readonly Uint8Array[];
   readonly shapes?: ImageShapes;
-  /** Of the template that a conversation is put into, where it is not the model's. */
+  /** Key of the template that a conversation is put into, where it is not the model's own. */
   readonly conversation?: string;
-  /** The conversation ends with words of the assistant, and the answer goes on with the very next character. */
+  /** Whether the conversation ends with an unfinished assistant message, which the answer continues with the next character. */
   readonly isUnfinished?: boolean;
-  /** Called while the prompt is computed: how many of its positions are, images' included. */
+  /** Called when the request has to wait, with a function that returns its place from then on: null once it waits no more. */
+  readonly onQueued?: (place: () => QueuePlace | null) => void;
+  /** Called when the request is admitted: it is prepared and computed from then on. */
+  readonly onAdmitted?: () => void;
+  /** Called while the prompt is computed: how many of its positions are, images' included, and how many there are. */
   readonly onPrefill?: (done: number, total: number) => void;
-  /** Of those that wait, the ones with the smallest number go first, and among them the one that came first. Default 0. */
+  /** Rank in the queue: smaller numbers are admitted first, equal ones in the order of their arrival. Default 0. */
   readonly priority?: number;
   /** Default 1; at most 0.001 is greedy. */
   readonly temperature?: number;
@@ -34,80 +43,35 @@ export interface GenerateRequest {
   readonly topP?: number;
   /** Default 0: all tokens. */
   readonly topK?: number;
-  /** Default 0: all tokens. Others must be at least this many times as likely as the most likely one. */
+  /** Least probability of a token as a share of the likeliest token's. Default 0: all tokens. */
   readonly minP?: number;
-  /** Hugging Face's, over prompt and answer; default 1: none. */
+  /** Repetition penalty of Hugging Face transformers, over prompt and answer; default 1: none. */
   readonly repetitionPenalty?: number;
-  /** OpenAI's, over the answer; default 0: none. */
+  /** Presence penalty of OpenAI's API, over the answer; default 0: none. */
   readonly presencePenalty?: number;
-  /** OpenAI's, over the answer; default 0: none. */
+  /** Frequency penalty of OpenAI's API, over the answer; default 0: none. */
   readonly frequencyPenalty?: number;
   /** Added to the logits, by token id; at most 1024, from -100 to 100. */
   readonly logitBias?: ReadonlyMap<number, number>;
   /** Default: a random one. Equal requests with equal seeds give equal answers. */
   readonly seed?: number;
-  /** Default: what the context holds. Tokens of `resume` count. */
+  /** Most tokens of the answer, those of `resume` included. Default: what the context holds. */
   readonly maxTokens?: number;
-  /** Default 0. Before the answer has this many tokens no token ends it, and stop strings in it are words. */
+  /** Length in tokens before which neither an end token nor a stop string ends the answer. Default 0. */
   readonly minTokens?: number;
-  /** The answer ends before the first of these; at most 16 of 256 characters. */
+  /** Strings before the first of which the answer ends; at most 16 of 256 characters. */
   readonly stop?: readonly string[];
-  /** The answer ends at the first of these, which is not shown; at most 64. */
+  /** Tokens at the first of which the answer ends, without showing it; at most 64. */
   readonly stopTokenIds?: readonly number[];
-  /** The model's own end tokens are tokens without words like others. */
+  /** Whether the model's own end tokens are tokens without text like others. */
   readonly ignoreEos?: boolean;
-  /** Tell how likely each token was, and this many of the likeliest ones at its place: 0 to 20. */
+  /** Number of the likeliest tokens that are reported at each place beside the chosen one: 0 to 20. Default: no logprobs. */
   readonly logprobs?: number;
-  /** What the answer must be. */
-  readonly grammar?: GrammarSource;
+  /** The format that the answer must match. */
+  readonly grammar?: AnswerFormat;
   /**
-   * Continues an answer to this very request, with the same seed, that broke off after these tokens. What they say is not
-   * said again; all that follows, and the usage, is as if nothing had happened.
+   * Tokens after which an answer to this very request, with the same seed, broke off. Their text is not emitted again; all
+   * that follows, and the usage, is as if the answer had not been interrupted.
    */
   readonly resume?: { readonly tokens: readonly number[] };
 }
-
-export interface Usage {
-  /** Tokens of the prompt, images included. */
-  readonly promptTokens: number;
-  readonly imageTokens: number;
-  /** Tokens of the prompt that an earlier request had left in the cache: they cost nothing. */
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-}
-
-export interface Timings {
-  /** From the call of generate() to the first step of this request. */
-  readonly queueMs: number;
-  /** To decode the images, a part of `queueMs`; absent when there are none. */
-  readonly imagesMs?: number;
-  /** Of the runs of the vision encoder that this request's images were in; 0 when their features were remembered. */
-  readonly encodeMs: number;
-  /** From its place in the cache to the first token. */
-  readonly prefillMs: number;
-  /** From the call of generate() to the first token. */
-  readonly firstTokenMs: number;
-  /** From the first token to the last. */
-  readonly decodeMs: number;
-}
-
-export type FinishReason = "stop" | "length";
-
-/** Any number of deltas, then exactly one of the other two. */
-export type EngineEvent =
-  | {
-      readonly type: "text-delta";
-      /** Never empty. */
-      readonly text: string;
-      /** All tokens since the last delta: to replay those of all deltas so far is to say exactly their text. */
-      readonly tokens: readonly number[];
-      /** Of these tokens, as far as they are words of the text; when the request wants to know. */
-      readonly logprobs?: readonly TokenLogprobs[];
-    }
-  | {
-      readonly type: "finished";
-      readonly reason: FinishReason;
-      readonly usage: Usage;
-      readonly timings: Timings;
-    }
-  | { readonly type: "error"; readonly error: LlavaError };

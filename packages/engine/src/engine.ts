@@ -1,7 +1,13 @@
-/** Many requests on one model: what stands before the loop that computes them. */
+/** Engine answers many requests on one model: it admits and prepares them, and a loop computes them. */
+import {
+  AdmissionQueue,
+  type ChoiceEvent,
+  type OcclusionEvent,
+  type OcclusionRequest,
+  type SequenceProgress,
+} from "@llava/backend";
 import { conversationNames, findConversation, DecodePool, type SquareShape } from "@llava/processing";
 import { type ModelFolder, openModelFolder } from "@llava/models";
-import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
 import { VisionEncoder } from "./runner/vision-encoder.ts";
 import { VisionQueue } from "./runner/vision-queue.ts";
@@ -17,16 +23,12 @@ import { Grammars } from "./grammar/grammar.ts";
 import { FeatureCache } from "./runner/feature-cache.ts";
 import { EngineLoop } from "./engine-loop.ts";
 import { WeightFilesWatch } from "./weights/weight-files-watch.ts";
-import {
-  computeMap,
-  type OcclusionEvent,
-  type OcclusionRequest,
-  requireMappable,
-} from "./occlusion/occlusion-map.ts";
+import { answerChoices, type Choices, choicesOf, singleChoice, stoppable } from "./api/answer-choices.ts";
+import { computeMap, requireMappable } from "./occlusion/occlusion-map.ts";
 import { wordTokens } from "./occlusion/occlusion-prompt.ts";
 import { longestPrompt, pixelsOf, prepare } from "./prepare/prepare.ts";
 import type { EngineEvent, GenerateRequest } from "./api/request.ts";
-import { scoreSequence } from "./occlusion/scoring.ts";
+import { AFTER_REQUESTS, scoreSequence } from "./occlusion/scoring.ts";
 import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
 import type { Prompt, Sequence } from "./scheduler/sequence.ts";
 import { loadWeights } from "./weights/weights.ts";
@@ -48,22 +50,16 @@ export interface EngineInfo {
 }
 
 export interface Occupancy {
+  /** Sequences that own a slot. */
   readonly running: number;
+  /** Requests that wait to be admitted, are prepared or wait for a slot. */
   readonly waiting: number;
+  /** Most sequences that are computed at once. */
   readonly slots: number;
 }
 
-/** How far one running request is. Counts are of tokens. */
-export interface Progress {
-  readonly promptTokens: number;
-  /** Positions of the cache that it fills. */
-  readonly cachedTokens: number;
-  readonly generatedTokens: number;
-  readonly maxTokens: number;
-}
-
 const DEFAULT_MAX_WAITING = 64;
-/** So that those who chat find places between a map's runs. */
+/** Few enough that requests find slots between a map's runs. */
 const MAP_RUNS_AT_ONCE = 4;
 /** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
 const MAX_CONTEXT_LENGTH = 131_072;
@@ -78,17 +74,18 @@ interface EngineParts {
 
 export class Engine implements AsyncDisposable {
   readonly info: EngineInfo;
+  /** The one queue in which requests wait: ordered by priority, then by arrival. */
+  readonly queue: AdmissionQueue;
   readonly #model: ModelFolder;
   readonly #files: WeightFilesWatch;
   readonly #runner: ModelRunner;
   readonly #encoding: VisionQueue;
   readonly #loop: EngineLoop;
   readonly #maxRunning: number;
-  readonly #maxWaiting: number;
   readonly #maxCharacters: number;
   readonly #images: DecodePool;
   readonly #grammars: Grammars;
-  /** One for each generate() under way: aborting it ends the request, whoever wants that and why. */
+  /** One for each request under way; aborting it ends the request, for the reason that it is aborted with. */
   readonly #requests = new Set<AbortController>();
   /** Requests that are tokenized and whose images are decoded. */
   #preparing = 0;
@@ -102,7 +99,11 @@ export class Engine implements AsyncDisposable {
     this.#encoding = encoding;
     this.#loop = new EngineLoop(runner, encoding, maxRunning);
     this.#maxRunning = maxRunning;
-    this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
+    this.queue = new AdmissionQueue({
+      concurrency: maxRunning,
+      maxWaiting: options.maxWaiting ?? DEFAULT_MAX_WAITING,
+      ...(options.maxWaitMs === undefined ? {} : { maxWaitMs: options.maxWaitMs }),
+    });
     this.#images = new DecodePool(options.images);
     this.#grammars = new Grammars({ ...model.tokenizer, ...description.text });
     this.#maxCharacters = longestPrompt(model);
@@ -168,7 +169,7 @@ export class Engine implements AsyncDisposable {
   }
 
   get occupancy(): Occupancy {
-    const waiting = this.#loop.waiting.length + this.#preparing;
+    const waiting = this.queue.waiting + this.#loop.waiting.length + this.#preparing;
     return { running: this.#loop.running.length, waiting, slots: this.#maxRunning };
   }
 
@@ -176,8 +177,8 @@ export class Engine implements AsyncDisposable {
     return this.#runner.holdings;
   }
 
-  /** What runs now; places of `occupancy.slots` beyond these are free. */
-  get progress(): readonly Progress[] {
+  /** The sequences that run now; slots of `occupancy.slots` beyond these are free. */
+  get progress(): readonly SequenceProgress[] {
     return this.#loop.running.map(({ prompt, cachedTokens, generatedTokens, maxTokens }) => ({
       promptTokens: prompt.ids.length,
       cachedTokens,
@@ -194,32 +195,31 @@ export class Engine implements AsyncDisposable {
   /**
    * Answers a request as events; the last one says how it ended, and nothing is thrown. When the signal aborts or the
    * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model
-   * holds up nobody: its events wait, at most one for each token of the answer.
+   * delays no other request: its events wait, at most one for each token of the answer.
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterableIterator<EngineEvent, void, void> {
+    return singleChoice(this.generateChoices(request, 1, signal));
+  }
+
+  /**
+   * Answers a request `choices` times with the seeds that follow its own. The choices count as one request in the queue;
+   * each ends with one terminal event, or all with an error as the last event.
+   */
+  generateChoices(
+    request: GenerateRequest,
+    choices: number,
+    signal?: AbortSignal,
+  ): AsyncIterableIterator<ChoiceEvent, void, void> {
     const stop = new AbortController();
-    const events = this.#answer(request, stop, signal);
-    return {
-      next: async () => await events.next(),
-      // By itself a generator returns only after the event that its reader waits for; the engine shall stop now.
-      return: async () => {
-        stop.abort(cancelled());
-        return await events.return();
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return stoppable(this.#answer(choicesOf(request, choices), stop, signal), stop);
   }
 
   /**
    * How much a word of an answer owes to each part of an image (occlusion-map.ts), as progress and then the map. Throws
-   * LlavaErrors. Its runs come after all requests that wait, a few at a time.
-   * @param turn leave to do the next few runs, for as long as it is held
+   * LlavaErrors. Its runs come after all requests that wait, a few at a time; each time the map takes a place in the queue.
    */
   async *occlusionMap(
     request: OcclusionRequest,
-    turn: (signal: AbortSignal) => Promise<Disposable>,
     signal?: AbortSignal,
   ): AsyncGenerator<OcclusionEvent, void, void> {
     if (this.#disposal) throw shuttingDown();
@@ -240,7 +240,7 @@ export class Engine implements AsyncDisposable {
       );
       yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
-        turn: async () => await turn(stop.signal),
+        turn: async () => await this.queue.acquire(stop.signal, { priority: AFTER_REQUESTS }),
         runsAtOnce: Math.max(1, Math.min(MAP_RUNS_AT_ONCE, Math.floor(this.#maxRunning / 2))),
       });
     } catch (error) {
@@ -283,20 +283,24 @@ export class Engine implements AsyncDisposable {
   }
 
   async *#answer(
-    request: GenerateRequest,
+    requests: Choices,
     stop: AbortController,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<EngineEvent, void, void> {
+  ): AsyncGenerator<ChoiceEvent, void, void> {
     const abort = (): void => stop.abort(cancelled());
     if (signal?.aborted) abort();
     // Not AbortSignal.any: the caller's signal may live as long as the process, and this listener must not.
     signal?.addEventListener("abort", abort, { once: true });
     this.#requests.add(stop);
     try {
-      const sequence = await this.#admit(request, stop.signal);
-      yield* sequence.events;
+      if (this.#disposal) throw shuttingDown();
+      yield* answerChoices(requests, {
+        queue: this.queue,
+        signal: stop.signal,
+        start: async (request, arrivedAt) => await this.#start(request, stop.signal, arrivedAt),
+      });
     } catch (error) {
-      yield { type: "error", error: requestError(error, stop.signal) };
+      yield { index: 0, event: { type: "error", error: requestError(error, stop.signal) } };
     } finally {
       abort();
       signal?.removeEventListener("abort", abort);
@@ -304,12 +308,8 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  async #admit(request: GenerateRequest, signal: AbortSignal): Promise<Sequence> {
-    const arrivedAt = performance.now();
+  async #start(request: GenerateRequest, signal: AbortSignal, arrivedAt: number): Promise<Sequence> {
     signal.throwIfAborted();
-    if (this.#disposal) throw shuttingDown();
-    const { running, waiting } = this.occupancy;
-    if (running + waiting >= this.#maxRunning + this.#maxWaiting) throw overloaded(waiting);
     const admission = {
       arrivedAt,
       signal,
@@ -332,10 +332,6 @@ export class Engine implements AsyncDisposable {
     this.#loop.add(sequence);
     return sequence;
   }
-}
-
-function overloaded(waiting: number): LlavaError {
-  return new LlavaError("overloaded", `${waiting} requests are waiting already; try again in a moment.`);
 }
 
 /** A made-up context length in config.json must not make us allocate. */

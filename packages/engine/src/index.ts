@@ -1,8 +1,6 @@
 export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
-export type { EngineOptions, LoadProgress } from "./api/engine-options.ts";
-export type { GrammarSource } from "./grammar/grammar.ts";
-export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";
-export type { TokenLogprob, TokenLogprobs } from "./sampling/logprobs.ts";
+export type { EngineOptions } from "./api/engine-options.ts";
+export type { LoadProgress, OcclusionEvent, OcclusionMap, OcclusionRequest } from "@llava/backend";
 export type {
   ImageShapes,
   EngineEvent,

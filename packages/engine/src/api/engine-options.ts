@@ -1,4 +1,5 @@
 /** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
+import type { LoadProgress } from "@llava/backend";
 import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { parseDevice, type SessionOptions } from "@llava/runtime";
@@ -9,14 +10,6 @@ import {
   type WeightDType,
   type WeightOptions,
 } from "../weights/weights.ts";
-
-export interface LoadProgress {
-  readonly phase: string;
-  readonly done: number;
-  readonly total: number;
-  /** While weights are quantized or checked; otherwise `done` and `total` are steps. */
-  readonly unit?: "bytes";
-}
 
 export interface EngineOptions {
   /** "cpu" (default), "cuda", "cuda:1", "webgpu". */
@@ -35,8 +28,10 @@ export interface EngineOptions {
   readonly prefixCache?: boolean;
   /** Most bytes of remembered images' features. Default 256 MiB. */
   readonly featureBytes?: number;
-  /** Requests that may wait behind those that run; one more is refused with `overloaded`. Default 64. */
+  /** Requests that may wait behind `maxRunning` that are admitted; one more is refused with `overloaded`. Default 64. */
   readonly maxWaiting?: number;
+  /** Longest time that a request waits to be admitted before it is refused with `overloaded`. Default: no limit. */
+  readonly maxWaitMs?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
   /** How strangers' images are decoded. */
@@ -55,6 +50,7 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
   requireWhole("featureBytes", options.featureBytes ?? 1, 0, Number.MAX_SAFE_INTEGER);
   requireWhole("threads", threads ?? 1, 1, 1024);
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
+  requireWhole("maxWaitMs", options.maxWaitMs ?? 1, 1, MAX_WAIT_MS);
   requireWhole("images.processes", images.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
   try {
@@ -66,6 +62,8 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
   }
 }
 
+/** Longest delay of setTimeout, which fires at once beyond it. */
+const MAX_WAIT_MS = 2 ** 31 - 1;
 const DEFAULT_MAX_RUNNING = 8;
 /** Of LLaVA's `--limit-model-concurrency`, far beyond what pays. */
 const MOST_RUNNING = 1024;

@@ -2,7 +2,8 @@
  * How much a word of an answer owes to each part of an image: parts are painted over one after another before the vision
  * tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
  */
-import { type Box, boxInImage, boxInSquare, placeImage, type PreparedImage } from "@llava/processing";
+import type { OcclusionEvent, OcclusionRequest } from "@llava/backend";
+import { boxInImage, boxInSquare, placeImage, type PreparedImage } from "@llava/processing";
 import { type ModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import {
@@ -16,43 +17,9 @@ import {
   type Window,
   windowsOf,
 } from "./image-groups.ts";
-import type { SpokenWord, WordTokens } from "./occlusion-prompt.ts";
+import type { WordTokens } from "./occlusion-prompt.ts";
 import { expand, pixelsKey, pixelsOf, requireImages } from "../prepare/prepare.ts";
-import type { ImageShapes } from "../api/request.ts";
 import type { Prompt } from "../scheduler/sequence.ts";
-
-export interface OcclusionRequest extends SpokenWord {
-  /** Encoded files, one for each image of the conversation, in order. */
-  readonly images: readonly Uint8Array[];
-  readonly shapes?: ImageShapes;
-  /** Which of them is painted over, from 0. */
-  readonly image: number;
-  /** Cells of the map, down and across. Default: 8, or near it so that it divides the tower's patches. */
-  readonly cells?: number;
-}
-
-export interface OcclusionMap {
-  /**
-   * Row by row: by how many nats the logarithm of the word's probability falls when the cell and its neighbours are painted
-   * over; below 0 where that makes the word likelier. Null where the square shows padding.
-   */
-  readonly values: readonly (readonly (number | null)[])[];
-  /** Borders of the cells, of rows and columns alike, from 0 to 1 of the square. */
-  readonly edges: readonly number[];
-  /** Of the word when nothing is painted over. */
-  readonly logprob: number;
-  /** The part of the image that the square shows, in pixels of the upright image; beyond its edges where it was padded. */
-  readonly box: Box;
-  /** Of the upright image, pixels. */
-  readonly width: number;
-  readonly height: number;
-}
-
-export type OcclusionEvent =
-  /** Runs of the model. */
-  | { readonly type: "progress"; readonly done: number; readonly total: number }
-  /** The last one. */
-  | { readonly type: "map"; readonly map: OcclusionMap };
 
 /** How a map's runs are done. */
 export interface Scoring {

@@ -1,21 +1,10 @@
 /** The tokens of a word in the middle of an answer, and all that stands before it: what the model is asked the likelihood of. */
+import type { AnswerSpan } from "@llava/backend";
 import { type ModelFolder } from "@llava/models";
 import { promptText, renderUnfinished, type Tokenizer } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { templateOf } from "../prepare/prepare.ts";
 import type { Message } from "../api/request.ts";
-
-/** A stretch of an answer that was given to a conversation. */
-export interface SpokenWord {
-  /** Up to the question. */
-  readonly messages: readonly Message[];
-  /** Of the template, where it is not the model's. */
-  readonly conversation?: string;
-  readonly answer: string;
-  /** In UTF-16 code units, as JavaScript counts: of its first character, and behind its last. */
-  readonly start: number;
-  readonly end: number;
-}
 
 export interface WordTokens {
   /** Of the conversation and of the answer before the word; IMAGE_TOKEN for each image. */
@@ -34,7 +23,7 @@ const NO_BYTES = new Uint8Array(0);
  */
 export function wordTokens(
   { description, tokenizer }: ModelFolder,
-  { messages, conversation, answer, start, end }: SpokenWord,
+  { messages, conversation, answer, start, end }: AnswerSpan,
   maxCharacters: number,
 ): WordTokens {
   requireRange(answer, start, end);

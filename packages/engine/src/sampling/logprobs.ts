@@ -1,20 +1,11 @@
 /** How likely the model itself found a token, and which others it found likelier: before bias, penalties and temperature. */
+import type { TokenLogprobs } from "@llava/backend";
 import { exponential } from "./fast-exp.ts";
-
-export interface TokenLogprob {
-  readonly id: number;
-  /** Natural logarithm of the probability; -Infinity for what the model holds impossible. */
-  readonly logprob: number;
-}
-
-/** Of a token of the answer. */
-export interface TokenLogprobs extends TokenLogprob {
-  /** The most likely tokens at its place, most likely first; it may be one of them. */
-  readonly top: readonly TokenLogprob[];
-}
 
 /** OpenAI's limit. */
 export const MAX_TOP_LOGPROBS = 20;
+
+export type { TokenLogprobs };
 
 /** logits [vocabulary], `top` alternatives: 0 to MAX_TOP_LOGPROBS. */
 export function tokenLogprobs(logits: Float32Array, id: number, top: number): TokenLogprobs {
