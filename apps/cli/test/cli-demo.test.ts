@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { png, type Rgb } from "../../worker/test/support/png.ts";
+import { png, type Rgb } from "@llava/testing/png";
 import { DEMO_MODEL } from "../src/options/cli-flags.ts";
 import { Llava, llava } from "./llava.ts";
 

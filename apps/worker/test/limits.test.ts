@@ -64,8 +64,8 @@ describe("a client that leaves", () => {
       await streaming(client);
       client.abort();
       await vi.waitFor(() => {
-        expect(server.service.admission.queueLength).toBe(0);
-        expect(server.service.engine.occupancy).toMatchObject({ running: 0, waiting: 0 });
+        expect(server.service.load).toEqual({ running: 0, waiting: 0 });
+        expect(server.service.backend.occupancy.running).toBe(0);
       });
     }
     expect(server.logged().match(/"outcome":"cancelled"|"outcome":"left"/g)).toHaveLength(5);
@@ -77,17 +77,17 @@ describe("a client that leaves", () => {
     await streaming(runner);
     const waiter = new AbortController();
     const waiting = ask({}, { signal: waiter.signal }).catch((error: unknown) => error);
-    await vi.waitFor(() => expect(server.service.admission.waiting).toBe(1));
+    await vi.waitFor(() => expect(server.service.load.waiting).toBe(1));
     waiter.abort();
     await waiting;
-    await vi.waitFor(() => expect(server.service.admission.waiting).toBe(0));
+    await vi.waitFor(() => expect(server.service.load.waiting).toBe(0));
     runner.abort();
     const whole = new AbortController();
     const answering = ask({}, { signal: whole.signal }).catch((error: unknown) => error);
-    await vi.waitFor(() => expect(server.service.engine.occupancy.running).toBe(1));
+    await vi.waitFor(() => expect(server.service.backend.occupancy.running).toBe(1));
     whole.abort();
     await answering;
-    await vi.waitFor(() => expect(server.service.admission.queueLength).toBe(0));
+    await vi.waitFor(() => expect(server.service.load).toEqual({ running: 0, waiting: 0 }));
   });
 
   test("on the original's wire frees its place too", async () => {
@@ -99,7 +99,7 @@ describe("a client that leaves", () => {
     );
     await response.body?.getReader().read();
     client.abort();
-    await vi.waitFor(() => expect(server.service.admission.queueLength).toBe(0));
+    await vi.waitFor(() => expect(server.service.load).toEqual({ running: 0, waiting: 0 }));
   });
 });
 
@@ -108,15 +108,15 @@ describe("a worker that must stop", () => {
     const response = await ask({ stream: true });
     const stream = readChatStream(readBody(response.body));
     expect(await stream.next()).toMatchObject({ value: { type: "text-delta" } });
-    server.service.admission.drain();
+    server.service.drain();
     const refused = await ask({});
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ error: { code: "shutting_down" } });
     expect((await fetch(`${server.url}/health`)).status).toBe(503);
-    server.service.cutOff();
+    server.service.abort();
     let last;
     for await (const event of stream) last = event;
     expect(last).toMatchObject({ type: "error", error: { code: "shutting_down" } });
-    await server.service.admission.idle();
+    await server.service.idle();
   });
 });

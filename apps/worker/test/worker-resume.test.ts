@@ -2,7 +2,7 @@
 import { signedHeaders } from "@llava/server";
 import { HOP_HEADER, parseHopHead, parseHopTokens, type HopHead } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { png } from "./support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 const HOP = { [HOP_HEADER]: "1" };

@@ -73,7 +73,7 @@ export function describeErrors(visit: Visit): void {
         const stream = await clientOf(mortal).chat.completions.create({ ...visit.endless(), n });
         for await (const _ of stream) {
           words[n - 1] = (words[n - 1] ?? 0) + 1;
-          if (words.every((count) => count > 4)) mortal.cutOff();
+          if (words.every((count) => count > 4)) mortal.abort();
         }
       };
       const ends = await Promise.allSettled([read(1), read(2)]);

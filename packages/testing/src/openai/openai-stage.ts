@@ -1,4 +1,4 @@
-/** Where OpenAI's own client is tried: servers of ours, and the questions that it asks them. */
+/** The servers that OpenAI's own client is tried on, and the questions that it asks them. */
 import OpenAI, { type ClientOptions } from "openai";
 import { beforeAll, expect } from "vitest";
 
@@ -9,12 +9,12 @@ export interface OpenAiStage {
   readonly tokensPerImage: number;
   /** Data URL of an image. */
   readonly image: string;
-  /** Requests that are in the model's hands. */
+  /** Number of requests that are computed. */
   readonly running: () => number;
   /** A server of the same model with one place and no queue; `occupy` takes the place until it is disposed. */
   readonly narrow: { readonly url: string; readonly occupy: () => Promise<Disposable> };
-  /** A server of the same model whose answers under way, and all later ones, `cutOff` ends in an error. */
-  readonly mortal: { readonly url: string; readonly cutOff: () => void };
+  /** A server of the same model whose answers under way, and all later ones, `abort` ends in an error. */
+  readonly mortal: { readonly url: string; readonly abort: () => void };
 }
 
 export type ChatParams = OpenAI.Chat.ChatCompletionCreateParamsNonStreaming;

@@ -1,13 +1,13 @@
-/** How likely an answer's tokens were, from the engine's ids to the words of OpenAI's answers. */
-import type { TokenLogprob, TokenLogprobs } from "@llava/engine";
+/** Turns the logprobs of a backend's token ids into those of OpenAI's answers, which hold texts and bytes. */
+import type { TokenLogprob, TokenLogprobs } from "@llava/backend";
 import type { AnsweredToken, TokenLikelihood } from "@llava/protocol";
 
-/** JSON has no infinity; OpenAI says this of what is as good as impossible. */
+/** JSON has no infinity; OpenAI documents -9999.0 for tokens that are not among the likeliest 20. */
 const IMPOSSIBLE = -9999;
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** @param tokenBytes of the engine */
+/** @param tokenBytes the bytes of a token, from the backend */
 export function answeredTokens(
   logprobs: readonly TokenLogprobs[],
   tokenBytes: (id: number) => Uint8Array,

@@ -1,6 +1,6 @@
 import { parseChatRequest, parseTextRequest, parseWireGenerateRequest } from "@llava/protocol";
 import { describe, expect, test } from "vitest";
-import { fromChatRequest, fromTextRequest, fromWireRequest } from "./to-engine-request.ts";
+import { fromChatRequest, fromTextRequest, fromWireRequest } from "./to-backend-request.ts";
 
 const PIXEL = "data:image/png;base64,AQID";
 const image = { type: "image_url", image_url: { url: PIXEL } };

@@ -1,4 +1,4 @@
-/** PNG files, written here because the worker has no image library of its own. */
+/** Writes PNG files for tests, without an image library. */
 import { crc32, deflateSync } from "node:zlib";
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);

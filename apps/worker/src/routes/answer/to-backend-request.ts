@@ -1,5 +1,5 @@
-/** The only place where wire requests become engine requests. */
-import type { GenerateRequest, Message, MessagePart, OcclusionRequest, ImageShapes } from "@llava/engine";
+/** Turns the requests of the wire formats into requests for a backend: the only place that does. */
+import type { GenerateRequest, Message, MessagePart, OcclusionRequest, ImageShapes } from "@llava/backend";
 import {
   LlavaError,
   imageParts,
@@ -32,7 +32,7 @@ export function fromChatRequest(chat: ChatRequest, images: readonly Uint8Array[]
   };
 }
 
-/** What a conversation asks the engine for, beside the files of its images. */
+/** The fields of a conversation that do not hold the files of its images. */
 function conversationOf(messages: readonly ChatMessage[]): {
   readonly prompt: readonly Message[];
   readonly shapes: ImageShapes;
@@ -61,12 +61,12 @@ export function fromOcclusionMapRequest(
   };
 }
 
-/** The words go on as they stand: no template, no image, no special token. */
+/** The text is continued as it stands: no template, no image, no special token. */
 export function fromTextRequest(text: TextRequest): GenerateRequest {
   return { prompt: { text: text.prompt }, images: [], ...samplingOf(text) };
 }
 
-/** The engine calls these fields by the same names. */
+/** Fields that have the same name in a backend's request. */
 const SHARED = [
   "priority",
   "temperature",
@@ -93,7 +93,7 @@ function samplingOf(asked: AnswerRequest): Shared {
   );
 }
 
-/** LLaVA's rule: a temperature of at most 0.001 is greedy (llava.md 2.4, Appendix B). */
+/** A temperature of at most 0.001 is greedy, as in the original (haotian-liu/LLaVA, llava/serve/model_worker.py). */
 export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
   return {
     prompt: wire.prompt,
@@ -114,8 +114,8 @@ function requireQuestion(messages: readonly ChatMessage[]): void {
 }
 
 /**
- * A message's parts, one a line, as LLaVA was trained on them: images first, then the question. Parts that put words
- * between images keep their order. Words stay words: `<image>` in a text is no image here.
+ * A message's parts, one a line, as LLaVA was trained on them: images first, then the question. Parts with text between
+ * images keep their order. `<image>` in a text stays text.
  */
 function messageParts({ content }: ChatMessage): readonly MessagePart[] {
   const isInOrder = content.filter(({ type }) => type === "text").length > 1;
