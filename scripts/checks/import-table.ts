@@ -29,6 +29,17 @@ export const ROOT_LAYER = ".";
  */
 export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol/src": ["codec", "cluster", "openai", "llava", "page", "extensions"],
+  "packages/testing/src": ["images", "backend", "openai", "llava"],
+  "apps/worker/src": [
+    "backends",
+    "images/fetch",
+    "images",
+    "metrics",
+    "service",
+    "cluster",
+    "routes/answer",
+    "routes",
+  ],
   "packages/checkpoint/src": ["tensors", "cache", "safetensors", "quantize"],
   "packages/processing/src": ["files", "text", "image", "image/decode"],
 };

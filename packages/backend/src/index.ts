@@ -18,11 +18,5 @@ export type {
   TokenLogprobs,
   Usage,
 } from "./backend-event.ts";
-export type {
-  GenerateRequest,
-  ImageShape,
-  ImageShapes,
-  Message,
-  MessagePart,
-} from "./generate-request.ts";
+export type { GenerateRequest, ImageShape, ImageShapes, Message, MessagePart } from "./generate-request.ts";
 export type { AnswerSpan, OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion-request.ts";

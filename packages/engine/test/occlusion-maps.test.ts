@@ -146,8 +146,7 @@ describe("a map's runs", () => {
   });
 
   it("end when their reader leaves, and when the signal aborts", async () => {
-    for await (const event of demo.occlusionMap(RED))
-      if (event.type === "progress" && event.done >= 5) break;
+    for await (const event of demo.occlusionMap(RED)) if (event.type === "progress" && event.done >= 5) break;
     expect(demo.occupancy).toMatchObject({ running: 0, waiting: 0 });
     const stop = new AbortController();
     const events = demo.occlusionMap(RED, stop.signal);

@@ -35,8 +35,7 @@ it("takes one place in the queue for all choices of a request, and reports the p
   const choices = engine.generateChoices({ ...request, seed: 7, onAdmitted }, 2);
   const texts = ["", ""];
   const read2 = (async () => {
-    for await (const { index, event } of choices)
-      if (event.type === "text-delta") texts[index] += event.text;
+    for await (const { index, event } of choices) if (event.type === "text-delta") texts[index] += event.text;
   })();
   let place: (() => unknown) | undefined;
   const next = read(engine.generate({ ...request, onQueued: (current) => (place = current) }));

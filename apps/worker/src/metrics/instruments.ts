@@ -26,7 +26,7 @@ export interface Instruments {
 }
 
 interface Entry {
-  /** Of our name, behind `llava_`. */
+  /** Our name, behind `llava_`. */
   readonly name: string;
   readonly help: string;
   /** vLLM's name, behind `vllm:`; absent where it measures nothing alike. */

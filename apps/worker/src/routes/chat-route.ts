@@ -10,7 +10,8 @@ import {
 import type { FastifyInstance } from "fastify";
 import { clientSignal } from "./answer/answer-client.ts";
 import { fromChatRequest } from "./answer/to-backend-request.ts";
-import { answerOpenAi, MAX_BODY_BYTES, requireModel, type Dialect } from "./answer/openai-answer.ts";
+import { answerOpenAi, MAX_BODY_BYTES, requireModel } from "./answer/openai-answer.ts";
+import type { Dialect } from "./answer/openai-dialect.ts";
 import { readImages } from "../images/request-images.ts";
 import type { WorkerService } from "../service/worker-service.ts";
 

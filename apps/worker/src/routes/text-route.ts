@@ -8,7 +8,8 @@ import {
 } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { fromTextRequest } from "./answer/to-backend-request.ts";
-import { answerOpenAi, MAX_BODY_BYTES, type Dialect } from "./answer/openai-answer.ts";
+import { answerOpenAi, MAX_BODY_BYTES } from "./answer/openai-answer.ts";
+import type { Dialect } from "./answer/openai-dialect.ts";
 import type { WorkerService } from "../service/worker-service.ts";
 
 const TEXT: Dialect = {

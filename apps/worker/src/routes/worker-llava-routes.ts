@@ -40,7 +40,11 @@ export function addLlavaRoutes(app: FastifyInstance, service: WorkerService): vo
 }
 
 /** A failure is a frame with status 200, as in the original; only a full queue and a stopping worker show in the status too. */
-async function answerWire(service: WorkerService, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+async function answerWire(
+  service: WorkerService,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
   reply.type("application/octet-stream");
   const isHop = isFromController(request);
   const wire = parseOrNull(request, isHop);

@@ -74,7 +74,10 @@ function slots({ backend }: WorkerService, failsWithoutSlot: boolean, reply: Fas
     return errorBody(error);
   }
   if (sequences === undefined)
-    throw new LlavaError("not_found", "The backend of this worker does not report its slots; see GET /metrics.");
+    throw new LlavaError(
+      "not_found",
+      "The backend of this worker does not report its slots; see GET /metrics.",
+    );
   return Array.from({ length: numSlots }, (_, id) => {
     const common = { id, n_ctx: card.contextLength, speculative: false };
     const busy = sequences[id];

@@ -71,7 +71,7 @@ const LIMITS = { bytes: 100_000, resolveMs: 1_000, connectMs: 3_000, headersMs: 
 
 export interface FetchStage extends AsyncDisposable {
   readonly host: Host;
-  /** At the same port, where nobody may go. */
+  /** Hits of the private server at the same port, which must not be reached. */
   readonly trap: Host;
   readonly names: NameServer;
   readonly fetcher: (options?: ImageFetcherOptions) => ImageFetcher;

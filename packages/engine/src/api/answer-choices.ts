@@ -39,14 +39,15 @@ export async function* answerChoices(
   using permit = queue.tryAcquire() ?? (await queue.acquire(signal, requests[0]));
   requests[0].onAdmitted?.();
   let numUnfinished = requests.length;
+  const onComputed = (): void => {
+    numUnfinished -= 1;
+    if (numUnfinished === 0) permit[Symbol.dispose]();
+  };
   const answer = async function* (request: GenerateRequest, index: number): AsyncGenerator<EngineEvent> {
     // Choices after the first arrive when that one has begun.
     const { events } = await start(request, index === 0 ? arrivedAt : performance.now());
     // The permit is free when all is computed: a reader that is slower than the model must not hold it.
-    void events.closed.then(() => {
-      numUnfinished -= 1;
-      if (numUnfinished === 0) permit[Symbol.dispose]();
-    });
+    void events.closed.then(onComputed);
     yield* events;
   };
   for await (const { index, value: event } of interleave(requests.map(answer))) {

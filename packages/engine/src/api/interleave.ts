@@ -1,14 +1,14 @@
-/** Several answers to one question as one stream of events, apart because all must end when one reader leaves. */
+/** Interleaves several streams into one, all of which end when its reader leaves. */
 
 export interface Interleaved<T> {
-  /** Of its source. */
+  /** Index of its source. */
   readonly index: number;
   readonly value: T;
 }
 
 /**
- * The items of all sources as they come. The others begin when the first has said something: by then the engine remembers
- * the question that they share. Ending the iteration ends all; what a source throws comes through.
+ * The items of all sources as they come. The others begin when the first has given an item: by then the prompt that choices
+ * share is in the cache. Ending the iteration ends all; what a source throws comes through.
  */
 export async function* interleave<T>(
   sources: readonly AsyncIterable<T>[],
@@ -37,7 +37,7 @@ export async function* interleave<T>(
       pull(index);
     }
   } finally {
-    // One that is in the middle of its next item ends after it; nobody waits for what it would still throw.
+    // One that is in the middle of its next item ends after it; what it would still throw is dropped.
     for (const next of pending.values()) next.catch(() => undefined);
     await Promise.all(iterators.slice(0, numBegun).map(async (iterator) => await iterator.return?.()));
   }

@@ -1,6 +1,12 @@
 /** One answer of the scripted model as events: when it ends, what is held back for a stop string, and what it counts. */
 import { randomInt } from "node:crypto";
-import type { BackendRequest, FinishReason, GenerateEvent, SequenceProgress, TokenLogprobs } from "@llava/backend";
+import type {
+  BackendRequest,
+  FinishReason,
+  GenerateEvent,
+  SequenceProgress,
+  TokenLogprobs,
+} from "@llava/backend";
 import { jsonInstance } from "./scripted-json.ts";
 import { FIRST_BYTE_ID, sampleToken, type Sampled } from "./scripted-model.ts";
 import type { ScriptedPrompt } from "./scripted-prompt.ts";
@@ -31,8 +37,7 @@ export class ScriptedAnswer {
     this.#clock = clock;
     this.#seed = request.seed ?? randomInt(2 ** 31);
     this.#maxTokens = Math.min(request.maxTokens ?? Infinity, contextLength - prompt.promptTokens);
-    this.#forced =
-      request.grammar === undefined ? null : tokensOf(jsonInstance(request.grammar, this.#seed));
+    this.#forced = request.grammar === undefined ? null : tokensOf(jsonInstance(request.grammar, this.#seed));
     this.#tokens = [...(request.resume?.tokens ?? [])];
   }
 
@@ -116,7 +121,11 @@ export class ScriptedAnswer {
 
 /** How many characters at the end of a text may be the beginning of a stop string. */
 function heldLength(text: string, stops: readonly string[]): number {
-  for (let length = Math.min(text.length, Math.max(0, ...stops.map((stop) => stop.length - 1))); length > 0; length--)
+  for (
+    let length = Math.min(text.length, Math.max(0, ...stops.map((stop) => stop.length - 1)));
+    length > 0;
+    length--
+  )
     if (stops.some((stop) => stop.startsWith(text.slice(-length)))) return length;
   return 0;
 }

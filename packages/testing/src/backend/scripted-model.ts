@@ -3,8 +3,10 @@ import type { GenerateRequest, TokenLogprobs } from "@llava/backend";
 
 /** Ids below are those of special tokens; the id of a byte is behind them. */
 export const FIRST_BYTE_ID = 4;
-export const VOCABULARY_SIZE = FIRST_BYTE_ID + 256;
-const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"].map((letter) => FIRST_BYTE_ID + letter.charCodeAt(0));
+const VOCABULARY_SIZE = FIRST_BYTE_ID + 256;
+const FIRST_LETTER_ID = FIRST_BYTE_ID + "a".charCodeAt(0);
+/** Ids of the letters a to z. */
+const LETTERS = Array.from({ length: 26 }, (_, i) => FIRST_LETTER_ID + i);
 /** Logits of the letters lie from 0 to here. */
 const MAX_LOGIT = 4;
 /** The logit of all other tokens: never sampled unless a bias wants it. */

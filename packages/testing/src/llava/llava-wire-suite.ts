@@ -1,7 +1,7 @@
 /** LLaVA's own wire over real HTTP, for every backend: what the original's programs expect of a worker, and its quirks. */
 import { OVERFLOW_TEXT, parseWorkerStatus, SERVER_ERROR_TEXT } from "@llava/protocol";
 import { beforeAll, describe, expect, test } from "vitest";
-import { png } from "../png.ts";
+import { png } from "../images/png.ts";
 
 /** A worker with 5 places and a queue of 20, whose answers are letters, one a token, and end only where they are told to. */
 export interface LlavaStage {
@@ -179,9 +179,9 @@ function describeWireSettings(visit: LlavaVisit): void {
     });
 
     test("numbers may be strings, the model's name is not looked at", async () => {
-      expect(await visit.answerTo({ model: "other", prompt: "P", max_new_tokens: "2", top_p: "0.9" })).toHaveLength(
-        2,
-      );
+      expect(
+        await visit.answerTo({ model: "other", prompt: "P", max_new_tokens: "2", top_p: "0.9" }),
+      ).toHaveLength(2);
     });
   });
 }

@@ -1,6 +1,6 @@
 /**
  * OpenAI's own client against a server of ours, over real HTTP: the same expectations of a worker and of a controller in
- * front of one. A client that somebody has already must work unmodified.
+ * front of one. OpenAI's own client must work unmodified.
  */
 import { describeAnswers, describeQuestions, describeSettings, describeStreams } from "./openai-chat.ts";
 import { describeErrors, describeFullServer, describeLeaving, describeRefusals } from "./openai-failures.ts";

@@ -5,13 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import { isPeer } from "@llava/server";
-import type {
-  BackendRequest,
-  ChoiceEvent,
-  FinishReason,
-  GenerateEvent,
-  GenerateRequest,
-} from "@llava/backend";
+import type { BackendRequest, ChoiceEvent, GenerateEvent, GenerateRequest } from "@llava/backend";
 import {
   chatTimings,
   chatUsage,
@@ -28,14 +22,12 @@ import {
   SSE_HEADERS,
   type AnsweredToken,
   type AnswerRequest,
-  type ChatTimings,
-  type ChatUsage,
   type CompletionHead,
-  type WholeAnswer,
 } from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./answer-client.ts";
 import { answeredTokens } from "./openai-logprobs.ts";
+import type { Dialect } from "./openai-dialect.ts";
 import { streamBlocks } from "./openai-stream.ts";
 import { RequestProgress } from "../../service/request-progress.ts";
 import { IDLE, markIdle } from "./keepalive.ts";
@@ -46,39 +38,6 @@ import { sumUsage } from "../../service/usage.ts";
 /** Eight images of three MiB in base64, as in the controller, and the tokens of an answer that is continued. */
 export const MAX_BODY_BYTES = (32 << 20) + (1 << 20);
 const NO_BYTES = new Uint8Array(0);
-
-/** A piece of an answer's text. */
-export interface TextDelta {
-  readonly text: string;
-  /** Logprobs of its tokens; null where the request asks for none. */
-  readonly logprobs: readonly AnsweredToken[] | null;
-  /** Characters of the answer before it. */
-  readonly offset: number;
-}
-
-/** The shapes in which the endpoints differ. `index` is the number of the choice. */
-export interface Dialect {
-  readonly idPrefix: "chatcmpl" | "cmpl";
-  /** Whether logprobs hold each token's place in the answer, which a worker that continues another one's does not know. */
-  readonly hasOffsets: boolean;
-  /** The chunk with which a choice begins before its text, or null. */
-  readonly openingChunk: (head: CompletionHead, index: number) => object | null;
-  readonly textChunk: (head: CompletionHead, index: number, delta: TextDelta) => object;
-  readonly finishChunk: (
-    head: CompletionHead,
-    index: number,
-    reason: FinishReason,
-    timings: ChatTimings,
-  ) => object;
-  readonly usageChunk: (head: CompletionHead, usage: ChatUsage) => object;
-  /** The body of a whole answer. */
-  readonly completion: (
-    head: CompletionHead,
-    answers: readonly WholeAnswer[],
-    usage: ChatUsage,
-    timings: ChatTimings,
-  ) => object;
-}
 
 /** @param generate the same request for the backend; seed and resume are added here, because the stream announces them */
 export async function answerOpenAi(

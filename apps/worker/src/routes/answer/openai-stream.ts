@@ -11,7 +11,7 @@ import {
   type CompletionHead,
 } from "@llava/protocol";
 import { answeredTokens } from "./openai-logprobs.ts";
-import type { Dialect } from "./openai-answer.ts";
+import type { Dialect } from "./openai-dialect.ts";
 import { IDLE } from "./keepalive.ts";
 import type { KeepaliveLines } from "./keepalive-lines.ts";
 import { sumUsage } from "../../service/usage.ts";

@@ -1,11 +1,11 @@
-/** Who fetches now: so many at a time of each client and of all, first come first served. */
+/** FetchSlots limits the downloads at a time of each client and of all; others wait in the order of their arrival. */
 
 interface Waiter {
   readonly client: string | null;
   readonly start: () => void;
 }
 
-export class Turns {
+export class FetchSlots {
   readonly #perClient: number;
   readonly #all: number;
   readonly #running = new Map<string | null, number>();
@@ -17,7 +17,7 @@ export class Turns {
     this.#all = all;
   }
 
-  /** `client` null is limited with all others only. Rejects with the signal's reason when it aborts before the turn. */
+  /** A `client` of null has no limit of its own. Rejects with the signal's reason when it aborts before `work` begins. */
   async take<T>(client: string | null, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#hasRoom(client)) this.#count(client, 1);

@@ -1,4 +1,4 @@
-/** What happens when there are too many, when somebody leaves and when the worker must stop. */
+/** A full queue, clients that leave, and a worker that drains, over real HTTP. */
 import { readBody, readChatStream, SERVER_ERROR_TEXT } from "@llava/protocol";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
