@@ -1,6 +1,7 @@
 /** A worker with the scripted backend: the whole OpenAI suite and LLaVA's wire without the engine of this repository. */
+import type { BackendCapabilities } from "@llava/backend";
 import { describeLlavaWire } from "@llava/testing/llava-wire-suite";
-import { describeOpenAi } from "@llava/testing/openai-suite";
+import { describeOpenAi, type OpenAiStage } from "@llava/testing/openai-suite";
 import { png } from "@llava/testing/png";
 import { ScriptedBackend, type ScriptedBackendOptions } from "@llava/testing/scripted-backend";
 import { LlavaError } from "@llava/protocol";
@@ -19,8 +20,8 @@ async function start(options: ScriptedBackendOptions = {}): Promise<TestServer> 
   return server;
 }
 
-describeOpenAi(async () => {
-  const server = await start();
+async function startStage(capabilities: Partial<BackendCapabilities> = {}): Promise<OpenAiStage> {
+  const server = await start({ capabilities });
   const narrow = await start({ limits: { concurrency: 1, maxWaiting: 0 } });
   const mortal = await start();
   return {
@@ -35,6 +36,26 @@ describeOpenAi(async () => {
     },
     mortal: { url: mortal.url, abort: () => mortal.service.abort() },
   };
+}
+
+describe("with all capabilities", () => {
+  describeOpenAi(() => startStage());
+});
+
+describe("with few capabilities, whose tests are skipped", () => {
+  const none = { logprobs: false, several_choices: false, json_mode: false, penalties: false };
+  describeOpenAi(
+    () => startStage({ ...none, text_completion: false, system_message: false, several_images: false }),
+    [
+      "logprobs",
+      "several_choices",
+      "json_mode",
+      "penalties",
+      "text_completion",
+      "system_message",
+      "several_images",
+    ],
+  );
 });
 
 describeLlavaWire(async () => {
@@ -70,9 +91,18 @@ describe("a backend with few capabilities", () => {
     const server = await start({ capabilities: { resume: false } });
     const image_url = { url: `data:image/png;base64,${png(8, 8, [1, 2, 3]).toString("base64")}` };
     const content = [{ type: "image_url", image_url }];
-    const map = { model: MODEL, messages: [{ role: "user", content }], answer: "It is red.", start: 6, end: 9 };
+    const map = {
+      model: MODEL,
+      messages: [{ role: "user", content }],
+      answer: "It is red.",
+      start: 6,
+      end: 9,
+    };
     const refusal = await server.post("/v1/occlusion_maps", map);
-    expect([refusal.status, await refusal.json()]).toMatchObject([400, { error: { code: "invalid_request" } }]);
+    expect([refusal.status, await refusal.json()]).toMatchObject([
+      400,
+      { error: { code: "invalid_request" } },
+    ]);
     const status: unknown = await (await server.post("/worker_get_status", {})).json();
     expect(status).toMatchObject({ capabilities: { resume: false, blobs: true } });
   });

@@ -1,4 +1,5 @@
 /** The servers that OpenAI's own client is tried on, and the questions that it asks them. */
+import type { BackendCapabilities } from "@llava/backend";
 import OpenAI, { type ClientOptions } from "openai";
 import { beforeAll, expect } from "vitest";
 
@@ -32,9 +33,12 @@ export function computed(usage: OpenAI.CompletionUsage | undefined): object {
 
 /** The stage once its servers run, and the client that does not try again. */
 export class Visit {
+  readonly #lacks: ReadonlySet<keyof BackendCapabilities>;
   #stage: OpenAiStage | undefined;
 
-  constructor(startStage: () => Promise<OpenAiStage>) {
+  /** @param lacks capabilities of the backend that are false */
+  constructor(startStage: () => Promise<OpenAiStage>, lacks: readonly (keyof BackendCapabilities)[]) {
+    this.#lacks = new Set(lacks);
     beforeAll(async () => {
       this.#stage = await startStage();
     });
@@ -43,6 +47,11 @@ export class Visit {
   get stage(): OpenAiStage {
     if (!this.#stage) throw new Error("The servers are not started yet.");
     return this.#stage;
+  }
+
+  /** Whether the backend lacks one of the capabilities that a test needs, so that the test is skipped. */
+  lacks(...needed: readonly (keyof BackendCapabilities)[]): boolean {
+    return needed.some((capability) => this.#lacks.has(capability));
   }
 
   get client(): OpenAI {
