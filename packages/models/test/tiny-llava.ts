@@ -56,6 +56,7 @@ const IMAGE_STARTS = [3, 0] as const;
 export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias }: Shape): Parts {
   return {
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 24,
       intermediateSize: 40,
       layers: 3,
@@ -68,8 +69,9 @@ export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activatio
       keepsClassToken,
       tokensPerImage: keepsClassToken ? 10 : 9,
     },
-    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 40 },
+    projector: { family: "mlp2x_gelu", bias, inputSize: 24, outputSize: 40 },
     text: {
+      family: "llama",
       hiddenSize: 40,
       intermediateSize: 48,
       layers: 2,

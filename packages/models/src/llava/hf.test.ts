@@ -45,6 +45,7 @@ const withVision = (vision: object): object => ({
 test("LLaVA 1.5 7B: gaps are filled with Hugging Face's defaults", () => {
   expect(parseConfig(llava15, { eos_token_id: 2, pad_token_id: 32_001 })).toEqual({
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 1024,
       intermediateSize: 4096,
       layers: 24,
@@ -57,8 +58,9 @@ test("LLaVA 1.5 7B: gaps are filled with Hugging Face's defaults", () => {
       keepsClassToken: false,
       tokensPerImage: 576,
     },
-    projector: { activation: "gelu", bias: true, inputSize: 1024, outputSize: 4096 },
+    projector: { family: "mlp2x_gelu", bias: true, inputSize: 1024, outputSize: 4096 },
     text: {
+      family: "llama",
       hiddenSize: 4096,
       intermediateSize: 11_008,
       layers: 32,

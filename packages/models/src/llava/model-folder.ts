@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { parseConfig } from "./hf.ts";
 import { chooseConversation, findConversation } from "@llava/processing";
-import type { ModelDescription } from "./model-description.ts";
+import type { ModelDescription } from "../description/model-description.ts";
 import { readJson, readOptionalJson, readOptionalText, requireFolder } from "@llava/processing";
 import { modelNameFromPath } from "./model-name.ts";
 import { parsePreprocessor } from "@llava/processing";
