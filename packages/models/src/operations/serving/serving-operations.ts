@@ -199,7 +199,7 @@ export class ServingOperations extends SharedOperations implements Operations {
     k: Tensor,
     v: Tensor,
     layer: number,
-    { heads, kvHeads, headSize }: AttentionHeads,
+    { heads, kvHeads, headSize, window }: AttentionHeads,
   ): Tensor {
     const cache = this.#cache;
     const key = cache?.keys[layer];
@@ -215,7 +215,13 @@ export class ServingOperations extends SharedOperations implements Operations {
       [q, key, value],
       {
         domain: CONTRIB,
-        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+        attributes: {
+          num_heads: { int: heads },
+          kv_num_heads: { int: kvHeads },
+          do_rotary: { int: 1 },
+          // A count of positions, the token's own included, as in transformers.
+          ...(window === undefined ? {} : { local_window_size: { int: window } }),
+        },
       },
     );
     if (!output || !presentKey || !presentValue)
