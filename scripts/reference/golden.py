@@ -112,7 +112,7 @@ def make_case(case: Case) -> None:
 
 
 def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, case: Case, name: str) -> dict | None:
-    """None when an answer is unclear: near a tie, repetitive, at an end token, or blind to the picture."""
+    """None when an answer is unclear: near a tie, repetitive, at an end token, blind to the picture or to the window."""
     text = PROMPTS[name]
     names = PICTURES[: text.count("<image>")]
     inputs = prepare(processor, text, names)
@@ -122,6 +122,8 @@ def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
         logits = model(**inputs).logits[0]
         spread = logits.std().item()
         if not 1 < spread < 10 or (pixels is not None and is_blind(model, inputs, logits)):
+            return None
+        if getattr(model.config.text_config, "sliding_window", None) and ignores_window(model, inputs, logits):
             return None
         answer = model.generate(
             **inputs, do_sample=False, max_new_tokens=GREEDY_TOKENS, eos_token_id=None, pad_token_id=None
@@ -155,6 +157,18 @@ def prepare(processor: LlavaProcessor, text: str, names: tuple[str, ...]) -> dic
 def is_blind(model: LlavaForConditionalGeneration, inputs: dict, logits: torch.Tensor) -> bool:
     other = model(**(inputs | {"pixel_values": inputs["pixel_values"].flip(-1)})).logits[0]
     return (other[-1] - logits[-1]).abs().max().item() < 0.5
+
+
+def ignores_window(model: LlavaForConditionalGeneration, inputs: dict, logits: torch.Tensor) -> bool:
+    """Whether the last logits would be nearly the same with one position more in the window, or without a window."""
+    config = model.model.language_model.config
+    window = config.sliding_window
+    others = []
+    for other in (window + 1, None):
+        config.sliding_window = other
+        others.append(model(**inputs).logits[0])
+    config.sliding_window = window
+    return min((other[-1] - logits[-1]).abs().max().item() for other in others) < 0.05
 
 
 def smallest_margin(model: LlavaForConditionalGeneration, inputs: dict, answer: list[int]) -> float:
