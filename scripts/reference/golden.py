@@ -55,6 +55,8 @@ CASES = (
          select="full", vision_activation="gelu"),
     Case("sharded-bf16", torch.bfloat16, "hf-4.51", ("pictures",), heads=2, head_size=32, kv_heads=1, vocabulary=320,
          shards=3),
+    Case("qwen2-f16", torch.float16, "hf-4.52", ("picture", "text"), kv_heads=2, tied=True, rope_theta=1e6,
+         vocabulary=320, text_family="qwen2"),
 )
 
 

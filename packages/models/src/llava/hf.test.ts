@@ -146,6 +146,20 @@ describe("the forms of different years", () => {
   });
 });
 
+test("Qwen2: biases of queries, keys and values, and the defaults of its own class", () => {
+  const qwen = { model_type: "qwen2", num_key_value_heads: 4, rope_theta: 1e6, tie_word_embeddings: true };
+  const { text } = parseConfig({ ...llava15, text_config: qwen }, null);
+  expect(text).toMatchObject({
+    family: "qwen2",
+    qkvBias: true,
+    kvHeads: 4,
+    ropeTheta: 1e6,
+    tiedEmbeddings: true,
+  });
+  expect(text).toMatchObject({ vocabSize: 151_936, contextLength: 32_768, bosTokenId: null });
+  expect(text).not.toHaveProperty("slidingWindow");
+});
+
 describe("what cannot be run is refused by name", () => {
   test.each([
     ["llava_next", { ...llava15, model_type: "llava_next" }, /"llava_next"/],
@@ -163,6 +177,11 @@ describe("what cannot be run is refused by name", () => {
     ["another projector", { ...llava15, projector_hidden_act: "silu" }, /projector's activation is "silu"/],
     ["several feature layers", { ...llava15, vision_feature_layer: [-2, -5] }, /several vision layers/],
     ["Mistral", withText({ model_type: "mistral" }), /"mistral"/],
+    [
+      "Qwen2 with a sliding window",
+      withText({ model_type: "qwen2", use_sliding_window: true }),
+      /use_sliding_window/,
+    ],
     ["another activation", withText({ hidden_act: "gelu" }), /"gelu"/],
     ["rope scaling", withText({ rope_scaling: { type: "linear", factor: 2 } }), /rope scaling \("linear"\)/],
     ["newer rope scaling", withText({ rope_parameters: { rope_type: "yarn" } }), /rope scaling \("yarn"\)/],
