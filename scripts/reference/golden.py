@@ -33,6 +33,8 @@ PROMPTS = {
     "picture": "USER: <image>\nWhat is this? ASSISTANT:",
     "text": "USER: Name a color. ASSISTANT:",
     "pictures": "USER: <image>\nA <image>\nWhich is red? ASSISTANT:",
+    # So close to the end that a sliding window reaches it through a few layers.
+    "late": "USER: What is this? <image> ASSISTANT:",
 }
 GREEDY_TOKENS = 64
 COMPACT_IMAGE = -200
@@ -57,6 +59,8 @@ CASES = (
          shards=3),
     Case("qwen2-f16", torch.float16, "hf-4.52", ("picture", "text"), kv_heads=2, tied=True, rope_theta=1e6,
          vocabulary=320, text_family="qwen2"),
+    Case("mistral-bf16", torch.bfloat16, "hf-4.51", ("late", "text"), hidden=48, kv_heads=2, layers=3,
+         text_family="mistral", text_config={"sliding_window": 8}),
 )
 
 

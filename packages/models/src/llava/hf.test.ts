@@ -160,6 +160,21 @@ test("Qwen2: biases of queries, keys and values, and the defaults of its own cla
   expect(text).not.toHaveProperty("slidingWindow");
 });
 
+test("Mistral: grouped heads and the sliding window are the first release's unless the file says otherwise", () => {
+  const mistral = { model_type: "mistral" };
+  const { text } = parseConfig({ ...llava15, text_config: mistral }, null);
+  expect(text).toMatchObject({
+    family: "mistral",
+    kvHeads: 8,
+    intermediateSize: 14_336,
+    slidingWindow: 4096,
+  });
+  const second = { ...mistral, sliding_window: null, num_key_value_heads: null, head_dim: 64 };
+  const newer = parseConfig({ ...llava15, text_config: second }, null).text;
+  expect(newer).toMatchObject({ kvHeads: 32, headSize: 64 });
+  expect(newer).not.toHaveProperty("slidingWindow");
+});
+
 describe("what cannot be run is refused by name", () => {
   test.each([
     ["llava_next", { ...llava15, model_type: "llava_next" }, /"llava_next"/],
@@ -176,7 +191,7 @@ describe("what cannot be run is refused by name", () => {
     ["a grey tower", withVision({ num_channels: 1 }), /1 colour channels/],
     ["another projector", { ...llava15, projector_hidden_act: "silu" }, /projector's activation is "silu"/],
     ["several feature layers", { ...llava15, vision_feature_layer: [-2, -5] }, /several vision layers/],
-    ["Mistral", withText({ model_type: "mistral" }), /"mistral"/],
+    ["Gemma", withText({ model_type: "gemma" }), /"gemma"/],
     [
       "Qwen2 with a sliding window",
       withText({ model_type: "qwen2", use_sliding_window: true }),

@@ -11,6 +11,7 @@ import { linear } from "../projector/linear.ts";
 import { mlp2xGelu } from "../projector/mlp.ts";
 import type { ProjectorFamily } from "../projector/projector-family.ts";
 import { llama } from "../text/llama.ts";
+import { mistral } from "../text/mistral.ts";
 import { qwen2 } from "../text/qwen2.ts";
 import type { DecoderInputs, TextFamily } from "../text/text-family.ts";
 import { clip } from "../vision/clip.ts";
@@ -19,6 +20,7 @@ import type { VisionFamily } from "../vision/vision-family.ts";
 /** By model_type of text_config. */
 const TEXT: ReadonlyMap<string, TextFamily> = new Map([
   ["llama", llama],
+  ["mistral", mistral],
   ["qwen2", qwen2],
 ]);
 /** By model_type of vision_config. */
