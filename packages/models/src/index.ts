@@ -1,6 +1,12 @@
 export * from "./description/model-description.ts";
+export { canonicalTensorName } from "./llava/tensor-names.ts";
 export { modelNameFromPath } from "./llava/model-name.ts";
-export { type ModelFolder, type ModelOverrides, openModelFolder } from "./llava/model-folder.ts";
+export {
+  type ModelFolder,
+  type ModelOverrides,
+  openModelFolder,
+  type WeightFolder,
+} from "./llava/model-folder.ts";
 export * from "./registry/family-registry.ts";
 export * from "./operations/operations.ts";
 export * from "./operations/rotary.ts";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { describe, expect, test } from "vitest";
 import { Checkpoint } from "@llava/checkpoint";
-import { openModelFolder } from "../src/index.ts";
+import { canonicalTensorName, openModelFolder } from "../src/index.ts";
 
 /** Written by Hugging Face's own library; see scripts/reference/golden.py. */
 const GOLDEN = fileURLToPath(new URL("../../engine/test/golden", import.meta.url));
@@ -28,7 +28,7 @@ describe.each(folders)("%s", (name) => {
   const config = configSchema.parse(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")));
 
   test("has exactly the tensors of its architecture, under canonical names", async () => {
-    const checkpoint = await Checkpoint.open(folder);
+    const checkpoint = await Checkpoint.open(folder, { tensorName: canonicalTensorName });
     const { qkvBias = false } = (await openModelFolder(folder)).description.text;
     expect(checkpoint.names().sort()).toEqual(expectedNames(config, qkvBias).sort());
     const { vocab_size: rows, hidden_size: width } = config.text_config;
@@ -37,7 +37,7 @@ describe.each(folders)("%s", (name) => {
   });
 
   test("has weights that can be read, none of them empty or infinite", async () => {
-    const checkpoint = await Checkpoint.open(folder);
+    const checkpoint = await Checkpoint.open(folder, { tensorName: canonicalTensorName });
     for (const tensor of checkpoint.names()) {
       const values = await checkpoint.read(tensor);
       expect(values.every(Number.isFinite) && values.some((value) => value !== 0), tensor).toBe(true);

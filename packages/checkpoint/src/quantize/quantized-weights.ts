@@ -3,11 +3,11 @@
  * whole or not at all, is made by one process at a time, and is checked to the last bit before it is used.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, open, realpath, rename, rm, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
-import type { Checkpoint } from "../safetensors/checkpoint.ts";
+import type { Checkpoint } from "../source/checkpoint.ts";
 import { tryLock } from "../cache/file-lock.ts";
 import { markUsed, pruneCache } from "../cache/prune-cache.ts";
 import {
@@ -46,8 +46,10 @@ export interface QuantizeOptions {
 
 /** Tensors of one file, by the checkpoint's names. */
 export interface QuantizedWeights {
-  /** Absolute; holds the one file that all entries name. */
+  /** The folder of `file`, absolute. */
   readonly folder: string;
+  /** The one file that all entries name, absolute. */
+  readonly file: string;
   /** One of the plan's stored tensors. */
   get(name: string): TensorEntry;
   /** One of the plan's matrices, or undefined. */
@@ -70,19 +72,16 @@ export async function openQuantized(
   plan: QuantizationPlan,
   options: QuantizeOptions,
 ): Promise<QuantizedWeights> {
-  const layout = quantizedLayout(checkpoint, plan);
-  const folder = path.resolve(options.cache);
-  const file = path.join(folder, `${layout.key}.safetensors`);
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw cannotWrite(folder, cause);
-  });
+  const folder = await makeCache(path.resolve(options.cache));
+  const layout = quantizedLayout(checkpoint, plan, folder);
+  const { file } = layout;
   const checksums = options.checksMeanwhile ? await checksumsOf(file, layout) : null;
   if (checksums !== null) {
     const isWhole = dataIsWhole(file, layout, checksums, options);
     // Who asks for it hears why it failed; who gave up before does not ask.
     isWhole.catch(() => {});
     await markUsed(file);
-    return weightsOf(layout, plan, folder, isWhole);
+    return weightsOf(layout, plan, isWhole);
   }
   while (!(await isWhole(file, layout, options))) {
     await using lock = await tryLock(`${file}.lock`).catch((cause: unknown) => {
@@ -97,18 +96,28 @@ export async function openQuantized(
     }
   }
   await markUsed(file);
-  return weightsOf(layout, plan, folder, Promise.resolve(true));
+  return weightsOf(layout, plan, Promise.resolve(true));
+}
+
+/** The real path, as ONNX Runtime compares it. */
+async function makeCache(folder: string): Promise<string> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return await realpath(folder);
+  } catch (cause) {
+    throw cannotWrite(folder, cause);
+  }
 }
 
 function weightsOf(
-  { tensors }: QuantizedLayout,
+  { tensors, file }: QuantizedLayout,
   plan: QuantizationPlan,
-  folder: string,
   isWhole: Promise<boolean>,
 ): QuantizedWeights {
   const entries = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return {
-    folder,
+    folder: path.dirname(file),
+    file,
     isWhole,
     get(name) {
       const entry = entries.get(name);

@@ -4,7 +4,7 @@ import { damaged, quoted } from "../tensors/damaged.ts";
 import { isJsonObject, parseFileJson } from "./safetensors-json.ts";
 import { BYTES_PER_ELEMENT, MAX_AXES, MAX_TENSORS, type StoredDType } from "../tensors/tensor-entry.ts";
 
-/** As the file has it: offsets are made absolute, the name is not yet canonical. */
+/** As the file has it: offsets are made absolute, the name is the stored one. */
 export interface HeaderTensor {
   readonly name: string;
   readonly dtype: StoredDType;

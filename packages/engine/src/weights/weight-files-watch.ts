@@ -1,6 +1,5 @@
 /** The files of weights that a model was loaded from: they stay mapped into memory, and must stay what they were. */
-import { readdir, stat } from "node:fs/promises";
-import path from "node:path";
+import { stat } from "node:fs/promises";
 import { LlavaError } from "@llava/protocol";
 
 /** Looked at this often at most, milliseconds. */
@@ -24,12 +23,9 @@ export class WeightFilesWatch {
     this.#states = states;
   }
 
-  static async in(folders: readonly string[]): Promise<WeightFilesWatch> {
+  static async of(files: readonly string[]): Promise<WeightFilesWatch> {
     const states = new Map<string, State>();
-    for (const folder of new Set(folders))
-      for (const name of await readdir(folder))
-        if (name.endsWith(".safetensors"))
-          states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
+    for (const file of new Set(files)) states.set(file, await stateOf(file));
     return new WeightFilesWatch(states);
   }
 

@@ -5,6 +5,7 @@ import {
   type BlockFormat,
   cacheFolder,
   Checkpoint,
+  type CheckpointSource,
   openQuantized,
   type QuantizationPlan,
   type QuantizeProgress,
@@ -31,10 +32,13 @@ export interface WeightOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What one graph reads, and the folder of the files that it names. */
+/** What one graph reads. */
 export interface PlacedWeights {
   readonly source: WeightSource;
+  /** The folder from which the graph names its files. */
   readonly folder: string;
+  /** Paths of the files that may be mapped into memory. */
+  readonly files: readonly string[];
 }
 
 export interface ModelWeights {
@@ -75,17 +79,22 @@ const MIN_ROWS_FOR_LAZY_CAST = 256;
  * helps. Quantized ones are made on the first call and kept in the cache folder; see `openQuantized` for its errors.
  */
 export async function loadWeights(
-  folder: string,
+  sources: readonly CheckpointSource[],
   model: ModelDescription,
   { dtype, quantizesVision = false, isOnCpu = true, onProgress, signal }: WeightOptions,
 ): Promise<ModelWeights> {
-  const checkpoint = await Checkpoint.open(folder);
+  const checkpoint = await Checkpoint.compose(sources);
   const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
   const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
   if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
   const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
-    source: { get: (name) => checkpoint.get(name), castWeights: isOnCpu ? castWeights : "at-load" },
+    source: {
+      folder: checkpoint.folder,
+      get: (name) => checkpoint.get(name),
+      castWeights: isOnCpu ? castWeights : "at-load",
+    },
     folder: checkpoint.folder,
+    files: checkpoint.files().map((file) => file.path),
   });
   const isLargeTower = model.vision.tokensPerImage >= MIN_ROWS_FOR_LAZY_CAST;
   const storedEncoder = stored(dtype === "float32" && !isLargeTower ? "at-load" : "per-run");
@@ -101,7 +110,7 @@ export async function loadWeights(
     checksMeanwhile: true,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  const inBlocks = { source: quantized, folder: quantized.folder };
+  const inBlocks = { source: quantized, folder: quantized.folder, files: [quantized.file] };
   return {
     encoder: quantizesVision ? inBlocks : storedEncoder,
     decoder: inBlocks,

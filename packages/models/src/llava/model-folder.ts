@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { parseConfig } from "./hf.ts";
+import { canonicalTensorName } from "./tensor-names.ts";
 import { chooseConversation, findConversation } from "@llava/processing";
 import type { ModelDescription } from "../description/model-description.ts";
 import { readJson, readOptionalJson, readOptionalText, requireFolder } from "@llava/processing";
@@ -9,9 +10,17 @@ import { modelNameFromPath } from "./model-name.ts";
 import { parsePreprocessor } from "@llava/processing";
 import { type Tokenizer, openTokenizer } from "@llava/processing";
 
+/** A folder of weights, and our names of the tensors in it: undefined for one that is left out. */
+export interface WeightFolder {
+  readonly folder: string;
+  readonly tensorName: (stored: string) => string | undefined;
+}
+
 export interface ModelFolder {
   /** Absolute path. */
   readonly folder: string;
+  /** Where the weights lie; a tensor of a later folder replaces one of the same name. */
+  readonly weights: readonly WeightFolder[];
   readonly description: ModelDescription;
   readonly tokenizer: Tokenizer;
   /** The model card: README.md as it stands, or null. */
@@ -45,6 +54,7 @@ export async function openModelFolder(path: string, overrides: ModelOverrides = 
   const shape = overrides.imageAspectRatio ?? shapeOf(imageAspectRatio) ?? pixels.shape;
   return {
     folder,
+    weights: [{ folder, tensorName: canonicalTensorName }],
     description: { ...model, name, pixels: { ...pixels, shape }, conversation: template },
     tokenizer,
     card: await readOptionalText(folder, "README.md", MAX_JSON_BYTES),

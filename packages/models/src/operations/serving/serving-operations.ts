@@ -19,7 +19,7 @@ import type { AttentionHeads, Operations } from "../operations.ts";
 import { rotaryTables } from "../rotary.ts";
 import { ServingError } from "./serving-error.ts";
 import { SharedOperations } from "../shared-operations.ts";
-import type { QuantizedLinear, StoredTensor, WeightSource } from "./weight-source.ts";
+import { fileLocation, type QuantizedLinear, type StoredTensor, type WeightSource } from "./weight-source.ts";
 
 /** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
 export interface CacheInputs {
@@ -274,7 +274,7 @@ export class ServingOperations extends SharedOperations implements Operations {
   ): Tensor {
     const known = this.#known.get(name);
     if (known) return known;
-    const external = { location: file, offset, length };
+    const external = { location: fileLocation(this.#weights, file), offset, length };
     const tensor = this.graph.external(name, dtype, shape, external, { isOverridable });
     this.#known.set(name, tensor);
     return tensor;
