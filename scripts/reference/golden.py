@@ -7,11 +7,11 @@ Run by hand, never in CI:
     /tmp/venv/bin/python scripts/reference/golden.py sharded-bf16
 
 Each case is a model folder like one from the hub, plus:
-    golden.json          per prompt: text, names of pictures, ids, greedy tokens, smallest margin
-    golden.safetensors   per prompt NAME, all float32: NAME.pixel_values [pictures, 3, 28, 28],
-                         NAME.features [pictures, tokens, hidden], NAME.logits [tokens, vocabulary]
-`ids` hold one image id for every picture token, as Hugging Face wants them; `compactIds` hold -200 once for every
-picture, as LLaVA's tokenizer_image_token makes them. Files in half precision hold rounded weights; everything is
+    golden.json          per prompt: text, names of images, ids, greedy tokens, smallest margin
+    golden.safetensors   per prompt NAME, all float32: NAME.pixel_values [images, 3, 28, 28],
+                         NAME.features [images, tokens, hidden], NAME.logits [tokens, vocabulary]
+`ids` hold one image id for every image token, as Hugging Face wants them; `compactIds` hold -200 once for every
+image, as LLaVA's tokenizer_image_token makes them. Files in half precision hold rounded weights; everything is
 computed in float32 from those. Greedy tokens never reach an end token, so that all 64 can be compared.
 """
 
@@ -28,7 +28,7 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from transformers import __version__ as transformers_version
 
 FOLDER = Path(__file__).resolve().parents[2] / "packages" / "engine" / "test" / "golden"
-PICTURES = ("one.png", "two.png")
+IMAGES = ("one.png", "two.png")
 PROMPTS = {
     "picture": "USER: <image>\nWhat is this? ASSISTANT:",
     "text": "USER: Name a color. ASSISTANT:",
@@ -68,19 +68,19 @@ def main() -> None:
     torch.set_num_threads(1)
     wanted = sys.argv[1:]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    save_pictures()
+    save_images()
     for case in CASES:
         if not wanted or case.name in wanted:
             make_case(case)
 
 
-def save_pictures() -> None:
+def save_images() -> None:
     """Of the model's own size, so that nothing is resampled: coarse random colours, enlarged."""
     torch.manual_seed(1)
-    for name in PICTURES:
+    for name in IMAGES:
         colors = torch.rand(1, 3, 6, 6)
-        picture = torch.nn.functional.interpolate(colors, size=IMAGE_SIZE, mode="bilinear")[0]
-        array = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        image = torch.nn.functional.interpolate(colors, size=IMAGE_SIZE, mode="bilinear")[0]
+        array = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         Image.fromarray(array).save(FOLDER / name)
 
 
@@ -118,9 +118,9 @@ def make_case(case: Case) -> None:
 
 
 def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, case: Case, name: str) -> dict | None:
-    """None when an answer is unclear: near a tie, repetitive, at an end token, blind to the picture or to the window."""
+    """None when an answer is unclear: near a tie, repetitive, at an end token, blind to the image or to the window."""
     text = PROMPTS[name]
-    names = PICTURES[: text.count("<image>")]
+    names = IMAGES[: text.count("<image>")]
     inputs = prepare(processor, text, names)
     pixels = inputs.get("pixel_values")
     with torch.no_grad():
@@ -155,8 +155,8 @@ def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 
 
 def prepare(processor: LlavaProcessor, text: str, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    pictures = [Image.open(FOLDER / name) for name in names]
-    batch = processor(text=text, images=pictures or None, return_tensors="pt")
+    images = [Image.open(FOLDER / name) for name in names]
+    batch = processor(text=text, images=images or None, return_tensors="pt")
     return {key: batch[key] for key in ("input_ids", "attention_mask", "pixel_values") if key in batch}
 
 
@@ -189,7 +189,7 @@ def smallest_margin(model: LlavaForConditionalGeneration, inputs: dict, answer: 
 
 
 def compact_ids(processor: LlavaProcessor, case: Case, text: str, ids: list[int]) -> list[int]:
-    """The rule of LLaVA's tokenizer_image_token: pieces between pictures tokenized on their own, one BOS in front."""
+    """The rule of LLaVA's tokenizer_image_token: pieces between images tokenized on their own, one BOS in front."""
     pieces = [processor.tokenizer(piece)["input_ids"] for piece in text.split("<image>")]
     compact = [BOS]
     for index, piece in enumerate(pieces):

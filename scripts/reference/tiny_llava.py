@@ -115,7 +115,7 @@ def make_model(case: Case, seed: int) -> LlavaForConditionalGeneration:
         for name, parameter in model.named_parameters():
             values = random_values(name, parameter.shape, case)
             if name == head:
-                # An answer of 64 tokens would nearly always hold an end or picture token otherwise.
+                # An answer of 64 tokens would nearly always hold an end or image token otherwise.
                 values[: len(SPECIALS)] *= 0.1
             parameter.copy_(values.to(case.dtype).float())
     return model

@@ -150,7 +150,7 @@ test("the same files whose names map otherwise are another file", async () => {
   expect(new Set(await Promise.all(files)).size).toBe(2);
 });
 
-describe("a damaged file is made again and somebody is told", () => {
+describe("a damaged file is made again, and the progress has the reason", () => {
   test.each([
     ["a bit of the data", (bytes: Buffer) => void (bytes[bytes.length - 9]! ^= 4)],
     ["a bit of the header", (bytes: Buffer) => void (bytes[20]! ^= 1)],
@@ -179,7 +179,7 @@ describe("a damaged file is made again and somebody is told", () => {
   });
 });
 
-test("what a crash left behind is in nobody's way", async () => {
+test("what a crash left behind is removed", async () => {
   const { folder, cache } = await makeModel();
   await open(folder, cache);
   const file = await onlyFile(cache);
@@ -215,7 +215,7 @@ test("giving up leaves nothing behind and lets the next one in", async () => {
   expect((await open(folder, cache)).phases).toEqual(["quantizing"]);
 });
 
-test("who waits for another process gives up when asked to", async () => {
+test("waiting for another process ends when its signal aborts", async () => {
   const { folder, cache } = await makeModel();
   await open(folder, cache);
   const file = await onlyFile(cache);

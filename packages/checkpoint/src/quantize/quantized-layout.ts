@@ -1,4 +1,4 @@
-/** Which bytes of a file of quantized weights are what: known before a weight is read, from the checkpoint's headers alone. */
+/** The layout of a file of quantized weights: known before a weight is read, from the checkpoint's headers alone. */
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { LlavaError } from "@llava/protocol";
@@ -9,9 +9,9 @@ import { encodeHeader } from "../safetensors/safetensors-writer.ts";
 import { BYTES_PER_ELEMENT, isReadable, type TensorEntry } from "../tensors/tensor-entry.ts";
 import type { Checksums, FileRange, WeightJob } from "./weight-job.ts";
 
-/** What of a checkpoint goes into the file. A tensor may do so in both forms. */
+/** The tensors of a checkpoint that go into the file. One may do so in both forms. */
 export interface QuantizationPlan {
-  /** As they are: embeddings, norms. */
+  /** Tensors that stay as they are: embeddings, norms. */
   readonly stored: readonly string[];
   /** Matrices [out, in] that become blocks. */
   readonly blocks: ReadonlyMap<string, BlockFormat>;
@@ -26,13 +26,13 @@ export interface QuantizedLinear extends BlockFormat {
 }
 
 export interface QuantizedLayout {
-  /** Of the checkpoint's identity and the plan, hex: the same key, the same bytes. */
+  /** Hash of the checkpoint's identity and the plan, hex: the same key, the same bytes. */
   readonly key: string;
   /** The file's place, absolute. */
   readonly file: string;
-  /** In the order of the data, with offsets from the start of the file. */
+  /** The tensors in the order of the data, with offsets from the start of the file. */
   readonly tensors: readonly TensorEntry[];
-  /** Bytes of the whole file. */
+  /** Size of the whole file in bytes. */
   readonly size: number;
 }
 

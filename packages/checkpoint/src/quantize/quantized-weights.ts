@@ -1,5 +1,5 @@
 /**
- * Quantized weights of a checkpoint, made once and kept in a file that every process of the machine maps: a file exists
+ * Quantized weights are made of a checkpoint once and kept in a file that every process of the machine maps: a file exists
  * whole or not at all, is made by one process at a time, and is checked to the last bit before it is used.
  */
 import { randomBytes } from "node:crypto";
@@ -27,24 +27,24 @@ import { openWeightFile, readFully } from "../tensors/weight-file.ts";
 import { runWeightJobs } from "./weight-threads.ts";
 
 export interface QuantizeProgress {
-  /** "quantizing", "checking", or what it waits for: fit to be shown. */
+  /** What is done or waited for, fit to be shown: "quantizing", "checking". */
   readonly phase: string;
   readonly done: number;
   readonly total: number;
-  /** Absent while it can only wait. */
+  /** Unit of the counts; absent while it can only wait. */
   readonly unit?: "bytes";
 }
 
 export interface QuantizeOptions {
-  /** Where such files are kept. It is made when it does not exist. */
+  /** Folder of such files. It is made when it does not exist. */
   readonly cache: string;
   readonly onProgress?: (progress: QuantizeProgress) => void;
   readonly signal?: AbortSignal | undefined;
-  /** A file that looks right is given at once, and its data is checked meanwhile: see `isWhole`. Default false. */
+  /** Whether a file that looks right is given at once, and its data checked meanwhile: see `isWhole`. Default false. */
   readonly checksMeanwhile?: boolean;
 }
 
-/** Tensors of one file, by the checkpoint's names. */
+/** The tensors of one file, by the checkpoint's names. */
 export interface QuantizedWeights {
   /** The folder of `file`, absolute. */
   readonly folder: string;
@@ -78,7 +78,7 @@ export async function openQuantized(
   const checksums = options.checksMeanwhile ? await checksumsOf(file, layout) : null;
   if (checksums !== null) {
     const isWhole = dataIsWhole(file, layout, checksums, options);
-    // Who asks for it hears why it failed; who gave up before does not ask.
+    // The error is for the caller that awaits isWhole; one that gave up before does not, and that is no unhandled rejection.
     isWhole.catch(() => {});
     await markUsed(file);
     return weightsOf(layout, plan, isWhole);
@@ -133,7 +133,7 @@ function weightsOf(
   };
 }
 
-/** False when it is not there; false, too, when a bit is not what was written: then somebody is told why it takes long. */
+/** False when it is not there; false, too, when a bit is not what was written: then the progress has the reason. */
 async function isWhole(file: string, layout: QuantizedLayout, options: QuantizeOptions): Promise<boolean> {
   if (!(await exists(file))) return false;
   const checksums = await checksumsOf(file, layout);
@@ -229,7 +229,7 @@ async function make(
   await syncFolder(folder);
 }
 
-/** Tells about every hundredth of the work. */
+/** Reports every hundredth of the work. */
 function progressOf(
   phase: string,
   jobs: readonly { readonly source: { readonly length: number } }[],
@@ -237,12 +237,12 @@ function progressOf(
 ): { onBytes: (bytes: number) => void } {
   const total = jobs.reduce((sum, { source }) => sum + source.length, 0);
   let done = 0;
-  let told = -1;
+  let reported = -1;
   const onBytes = (bytes: number): void => {
     done += bytes;
     const percent = Math.floor((100 * done) / total);
-    if (percent === told) return;
-    told = percent;
+    if (percent === reported) return;
+    reported = percent;
     onProgress?.({ phase, done, total, unit: "bytes" });
   };
   return { onBytes };

@@ -102,7 +102,7 @@ async function readHeader(
   const text = await readText(file, 8, Number(length));
   const tensors = parseHeader(listed, text, { start, end: size });
   const headerHash = createHash("sha256").update(text).digest("hex");
-  // ONNX Runtime compares real paths: a link on the way to the folder must not be part of one file's name only.
+  // ONNX Runtime follows links, and refuses a file that then lies outside the folder that it was given.
   const real = path.join(await realpath(folder), name);
   return { file: { path: real, name, size, modifiedMs, headerHash, version }, tensors };
 }

@@ -1,6 +1,6 @@
 /** A tensor entry is one tensor of a checkpoint as its file describes it. */
 
-/** Bytes of one element. The dtypes of the safetensors format that whole bytes can hold; no others are indexed. */
+/** Size of one element in bytes, for the dtypes of the safetensors format that whole bytes can hold; no others are indexed. */
 export const BYTES_PER_ELEMENT = {
   BOOL: 1,
   U8: 1,
@@ -21,13 +21,13 @@ export const BYTES_PER_ELEMENT = {
 
 export type StoredDType = keyof typeof BYTES_PER_ELEMENT;
 
-/** What `Checkpoint.read` turns into float32. */
+/** The dtypes that `Checkpoint.read` turns into float32. */
 export type ReadableDType = "F32" | "F16" | "BF16";
 
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: StoredDType;
-  /** Row-major; `[]` is a scalar. */
+  /** Sizes of the axes, row-major; `[]` is a scalar. */
   readonly shape: readonly number[];
   /** Absolute path of the file. */
   readonly file: string;

@@ -11,7 +11,7 @@ export interface CheckpointFile {
   readonly size: number;
   /** Time of the last change, Unix milliseconds. */
   readonly modifiedMs: number;
-  /** SHA-256 of the header, hex: what the file says that it holds. */
+  /** SHA-256 of the header, which lists the tensors, hex. */
   readonly headerHash: string;
   /** Equal for two openings unless the file was replaced or written in between. */
   readonly version: string;

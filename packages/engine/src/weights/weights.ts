@@ -1,4 +1,4 @@
-/** In which numbers the weights of a model are computed with: a checkpoint's own files, or blocks made of them once. */
+/** The weights of a model are opened here: a checkpoint's own files, or blocks of integers made of them once. */
 import path from "node:path";
 import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
 import {
@@ -24,9 +24,9 @@ export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
-  /** The vision tower and the projector in blocks, too. */
+  /** Whether the vision tower and the projector are in blocks, too. */
   readonly quantizesVision?: boolean;
-  /** Default true. On another device nothing is known of its memory, and nothing stays mapped. */
+  /** Whether the graphs run on the CPU; default true. Other devices have memory of their own, and nothing stays mapped. */
   readonly isOnCpu?: boolean;
   readonly onProgress?: (progress: QuantizeProgress) => void;
   readonly signal?: AbortSignal;
@@ -44,7 +44,7 @@ export interface PlacedWeights {
 export interface ModelWeights {
   readonly encoder: PlacedWeights;
   readonly decoder: PlacedWeights;
-  /** False when the cache was found damaged while it was loaded: then load again, and it will be made again. */
+  /** Resolves to false when the cache was found damaged while it was loaded: then load again, and it will be made again. */
   readonly isWhole: Promise<boolean>;
 }
 
@@ -64,7 +64,7 @@ const FORMATS = {
 /**
  * The head decides between tokens whose logits are close, and nothing after it evens its errors out: it gets 8 bits
  * where the rest has 4, for 2 % more bytes at 7B. The embedding is not multiplied by but looked up in: it stays as
- * stored, and only the rows of the words in use are ever read from its file. Tied weights are kept in both forms.
+ * stored, and only the rows of the tokens in use are ever read from its file. Tied weights are kept in both forms.
  */
 const HEAD = /^language_model\.(lm_head|model\.embed_tokens)\.weight$/;
 
@@ -118,7 +118,7 @@ export async function loadWeights(
   };
 }
 
-/** All that the graphs read, so that they read one file. */
+/** The plan holds all that the graphs read, so that they read one file. */
 function quantizationPlan(parts: readonly GraphWeights[], dtype: "int4" | "int8"): QuantizationPlan {
   const matrices = parts.flatMap((part) => part.matrices);
   return {

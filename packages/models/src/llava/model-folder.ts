@@ -1,4 +1,4 @@
-/** A folder on disk becomes a checked description and a tokenizer: the door through which every model comes in. */
+/** A model folder on disk becomes a checked description and a tokenizer. */
 import { resolve } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { parseConfig } from "./hf.ts";
@@ -28,7 +28,7 @@ export interface ModelFolder {
 }
 
 export interface ModelOverrides {
-  /** Key of a conversation template; goes before config.json and before the model's name. */
+  /** Key of a conversation template; it takes precedence over config.json and over the model's name. */
   readonly conversation?: string;
   readonly imageAspectRatio?: "pad" | "crop";
 }
@@ -77,7 +77,7 @@ async function readPreprocessor(folder: string): Promise<unknown> {
   );
 }
 
-/** LLaVA's words: "square" is what its code calls CLIP's own crop. */
+/** The values of LLaVA's image_aspect_ratio: "square" is what its code calls CLIP's own crop. */
 function shapeOf(imageAspectRatio: string | null): "pad" | "crop" | null {
   switch (imageAspectRatio) {
     case null:
