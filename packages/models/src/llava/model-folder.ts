@@ -1,14 +1,21 @@
 /** A model folder on disk becomes a checked description and a tokenizer. */
 import { resolve } from "node:path";
+import {
+  chooseConversation,
+  findConversation,
+  openTokenizer,
+  parsePreprocessor,
+  readJson,
+  readOptionalJson,
+  readOptionalText,
+  requireFolder,
+  type Tokenizer,
+} from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
-import { parseConfig } from "./hf.ts";
-import { canonicalTensorName } from "./tensor-names.ts";
-import { chooseConversation, findConversation } from "@llava/processing";
 import type { ModelDescription } from "../description/model-description.ts";
-import { readJson, readOptionalJson, readOptionalText, requireFolder } from "@llava/processing";
+import { parseConfig } from "./hf.ts";
 import { modelNameFromPath } from "./model-name.ts";
-import { parsePreprocessor } from "@llava/processing";
-import { type Tokenizer, openTokenizer } from "@llava/processing";
+import { canonicalTensorName } from "./tensor-names.ts";
 
 /** A folder of weights, and our names of the tensors in it: undefined for one that is left out. */
 export interface WeightFolder {

@@ -5,10 +5,10 @@ import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
 import { type ModelFolder, openModelFolder, projectorFamily, textFamily, visionFamily } from "@llava/models";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { Decoder } from "../src/runner/decoder.ts";
-import { VisionEncoder } from "../src/runner/vision-encoder.ts";
-import { loadWeights, type WeightDType } from "../src/weights/weights.ts";
-import { MODEL } from "./engine-fixtures.ts";
+import { Decoder } from "../runner/decoder.ts";
+import { VisionEncoder } from "../runner/vision-encoder.ts";
+import { loadWeights, type WeightDType } from "./weights.ts";
+import { MODEL } from "../../test/engine-fixtures.ts";
 
 /** Each part in a folder of its own, under the names that its own checkpoints have, as our name → their name. */
 const PARTS = {
