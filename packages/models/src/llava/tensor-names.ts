@@ -1,9 +1,9 @@
 /**
- * The names of tensors across versions of Hugging Face transformers. Our own code knows one layout, that of versions
- * up to 4.51, which is also what nearly all published files use.
+ * Tensor names of Hugging Face's LLaVA checkpoints, across versions of transformers. Our own names are those of the
+ * versions up to 4.51, which nearly all published files use.
  */
 
-/** Files of 4.52 and later may use the names that the models have in memory there. */
+/** Prefixes of 4.52 and later, whose files may use the names that the models have in memory there. */
 const PREFIXES: readonly (readonly [stored: string, canonical: string])[] = [
   ["model.language_model.", "language_model.model."],
   ["lm_head.", "language_model.lm_head."],

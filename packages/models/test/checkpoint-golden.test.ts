@@ -3,7 +3,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { describe, expect, test } from "vitest";
-import { Checkpoint } from "../src/index.ts";
+import { Checkpoint } from "@llava/checkpoint";
+import { canonicalTensorName, openModelFolder } from "../src/index.ts";
 
 /** Written by Hugging Face's own library; see scripts/reference/golden.py. */
 const GOLDEN = fileURLToPath(new URL("../../engine/test/golden", import.meta.url));
@@ -27,15 +28,16 @@ describe.each(folders)("%s", (name) => {
   const config = configSchema.parse(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")));
 
   test("has exactly the tensors of its architecture, under canonical names", async () => {
-    const checkpoint = await Checkpoint.open(folder);
-    expect(checkpoint.names().sort()).toEqual(expectedNames(config).sort());
+    const checkpoint = await Checkpoint.open(folder, { tensorName: canonicalTensorName });
+    const { qkvBias = false } = (await openModelFolder(folder)).description.text;
+    expect(checkpoint.names().sort()).toEqual(expectedNames(config, qkvBias).sort());
     const { vocab_size: rows, hidden_size: width } = config.text_config;
     const embedding = checkpoint.get("language_model.model.embed_tokens.weight");
     expect(embedding).toMatchObject({ dtype: STORED[config.dtype], shape: [rows, width] });
   });
 
   test("has weights that can be read, none of them empty or infinite", async () => {
-    const checkpoint = await Checkpoint.open(folder);
+    const checkpoint = await Checkpoint.open(folder, { tensorName: canonicalTensorName });
     for (const tensor of checkpoint.names()) {
       const values = await checkpoint.read(tensor);
       expect(values.every(Number.isFinite) && values.some((value) => value !== 0), tensor).toBe(true);
@@ -55,7 +57,7 @@ describe.each(folders)("%s", (name) => {
 
 const STORED = { float32: "F32", float16: "F16", bfloat16: "BF16" } as const;
 
-function expectedNames(config: Config): string[] {
+function expectedNames(config: Config, qkvBias: boolean): string[] {
   const { text_config: text, vision_config: vision, multimodal_projector_bias: hasBias } = config;
   const withBias = (module: string): string[] => [`${module}.weight`, `${module}.bias`];
   const tower = "vision_tower.vision_model";
@@ -71,6 +73,9 @@ function expectedNames(config: Config): string[] {
     "language_model.model.embed_tokens.weight",
     ...perLayer(text.num_hidden_layers, "language_model.model.layers", TEXT_MODULES).map(
       (m) => `${m}.weight`,
+    ),
+    ...(qkvBias ? perLayer(text.num_hidden_layers, "language_model.model.layers", ATTENTION) : []).map(
+      (m) => `${m}.bias`,
     ),
     "language_model.model.norm.weight",
     ...(text.tie_word_embeddings ? [] : ["language_model.lm_head.weight"]),

@@ -4,9 +4,12 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { makeFolder, ONE, rawFile, refusal, SINGLE, tensorJson } from "../../test/raw-file.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { writeSafetensors } from "./safetensors-writer.ts";
+import { writeSafetensors } from "../safetensors/safetensors-writer.ts";
 
 const HUGE = 2 ** 32;
+
+/** Two spellings of one tensor, as the versions of a library have them. */
+const tensorName = (stored: string): string => stored.replace(/^lm_head/, "language_model.lm_head");
 
 describe("a malformed file is refused with a sentence that names it", () => {
   test.each<[what: string, file: Uint8Array, sentence: string]>([
@@ -125,7 +128,7 @@ describe("a malformed file is refused with a sentence that names it", () => {
     ],
   ])("%s", async (_what, file, sentence) => {
     const folder = await makeFolder({ [SINGLE]: file });
-    const error = await refusal(folder);
+    const error = await refusal(folder, { tensorName });
     expect(error.code).toBe("invalid_checkpoint");
     expect(error.message).toContain(path.join(folder, SINGLE));
     expect(error.message).toContain(sentence);
@@ -226,5 +229,51 @@ describe("what is asked for and cannot be had", () => {
     const checkpoint = await Checkpoint.open(folder);
     expect(checkpoint.names()).toEqual(["a", "b", "c"]);
     expect((await checkpoint.read("a")).length + (await checkpoint.read("c")).length).toBe(0);
+  });
+});
+
+describe("a checkpoint of several folders", () => {
+  const values = (...numbers: number[]): Float32Array => Float32Array.from(numbers);
+  const folderOf = async (tensors: Record<string, Float32Array>): Promise<string> => {
+    const folder = await makeFolder();
+    const written = Object.entries(tensors).map(([name, data]) => ({
+      name,
+      dtype: "F32" as const,
+      shape: [data.length],
+      data,
+    }));
+    await writeSafetensors(path.join(folder, SINGLE), written);
+    return folder;
+  };
+
+  test("holds the tensors of all, a later one in place of an earlier one, under the names that it gives them", async () => {
+    const text = await folderOf({ "model.norm": values(1), "model.bias": values(2), rotary: values(3) });
+    const tower = await folderOf({ "vision.norm": values(4), "model.bias": values(5) });
+    const checkpoint = await Checkpoint.compose([
+      { folder: text, tensorName: (name) => (name === "rotary" ? undefined : `text.${name}`) },
+      { folder: tower, tensorName: (name) => (name.startsWith("model") ? `text.${name}` : name) },
+    ]);
+    expect(checkpoint.names().sort()).toEqual(["text.model.bias", "text.model.norm", "vision.norm"]);
+    expect([...(await checkpoint.read("text.model.norm"))]).toEqual([1]);
+    expect([...(await checkpoint.read("text.model.bias"))]).toEqual([5]);
+    expect([...(await checkpoint.read("vision.norm"))]).toEqual([4]);
+    expect(checkpoint.get("vision.norm").file).toBe(path.join(tower, SINGLE));
+    expect(checkpoint.files().map((file) => file.path)).toEqual(
+      [text, tower].map((of) => path.join(of, SINGLE)),
+    );
+    expect(checkpoint.folder).toBe(path.dirname(text));
+    expect(() => checkpoint.get("rotary")).toThrow(
+      `The weights in ${text} and ${tower} have no tensor "rotary".`,
+    );
+  });
+
+  test("is refused where one source has two tensors of one name, or no weights", async () => {
+    const twice = await folderOf({ "lm_head.weight": values(1), "language_model.lm_head.weight": values(2) });
+    expect((await refusal(twice, { tensorName })).message).toContain("is a second");
+    const empty = await makeFolder();
+    await expect(Checkpoint.compose([{ folder: twice }, { folder: empty }])).rejects.toMatchObject({
+      code: "invalid_checkpoint",
+      message: expect.stringContaining(`${empty} has neither`),
+    });
   });
 });

@@ -1,13 +1,9 @@
-/**
- * The one description of a model that every other part reads: apart from the files it comes from, so that a second
- * checkpoint layout needs a second parser and nothing else.
- */
-
+/** A model description is what every other part reads of a model, however its files are laid out. */
 import type { PixelDescription } from "@llava/processing";
 
-/** Everything that architecture and engine must know about a model, checked and without gaps. */
+/** Everything that graphs and engine must know about a model, checked and without gaps. */
 export interface ModelDescription {
-  /** By LLaVA's rule from the folder's path; see model-name.ts. */
+  /** Name by LLaVA's rule from the folder's path; see model-name.ts. */
   readonly name: string;
   readonly vision: VisionDescription;
   readonly projector: ProjectorDescription;
@@ -19,8 +15,10 @@ export interface ModelDescription {
   readonly conversation: string;
 }
 
-/** A CLIP vision tower: images [n, 3, imageSize, imageSize] to features [n, tokensPerImage, hiddenSize]. */
+/** A vision tower: images [n, 3, imageSize, imageSize] to features [n, tokensPerImage, hiddenSize]. */
 export interface VisionDescription {
+  /** Key of the registry's vision families: model_type of vision_config. */
+  readonly family: string;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
   readonly layers: number;
@@ -32,35 +30,44 @@ export interface VisionDescription {
   /** "gelu" is the exact one (erf). */
   readonly activation: "quick_gelu" | "gelu";
   readonly layerNormEps: number;
-  /** How many of the layers run before the features are taken: vision_feature_layer -2 of 24 layers is 23. */
+  /** Number of layers that run before the features are taken: vision_feature_layer -2 of 24 layers is 23. */
   readonly layersToRun: number;
   readonly keepsClassToken: boolean;
   readonly tokensPerImage: number;
 }
 
-/** Linear, exact GELU, Linear (LLaVA's mlp2x_gelu): [tokens, inputSize] to [tokens, outputSize]. */
+/** What joins tower and language model: [tokens, inputSize] to [tokens, outputSize]. */
 export interface ProjectorDescription {
-  readonly activation: "gelu";
+  /** Key of the registry's projector families: LLaVA's mm_projector_type. */
+  readonly family: string;
   readonly bias: boolean;
   readonly inputSize: number;
   readonly outputSize: number;
 }
 
-/** A Llama decoder. */
+/** A language model of the kind of Llama: a stack of equal blocks of attention and SwiGLU. */
 export interface TextDescription {
+  /** Key of the registry's text families: model_type of text_config. */
+  readonly family: string;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
+  /** Number of blocks, and of the KV cache's pairs of buffers. */
   readonly layers: number;
   readonly heads: number;
-  /** Divides heads; fewer than heads is grouped-query attention. */
+  /** Number of key and value heads; divides `heads`, and fewer than `heads` is grouped-query attention. */
   readonly kvHeads: number;
   readonly headSize: number;
   readonly ropeTheta: number;
   readonly rmsNormEps: number;
   /** Rows of the embedding: may be more than the tokenizer has tokens. */
   readonly vocabSize: number;
+  /** Whether the embedding is the head, too. */
   readonly tiedEmbeddings: boolean;
-  /** Prompt and answer together, tokens. */
+  /** Whether the projections to queries, keys and values have biases. Absent: they have none. */
+  readonly qkvBias?: boolean;
+  /** Number of positions that a token sees, itself included. Absent: all that came before. */
+  readonly slidingWindow?: number;
+  /** Most tokens of prompt and answer together. */
   readonly contextLength: number;
   readonly bosTokenId: number | null;
   /** Any of these ends the answer. Never empty. */

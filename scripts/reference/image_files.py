@@ -1,8 +1,8 @@
-"""Makes the picture goldens of packages/processing/test/golden: six PNG files and what Pillow and numpy make of them.
+"""Makes the image goldens of packages/processing/test/golden: six PNG files and what Pillow and numpy make of them.
 
 Run by hand, never in CI:
     python -m venv /tmp/venv && /tmp/venv/bin/pip install -r scripts/reference/requirements.txt
-    /tmp/venv/bin/python scripts/reference/pictures.py
+    /tmp/venv/bin/python scripts/reference/image_files.py
 
 Every expected value is a SHA-256, because equality to the last bit is what is promised, plus a few numbers in clear
 that show where to look when it breaks.
@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageDraw, ImageOps
 
-FOLDER = Path(__file__).resolve().parents[2] / "packages" / "model" / "test" / "golden"
+FOLDER = Path(__file__).resolve().parents[2] / "packages" / "processing" / "test" / "golden"
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 RESCALE = 0.00392156862745098
@@ -36,18 +36,18 @@ def main() -> None:
         "rotated": lambda path: scene(160, 110).save(path, optimize=True, exif=exif(6)),
     }.items():
         save(FOLDER / f"{name}.png")
-        picture = upright_rgb(Image.open(FOLDER / f"{name}.png"))
+        image = upright_rgb(Image.open(FOLDER / f"{name}.png"))
         expected["pictures"][name] = {
-            "width": picture.width,
-            "height": picture.height,
-            "rgb": digest(np.asarray(picture)),
-            "squares": [square(picture, size, shape) for size in (336, 96) for shape in ("pad", "crop")],
+            "width": image.width,
+            "height": image.height,
+            "rgb": digest(np.asarray(image)),
+            "squares": [square(image, size, shape) for size in (336, 96) for shape in ("pad", "crop")],
         }
     (FOLDER / "pictures.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
-def square(picture: Image.Image, size: int, shape: str) -> dict:
-    whole = pad_to_square(picture) if shape == "pad" else picture
+def square(image: Image.Image, size: int, shape: str) -> dict:
+    whole = pad_to_square(image) if shape == "pad" else image
     bytes_ = np.asarray(centre_crop(resize_shortest_edge(whole, size), size))
     values = normalise(bytes_)
     return {
@@ -62,31 +62,31 @@ def square(picture: Image.Image, size: int, shape: str) -> dict:
     }
 
 
-def upright_rgb(picture: Image.Image) -> Image.Image:
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode != "RGBA":
-        return picture.convert("RGB")
-    white = Image.new("RGB", picture.size, (255, 255, 255))
-    white.paste(picture.convert("RGB"), mask=picture.getchannel("A"))
+def upright_rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    white.paste(image.convert("RGB"), mask=image.getchannel("A"))
     return white
 
 
-def pad_to_square(picture: Image.Image) -> Image.Image:
-    side = max(picture.size)
+def pad_to_square(image: Image.Image) -> Image.Image:
+    side = max(image.size)
     canvas = Image.new("RGB", (side, side), tuple(int(m * 255) for m in MEAN))
-    canvas.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return canvas
 
 
-def resize_shortest_edge(picture: Image.Image, size: int) -> Image.Image:
-    longer = int(size * max(picture.size) / min(picture.size))
-    shape = (size, longer) if picture.width <= picture.height else (longer, size)
-    return picture.resize(shape, resample=Image.Resampling.BICUBIC)
+def resize_shortest_edge(image: Image.Image, size: int) -> Image.Image:
+    longer = int(size * max(image.size) / min(image.size))
+    shape = (size, longer) if image.width <= image.height else (longer, size)
+    return image.resize(shape, resample=Image.Resampling.BICUBIC)
 
 
-def centre_crop(picture: Image.Image, size: int) -> Image.Image:
-    left, top = (picture.width - size) // 2, (picture.height - size) // 2
-    return picture.crop((left, top, left + size, top + size))
+def centre_crop(image: Image.Image, size: int) -> Image.Image:
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((left, top, left + size, top + size))
 
 
 def normalise(bytes_: np.ndarray) -> np.ndarray:
@@ -102,19 +102,19 @@ def scene(width: int, height: int) -> Image.Image:
     red = x * 255 // max(width - 1, 1)
     green = y * 255 // max(height - 1, 1)
     blue = np.where((x // 2 + y // 2) % 2 == 0, 255, 0)
-    picture = Image.fromarray(np.stack([red, green, blue], axis=-1).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(np.stack([red, green, blue], axis=-1).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     draw.ellipse((width // 8, height // 6, width // 2, height * 2 // 3), fill=(255, 255, 255))
     draw.rectangle((width // 2, height // 2, width * 7 // 8, height * 7 // 8), fill=(10, 200, 30), outline=(0, 0, 0))
     draw.line((0, height - 1, width - 1, 0), fill=(255, 0, 255), width=2)
-    return picture
+    return image
 
 
 def transparent(width: int, height: int) -> Image.Image:
-    picture = scene(width, height).convert("RGBA")
+    image = scene(width, height).convert("RGBA")
     x, y = np.meshgrid(np.arange(width), np.arange(height))
-    picture.putalpha(Image.fromarray(((x * 3 + y * 5) % 256).astype(np.uint8)))
-    return picture
+    image.putalpha(Image.fromarray(((x * 3 + y * 5) % 256).astype(np.uint8)))
+    return image
 
 
 def exif(orientation: int) -> Image.Exif:
