@@ -28,6 +28,16 @@ export const ROOT_LAYER = ".";
  */
 export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol/src": ["codec", "cluster", "openai", "llava", "page", "extensions"],
-  "packages/checkpoint/src": ["tensors", "cache", "safetensors", "quantize"],
+  "packages/checkpoint/src": ["tensors", "cache", "safetensors", "source", "quantize"],
+  "packages/models/src": [
+    "description",
+    "operations",
+    "text",
+    "vision",
+    "projector",
+    "registry",
+    "operations/serving",
+    "llava",
+  ],
   "packages/processing/src": ["files", "text", "image", "image/decode"],
 };
