@@ -1,3 +1,4 @@
+export * from "./operators/cast.ts";
 export * from "./operators/elementwise.ts";
 export * from "./flops.ts";
 export * from "./operators/gradient.ts";
