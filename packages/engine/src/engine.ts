@@ -7,6 +7,7 @@ import { VisionEncoder } from "./runner/vision-encoder.ts";
 import { VisionQueue } from "./runner/vision-queue.ts";
 import {
   cacheLimits,
+  computeTypeOf,
   type EngineOptions,
   inFolderOf,
   sessionOptions,
@@ -127,6 +128,7 @@ export class Engine implements AsyncDisposable {
   static async load(folder: string, options: EngineOptions = {}): Promise<Engine> {
     const report = (phase: string, done: number): void => options.onProgress?.({ phase, done, total: 4 });
     const session = sessionOptions(folder, options);
+    const computeType = computeTypeOf(session, options);
     try {
       report("configuration", 0);
       const { conversation } = options;
@@ -141,6 +143,7 @@ export class Engine implements AsyncDisposable {
           model.description,
           weights.encoder.source,
           inFolderOf(weights.encoder, session),
+          computeType,
         ),
       );
       report("language model", 3);
@@ -151,6 +154,7 @@ export class Engine implements AsyncDisposable {
           weights.decoder.source,
           limits.keyValueBytes,
           inFolderOf(weights.decoder, session),
+          computeType,
         ),
       );
       if (!(await weights.isWhole)) return await Engine.load(folder, options);

@@ -2,6 +2,7 @@ export * from "./llava/model-description.ts";
 export { modelNameFromPath } from "./llava/model-name.ts";
 export { type ModelFolder, type ModelOverrides, openModelFolder } from "./llava/model-folder.ts";
 export * from "./text/llama.ts";
+export * from "./operations/compute-type.ts";
 export * from "./operations/operations.ts";
 export * from "./operations/rotary.ts";
 export * from "./operations/serving/serving-error.ts";

@@ -1,7 +1,8 @@
 /** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
+import type { ComputeType } from "@llava/models";
 import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
-import { parseDevice, type SessionOptions } from "@llava/runtime";
+import { type Device, parseDevice, type SessionOptions } from "@llava/runtime";
 import { availableMemory } from "../weights/available-memory.ts";
 import {
   type PlacedWeights,
@@ -25,6 +26,8 @@ export interface EngineOptions {
   readonly threads?: number;
   /** In which numbers the weights are computed with: see `WeightDType`. Default "float32". */
   readonly dtype?: WeightDType;
+  /** Type of activations, keys, values and image features. Default "float32", with CUDA "float16". */
+  readonly computeType?: ComputeType;
   /** With "int8" and "int4": the vision tower and the projector, too. Default false. */
   readonly quantizesVision?: boolean;
   /** Requests that are answered at once, their tokens computed together. Default 8; with WebGPU always 1. */
@@ -57,13 +60,41 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
   requireWhole("images.processes", images.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
+  const session = { ...common, device: deviceOf(device) };
+  computeTypeOf(session, options);
+  return session;
+}
+
+function deviceOf(device: string): Device {
   try {
-    return { ...common, device: parseDevice(device) };
+    return parseDevice(device);
   } catch (cause) {
     throw new LlavaError("invalid_request", cause instanceof Error ? cause.message : String(cause), {
       cause,
     });
   }
+}
+
+/**
+ * What each device can compute in, its default first; measured or read from ONNX Runtime 1.30.0. The CPU has no bfloat16
+ * kernels of matrix products and attention. CUDA's GroupQueryAttention has float16 and bfloat16 alone.
+ */
+const COMPUTE_TYPES_OF = {
+  cpu: ["float32", "float16"],
+  cuda: ["float16", "bfloat16"],
+  webgpu: ["float32", "float16"],
+} as const satisfies Record<Device["type"], readonly ComputeType[]>;
+
+/** The chosen compute type or the device's default. Throws `invalid_request` for one that the device cannot compute in. */
+export function computeTypeOf({ device }: SessionOptions, { computeType }: EngineOptions): ComputeType {
+  const type = device?.type ?? "cpu";
+  const possible: readonly ComputeType[] = COMPUTE_TYPES_OF[type];
+  const chosen = computeType ?? COMPUTE_TYPES_OF[type][0];
+  if (possible.includes(chosen)) return chosen;
+  throw new LlavaError(
+    "invalid_request",
+    `computeType is ${JSON.stringify(chosen)}, but on the device ${type} ONNX Runtime computes in ${possible.join(" or ")} only. Take one of these, or another device.`,
+  );
 }
 
 const DEFAULT_MAX_RUNNING = 8;
@@ -94,10 +125,12 @@ export async function cacheLimits(options: EngineOptions): Promise<CacheLimits> 
 }
 
 /** Options that were checked by `sessionOptions`. */
-export function weightOptions({ device }: SessionOptions, options: EngineOptions): WeightOptions {
+export function weightOptions(session: SessionOptions, options: EngineOptions): WeightOptions {
   const { dtype = "float32", quantizesVision = false, onProgress, signal } = options;
+  const { device } = session;
   return {
     dtype,
+    computeType: computeTypeOf(session, options),
     quantizesVision,
     isOnCpu: device === undefined || device.type === "cpu",
     ...(onProgress === undefined ? {} : { onProgress }),

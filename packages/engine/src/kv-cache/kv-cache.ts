@@ -1,13 +1,17 @@
 /** Where keys and values live: one pair of buffers a layer, a row for each sequence, written in place, grown in steps. */
-import { CACHE_COPY_IO, cacheCopyGraph } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+import {
+  CACHE_COPY_IO,
+  cacheCopyGraph,
+  COMPUTE_TYPE_BYTES,
+  type ComputeType,
+  type ModelDescription,
+} from "@llava/models";
 import { type Binding, RuntimeError, Session, type SessionOptions, Value } from "@llava/runtime";
 
 type Text = Pick<ModelDescription["text"], "layers" | "kvHeads" | "headSize" | "contextLength">;
 
 /** Capacity grows by this many positions, so that a few requests do not each allocate anew. */
 const GROWTH = 256;
-const BYTES_PER_NUMBER = 4;
 
 /** Keys and values of some neighbouring rows: [rows, kvHeads, capacity, headSize] each. */
 export interface LayerCache {
@@ -22,6 +26,7 @@ export interface LayerCache {
 export class KvCache implements Disposable {
   readonly #session: Session;
   readonly #text: Text;
+  readonly #computeType: ComputeType;
   #limitBytes: number;
   /** Key and value of layer 0, of layer 1, …: [rows, kvHeads, capacity, headSize] */
   #buffers: readonly Value[] = [];
@@ -29,15 +34,22 @@ export class KvCache implements Disposable {
   #capacity = 0;
   readonly #views = new Map<string, readonly LayerCache[]>();
 
-  private constructor(session: Session, text: Text, limitBytes: number) {
+  private constructor(session: Session, text: Text, limitBytes: number, computeType: ComputeType) {
     this.#session = session;
     this.#text = text;
     this.#limitBytes = limitBytes;
+    this.#computeType = computeType;
   }
 
-  /** Most bytes that it may take: `limitBytes`. */
-  static async load(text: Text, limitBytes: number, options: SessionOptions): Promise<KvCache> {
-    return new KvCache(await Session.load(cacheCopyGraph(text), options), text, limitBytes);
+  /** A cache without slots, which never takes more than `limitBytes`; keys and values are of the compute type. */
+  static async load(
+    text: Text,
+    limitBytes: number,
+    options: SessionOptions,
+    computeType: ComputeType = "float32",
+  ): Promise<KvCache> {
+    const session = await Session.load(cacheCopyGraph(text, computeType), options);
+    return new KvCache(session, text, limitBytes, computeType);
   }
 
   get rows(): number {
@@ -85,7 +97,7 @@ export class KvCache implements Disposable {
     const count = 2 * this.#text.layers;
     try {
       for (let i = 0; i < count; i++) {
-        const next = this.#session.allocate("float32", this.#shape(rows, capacity));
+        const next = this.#session.allocate(this.#computeType, this.#shape(rows, capacity));
         const old = buffers[i];
         buffers[i] = next;
         if (!old) continue;
@@ -167,7 +179,7 @@ export class KvCache implements Disposable {
 
   #bytesFor(rows: number, capacity: number): number {
     const { layers, kvHeads, headSize } = this.#text;
-    return 2 * layers * rows * kvHeads * capacity * headSize * BYTES_PER_NUMBER;
+    return 2 * layers * rows * kvHeads * capacity * headSize * COMPUTE_TYPE_BYTES[this.#computeType];
   }
 
   #dropViews(): void {

@@ -1,6 +1,11 @@
 /** The language model over its KV cache: prompt chunks of one row, single tokens of many → logits. */
-import { DECODER_IO, decoderGraph, type WeightSource } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+import {
+  type ComputeType,
+  DECODER_IO,
+  decoderGraph,
+  type ModelDescription,
+  type WeightSource,
+} from "@llava/models";
 import { type Binding, Session, type SessionOptions, Value } from "@llava/runtime";
 import { KvCache } from "../kv-cache/kv-cache.ts";
 
@@ -49,13 +54,10 @@ export class Decoder implements Disposable {
   readonly #noFeatures: Value;
   readonly #frames = new Map<string, Frame>();
 
-  private constructor(session: Session, model: ModelDescription, cache: KvCache) {
+  private constructor(session: Session, model: ModelDescription, cache: KvCache, noFeatures: Value) {
     this.#session = session;
     this.#vocabulary = model.text.vocabSize;
-    this.#noFeatures = Value.wrap("float32", new Float32Array(model.text.hiddenSize), [
-      1,
-      model.text.hiddenSize,
-    ]);
+    this.#noFeatures = noFeatures;
     this.cache = cache;
   }
 
@@ -64,12 +66,14 @@ export class Decoder implements Disposable {
     weights: WeightSource,
     cacheBytes: number,
     options: SessionOptions,
+    computeType: ComputeType = "float32",
   ): Promise<Decoder> {
     using loaded = new DisposableStack();
-    const session = loaded.use(await Session.load(decoderGraph(model, weights), options));
-    const cache = loaded.use(await KvCache.load(model.text, cacheBytes, options));
+    const session = loaded.use(await Session.load(decoderGraph(model, weights, computeType), options));
+    const cache = loaded.use(await KvCache.load(model.text, cacheBytes, options, computeType));
+    const noFeatures = session.allocate(computeType, [1, model.text.hiddenSize]);
     loaded.move();
-    return new Decoder(session, model, cache);
+    return new Decoder(session, model, cache, noFeatures);
   }
 
   /** As `KvCache.resize`. */

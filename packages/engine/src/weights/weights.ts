@@ -1,6 +1,6 @@
 /** In which numbers the weights of a model are computed with: a checkpoint's own files, or blocks made of them once. */
 import path from "node:path";
-import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import { type ComputeType, decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
 import {
   type BlockFormat,
   cacheFolder,
@@ -23,6 +23,8 @@ export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
+  /** Type of keys and values, for the estimate of memory. Default "float32". */
+  readonly computeType?: ComputeType;
   /** The vision tower and the projector in blocks, too. */
   readonly quantizesVision?: boolean;
   /** Default true. On another device nothing is known of its memory, and nothing stays mapped. */
@@ -77,12 +79,19 @@ const MIN_ROWS_FOR_LAZY_CAST = 256;
 export async function loadWeights(
   folder: string,
   model: ModelDescription,
-  { dtype, quantizesVision = false, isOnCpu = true, onProgress, signal }: WeightOptions,
+  {
+    dtype,
+    computeType = "float32",
+    quantizesVision = false,
+    isOnCpu = true,
+    onProgress,
+    signal,
+  }: WeightOptions,
 ): Promise<ModelWeights> {
   const checkpoint = await Checkpoint.open(folder);
   const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
   const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
-  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
+  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision });
   const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
     source: { get: (name) => checkpoint.get(name), castWeights: isOnCpu ? castWeights : "at-load" },
     folder: checkpoint.folder,

@@ -1,4 +1,4 @@
-/** Where the weights of a serving graph come from: apart because whoever loads a model makes one, and the graph reads it. */
+/** Declares where the weights of a serving graph come from: the loader of a model makes a source, the graph reads it. */
 
 /** Where the bytes of a weight lie: what packages/checkpoint indexes. */
 export interface StoredTensor {
