@@ -18,6 +18,26 @@ describe("training and serving", () => {
     });
   });
 
+  it.each(CASES)("compute in float16 what they compute in float32: %s", async (_, shape) => {
+    const parts = partsOf(shape);
+    const inputs = inputsOf(parts);
+    await withWeights(
+      parts,
+      async (folder, weights, graph) => {
+        const expected = await runServing(parts, folder, inputs);
+        const served = await runServing(parts, folder, inputs, "float16");
+        const trained = await runTraining(parts, graph, weights, inputs);
+        for (const found of [served, trained]) {
+          expect(relativeDifference(found.features, expected.features)).toBeLessThan(1e-2);
+          expect(relativeDifference(found.logits, expected.logits)).toBeLessThan(2e-2);
+          // The same numbers would mean that nothing was rounded.
+          expect(largestDifference(found.logits, expected.logits)).toBeGreaterThan(1e-4);
+        }
+      },
+      "float16",
+    );
+  });
+
   it("differ in the sizes of heads that they can take: serving says so before it runs", async () => {
     const parts = partsOf(CASES[0][1]);
     const odd = { ...parts, text: { ...parts.text, headSize: 24 } };
@@ -58,6 +78,11 @@ describe("training and serving", () => {
     });
   });
 });
+
+/** The largest difference as a share of the largest number. */
+function relativeDifference(a: Float32Array, expected: Float32Array): number {
+  return largestDifference(a, expected) / Math.max(...expected.map(Math.abs));
+}
 
 function largestDifference(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length);

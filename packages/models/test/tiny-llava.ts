@@ -3,15 +3,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
-import type { ModelDescription } from "../src/index.ts";
-import { Graph, staticShape } from "@llava/onnx";
+import { cast, Graph, staticShape } from "@llava/onnx";
 import { Session, Value } from "@llava/runtime";
+import { float16Numbers } from "@llava/testing/float16-numbers";
 import {
+  type ComputeType,
   DECODER_IO,
   decoderGraph,
   ENCODER_IO,
   encoderGraph,
   languageModel,
+  type ModelDescription,
   projector,
   TrainingOperations,
   visionTower,
@@ -141,17 +143,20 @@ interface Outputs {
   readonly logits: Float32Array;
 }
 
-function trainingGraph({ vision, projector: joint, text }: Parts): {
+function trainingGraph(
+  { vision, projector: joint, text }: Parts,
+  computeType: ComputeType,
+): {
   graph: Graph;
   shapes: Map<string, readonly number[]>;
 } {
   const graph = new Graph("training");
-  const ops = new TrainingOperations(graph, text);
+  const ops = new TrainingOperations(graph, { ...text, computeType });
   const pixels = graph.input("pixels", "float32", [BATCH, 3, vision.imageSize, vision.imageSize]);
   const projected = projector(ops, joint, visionTower(ops, vision, pixels));
   const rows = BATCH * vision.tokensPerImage;
   const features = graph.apply("Reshape", [projected, graph.ints([rows, text.hiddenSize])], {
-    dtype: "float32",
+    dtype: computeType,
     shape: [rows, text.hiddenSize],
   });
   const logits = languageModel(ops, text, {
@@ -159,8 +164,8 @@ function trainingGraph({ vision, projector: joint, text }: Parts): {
     image: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
     logitRows: graph.input("logitRows", "int64", [BATCH * TOKENS]),
   });
-  graph.output("features", features);
-  graph.output("logits", logits);
+  graph.output("features", cast(graph, features, "float32"));
+  graph.output("logits", cast(graph, logits, "float32"));
   return { graph, shapes: new Map([...ops.parameters].map(([name, tensor]) => [name, staticShape(tensor)])) };
 }
 
@@ -184,18 +189,22 @@ export async function runTraining(
   return { features: floats(features), logits: floats(logits) };
 }
 
-const floats = (value: Value | undefined): Float32Array => Float32Array.from(value?.data() ?? [], Number);
+function floats(value: Value | undefined): Float32Array {
+  const data = value?.data() ?? [];
+  return data instanceof Uint16Array ? float16Numbers(data) : Float32Array.from(data, Number);
+}
 
 /** Row by row, as the engine does: encoder, then the whole prompt in two chunks over a KV cache. */
 export async function runServing(
   parts: Parts,
   folder: string,
   { pixels, ids, rows }: Inputs,
+  computeType: ComputeType = "float32",
 ): Promise<Outputs> {
   const weights = await Checkpoint.open(folder);
   const options = { externalDataFolder: folder, threads: 1 };
-  using encoder = await Session.load(encoderGraph(parts, weights), options);
-  using decoder = await Session.load(decoderGraph(parts, weights), options);
+  using encoder = await Session.load(encoderGraph(parts, weights, computeType), options);
+  using decoder = await Session.load(decoderGraph(parts, weights, computeType), options);
   const { imageSize } = parts.vision;
   const perImage = 3 * imageSize ** 2;
   const features: number[] = [];
@@ -221,7 +230,7 @@ async function decode(
 ): Promise<number[]> {
   const binding = decoder.bind();
   for (let layer = 0; layer < text.layers; layer++) {
-    const cache = (): Value => decoder.allocate("float32", [1, text.kvHeads, CAPACITY, text.headSize]);
+    const cache = (): Value => decoder.allocate(features.dtype, [1, text.kvHeads, CAPACITY, text.headSize]);
     const [key, value] = [cache(), cache()];
     binding.input(DECODER_IO.pastKey(layer), key).output(DECODER_IO.presentKey(layer), key);
     binding.input(DECODER_IO.pastValue(layer), value).output(DECODER_IO.presentValue(layer), value);
@@ -250,8 +259,9 @@ async function decode(
 export async function withWeights(
   parts: Parts,
   use: (folder: string, weights: readonly Weight[], graph: Graph) => Promise<void>,
+  computeType: ComputeType = "float32",
 ): Promise<void> {
-  const { graph, shapes } = trainingGraph(parts);
+  const { graph, shapes } = trainingGraph(parts, computeType);
   const weights = randomWeights(shapes);
   const folder = await mkdtemp(path.join(tmpdir(), "llava-lowerings-"));
   try {
