@@ -76,6 +76,20 @@ test("a row becomes a copy of another, and the others stay", async () => {
   expect(() => cache.view(2, 2)).toThrow("CacheSlots 2 to 3 are not among the 3");
 });
 
+test("in float16 a position takes half the bytes, and what is in the cache is kept bit by bit", async () => {
+  using cache = await KvCache.load(TEXT, 1e9, {}, "float16");
+  await cache.resize(1, 1);
+  expect(cache.bytes).toBe((256 * POSITION) / 2);
+  const bits = (slot: number): Uint16Array[] =>
+    cache.view(slot, 1).flatMap(({ key, value }) => [key.data(), value.data()] as Uint16Array[]);
+  // Every bit pattern of finite numbers, subnormals among them.
+  for (const [i, data] of bits(0).entries()) data.set(data.map((_, j) => (31 * j + 977 * i) % 0x7c00));
+  const kept = bits(0).map((data) => data.slice());
+  await cache.resize(3, 1);
+  await cache.copyRow(0, 2);
+  for (const slot of [0, 2]) expect(bits(slot)).toEqual(kept);
+});
+
 test("the limit is in bytes of what would be allocated", async () => {
   using cache = await KvCache.load(TEXT, 2 * 256 * POSITION, {});
   expect([cache.fits(2, 256), cache.fits(2, 257), cache.fits(1, 512), cache.fits(3, 1)]).toEqual([
