@@ -79,7 +79,7 @@ class Reference implements Disposable {
       using owned = features;
       const logitRows = rows.map((_, i) => i);
       const part = await this.#decoder.prefill(
-        { row: 0, ids: ids.slice(from, to), featureRows: rows, features: owned, past: from, logitRows },
+        { slot: 0, ids: ids.slice(from, to), featureRows: rows, features: owned, past: from, logitRows },
         signal,
       );
       logits.set(part, from * vocabSize);
@@ -102,7 +102,7 @@ class Reference implements Disposable {
     const tokens = [mostLikely(first)];
     while (tokens.length < count) {
       const pasts = [start + tokens.length - 1];
-      const logits = await this.#decoder.decode({ firstRow: 0, ids: [tokens.at(-1) ?? 0], pasts }, signal);
+      const logits = await this.#decoder.decode({ firstSlot: 0, ids: [tokens.at(-1) ?? 0], pasts }, signal);
       tokens.push(mostLikely(logits));
     }
     return tokens;

@@ -35,7 +35,7 @@ async function logitsWith({ source, folder }: PlacedWeights): Promise<Float32Arr
   const rows = IDS.map((_, i) => i);
   const featureRows = IDS.map(() => -1);
   return await decoder.prefill(
-    { row: 0, ids: IDS, featureRows, features: undefined, past: 0, logitRows: rows },
+    { slot: 0, ids: IDS, featureRows, features: undefined, past: 0, logitRows: rows },
     signal,
   );
 }

@@ -34,7 +34,7 @@ export interface EngineOptions {
   readonly maxRunning?: number;
   /** Most bytes of keys and values, of those that run and those that are remembered. Default: a quarter of the free memory. */
   readonly cacheBytes?: number;
-  /** Rows remember what was computed there, for requests that begin alike. Default true. */
+  /** Slots keep what was computed there, for requests that begin alike. Default true. */
   readonly prefixCache?: boolean;
   /** Most bytes of remembered images' features. Default 256 MiB. */
   readonly featureBytes?: number;
@@ -106,19 +106,19 @@ const FREE_MEMORY_SHARE = 0.25;
 export interface CacheLimits {
   /** Sequences that are computed at once. */
   readonly running: number;
-  /** Rows of the KV cache: of those that run, and as many that are remembered. */
-  readonly rows: number;
+  /** Slots of the KV cache: one for each sequence that runs, and as many that keep prefixes. */
+  readonly slots: number;
   readonly keyValueBytes: number;
   readonly featureBytes: number;
 }
 
-/** Checked as `sessionOptions` are. A buffer of WebGPU has no address, so that its rows cannot be told apart. */
+/** Checked as `sessionOptions` are. A buffer of WebGPU has no address, so that its slots cannot be told apart. */
 export async function cacheLimits(options: EngineOptions): Promise<CacheLimits> {
-  const isOneRow = options.device?.startsWith("webgpu") ?? false;
-  const running = isOneRow ? 1 : (options.maxRunning ?? DEFAULT_MAX_RUNNING);
+  const isOneSlot = options.device?.startsWith("webgpu") ?? false;
+  const running = isOneSlot ? 1 : (options.maxRunning ?? DEFAULT_MAX_RUNNING);
   return {
     running,
-    rows: isOneRow ? 1 : 2 * running,
+    slots: isOneSlot ? 1 : 2 * running,
     keyValueBytes: options.cacheBytes ?? FREE_MEMORY_SHARE * (await availableMemory()),
     featureBytes: options.featureBytes ?? DEFAULT_FEATURE_BYTES,
   };
