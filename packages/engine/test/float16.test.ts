@@ -3,7 +3,8 @@ import path from "node:path";
 import { survey } from "@llava/demo";
 import { render, SCENE_SIZE } from "@llava/demo/scenes";
 import sharp from "sharp";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Decoder } from "../src/runner/decoder.ts";
 import { Engine, type EngineOptions, type GenerateRequest } from "../src/index.ts";
 import { MODEL, one, read, two } from "./engine-fixtures.ts";
 
@@ -75,6 +76,19 @@ describe("computing in float16", () => {
       }
     },
   );
+
+  it("makes no drafts, whose steps round otherwise than those of one token", async () => {
+    const draftSteps = async (options: EngineOptions): Promise<number> => {
+      const prefill = vi.spyOn(Decoder.prototype, "prefill");
+      const request = { prompt: "USER: Name a color. ASSISTANT:", images: [], temperature: 0, maxTokens: 60 };
+      await answers(MODEL, options, [request]);
+      const count = prefill.mock.calls.filter(([{ logitRows }]) => logitRows.length > 1).length;
+      prefill.mockRestore();
+      return count;
+    };
+    expect(await draftSteps({})).toBeGreaterThan(0);
+    expect(await draftSteps({ computeType: "float16" })).toBe(0);
+  });
 
   it("takes half the memory for keys, values and features", async () => {
     const bytes = async (options: EngineOptions): Promise<number[]> => {

@@ -1,4 +1,4 @@
-/** The element types of the serving graphs: what a graph in half precision may leave in float32, and that nothing else is. */
+/** Checks the element types of the serving graphs: what a graph in half precision may leave in float32, and nothing else. */
 import { Checkpoint } from "@llava/checkpoint";
 import { DATA_TYPE, type DType, type Graph, type GraphNode, type Tensor } from "@llava/onnx";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** What is trained is what is served: both lowerings of one definition, run on the same weights. */
+/** Checks that what is trained is what is served: runs both lowerings of one definition on the same weights. */
 import { Checkpoint } from "@llava/checkpoint";
 import { describe, expect, it } from "vitest";
 import { decoderGraph, encoderGraph, type StoredTensor } from "../src/index.ts";

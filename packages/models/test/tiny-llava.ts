@@ -1,4 +1,4 @@
-/** A tiny LLaVA in several shapes, run in both lowerings on the same weights. */
+/** Makes a tiny LLaVA in several shapes and runs it in both lowerings on the same weights. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";

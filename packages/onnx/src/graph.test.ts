@@ -28,12 +28,12 @@ describe("names", () => {
   });
 
   it("of inputs must be of the same graph", () => {
-    const stranger = new Graph("other").input("stranger", "float32", [2]);
-    const refusal = "Exp reads stranger: float32[2], which is not of graph test.";
-    expect(() => onnx.exp(graph(), stranger)).toThrow(refusal);
+    const foreign = new Graph("other").input("foreign", "float32", [2]);
+    const refusal = "Exp reads foreign: float32[2], which is not of graph test.";
+    expect(() => onnx.exp(graph(), foreign)).toThrow(refusal);
     const g = graph();
-    g.input("stranger", "float32", [2]);
-    expect(() => onnx.exp(g, stranger)).toThrow(refusal);
+    g.input("foreign", "float32", [2]);
+    expect(() => onnx.exp(g, foreign)).toThrow(refusal);
   });
 });
 

@@ -1,4 +1,4 @@
-/** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
+/** Graph builds an ONNX graph: inputs, initializers, nodes in order, outputs, and what is needed to differentiate them. */
 import { bytesOf, encodeModel } from "./proto/model-proto.ts";
 import {
   describe,
@@ -51,7 +51,7 @@ export interface ExternalData {
 
 export interface Initializer {
   readonly tensor: Tensor;
-  /** Nothing may be computed from it when the graph is loaded: see `Graph.external`. */
+  /** Whether nothing may be computed from it when the graph is loaded; see `Graph.external`. */
   readonly isOverridable?: boolean;
   readonly content: { readonly data: ConstantData } | { readonly external: ExternalData };
 }
@@ -74,7 +74,7 @@ export interface TapeEntry {
   readonly pullback: Pullback;
 }
 
-/** Output specification of a node: its element type and shape. */
+/** Element type and shape of one output of a node. */
 export interface Spec {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -110,14 +110,14 @@ export class Graph {
     this.name = name;
   }
 
-  /** A value fed at every run. */
+  /** Adds a value that is fed at every run. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
     const tensor = this.#tensor(name, dtype, shape);
     this.inputs.push(tensor);
     return tensor;
   }
 
-  /** Data baked into the model. Small constants with equal content are one initializer. */
+  /** Adds data that is part of the model. Small constants with equal content are one initializer. */
   constant(dtype: DType, shape: readonly number[], data: ConstantData): Tensor {
     const expected = ARRAY_OF[dtype];
     if (!(data instanceof expected)) {
@@ -198,7 +198,7 @@ export class Graph {
     return output;
   }
 
-  /** Remembers how to pull gradients back through what was just appended. */
+  /** Records how gradients are pulled back through the nodes that were just appended. */
   record(inputs: readonly Tensor[], outputs: readonly Tensor[], pullback: Pullback): void {
     this.tape.push({ inputs, outputs, pullback });
   }

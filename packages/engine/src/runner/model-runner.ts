@@ -146,7 +146,7 @@ export class ModelRunner implements Disposable {
     const need = cache.describeNeed(1, positions);
     throw new LlavaError(
       "out_of_memory",
-      `This request needs ${need}. Shorten it or start a new conversation; whoever runs the server may raise the limit.`,
+      `This request needs ${need}. Shorten it or start a new conversation; the server's operator may raise the limit (--kv-cache-mib).`,
     );
   }
 

@@ -1,4 +1,4 @@
-/** The operations that both lowerings write alike. */
+/** SharedOperations lowers the operations that serving and training write alike. */
 import {
   add,
   cast,

@@ -1,4 +1,4 @@
-/** Changes of the element type, and constants of a given one. */
+/** Changes element types, and makes constants of a given one. */
 import type { Graph, NodeOptions } from "../graph.ts";
 import { DATA_TYPE, type DType, type Tensor } from "../tensor.ts";
 

@@ -1,4 +1,4 @@
-/** Elementwise operators and their gradients. */
+/** Appends elementwise operators and their gradients. */
 import { scalarLike } from "./cast.ts";
 import type { Graph } from "../graph.ts";
 import { sumTo } from "./reduction.ts";

@@ -1,4 +1,4 @@
-/** Operators that move elements without changing them, and their gradients. */
+/** Appends operators that move elements without changing them, and their gradients. */
 import { cast } from "./cast.ts";
 import type { Graph, Spec } from "../graph.ts";
 import {

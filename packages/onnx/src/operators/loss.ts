@@ -1,4 +1,4 @@
-/** The training loss. */
+/** Appends the training loss and its gradient. */
 import { cast } from "./cast.ts";
 import { exp, mul, neg } from "./elementwise.ts";
 import type { Graph } from "../graph.ts";

@@ -1,5 +1,5 @@
 /**
- * Layer normalizations, with the statistics that ONNX Runtime's kernels hand out for the gradient. The statistics are
+ * Appends layer normalizations; the gradients use the statistics that ONNX Runtime's kernels hand out. These are
  * float32 whatever the element type (stash_type 1), and so is the arithmetic of the gradients.
  */
 import { cast } from "./cast.ts";

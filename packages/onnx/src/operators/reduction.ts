@@ -1,4 +1,4 @@
-/** Sums, and the sum that undoes broadcasting. */
+/** Appends sums, the sum that undoes broadcasting among them, and their gradients. */
 import type { Graph } from "../graph.ts";
 import { reshape, zeros } from "./layout.ts";
 import { cast } from "./cast.ts";

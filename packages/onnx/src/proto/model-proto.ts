@@ -1,4 +1,4 @@
-/** A Graph as the bytes of an ONNX ModelProto. Field numbers are those of onnx.proto3. */
+/** Encodes a Graph as the bytes of an ONNX ModelProto. Field numbers are those of onnx.proto3. */
 import type { Attribute, ConstantData, Graph, GraphNode, Initializer } from "../graph.ts";
 import { ProtobufWriter } from "./protobuf.ts";
 import { DATA_TYPE, type Tensor } from "../tensor.ts";
@@ -71,7 +71,7 @@ function writeInitializer(message: ProtobufWriter, { tensor, content }: Initiali
   message.int(14, 1); // data_location = EXTERNAL
 }
 
-/** As raw_data has them, little-endian; so is every platform that ONNX Runtime's packages support. */
+/** The elements as raw_data has them: little-endian, as is every platform that ONNX Runtime's packages support. */
 export function bytesOf(data: ConstantData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

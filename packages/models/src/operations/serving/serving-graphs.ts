@@ -1,4 +1,4 @@
-/** The two graphs that serve a LLaVA model, and the names of their inputs and outputs. */
+/** Builds the graphs that serve a LLaVA model, and names their inputs and outputs. */
 import type { ModelDescription } from "../../llava/model-description.ts";
 import { cast, Graph, type Tensor } from "@llava/onnx";
 import type { ComputeType } from "../compute-type.ts";

@@ -73,7 +73,7 @@ export class ServingOperations extends SharedOperations implements Operations {
     this.#cache = cache;
   }
 
-  /** Of the compute type, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
+  /** A weight in the compute type, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
   weight(name: string, shape: readonly number[]): Tensor {
     return cast(this.graph, this.#stored(name, shape), this.computeType);
   }
@@ -304,7 +304,7 @@ export class ServingOperations extends SharedOperations implements Operations {
   }
 }
 
-/** What GroupQueryAttention's rotation takes; the kernel itself would say so only when it runs. */
+/** The multiple of the head size that GroupQueryAttention's rotation takes; the kernel itself would refuse only at a run. */
 const HEAD_SIZE_STEP = 16;
 
 function requireHeadSize(headSize: number): void {

@@ -1,6 +1,6 @@
 /** Declares where the weights of a serving graph come from: the loader of a model makes a source, the graph reads it. */
 
-/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
+/** The place of a weight's bytes in a file, as packages/checkpoint indexes it. */
 export interface StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];

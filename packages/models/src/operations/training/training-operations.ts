@@ -1,4 +1,4 @@
-/** Lowers a model definition to plain operators with gradients, over static shapes. */
+/** TrainingOperations lowers a model definition to plain operators with gradients, over static shapes. */
 import {
   add,
   cast,
@@ -174,8 +174,8 @@ export class TrainingOperations extends SharedOperations implements Operations {
   #repeat(x: Tensor, { heads, kvHeads }: AttentionHeads): Tensor {
     if (heads === kvHeads) return x;
     const [batch = 1, , tokens = 1, headSize = 1] = staticShape(x);
-    const apart = reshape(this.graph, x, [batch, kvHeads, 1, tokens, headSize]);
-    const repeated = expand(this.graph, apart, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
+    const separate = reshape(this.graph, x, [batch, kvHeads, 1, tokens, headSize]);
+    const repeated = expand(this.graph, separate, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
     return reshape(this.graph, repeated, [batch, heads, tokens, headSize]);
   }
 
