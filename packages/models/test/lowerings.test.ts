@@ -1,8 +1,18 @@
 /** Checks that what is trained is what is served: runs both lowerings of one definition on the same weights. */
 import { Checkpoint } from "@llava/checkpoint";
 import { describe, expect, it } from "vitest";
-import { decoderGraph, encoderGraph, type StoredTensor } from "../src/index.ts";
-import { CASES, inputsOf, partsOf, runServing, runTraining, withWeights } from "./tiny-llava.ts";
+import { crossEntropy, gradients, sizeAt } from "@llava/onnx";
+import { type ComputeType, decoderGraph, encoderGraph, type StoredTensor } from "../src/index.ts";
+import {
+  CASES,
+  inputsOf,
+  partsOf,
+  runGraph,
+  runServing,
+  runTraining,
+  trainingGraph,
+  withWeights,
+} from "./tiny-llava.ts";
 
 describe("training and serving", () => {
   it.each(CASES)("compute the same features and logits: %s", async (_, shape) => {
@@ -36,6 +46,40 @@ describe("training and serving", () => {
       },
       "float16",
     );
+  });
+
+  it.each(CASES)("have float32 gradients, also of float16 activations: %s", async (_, shape) => {
+    const parts = partsOf(shape);
+    const gradientsIn = async (computeType: ComputeType): Promise<Record<string, Float32Array>> => {
+      const { graph, logits, parameters } = trainingGraph(parts, computeType);
+      const [rows, classes] = [sizeAt(logits, 0), sizeAt(logits, 1)];
+      const labels = graph.constant(
+        "int64",
+        [rows],
+        BigInt64Array.from({ length: rows }, (__, i) => BigInt((3 * i) % classes)),
+      );
+      const weights = graph.constant("float32", [rows], new Float32Array(rows).fill(1 / rows));
+      const loss = crossEntropy(graph, logits, labels, weights);
+      const names = [...parameters.keys()];
+      for (const [i, gradient] of gradients(graph, loss, [...parameters.values()]).entries()) {
+        expect(gradient.dtype).toBe("float32");
+        graph.output(`gradient ${names[i]}`, gradient);
+      }
+      let found: Record<string, Float32Array> = {};
+      await withWeights(parts, async (__, values) => {
+        const outputs = names.map((name) => `gradient ${name}`);
+        found = await runGraph(parts, graph, values, inputsOf(parts), outputs);
+      });
+      return found;
+    };
+    const [wide, half] = [await gradientsIn("float32"), await gradientsIn("float16")];
+    expect(Object.keys(half)).toEqual(Object.keys(wide));
+    for (const [name, expected] of Object.entries(wide)) {
+      // A bias of keys adds the same to all scores of a query, which softmax ignores: only rounding is left.
+      if (name.endsWith("k_proj.bias")) continue;
+      const difference = relativeDifference(half[name] ?? new Float32Array(), expected);
+      expect([name, difference < 3e-2]).toEqual([name, true]);
+    }
   });
 
   it("differ in the sizes of heads that they can take: serving says so before it runs", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
-import { cast, Graph, staticShape } from "@llava/onnx";
+import { cast, Graph, reshape, staticShape, type Tensor } from "@llava/onnx";
 import { Session, Value } from "@llava/runtime";
 import { float16Numbers } from "@llava/testing/float16-numbers";
 import {
@@ -143,22 +143,21 @@ interface Outputs {
   readonly logits: Float32Array;
 }
 
-function trainingGraph(
+export function trainingGraph(
   { vision, projector: joint, text }: Parts,
   computeType: ComputeType,
 ): {
   graph: Graph;
   shapes: Map<string, readonly number[]>;
+  logits: Tensor;
+  parameters: ReadonlyMap<string, Tensor>;
 } {
   const graph = new Graph("training");
   const ops = new TrainingOperations(graph, { ...text, computeType });
   const pixels = graph.input("pixels", "float32", [BATCH, 3, vision.imageSize, vision.imageSize]);
   const projected = projector(ops, joint, visionTower(ops, vision, pixels));
   const rows = BATCH * vision.tokensPerImage;
-  const features = graph.apply("Reshape", [projected, graph.ints([rows, text.hiddenSize])], {
-    dtype: computeType,
-    shape: [rows, text.hiddenSize],
-  });
+  const features = reshape(graph, projected, [rows, text.hiddenSize]);
   const logits = languageModel(ops, text, {
     ids: graph.input("ids", "int64", [BATCH, TOKENS]),
     image: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
@@ -166,15 +165,19 @@ function trainingGraph(
   });
   graph.output("features", cast(graph, features, "float32"));
   graph.output("logits", cast(graph, logits, "float32"));
-  return { graph, shapes: new Map([...ops.parameters].map(([name, tensor]) => [name, staticShape(tensor)])) };
+  const { parameters } = ops;
+  const shapes = new Map([...parameters].map(([name, tensor]) => [name, staticShape(tensor)]));
+  return { graph, shapes, logits, parameters };
 }
 
-export async function runTraining(
+/** Runs a training graph: the outputs that are asked for, by name. */
+export async function runGraph(
   parts: Parts,
   graph: Graph,
   weights: readonly Weight[],
   { pixels, ids, rows }: Inputs,
-): Promise<Outputs> {
+  outputs: readonly string[],
+): Promise<Record<string, Float32Array>> {
   using session = await Session.load(graph.toBytes(), { threads: 1 });
   const { imageSize, tokensPerImage } = parts.vision;
   const all = rows.flatMap((row, b) => row.map((index) => (index < 0 ? -1 : b * tokensPerImage + index)));
@@ -185,8 +188,20 @@ export async function runTraining(
     logitRows: int64([...Array.from({ length: BATCH * TOKENS }).keys()], [BATCH * TOKENS]),
     ...Object.fromEntries(weights.map(({ name, shape, data }) => [name, Value.wrap("float32", data, shape)])),
   };
-  const { features, logits } = await session.run(feeds, ["features", "logits"]);
-  return { features: floats(features), logits: floats(logits) };
+  const results = Object.entries(await session.run(feeds, outputs));
+  return Object.fromEntries(results.map(([name, value]) => [name, floats(value)]));
+}
+
+export async function runTraining(
+  parts: Parts,
+  graph: Graph,
+  weights: readonly Weight[],
+  inputs: Inputs,
+): Promise<Outputs> {
+  const none = new Float32Array();
+  const outputs = await runGraph(parts, graph, weights, inputs, ["features", "logits"]);
+  const { features = none, logits = none } = outputs;
+  return { features, logits };
 }
 
 function floats(value: Value | undefined): Float32Array {
