@@ -103,7 +103,7 @@ export class Engine implements AsyncDisposable {
     this.#files = files;
     this.#runner = runner;
     this.#encoding = encoding;
-    // In half precision a step with a draft rounds otherwise than steps of one token: logits differ by up to 0.008
+    // In half precision a step with a draft rounds otherwise than steps of one token: logits differ by up to 0.005
     // (measured on the demo), so that whether tokens were guessed, which depends on time, could change an answer.
     this.#loop = new EngineLoop(runner, encoding, { maxRunning, drafts: parts.computeType === "float32" });
     this.#maxRunning = maxRunning;

@@ -52,8 +52,14 @@ export function estimateMemory({
 }: MemoryNeeds): MemoryEstimate {
   const { layers, kvHeads, headSize, contextLength } = model.text;
   const positions = Math.min(contextLength, model.vision.tokensPerImage + TEXT_POSITIONS);
-  const languageModel = weightBytes(decoder, dtype);
-  const visionEncoder = weightBytes(encoder, dtype === "float32" || quantizesVision ? dtype : "float16");
+  // In half precision nothing stays mapped: the CPU multiplies in float32, with copies that are made at load.
+  const kept = (type: WeightDType): WeightDType =>
+    type === "float16" && computeType !== "float32" ? "float32" : type;
+  const languageModel = weightBytes(decoder, kept(dtype));
+  const visionEncoder = weightBytes(
+    encoder,
+    kept(dtype === "float32" || quantizesVision ? dtype : "float16"),
+  );
   const keysAndValues = 2 * layers * kvHeads * headSize * positions * COMPUTE_TYPE_BYTES[computeType];
   const total = languageModel + visionEncoder + keysAndValues + REST_BYTES;
   return { languageModel, visionEncoder, keysAndValues, rest: REST_BYTES, total };

@@ -23,7 +23,7 @@ export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
-  /** Type of keys and values, for the estimate of memory. Default "float32". */
+  /** Type of activations, keys and values; only in "float32", the default, do weights stay mapped on the CPU. */
   readonly computeType?: ComputeType;
   /** The vision tower and the projector in blocks, too. */
   readonly quantizesVision?: boolean;
@@ -92,8 +92,14 @@ export async function loadWeights(
   const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
   const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
   if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision });
+  // In half precision ONNX Runtime adds the casts to float32 that the CPU's products need. Of weights that may not be
+  // folded it puts them before all else, so that a run would hold every matrix in float32 at once.
+  const canStayMapped = isOnCpu && computeType === "float32";
   const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
-    source: { get: (name) => checkpoint.get(name), castWeights: isOnCpu ? castWeights : "at-load" },
+    source: {
+      get: (name) => checkpoint.get(name),
+      castWeights: canStayMapped ? castWeights : "at-load",
+    },
     folder: checkpoint.folder,
   });
   const isLargeTower = model.vision.tokensPerImage >= MIN_ROWS_FOR_LAZY_CAST;

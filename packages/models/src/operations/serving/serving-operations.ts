@@ -52,12 +52,11 @@ const STORED_DTYPES: ReadonlyMap<string, DType> = new Map([
 const INT8_ACTIVATIONS = 4;
 
 /**
- * In float16 and bfloat16 every operator takes and gives the compute type, as the kernels of GPUs want it; the one
- * exception is `#product` with weights that are cast per run. ONNX Runtime's CPU provider (1.30.0, each operator run by
- * itself) has float16 kernels for GroupQueryAttention, MatMulNBits, the layer normalizations, Gather and all that only
- * moves elements. Around FusedMatMul, MultiHeadAttention, Gelu, QuickGelu, Add, Mul, Where and Pad it puts casts to float32
- * of its own when it loads the graph, and folds those of weights. It does so for float16 alone: a bfloat16 graph does not
- * load on the CPU.
+ * In float16 and bfloat16 every operator takes and gives the compute type, as the kernels of GPUs want it. ONNX Runtime's
+ * CPU provider (1.30.0; found by loading each operator alone) has float16 kernels of GroupQueryAttention, MatMulNBits, the
+ * layer normalizations, Gather and all that only moves elements, except Pad. Around FusedMatMul, MultiHeadAttention, Gelu,
+ * QuickGelu, Add, Mul, Where and Pad it puts casts to float32 of its own when it loads a graph, and folds those of weights.
+ * It does not do so for bfloat16: such a graph does not load on the CPU.
  */
 export class ServingOperations extends SharedOperations implements Operations {
   readonly #weights: WeightSource;
@@ -86,24 +85,17 @@ export class ServingOperations extends SharedOperations implements Operations {
     return bias ? add(this.graph, product, this.weight(`${name}.bias`, [outputSize])) : product;
   }
 
-  /**
-   * Weights that are cast per run, which is a way to save memory on the CPU, are multiplied by in float32: the CPU has no
-   * other kernel. ONNX Runtime's own casts would come before all other operators, so that a run held every matrix of
-   * the model in float32 at once (measured: 24 matrices of 8 MB took 800 MB).
-   */
   #product(x: Tensor, name: string, outputSize: number): Tensor {
     const g = this.graph;
-    const isPerRun = this.#weights.castWeights === "per-run";
-    const dtype = isPerRun ? "float32" : this.computeType;
     const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
-    const weight = cast(g, stored, dtype, { emitFirst: isPerRun });
-    const product = g.apply(
+    const emitFirst = this.#weights.castWeights === "per-run";
+    const weight = cast(g, stored, this.computeType, { emitFirst });
+    return g.apply(
       "FusedMatMul",
-      [cast(g, x, dtype), weight],
-      { dtype, shape: x.shape.with(-1, outputSize) },
+      [x, weight],
+      { dtype: this.computeType, shape: x.shape.with(-1, outputSize) },
       { domain: CONTRIB, attributes: { transB: { int: 1 } } },
     );
-    return cast(g, product, this.computeType);
   }
 
   /** Without zero points the kernel takes the middle of the range, 8 or 128, as the file does. */

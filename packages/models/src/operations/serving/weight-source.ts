@@ -27,8 +27,9 @@ export interface WeightSource {
   /** The matrix of this name, where it is quantized. */
   blocks?(name: string): QuantizedLinear | undefined;
   /**
-   * When matrices in half precision become float32. "at-load" (default): once, for the fastest runs; they then lie in
-   * memory, at twice the size of the file. "per-run": in every run that multiplies by them; they stay mapped from the file.
+   * When matrices of another type are cast to the compute type. "at-load" (default): once, for the fastest runs; they then
+   * lie in memory, in float32 at twice the size of a file in half precision. "per-run": in every run that multiplies by
+   * them; they stay mapped from the file.
    */
   readonly castWeights?: "at-load" | "per-run";
 }
