@@ -51,7 +51,7 @@ export function buildEncoder(
   return graph;
 }
 
-/** Serves the language model over a KV cache: the same graph for prompt chunks (batch 1) and for decoding (one token a slot). */
+/** The language model over a KV cache: one graph for prompt chunks (batch 1) and for decoding (one token a slot). */
 export function decoderGraph(...args: Parameters<typeof buildDecoder>): Uint8Array {
   return buildDecoder(...args).toBytes();
 }
