@@ -3,6 +3,7 @@ export * from "./operators/elementwise.ts";
 export * from "./flops.ts";
 export * from "./operators/gradient.ts";
 export * from "./graph.ts";
+export * from "./graph-parts.ts";
 export * from "./operators/layout.ts";
 export * from "./operators/loss.ts";
 export * from "./operators/matrix-product.ts";
