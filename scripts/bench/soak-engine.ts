@@ -147,7 +147,7 @@ async function report(
   const isEmpty =
     occupancy.running === 0 &&
     occupancy.waiting === 0 &&
-    holdings.rowsInUse === 0 &&
+    holdings.slotsInUse === 0 &&
     holdings.featuresInUse === 0;
   // The caches fill first; from then on nothing may grow.
   const early = memory[Math.floor(memory.length / 5)] ?? Number.NaN;

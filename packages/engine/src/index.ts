@@ -1,4 +1,5 @@
 export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
+export type { ComputeType } from "@llava/models";
 export type { EngineOptions, LoadProgress } from "./api/engine-options.ts";
 export type { GrammarSource } from "./grammar/grammar.ts";
 export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";

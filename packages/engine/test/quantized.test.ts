@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import { type ComputeType, decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
 import { Checkpoint, dequantize, quantize, writeSafetensors } from "@llava/checkpoint";
 import { type ModelDescription, type WeightFolder, openModelFolder } from "@llava/models";
 import { Session, Value } from "@llava/runtime";
@@ -30,13 +30,17 @@ afterAll(async () => {
 });
 
 /** Logits [tokens, vocabulary] of the same words. */
-async function logitsWith({ source, folder }: PlacedWeights): Promise<Float32Array> {
-  using decoder = await Decoder.load(model, source, CACHE_BYTES, { externalDataFolder: folder });
+async function logitsWith(
+  { source, folder }: PlacedWeights,
+  computeType: ComputeType = "float32",
+): Promise<Float32Array> {
+  const options = { externalDataFolder: folder };
+  using decoder = await Decoder.load(model, source, CACHE_BYTES, options, computeType);
   await decoder.resize(1, 64);
   const rows = IDS.map((_, i) => i);
   const featureRows = IDS.map(() => -1);
   return await decoder.prefill(
-    { row: 0, ids: IDS, featureRows, features: undefined, past: 0, logitRows: rows },
+    { slot: 0, ids: IDS, featureRows, features: undefined, past: 0, logitRows: rows },
     signal,
   );
 }
@@ -102,6 +106,17 @@ describe("the language model", () => {
       expect(relativeError(logits, await logitsWith(await unpacked(dtype, decoder.source)))).toBeLessThan(
         0.08,
       );
+    },
+  );
+
+  test.each(["float32", "int8", "int4"] as const)(
+    "%s computed in float16 is what it is in float32, but for rounding",
+    async (dtype) => {
+      const { decoder } = await loadWeights(folders, model, { dtype });
+      const error = relativeError(await logitsWith(decoder, "float16"), await logitsWith(decoder));
+      expect(error).toBeGreaterThan(1e-5);
+      // Activations are rounded to int8 before a product with blocks: one that float16 moves over a border moves by 1/127.
+      expect(error).toBeLessThan(dtype === "float32" ? 5e-3 : 5e-2);
     },
   );
 

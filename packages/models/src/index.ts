@@ -8,6 +8,7 @@ export {
   type WeightFolder,
 } from "./llava/model-folder.ts";
 export * from "./registry/family-registry.ts";
+export * from "./operations/compute-type.ts";
 export * from "./operations/operations.ts";
 export * from "./operations/rotary.ts";
 export * from "./operations/serving/serving-error.ts";

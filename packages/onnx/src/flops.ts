@@ -1,4 +1,4 @@
-/** How much arithmetic a graph asks for. */
+/** Counts the arithmetic that a graph asks for. */
 import type { Graph } from "./graph.ts";
 import { elementCount, staticShape } from "./tensor.ts";
 

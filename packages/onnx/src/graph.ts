@@ -1,4 +1,13 @@
-/** An ONNX graph under construction: inputs, initializers, nodes in order, outputs, and how to differentiate them. */
+/** Graph builds an ONNX graph: inputs, initializers, nodes in order, outputs, and what is needed to differentiate them. */
+import type {
+  Attribute,
+  ConstantData,
+  ExternalData,
+  GraphNode,
+  GraphOutput,
+  GraphParts,
+  Initializer,
+} from "./graph-parts.ts";
 import { bytesOf, encodeModel } from "./proto/model-proto.ts";
 import {
   describe,
@@ -9,24 +18,6 @@ import {
   type Shape,
   type Tensor,
 } from "./tensor.ts";
-
-export type Attribute =
-  | { readonly int: number }
-  | { readonly float: number }
-  | { readonly string: string }
-  | { readonly ints: readonly number[] };
-
-export interface GraphNode {
-  readonly op: string;
-  /** "" is ONNX's own operator set, "com.microsoft" ONNX Runtime's. */
-  readonly domain: string;
-  /** null leaves an optional input out. */
-  readonly inputs: readonly (Tensor | null)[];
-  readonly outputs: readonly Tensor[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
-}
-
-export type ConstantData = Float32Array | BigInt64Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
 
 /** The array that holds the elements of a constant; half-precision numbers are their 16 bits. */
 const ARRAY_OF = {
@@ -39,27 +30,6 @@ const ARRAY_OF = {
   float16: Uint16Array,
   bfloat16: Uint16Array,
 } as const satisfies Record<DType, unknown>;
-
-/** Bytes of an initializer that stay in a file: weights are served from the checkpoint itself. */
-export interface ExternalData {
-  /** File name relative to the folder that the session is given. */
-  readonly location: string;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  readonly length: number;
-}
-
-export interface Initializer {
-  readonly tensor: Tensor;
-  /** Nothing may be computed from it when the graph is loaded: see `Graph.external`. */
-  readonly isOverridable?: boolean;
-  readonly content: { readonly data: ConstantData } | { readonly external: ExternalData };
-}
-
-export interface GraphOutput {
-  readonly name: string;
-  readonly tensor: Tensor;
-}
 
 /** Upstream gradients, one for each output (undefined: none reached it) → gradients of the inputs that need one. */
 export type Pullback = (
@@ -74,7 +44,7 @@ export interface TapeEntry {
   readonly pullback: Pullback;
 }
 
-/** Output specification of a node: its element type and shape. */
+/** Element type and shape of one output of a node. */
 export interface Spec {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -92,7 +62,7 @@ export interface NodeOptions {
   readonly emitFirst?: boolean;
 }
 
-export class Graph {
+export class Graph implements GraphParts {
   readonly name: string;
   readonly inputs: Tensor[] = [];
   readonly initializers: Initializer[] = [];
@@ -110,14 +80,14 @@ export class Graph {
     this.name = name;
   }
 
-  /** A value fed at every run. */
+  /** Adds a value that is fed at every run. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
     const tensor = this.#tensor(name, dtype, shape);
     this.inputs.push(tensor);
     return tensor;
   }
 
-  /** Data baked into the model. Small constants with equal content are one initializer. */
+  /** Adds data that is part of the model. Small constants with equal content are one initializer. */
   constant(dtype: DType, shape: readonly number[], data: ConstantData): Tensor {
     const expected = ARRAY_OF[dtype];
     if (!(data instanceof expected)) {
@@ -198,7 +168,7 @@ export class Graph {
     return output;
   }
 
-  /** Remembers how to pull gradients back through what was just appended. */
+  /** Records how gradients are pulled back through the nodes that were just appended. */
   record(inputs: readonly Tensor[], outputs: readonly Tensor[], pullback: Pullback): void {
     this.tape.push({ inputs, outputs, pullback });
   }

@@ -1,4 +1,4 @@
-/** The vocabulary of the graph: element types, shapes, and symbolic tensors. Apart because everything speaks it. */
+/** Defines what every part of the graph refers to: element types, shapes, and symbolic tensors. */
 
 /** Element types that our graphs use, with ONNX's TensorProto.DataType numbers (onnx.proto3). */
 export const DATA_TYPE = {

@@ -71,7 +71,7 @@ export class LogitsModel implements Disposable {
     );
     const from = ids.length - (whole.length - asked.length);
     const logitRows = Array.from({ length: ids.length - from }, (_, i) => from - 1 + i);
-    return await this.#decoder.prefill({ row: 0, ids, featureRows, features, past: 0, logitRows }, signal);
+    return await this.#decoder.prefill({ slot: 0, ids, featureRows, features, past: 0, logitRows }, signal);
   }
 
   [Symbol.dispose](): void {

@@ -51,6 +51,16 @@ const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
 
 const GB = 1e9;
 
+test("computing in half precision halves keys and values, and no weights stay mapped", () => {
+  const [wide, half] = [
+    estimateMemory(needs("float16")),
+    estimateMemory({ ...needs("float16"), computeType: "float16" }),
+  ];
+  expect(half.keysAndValues).toBe(wide.keysAndValues / 2);
+  const { languageModel, visionEncoder } = estimateMemory(needs("float32"));
+  expect(half).toMatchObject({ languageModel, visionEncoder });
+});
+
 test("less with every step down, and the sum is the sum of its parts", () => {
   const totals = (["float32", "float16", "int8", "int4"] as const).map((dtype) => {
     const { languageModel, visionEncoder, keysAndValues, rest, total } = estimateMemory(needs(dtype));

@@ -1,5 +1,5 @@
 /** Whether a model will fit, before any of it is read: a clear sentence now instead of a killed process in a minute. */
-import type { ModelDescription } from "@llava/models";
+import { COMPUTE_TYPE_BYTES, type ComputeType, type ModelDescription } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { availableMemory } from "./available-memory.ts";
 import type { GraphWeights } from "./weight-needs.ts";
@@ -10,6 +10,8 @@ export interface MemoryNeeds {
   readonly encoder: GraphWeights;
   readonly decoder: GraphWeights;
   readonly dtype: WeightDType;
+  /** Default "float32". */
+  readonly computeType?: ComputeType;
   readonly quantizesVision: boolean;
 }
 
@@ -45,13 +47,20 @@ export function estimateMemory({
   encoder,
   decoder,
   dtype,
+  computeType = "float32",
   quantizesVision,
 }: MemoryNeeds): MemoryEstimate {
   const { layers, kvHeads, headSize, contextLength } = model.text;
   const positions = Math.min(contextLength, model.vision.tokensPerImage + TEXT_POSITIONS);
-  const languageModel = weightBytes(decoder, dtype);
-  const visionEncoder = weightBytes(encoder, dtype === "float32" || quantizesVision ? dtype : "float16");
-  const keysAndValues = 2 * layers * kvHeads * headSize * positions * Float32Array.BYTES_PER_ELEMENT;
+  // In half precision nothing stays mapped: the CPU multiplies in float32, with copies that are made at load.
+  const kept = (type: WeightDType): WeightDType =>
+    type === "float16" && computeType !== "float32" ? "float32" : type;
+  const languageModel = weightBytes(decoder, kept(dtype));
+  const visionEncoder = weightBytes(
+    encoder,
+    kept(dtype === "float32" || quantizesVision ? dtype : "float16"),
+  );
+  const keysAndValues = 2 * layers * kvHeads * headSize * positions * COMPUTE_TYPE_BYTES[computeType];
   const total = languageModel + visionEncoder + keysAndValues + REST_BYTES;
   return { languageModel, visionEncoder, keysAndValues, rest: REST_BYTES, total };
 }

@@ -78,7 +78,7 @@ async function logitsOf(
   const rows = Array.from({ length: 40 }, (_, i) => (i < 3 || i >= 3 + 16 ? -1 : i - 3));
   const ids = rows.map((_, i) => 5 + i);
   return await text.prefill(
-    { row: 0, ids, featureRows: rows, features, past: 0, logitRows: rows.map((_, i) => i) },
+    { slot: 0, ids, featureRows: rows, features, past: 0, logitRows: rows.map((_, i) => i) },
     signal,
   );
 }

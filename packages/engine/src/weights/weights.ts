@@ -1,6 +1,6 @@
 /** The weights of a model are opened here: a checkpoint's own files, or blocks of integers made of them once. */
 import path from "node:path";
-import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import { type ComputeType, decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
 import {
   type BlockFormat,
   cacheFolder,
@@ -24,6 +24,8 @@ export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
+  /** Type of activations, keys and values; only in "float32", the default, do weights stay mapped on the CPU. */
+  readonly computeType?: ComputeType;
   /** Whether the vision tower and the projector are in blocks, too. */
   readonly quantizesVision?: boolean;
   /** Whether the graphs run on the CPU; default true. Other devices have memory of their own, and nothing stays mapped. */
@@ -81,17 +83,27 @@ const MIN_ROWS_FOR_LAZY_CAST = 256;
 export async function loadWeights(
   sources: readonly CheckpointSource[],
   model: ModelDescription,
-  { dtype, quantizesVision = false, isOnCpu = true, onProgress, signal }: WeightOptions,
+  {
+    dtype,
+    computeType = "float32",
+    quantizesVision = false,
+    isOnCpu = true,
+    onProgress,
+    signal,
+  }: WeightOptions,
 ): Promise<ModelWeights> {
   const checkpoint = await Checkpoint.compose(sources);
   const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
   const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
-  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
+  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision });
+  // In half precision ONNX Runtime adds the casts to float32 that the CPU's products need. Of weights that may not be
+  // folded it puts them before all else, so that a run would hold every matrix in float32 at once.
+  const canStayMapped = isOnCpu && computeType === "float32";
   const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
     source: {
       folder: checkpoint.folder,
       get: (name) => checkpoint.get(name),
-      castWeights: isOnCpu ? castWeights : "at-load",
+      castWeights: canStayMapped ? castWeights : "at-load",
     },
     folder: checkpoint.folder,
     files: checkpoint.files().map((file) => file.path),

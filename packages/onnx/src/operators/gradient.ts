@@ -1,4 +1,4 @@
-/** Reverse-mode differentiation: walks the tape backwards and appends the backward pass to the same graph. */
+/** Differentiates in reverse mode: walks the tape backwards and appends the backward pass to the same graph. */
 import { add } from "./elementwise.ts";
 import type { Graph } from "../graph.ts";
 import { describe, GraphError, type Tensor } from "../tensor.ts";

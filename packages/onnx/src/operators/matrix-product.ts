@@ -1,4 +1,4 @@
-/** Matrix products and their gradients. */
+/** Appends matrix products and their gradients. */
 import type { Graph } from "../graph.ts";
 import { reshape } from "./layout.ts";
 import { sumTo } from "./reduction.ts";

@@ -52,12 +52,14 @@ function decoderForTransformersJs(text: Text, weights: PlacedWeights, files: Set
       blocks: (name) => source.blocks?.(name),
     },
     {
-      lastPositions: lastPositions(graph, mask),
-      totalLength: totalLength(graph, mask),
-      keys: inputs("key"),
-      values: inputs("value"),
-      contextLength: text.contextLength,
-      ropeTheta: text.ropeTheta,
+      cache: {
+        lastPositions: lastPositions(graph, mask),
+        totalLength: totalLength(graph, mask),
+        keys: inputs("key"),
+        values: inputs("value"),
+        contextLength: text.contextLength,
+        ropeTheta: text.ropeTheta,
+      },
     },
   );
   const logits = languageModel(ops, text, { ids, logitRows });

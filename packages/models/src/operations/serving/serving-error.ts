@@ -1,4 +1,4 @@
-/** The error of a model that cannot be served although its graph could be built; a graph that is built wrongly is a GraphError. */
+/** ServingError reports a model that cannot be served; a mistake in building a graph is a GraphError instead. */
 
 export class ServingError extends Error {
   override readonly name = "ServingError";

@@ -1,7 +1,7 @@
-/** A weight source is where the weights of a serving graph come from: made by the loader of a model, read by its graph. */
+/** Declares where the weights of a serving graph come from: the loader of a model makes a source, the graph reads it. */
 import path from "node:path";
 
-/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
+/** The place of a weight's bytes in a file, as packages/checkpoint indexes it. */
 export interface StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -30,8 +30,9 @@ export interface WeightSource {
   /** The matrix of this name, where it is quantized. */
   blocks?(name: string): QuantizedLinear | undefined;
   /**
-   * When matrices in half precision become float32. "at-load" (default): once, for the fastest runs; they then lie in
-   * memory, at twice the size of the file. "per-run": in every run that multiplies by them; they stay mapped from the file.
+   * When matrices of another type are cast to the compute type. "at-load" (default): once, for the fastest runs; they then
+   * lie in memory, in float32 at twice the size of a file in half precision. "per-run": in every run that multiplies by
+   * them; they stay mapped from the file.
    */
   readonly castWeights?: "at-load" | "per-run";
 }
