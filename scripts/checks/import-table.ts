@@ -28,6 +28,7 @@ export const ROOT_LAYER = ".";
  */
 export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol/src": ["codec", "cluster", "openai", "llava", "page", "extensions"],
+  "packages/onnx/src": ["tensor", "proto", "graph", "operators"],
   "packages/checkpoint/src": ["tensors", "cache", "safetensors", "source", "quantize"],
   "packages/models/src": [
     "description",

@@ -1,6 +1,6 @@
 /** Changes element types, and makes constants of a given one. */
-import type { Graph, NodeOptions } from "../graph.ts";
-import { DATA_TYPE, type DType, type Tensor } from "../tensor.ts";
+import type { Graph, NodeOptions } from "../graph/graph.ts";
+import { DATA_TYPE, type DType, type Tensor } from "../tensor/tensor.ts";
 
 /** Changes the element type; the gradient is cast back. */
 export function cast(

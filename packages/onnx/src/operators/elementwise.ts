@@ -1,6 +1,6 @@
 /** Appends elementwise operators and their gradients. */
 import { scalarLike } from "./cast.ts";
-import type { Graph } from "../graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { sumTo } from "./reduction.ts";
 import {
   broadcast,
@@ -10,7 +10,7 @@ import {
   sameShape,
   staticShape,
   type Tensor,
-} from "../tensor.ts";
+} from "../tensor/tensor.ts";
 
 function requireSameDType(op: string, a: Tensor, b: Tensor): void {
   if (a.dtype !== b.dtype) throw new GraphError(`${op} of ${a.dtype} and ${b.dtype}: cast one of them.`);

@@ -1,6 +1,6 @@
 /** Appends operators that move elements without changing them, and their gradients. */
 import { cast } from "./cast.ts";
-import type { Graph, Spec } from "../graph.ts";
+import type { Graph, Spec } from "../graph/graph.ts";
 import {
   describe,
   dimAt,
@@ -17,7 +17,7 @@ import {
   type DType,
   type Shape,
   type Tensor,
-} from "../tensor.ts";
+} from "../tensor/tensor.ts";
 
 /**
  * The same elements in another shape. A symbolic extent must stand at the place where `x` has it, except for at most

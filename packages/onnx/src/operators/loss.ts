@@ -1,10 +1,10 @@
 /** Appends the training loss and its gradient. */
 import { cast } from "./cast.ts";
 import { exp, mul, neg } from "./elementwise.ts";
-import type { Graph } from "../graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { reshape } from "./layout.ts";
 import { sumAll } from "./reduction.ts";
-import { requireDType, requireRank, sizeAt, type Tensor } from "../tensor.ts";
+import { requireDType, requireRank, sizeAt, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * −Σᵢ weightᵢ · log softmax(logitsᵢ)[labelᵢ], a scalar.

@@ -4,9 +4,9 @@
  */
 import { cast } from "./cast.ts";
 import { mul, scale, sub } from "./elementwise.ts";
-import type { Graph } from "../graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { reduceSum, sumTo } from "./reduction.ts";
-import { staticShape, type Tensor } from "../tensor.ts";
+import { staticShape, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * LayerNorm over the last axis: (x − mean)·invStd·weight + bias.

@@ -1,8 +1,8 @@
 /** Appends sums, the sum that undoes broadcasting among them, and their gradients. */
-import type { Graph } from "../graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { reshape, zeros } from "./layout.ts";
 import { cast } from "./cast.ts";
-import { elementCount, positiveAxis, sameShape, staticShape, type Tensor } from "../tensor.ts";
+import { elementCount, positiveAxis, sameShape, staticShape, type Tensor } from "../tensor/tensor.ts";
 
 /** Sum over `axes`, which stay with extent 1. */
 export function reduceSum(g: Graph, x: Tensor, axes: readonly number[]): Tensor {

@@ -1,7 +1,7 @@
 /** Encodes a graph as the bytes of an ONNX ModelProto. Field numbers are those of onnx.proto3. */
-import type { Attribute, ConstantData, GraphNode, GraphParts, Initializer } from "../graph-parts.ts";
+import type { Attribute, ConstantData, GraphNode, GraphParts, Initializer } from "../tensor/graph-parts.ts";
 import { ProtobufWriter } from "./protobuf.ts";
-import { DATA_TYPE, type Tensor } from "../tensor.ts";
+import { DATA_TYPE, type Tensor } from "../tensor/tensor.ts";
 
 /** IR version 10 goes with operator set 21; ONNX Runtime 1.30 reads both. */
 const IR_VERSION = 10;

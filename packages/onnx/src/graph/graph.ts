@@ -7,8 +7,8 @@ import type {
   GraphOutput,
   GraphParts,
   Initializer,
-} from "./graph-parts.ts";
-import { bytesOf, encodeModel } from "./proto/model-proto.ts";
+} from "../tensor/graph-parts.ts";
+import { bytesOf, encodeModel } from "../proto/model-proto.ts";
 import {
   describe,
   elementCount,
@@ -17,7 +17,7 @@ import {
   type DType,
   type Shape,
   type Tensor,
-} from "./tensor.ts";
+} from "../tensor/tensor.ts";
 
 /** The array that holds the elements of a constant; half-precision numbers are their 16 bits. */
 const ARRAY_OF = {

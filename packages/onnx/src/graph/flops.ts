@@ -1,6 +1,6 @@
 /** Counts the arithmetic that a graph asks for. */
 import type { Graph } from "./graph.ts";
-import { elementCount, staticShape } from "./tensor.ts";
+import { elementCount, staticShape } from "../tensor/tensor.ts";
 
 /** Floating-point operations of all matrix products (a multiply and an add each), the bulk of any transformer. */
 export function matrixFlops(graph: Graph): number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import * as onnx from "./index.ts";
-import { Graph, GraphError } from "./index.ts";
+import * as onnx from "../index.ts";
+import { Graph, GraphError } from "../index.ts";
 
 const graph = (): Graph => new Graph("test");
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Graph, gradients, matMul, matrixFlops, mul, sumAll } from "./index.ts";
+import { Graph, gradients, matMul, matrixFlops, mul, sumAll } from "../index.ts";
 
 it("counts two operations for each product of a matrix multiplication", () => {
   const g = new Graph("plain");
