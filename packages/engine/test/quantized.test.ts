@@ -9,7 +9,8 @@ import { Session, Value } from "@llava/runtime";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Decoder } from "../src/runner/decoder.ts";
 import { Engine, type EngineOptions } from "../src/index.ts";
-import { loadWeights, type PlacedWeights, type WeightDType } from "../src/weights/weights.ts";
+import type { WeightDType } from "../src/weights/weight-dtype.ts";
+import { loadWeights, type PlacedWeights } from "../src/weights/weights.ts";
 import { MODEL, one, read } from "./engine-fixtures.ts";
 
 const signal = new AbortController().signal;

@@ -11,7 +11,8 @@ import {
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { Session, Value } from "@llava/runtime";
 import { Decoder } from "../../../packages/engine/src/runner/decoder.ts";
-import { loadWeights, type WeightDType } from "../../../packages/engine/src/weights/weights.ts";
+import type { WeightDType } from "../../../packages/engine/src/weights/weight-dtype.ts";
+import { loadWeights } from "../../../packages/engine/src/weights/weights.ts";
 
 export interface Sample {
   readonly question: string;

@@ -4,12 +4,8 @@ import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { type Device, parseDevice, type SessionOptions } from "@llava/runtime";
 import { availableMemory } from "../weights/available-memory.ts";
-import {
-  type PlacedWeights,
-  WEIGHT_DTYPES,
-  type WeightDType,
-  type WeightOptions,
-} from "../weights/weights.ts";
+import { WEIGHT_DTYPES, type WeightDType } from "../weights/weight-dtype.ts";
+import type { PlacedWeights, WeightOptions } from "../weights/weights.ts";
 
 export interface LoadProgress {
   readonly phase: string;

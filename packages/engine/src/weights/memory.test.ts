@@ -1,7 +1,7 @@
 import { LlavaError } from "@llava/protocol";
 import { expect, test } from "vitest";
 import { estimateMemory, type MemoryNeeds, requireMemory } from "./memory.ts";
-import type { WeightDType } from "./weights.ts";
+import type { WeightDType } from "./weight-dtype.ts";
 
 /** LLaVA-1.5-7B: Vicuna and CLIP-L, in float16 files. */
 const part = (matrixElements: number) => ({

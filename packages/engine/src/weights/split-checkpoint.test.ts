@@ -7,7 +7,8 @@ import { type ModelFolder, openModelFolder, projectorFamily, textFamily, visionF
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Decoder } from "../runner/decoder.ts";
 import { VisionEncoder } from "../runner/vision-encoder.ts";
-import { loadWeights, type WeightDType } from "./weights.ts";
+import type { WeightDType } from "./weight-dtype.ts";
+import { loadWeights } from "./weights.ts";
 import { MODEL } from "../../test/engine-fixtures.ts";
 
 /** Each part in a folder of its own, under the names that its own checkpoints have, as our name → their name. */

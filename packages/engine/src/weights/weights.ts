@@ -1,26 +1,18 @@
 /** The weights of a model are opened here: a checkpoint's own files, or blocks of integers made of them once. */
 import path from "node:path";
-import { type ComputeType, decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import type { ComputeType, ModelDescription, WeightSource } from "@llava/models";
 import {
   type BlockFormat,
   cacheFolder,
-  Checkpoint,
   type CheckpointSource,
   openQuantized,
   type QuantizationPlan,
   type QuantizeProgress,
 } from "@llava/checkpoint";
-import type { ModelDescription } from "@llava/models";
 import { requireMemory } from "./memory.ts";
-import { type GraphWeights, weightsOf } from "./weight-needs.ts";
-
-/**
- * "float32": cast when the model is loaded, the fastest and largest. "float16": they stay in the file as they are and
- * are cast whenever they are used. "int8" and "int4": the language model in blocks of 32 that share a scale.
- */
-export type WeightDType = "float32" | "float16" | "int8" | "int4";
-
-export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int8", "int4"];
+import { readModelParts } from "./model-memory.ts";
+import type { WeightDType } from "./weight-dtype.ts";
+import type { GraphWeights } from "./weight-needs.ts";
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
@@ -92,9 +84,7 @@ export async function loadWeights(
     signal,
   }: WeightOptions,
 ): Promise<ModelWeights> {
-  const checkpoint = await Checkpoint.compose(sources);
-  const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
-  const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
+  const { checkpoint, encoder, decoder } = await readModelParts(sources, model);
   if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision });
   // In half precision ONNX Runtime adds the casts to float32 that the CPU's products need. Of weights that may not be
   // folded it puts them before all else, so that a run would hold every matrix in float32 at once.
