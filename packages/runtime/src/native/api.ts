@@ -6,12 +6,12 @@ import { RuntimeError } from "./runtime-error.ts";
 /** An address in native memory. */
 export type Pointer = bigint;
 
-/** What a native call writes its result into. */
+/** The cell that a native call writes its result into. */
 export type Out = [unknown];
 
 export type Argument = Pointer | number | string | readonly string[] | ArrayBufferView | Out | null;
 
-/** A function that returns an OrtStatus: null when all went well, else a pointer to be released. */
+/** A function that returns an OrtStatus: null for success, else a pointer that must be released. */
 export interface StatusFunction {
   (...args: readonly Argument[]): Pointer | null;
   readonly async: (...args: readonly (Argument | AsyncCallback)[]) => void;
@@ -20,18 +20,18 @@ export interface StatusFunction {
 export type AsyncCallback = (error: Error | null, status: Pointer | null) => void;
 
 /**
- * The version asked of OrtApiBase.GetApi, ORT_API_VERSION of the headers that the indices below were counted in.
- * A library gives every version up to its own (1.30 is 30).
+ * The version that is requested from OrtApiBase.GetApi: ORT_API_VERSION of the headers in which the indices below were
+ * counted. A library supports every version up to its own (1.30 has number 30).
  */
 const API_VERSION = 28;
 
 /** ONNX Runtime takes file names as wchar_t on Windows and as bytes elsewhere (ORTCHAR_T). */
 const FILE_NAME = process.platform === "win32" ? "str16" : "str";
 
-/** What koffi takes as the type of a parameter. */
+/** A type of a parameter, as koffi takes it. */
 type Parameter = string | TypeObject | ReturnType<typeof koffi.out>;
 
-/** Index in the table, then the parameters. */
+/** The index in the table, then the parameters. */
 type Row = readonly [number, ...Parameter[]];
 
 const POINTER = "void *";
@@ -85,7 +85,7 @@ const STATUS_FUNCTIONS = {
   SessionOptionsAppendExecutionProvider: [216, POINTER, "str", STRINGS, STRINGS, "size_t"],
 } as const satisfies Record<string, Row>;
 
-/** Functions `void release(object)`, by the same rule. */
+/** Functions `void release(object)` and their indices, counted in the same way. */
 const RELEASE_FUNCTIONS = {
   ReleaseStatus: 93,
   ReleaseSession: 95,
@@ -107,7 +107,7 @@ type ReleaseFunctions = { readonly [name in keyof typeof RELEASE_FUNCTIONS]: (ob
 export interface Api extends StatusFunctions, ReleaseFunctions {
   readonly GetErrorCode: (status: Pointer) => number;
   readonly GetErrorMessage: (status: Pointer) => string;
-  /** Held so that koffi does not unload the library under our function pointers. */
+  /** Handle of the library, held because koffi unloads the library when the handle is collected. */
   readonly library: LibraryHandle;
 }
 

@@ -1,7 +1,7 @@
-/** The error of this package, apart because every file throws it and callers match on its code. */
+/** Defines the error of this package, which callers match on its code. */
 
 /**
- * - `not_found`: a file (model, external data, the ONNX Runtime library) is not there
+ * - `not_found`: a file (model, external data, the ONNX Runtime library) is missing
  * - `invalid_argument`: the caller's model, name, shape, type or use is wrong
  * - `no_provider`: the wanted device cannot be used on this machine; the sentence says what is missing
  * - `terminated`: the run was aborted by its signal
@@ -44,7 +44,7 @@ export function runtimeErrorFromStatus(status: number, message: string): Runtime
   return new RuntimeError(codeOfStatus(status, message), `ONNX Runtime: ${withoutSource(message)}`);
 }
 
-/** Assertions of ONNX Runtime begin with file, line, signature and condition: what follows them is for people. */
+/** Assertions of ONNX Runtime begin with file, line, signature and condition; the sentence for users follows them. */
 function withoutSource(message: string): string {
   const readable = message
     .split(/\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : | was false\. /)

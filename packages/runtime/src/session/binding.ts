@@ -1,4 +1,4 @@
-/** Inputs and outputs bound to a session once and run many times: the fast path. */
+/** A binding holds inputs and outputs of a session, bound once and run many times. */
 import { api, type Out, type Pointer, readPointer } from "../native/api.ts";
 import { call, callAsync, create } from "../native/call.ts";
 import { CPU, type Device, memoryInfo } from "../device/device.ts";
@@ -7,11 +7,11 @@ import { RuntimeError } from "../native/runtime-error.ts";
 import { type Value, valueOfNative } from "./value.ts";
 
 export interface RunOptions {
-  /** Aborting ends the run after the operator that is being computed, and rejects with `terminated`. */
+  /** Signal that ends the run after the operator that is being computed; the run rejects with `terminated`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a binding needs of its session. */
+/** The parts of a session that its bindings use. */
 export interface BoundSession {
   readonly handle: Handle;
   readonly device: Device;
@@ -24,7 +24,7 @@ interface Bound {
   readonly hold: Hold;
 }
 
-/** For an output that the runtime allocates anew in each run. */
+/** Marks an output that the runtime allocates anew in each run. */
 const TO_CPU = "to CPU";
 
 /**
@@ -35,9 +35,9 @@ export class Binding implements Disposable {
   readonly #session: BoundSession;
   readonly #handle: Handle;
   readonly #inputs = new Map<string, Bound>();
-  /** In the order of ONNX Runtime's own list: a name keeps its place when it is bound again. */
+  /** Outputs in the order of ONNX Runtime's own list: a name keeps its place when it is bound again. */
   readonly #outputs = new Map<string, Bound | typeof TO_CPU>();
-  /** Names bound by outputToCpu that the last run has filled. */
+  /** Names bound by `outputToCpu` that the last run has filled. */
   readonly #results = new Set<string>();
   #running = false;
 
@@ -147,7 +147,7 @@ export class Binding implements Disposable {
     this.#results.clear();
     if (this.#session.device.type !== "cpu") this.#sendHostInputs(pointer);
     for (const [name, output] of this.#outputs) {
-      // Forgets the last run's tensor: the next would be written over it, or refused when its shape differs.
+      // Binding again releases the last run's tensor: ONNX Runtime would write over it, or refuse another shape.
       if (output === TO_CPU) call(api().BindOutputToDevice, pointer, name, memoryInfo(CPU));
     }
     return pointer;
@@ -166,7 +166,7 @@ export class Binding implements Disposable {
     );
   }
 
-  /** BindInput copies host memory to the session's device once, at binding: bring in what changed since. */
+  /** Binds inputs on the host again: BindInput copies them to the session's device once, so later changes would be lost. */
   #sendHostInputs(pointer: Pointer): void {
     for (const [name, { value, hold }] of this.#inputs) {
       if (value.device.type === "cpu") call(api().BindInput, pointer, name, hold.pointer);
@@ -200,7 +200,7 @@ function noResult(name: string, bound: boolean): RuntimeError {
   return new RuntimeError("invalid_argument", `The output "${name}" ${what}`);
 }
 
-/** A function, since the answer changes while a run is awaited. */
+/** A function because TypeScript would narrow the property, which changes while a run is awaited. */
 function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
   return signal !== undefined && signal.aborted;
 }

@@ -1,6 +1,7 @@
-/** Device memory for real, wherever the machine has a graphics driver; skipped where it has none. */
+/** Tests values in the memory of a graphics device; skipped on a machine without a graphics driver. */
 import { describe, expect, test, type TestContext } from "vitest";
 import { RuntimeError } from "../native/runtime-error.ts";
+import { DeviceMemory } from "./device-memory.ts";
 import { Session } from "./inference-session.ts";
 import { binaryModel } from "../../test/test-model.ts";
 import { Value } from "./value.ts";
@@ -26,6 +27,21 @@ describe("a value in device memory", () => {
     using next = session.bind().input("a", sum).input("b", step).output("y", sum);
     await next.run();
     expect(await sum.read()).toEqual(Float32Array.of(3, 6, 9));
+  });
+
+  test("is placed from an array, written and read, and bound to several sessions", async (context) => {
+    using first = await loadOnGpu(context);
+    using second = await loadOnGpu(context);
+    using memory = await DeviceMemory.open({ type: "webgpu" });
+    using sum = await memory.place("float32", Float32Array.of(1, 2, 3), [3]);
+    expect(await sum.read()).toEqual(Float32Array.of(1, 2, 3));
+    await sum.write(Float32Array.of(2, 3, 4));
+    const step = Value.wrap("float32", Float32Array.of(1, 1, 1), [3]);
+    for (const session of [first, second]) {
+      using binding = session.bind().input("a", sum).input("b", step).output("y", sum);
+      await binding.run();
+    }
+    expect(await sum.read()).toEqual(Float32Array.of(4, 5, 6));
   });
 
   test("host arrays that changed after binding are sent again", async (context) => {

@@ -1,9 +1,9 @@
-/** The smallest ONNX model, one Identity: the way from any device to the host that every provider has. */
+/** Builds the smallest ONNX model, one Identity: every provider can copy between its device and the host with it. */
 import { type DType, ELEMENTS } from "../native/element.ts";
 
 /**
- * Bytes of a model that copies its input "x" to its output "y", of any shape. Protobuf by hand: the field numbers
- * are those of onnx.proto, and every length is under 128, hence one byte.
+ * Bytes of a model that copies its input "x" to its output "y", which have any shape. The field numbers are those of
+ * onnx.proto, and every length is under 128, so that its varint is one byte.
  */
 export function identityModel(dtype: DType): Uint8Array<ArrayBuffer> {
   const tensorType = message(1, [...varint(1, ELEMENTS[dtype].type)]); // TypeProto.tensor_type.elem_type
