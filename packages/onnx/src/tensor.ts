@@ -14,6 +14,9 @@ export const DATA_TYPE = {
 
 export type DType = keyof typeof DATA_TYPE;
 
+/** Element type of activations and of the matrix products of a model; weights may be stored in another one. */
+export type ComputeType = "float32" | "float16" | "bfloat16";
+
 /** A known extent, or a name for one that is known only when the graph runs. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];

@@ -20,6 +20,7 @@ export interface BoundSession {
 }
 
 interface Bound {
+  /** The value, whose typed array the garbage collector would free if nothing referred to it. */
   readonly value: Value;
   readonly hold: Hold;
 }
@@ -145,7 +146,7 @@ export class Binding implements Disposable {
     void this.#session.handle.pointer;
     this.#requireInputs();
     this.#results.clear();
-    if (this.#session.device.type !== "cpu") this.#sendHostInputs(pointer);
+    if (this.#session.device.type !== "cpu") this.#sendInputs(pointer);
     for (const [name, output] of this.#outputs) {
       // Binding again releases the last run's tensor: ONNX Runtime would write over it, or refuse another shape.
       if (output === TO_CPU) call(api().BindOutputToDevice, pointer, name, memoryInfo(CPU));
@@ -166,11 +167,12 @@ export class Binding implements Disposable {
     );
   }
 
-  /** Binds inputs on the host again: BindInput copies them to the session's device once, so later changes would be lost. */
-  #sendHostInputs(pointer: Pointer): void {
-    for (const [name, { value, hold }] of this.#inputs) {
-      if (value.device.type === "cpu") call(api().BindInput, pointer, name, hold.pointer);
-    }
+  /**
+   * Binds the inputs again: BindInput copies a value that an operator needs on another device, once, so that what changed
+   * since would be lost. That is every value on the host, and one in place on a device of which an operator runs on the CPU.
+   */
+  #sendInputs(pointer: Pointer): void {
+    for (const [name, { hold }] of this.#inputs) call(api().BindInput, pointer, name, hold.pointer);
   }
 }
 

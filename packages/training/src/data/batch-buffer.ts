@@ -1,11 +1,12 @@
-/** The arrays of one batch and the runtime's values over them: what is written into the arrays is what a step reads. */
+/** A batch buffer holds the arrays of one batch and the runtime's values over them: a step reads what is written there. */
 import { elementCount, staticShape, type Tensor } from "@llava/onnx";
 import { Value } from "@llava/runtime";
-import type { Feeds } from "./training-step.ts";
 
 export type BatchArray = Float32Array | BigInt64Array;
-/** One array for each data input of the phase's graph. */
+/** One array for each data input of a phase's graph, by the input's name. */
 export type Batch = Readonly<Record<string, BatchArray>>;
+/** One value for each data input of a graph, by the input's name. */
+export type Feeds = Readonly<Record<string, Value>>;
 
 export class BatchBuffer implements Disposable {
   readonly arrays: Batch;

@@ -1,15 +1,15 @@
-/** Starting values of parameters that no checkpoint gives. */
+/** Makes starting values for the parameters that no checkpoint has. */
 import { elementCount } from "@llava/onnx";
 
-/** Numbers that are uniform in [0, 1). */
+/** A source of numbers that are uniform in [0, 1). */
 export interface UniformSource {
   next(): number;
 }
 
 /**
- * Norm weights 1, biases 0, everything else normal. Linear layers [out, in] get std 1/√in: at widths of a few hundred
- * the usual 0.02 leaves attention almost uniform and costs a third more steps. Layers that write to the residual
- * stream are divided by √(2·layers), as in GPT-2; tables of embeddings and positions get a small constant std.
+ * Norm weights are 1, biases 0, all others normal. Linear layers [out, in] get the deviation 1/√in: at widths of a few
+ * hundred the usual 0.02 leaves attention almost uniform and costs a third more steps. Layers that write to the residual
+ * stream are divided by √(2·layers), as in GPT-2; tables of embeddings and positions get a small constant deviation.
  */
 export function initialValues(
   name: string,

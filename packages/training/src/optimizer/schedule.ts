@@ -1,12 +1,13 @@
-/** Learning-rate schedules. */
+/** Computes the learning rate of each step. */
 
 export interface Schedule {
+  /** Largest learning rate, reached after the warm-up. */
   readonly peak: number;
-  /** Share of the steps that warm up linearly. */
+  /** Share of the steps over which the rate rises linearly. */
   readonly warmup: number;
-  /** Share of the peak that is left at the end. */
+  /** Share of the peak at the end. */
   readonly floor: number;
-  /** Steps from the start to the floor; a phase may end before. */
+  /** Number of steps from the start to the floor; a phase may end before. */
   readonly steps: number;
 }
 

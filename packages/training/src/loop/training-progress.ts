@@ -1,4 +1,4 @@
-/** A line that says how far a long run is, drawn in place on a terminal and as log lines elsewhere. */
+/** Draws how far a long run is: one line in place on a terminal, a log line now and then elsewhere. */
 
 export interface ProgressReport {
   readonly title: string;
@@ -10,11 +10,11 @@ export interface ProgressReport {
   readonly learningRate: number;
 }
 
-/** What is needed of a stream: standard error, or a test's. */
+/** The part of a stream that progress is written with: standard error, or the stream of a test. */
 export type ProgressStream = Pick<NodeJS.WriteStream, "isTTY" | "write">;
 
 const BAR_WIDTH = 24;
-/** How often a log line is written where there is no terminal. */
+/** Time between two log lines where there is no terminal. */
 const LOG_INTERVAL_MS = 30_000;
 
 export class Progress {
