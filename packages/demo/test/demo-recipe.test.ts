@@ -3,7 +3,7 @@ import { decoderGraph, encoderGraph, type StoredTensor } from "@llava/models";
 import { staticShape } from "@llava/onnx";
 import { describe, expect, it } from "vitest";
 import { appendAdamW, type Batch, OPTIMIZER_IO, type Phase } from "@llava/training";
-import { DEMO_MODEL } from "../src/recipe/demo-model.ts";
+import { DEMO_MODEL } from "../src/recipe/model/demo-model.ts";
 import { demoPhases } from "../src/recipe/phases.ts";
 
 const phases = demoPhases();

@@ -6,9 +6,9 @@ import { initialValues } from "@llava/training";
 import type { Batch, Objective, Phase } from "@llava/training";
 import type { TrainingState } from "@llava/training";
 import { type Sample, type Supervised, writeSamples } from "./text/answer-samples.ts";
-import { DEMO_MODEL } from "./demo-model.ts";
-import { PATCHES } from "./labels.ts";
-import { patchLoss, writeImages } from "./patch-objective.ts";
+import { DEMO_MODEL } from "./model/demo-model.ts";
+import { PATCHES } from "./vision/patch-labels.ts";
+import { patchLoss, writeImages } from "./vision/patch-objective.ts";
 import { Probe } from "./probe.ts";
 import { Random, type Scene, SCENE_SIZE, sceneOf, type Split } from "../scenes/index.ts";
 

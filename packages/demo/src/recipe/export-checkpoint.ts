@@ -4,7 +4,7 @@ import path from "node:path";
 import { writeSafetensors } from "@llava/checkpoint";
 import { LlavaError } from "@llava/protocol";
 import type { TrainingState } from "@llava/training";
-import { DEMO_CONFIG, PIXEL_MEAN, PIXEL_STD } from "./demo-model.ts";
+import { DEMO_CONFIG, PIXEL_MEAN, PIXEL_STD } from "./model/demo-model.ts";
 import { demoTokenizer } from "./phases.ts";
 import { writeTokenizer } from "./text/demo-tokenizer.ts";
 

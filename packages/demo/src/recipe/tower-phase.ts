@@ -4,9 +4,9 @@ import { Graph, type Tensor } from "@llava/onnx";
 import { initialValues } from "@llava/training";
 import type { Objective, Phase } from "@llava/training";
 import type { TrainingState } from "@llava/training";
-import { DEMO_MODEL } from "./demo-model.ts";
-import { PATCH_HEADS, PATCHES, type PatchLabels } from "./labels.ts";
-import { patchLogits, patchLoss, writeImages } from "./patch-objective.ts";
+import { DEMO_MODEL } from "./model/demo-model.ts";
+import { PATCH_HEADS, PATCHES, type PatchLabels } from "./vision/patch-labels.ts";
+import { patchLogits, patchLoss, writeImages } from "./vision/patch-objective.ts";
 import { Probe } from "./probe.ts";
 import { Random, SCENE_SIZE, sceneOf } from "../scenes/index.ts";
 

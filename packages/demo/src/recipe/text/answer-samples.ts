@@ -2,10 +2,10 @@
 import type { BytePairEncoder } from "./bpe.ts";
 import type { Batch } from "@llava/training";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
-import { PATCHES } from "../labels.ts";
-import { SPARED } from "../patch-objective.ts";
+import { PATCHES } from "../vision/patch-labels.ts";
+import { SPARED } from "../vision/patch-objective.ts";
 import { questionFor, type Random, type Scene, type Split } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { symbolicDialogue } from "./text-only-dialogue.ts";
 import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
 import { BOS, IMAGE } from "./demo-tokenizer.ts";
 

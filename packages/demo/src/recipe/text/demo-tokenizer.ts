@@ -6,7 +6,7 @@ import { BytePairEncoder, DIGIT, trainBpe, written } from "./bpe.ts";
 import { COMMON_WORDS } from "./common-words.ts";
 import { dialogue } from "./dialogue.ts";
 import { Random, sceneOf } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { symbolicDialogue } from "./text-only-dialogue.ts";
 
 export const BOS = "<s>";
 export const EOS = "</s>";

@@ -4,7 +4,7 @@ import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { mentionsHeldOut } from "../../evaluation/evaluation.ts";
 import { IDENTITY, KINDS, Random, sceneOf, SHORT_ANSWER_SUFFIX, WORDINGS } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { symbolicDialogue } from "./text-only-dialogue.ts";
 
 const dialogues = (count: number): Turn[][] =>
   Array.from({ length: count }, (_, i) => dialogue(sceneOf("train", i), Random.of(i, "dialogue")));

@@ -8,7 +8,7 @@ import type { BytePairEncoder } from "./bpe.ts";
 import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { Random, sceneOf } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { symbolicDialogue } from "./text-only-dialogue.ts";
 import {
   EOS,
   IMAGE,

@@ -1,7 +1,7 @@
 // A scene in words, as an answer; the order is that of reading, so that there is one right sentence.
-import { cellOf, placeOf } from "../scene.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { atPlace, colored, listed, nounOf, withArticle } from "../words.ts";
+import { cellOf, placeOf } from "../drawing/scene.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { atPlace, colored, listed, nounOf, withArticle } from "./english.ts";
 
 /** "There is a large red circle at the top left and the letter K in blue in the center." */
 export function caption(scene: Scene): string {

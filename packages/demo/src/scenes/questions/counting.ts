@@ -2,11 +2,11 @@
 import { askExistence } from "./existence.ts";
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { COLORS, SHAPES } from "../vocabulary.ts";
-import type { Shape } from "../vocabulary.ts";
-import { numberWord, plural } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { COLORS, SHAPES } from "../drawing/vocabulary.ts";
+import type { Shape } from "../drawing/vocabulary.ts";
+import { numberWord, plural } from "./english.ts";
 
 type NumberKind = "exist" | "count_all" | "count_color" | "count_shape" | "compare";
 

@@ -1,11 +1,11 @@
 // Whether something is in the image: half of the answers are yes, and what is absent is close to what is there.
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import type { Scene, SceneObject, ShapeObject } from "../scene.ts";
-import { CHARACTERS, COLORS, SHAPES, SIZES, TEXTURES, isHeldOut, mayMentionHeldOut } from "../vocabulary.ts";
-import type { Color, Shape, Size, Texture } from "../vocabulary.ts";
-import { characterClass, colored, withArticle } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import type { Scene, SceneObject, ShapeObject } from "../drawing/scene.ts";
+import { CHARACTERS, COLORS, SHAPES, SIZES, TEXTURES, isHeldOut, mayMentionHeldOut } from "../drawing/vocabulary.ts";
+import type { Color, Shape, Size, Texture } from "../drawing/vocabulary.ts";
+import { characterClass, colored, withArticle } from "./english.ts";
 
 export function askExistence(scene: Scene, random: Random, options: QuestionOptions): Question | null {
   if (options.detailShare > 0 && random.chance(options.detailShare))

@@ -1,10 +1,10 @@
 // What a question is and how it is put into words, apart from the builders of each kind.
 import { WORDINGS } from "./phrases.ts";
 import type { Kind, Wordings } from "./phrases.ts";
-import type { Random } from "../keyed-random.ts";
-import { isClearlyPlaced } from "../scene.ts";
-import type { SceneObject } from "../scene.ts";
-import type { Split } from "../vocabulary.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import { isClearlyPlaced } from "../drawing/scene.ts";
+import type { SceneObject } from "../drawing/scene.ts";
+import type { Split } from "../drawing/vocabulary.ts";
 
 export interface Question {
   readonly kind: Kind;

@@ -5,10 +5,10 @@ import { IDENTITY, NOTHING } from "./phrases.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS, worded, wordingOf } from "./question.ts";
 import type { Axis, Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import { placeOf } from "../scene.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { atPlace, capitalized, characterClass, nounOf, references, withArticle } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import { placeOf } from "../drawing/scene.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { atPlace, capitalized, characterClass, nounOf, references, withArticle } from "./english.ts";
 
 /** A random question of the kind, its answers evenly spread; null when the scene has nothing that it could be about. */
 export function questionFor(

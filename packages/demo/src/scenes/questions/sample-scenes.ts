@@ -1,10 +1,10 @@
 /** What the page's sample images show, apart from how they are drawn and written. */
-import { characterObject, paper, shapeObject } from "../build.ts";
+import { characterObject, paper, shapeObject } from "../drawing/build.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "../keyed-random.ts";
-import type { Scene } from "../scene.ts";
+import { Random } from "../drawing/keyed-random.ts";
+import type { Scene } from "../drawing/scene.ts";
 
 export interface SampleScene {
   readonly file: string;

@@ -2,8 +2,8 @@
 import type { Kind } from "./phrases.ts";
 import type { Question } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "../keyed-random.ts";
-import type { Scene } from "../scene.ts";
+import { Random } from "../drawing/keyed-random.ts";
+import type { Scene } from "../drawing/scene.ts";
 
 /** The more telling kinds first. */
 const KINDS: readonly Kind[] = [

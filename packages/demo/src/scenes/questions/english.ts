@@ -1,6 +1,6 @@
 // Small English: articles, plurals, lists and number words, shared by questions, captions and scenes in words.
-import type { CharacterObject, Scene, SceneObject } from "./scene.ts";
-import type { Place } from "./vocabulary.ts";
+import type { CharacterObject, Scene, SceneObject } from "../drawing/scene.ts";
+import type { Place } from "../drawing/vocabulary.ts";
 
 const NUMBER_WORDS = ["zero", "one", "two", "three", "four", "five"] as const;
 

@@ -12,7 +12,7 @@ import {
   SHAPES,
   SIZES,
   TEXTURES,
-} from "../scenes/index.ts";
+} from "../../scenes/index.ts";
 
 export const PATCH_SIZE = 12;
 export const GRID_SIZE = SCENE_SIZE / PATCH_SIZE;

@@ -2,9 +2,9 @@
 import type { TrainingOperations } from "@llava/models";
 import { add, crossEntropy, type Graph, reshape, split, type Tensor } from "@llava/onnx";
 import type { Batch } from "@llava/training";
-import { labelWeights, PATCH_HEADS, patchLabels, PATCHES, type PatchLabels } from "./labels.ts";
+import { labelWeights, PATCH_HEADS, patchLabels, PATCHES, type PatchLabels } from "./patch-labels.ts";
 import { writePixels } from "./scene-pixels.ts";
-import { COLORS, isHeldOut, rasterize, render, type Scene, SCENE_SIZE, SHAPES } from "../scenes/index.ts";
+import { COLORS, isHeldOut, rasterize, render, type Scene, SCENE_SIZE, SHAPES } from "../../scenes/index.ts";
 
 /** Added to a spared word's or class's logit: as good as nothing is left of its probability. */
 export const SPARED = -1e4;

@@ -14,7 +14,7 @@ import {
 } from "../../scenes/index.ts";
 import { dialogue } from "./dialogue.ts";
 import type { DialogueOptions, Turn } from "./dialogue.ts";
-import { PATCH_SIZE } from "../labels.ts";
+import { PATCH_SIZE } from "../vision/patch-labels.ts";
 
 /** The dialogue of `dialogue`; its first question is preceded by the scene in words, in one of several forms. */
 export function symbolicDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {

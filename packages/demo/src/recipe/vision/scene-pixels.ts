@@ -1,5 +1,5 @@
 // A drawn scene as the vision tower's input; apart because serving does the same to decoded files in packages/processing.
-import { PIXEL_MEAN, PIXEL_STD } from "./demo-model.ts";
+import { PIXEL_MEAN, PIXEL_STD } from "../model/demo-model.ts";
 
 /** (value/255 − mean) / std for every byte of each channel. */
 const NORMALIZED = PIXEL_MEAN.map((mean, channel) =>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import { GRID_SIZE, PATCHES, PATCH_HEADS, PATCH_SIZE, labelWeights, patchLabels } from "./labels.ts";
-import { CHARACTERS, COLORS, render, type Scene, sceneOf, SHAPES } from "../scenes/index.ts";
+import { GRID_SIZE, PATCHES, PATCH_HEADS, PATCH_SIZE, labelWeights, patchLabels } from "./patch-labels.ts";
+import { CHARACTERS, COLORS, render, type Scene, sceneOf, SHAPES } from "../../scenes/index.ts";
 
 /** For each object the pixels of each patch that it changes, found by drawing the scene without it. */
 function changedPixels(scene: Scene): number[][] {
