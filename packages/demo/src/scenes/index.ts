@@ -1,6 +1,6 @@
 /**
- * The drawings that the demo model was trained on: scenes as data, their pixels, and questions about them with true
- * answers. Apart from training because the page draws them too; runs in a browser.
+ * The scenes that the demo model was trained on: scenes as data, their pixels, and questions about them with true answers.
+ * Every file here runs in a browser, because the page draws scenes too.
  */
 export * from "./drawing/build.ts";
 export * from "./questions/captions.ts";

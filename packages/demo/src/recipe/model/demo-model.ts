@@ -1,4 +1,4 @@
-// The demo model's shape: a real LLaVA, small enough to train on a laptop and to ship with the project.
+/** Describes the demo model: a LLaVA that is small enough to train on a laptop and to ship with the project. */
 import type { ModelDescription } from "@llava/models";
 
 /** Mean and deviation of OpenAI's CLIP, as in every LLaVA 1.x preprocessor_config.json. */
@@ -54,7 +54,7 @@ export const DEMO_CONFIG = {
 
 const { vision_config: vision, text_config: text } = DEMO_CONFIG;
 
-/** The same as the internal description that the architecture is built from. */
+/** The same model as the description that graphs are built from. */
 export const DEMO_MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
   vision: {
     hiddenSize: vision.hidden_size,

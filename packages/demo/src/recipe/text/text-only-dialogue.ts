@@ -1,4 +1,4 @@
-// Dialogues about a scene that is told instead of shown, with which the language model learns to look things up.
+/** Makes dialogues about a scene that the first question describes in words, so that the language model learns to look things up. */
 import {
   atPlace,
   type Axis,
@@ -16,33 +16,33 @@ import { dialogue } from "./dialogue.ts";
 import type { DialogueOptions, Turn } from "./dialogue.ts";
 import { PATCH_SIZE } from "../vision/patch-labels.ts";
 
-/** The dialogue of `dialogue`; its first question is preceded by the scene in words, in one of several forms. */
-export function symbolicDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
+/** A dialogue as `dialogue` makes it; a description of the scene, in one of several forms, precedes its first question. */
+export function textOnlyDialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
   const form: Form = { name: random.pick(["list", "lines", "fields"]), hasNumbers: random.chance(0.5) };
   const turns = dialogue(scene, random, {
-    isApart: (a, b, axis) => isToldApart(a, b, axis, form),
+    isApart: (a, b, axis) => isApartInWords(a, b, axis, form),
     isPlaced: () => true,
     ...options,
   });
-  const told = tell(scene, random, form);
-  return turns.map((turn, i) => (i === 0 ? { ...turn, question: `${told}\n${turn.question}` } : turn));
+  const description = inWords(scene, random, form);
+  return turns.map((turn, i) => (i === 0 ? { ...turn, question: `${description}\n${turn.question}` } : turn));
 }
 
 interface Form {
   readonly name: "list" | "lines" | "fields";
-  /** Whether columns and rows of the patch grid are told besides the place. */
+  /** Whether the description has columns and rows of the patch grid besides the place. */
   readonly hasNumbers: boolean;
 }
 
-/** Only what the words tell can be asked: two objects in one column are neither left nor right of each other. */
-function isToldApart(a: SceneObject, b: SceneObject, axis: Axis, form: Form): boolean {
+/** Whether the order of two objects follows from the description: in one column neither is left or right of the other. */
+function isApartInWords(a: SceneObject, b: SceneObject, axis: Axis, form: Form): boolean {
   if (form.hasNumbers) return patchIndex(a[axis]) !== patchIndex(b[axis]);
   const along = (object: SceneObject): number =>
     axis === "x" ? cellOf(object) % 3 : Math.floor(cellOf(object) / 3);
   return along(a) !== along(b);
 }
 
-function tell(scene: Scene, random: Random, form: Form): string {
+function inWords(scene: Scene, random: Random, form: Form): string {
   const objects = random.shuffle(scene.objects);
   if (objects.length === 0) return "Objects: nothing.";
   switch (form.name) {

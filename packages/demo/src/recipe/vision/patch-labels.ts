@@ -1,4 +1,4 @@
-// What every patch of the image shows, for the pre-training of the vision tower.
+/** Labels what every patch of an image shows, for the pre-training of the vision tower. */
 import {
   cellOf,
   CHARACTERS,
@@ -18,7 +18,7 @@ export const PATCH_SIZE = 12;
 export const GRID_SIZE = SCENE_SIZE / PATCH_SIZE;
 export const PATCHES = GRID_SIZE * GRID_SIZE;
 
-/** What is asked of every patch; class 0 is always "background" ("no" for center, "no name" for color). */
+/** Classifiers of a patch; class 0 is always "background" ("no" for center, "no name" for color). */
 export const PATCH_HEADS = [
   { name: "color", classes: 1 + COLORS.length },
   { name: "kind", classes: 1 + SHAPES.length + CHARACTERS.length },
@@ -32,14 +32,14 @@ export const PATCH_HEADS = [
 export type PatchHead = (typeof PATCH_HEADS)[number]["name"];
 export type PatchLabels = Readonly<Record<PatchHead, Uint8Array>>;
 
-/** A patch is an object's when the object fills more than this share of it … */
+/** A patch belongs to an object that fills more than this share of the patch. */
 const LEAST_OF_PATCH = 0.2;
-/** … or when more than this share of the object lies in it, else small stars would be nowhere. */
+/** A patch also belongs to an object of which more than this share lies in it, or small stars would have no patch. */
 const LEAST_OF_OBJECT = 0.22;
 
 /**
  * Class ids per head, each [64], row by row.
- * @param coverages what `rasterize(scene)` gave, when it is at hand already
+ * @param coverages the result of `rasterize(scene)`, when it is known already
  */
 export function patchLabels(scene: Scene, coverages: readonly Coverage[] = rasterize(scene)): PatchLabels {
   const owners = patchOwners(scene, coverages);
@@ -68,7 +68,7 @@ export function patchLabels(scene: Scene, coverages: readonly Coverage[] = raste
   return labels;
 }
 
-/** Weight of each patch in the loss, [64]: 1 on objects, less on the background, which is most of the image. */
+/** Weight of each patch in the loss, [64]: 1 on objects and less on the background, which fills most of the image. */
 export function labelWeights(labels: PatchLabels): Float32Array {
   return Float32Array.from(labels.kind, (kind) => (kind > 0 ? 1 : 0.15));
 }

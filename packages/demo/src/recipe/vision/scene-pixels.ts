@@ -1,4 +1,4 @@
-// A drawn scene as the vision tower's input; apart because serving does the same to decoded files in packages/processing.
+/** Turns the pixels of a drawn scene into the vision tower's input, as packages/processing does with decoded files. */
 import { PIXEL_MEAN, PIXEL_STD } from "../model/demo-model.ts";
 
 /** (value/255 − mean) / std for every byte of each channel. */

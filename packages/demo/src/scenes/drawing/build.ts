@@ -1,9 +1,9 @@
-/** Objects as a person asks for them, apart from chance: clear shades, round sizes. */
+/** Builds objects of scenes from names, with clear shades and round sizes and without random choices. */
 import type { Background, CharacterObject, ShapeObject } from "./scene.ts";
 import type { Rgb } from "./shades.ts";
 import type { Color, Shape, Size, Texture } from "./vocabulary.ts";
 
-/** One shade per colour, out of the middle of the range that the demo draws. */
+/** One shade per color, from the middle of the range that the demo draws. */
 const CLEAR_SHADES: Readonly<Record<Color, Rgb>> = {
   red: [232, 39, 32],
   green: [49, 173, 65],
@@ -15,17 +15,17 @@ const CLEAR_SHADES: Readonly<Record<Color, Rgb>> = {
   pink: [250, 125, 183],
 };
 
-/** Half heights in scene units, out of the middle of what the demo draws. */
+/** Half heights in scene units, from the middle of the ranges that the demo draws. */
 export const RADIUS: Readonly<Record<Size, number>> = { large: 14, small: 8 };
 
 export interface Look {
   readonly size?: Size;
   readonly texture?: Texture;
-  /** Radians. */
+  /** Angle in radians. */
   readonly rotation?: number;
 }
 
-/** A shape with its centre at (x, y) on the scene's 96 × 96 units. */
+/** A shape with its centre at (x, y), in the scene's 96 × 96 units. */
 export function shapeObject(color: Color, shape: Shape, x: number, y: number, look: Look = {}): ShapeObject {
   const { size = "large", texture = "solid", rotation = 0 } = look;
   const stripes = { angle: Math.PI / 4, period: 5, phase: 0.2 };
@@ -34,7 +34,7 @@ export function shapeObject(color: Color, shape: Shape, x: number, y: number, lo
   return { kind: "shape", shape, texture, stripes, color, rgb, size, x, y, radius, rotation };
 }
 
-/** A letter or a digit, which the demo draws large only. */
+/** A letter or a digit, which the demo draws only large. */
 export function characterObject(color: Color, character: string, x: number, y: number): CharacterObject {
   const rgb = CLEAR_SHADES[color];
   return {
@@ -50,7 +50,7 @@ export function characterObject(color: Color, character: string, x: number, y: n
   };
 }
 
-/** Paper of a light tint that darkens a little downwards. */
+/** A background of a light tint that darkens a little downwards. */
 export function paper(color: Rgb): Background {
   return { color, across: [3, 2, 1], down: [-9, -9, -8], noise: 0, seed: 1 };
 }

@@ -1,9 +1,9 @@
-// The demo's own 5×7 typeface, apart because it is a table.
+/** Defines the demo's typeface: 5×7 cells per character. */
 
 export const GLYPH_COLUMNS = 5;
 export const GLYPH_ROWS = 7;
 
-/** Seven rows of five cells, top to bottom; "#" is ink. One entry for each of CHARACTERS. */
+/** Seven rows of five cells, top to bottom, for each of CHARACTERS; "#" is ink. */
 const DRAWINGS: Readonly<Record<string, string>> = {
   "0": ".###. #...# #...# #...# #...# #...# .###.",
   "1": "..#.. .##.. ..#.. ..#.. ..#.. ..#.. .###.",
@@ -33,14 +33,14 @@ const DRAWINGS: Readonly<Record<string, string>> = {
   Y: "#...# #...# .#.#. ..#.. ..#.. ..#.. ..#..",
 };
 
-/** Points per cell edge at which a glyph is sampled. */
+/** Number of points per cell edge at which a glyph is sampled. */
 const FINENESS = 8;
 const MASK_WIDTH = GLYPH_COLUMNS * FINENESS;
 const MASK_HEIGHT = GLYPH_ROWS * FINENESS;
-/** Half the thickness of a stroke, in cells. */
+/** Half the width of a stroke, in cells. */
 const PEN_RADIUS = 0.56;
 
-/** The neighbors of a cell that a stroke may lead to; the other four lead to it. */
+/** Offsets of the neighbors that a stroke from a cell may lead to; strokes from the other four lead to the cell. */
 const NEIGHBORS = [
   [1, 0],
   [0, 1],
@@ -48,7 +48,7 @@ const NEIGHBORS = [
   [-1, 1],
 ] as const;
 
-/** By character, each made when it is first asked for. */
+/** Masks by character, each made when it is first used. */
 const MASKS = new Map<string, Uint8Array>();
 
 /** Whether (u, v) is ink; both from -1 to 1 over the width and height of the glyph, v down. */
@@ -73,7 +73,7 @@ function maskOf(character: string): Uint8Array {
   return mask;
 }
 
-/** A round pen led through the inked cells, so that corners join and nothing looks like loose tiles. */
+/** The area of a round pen that follows the strokes, so that corners join and no cell looks like a loose tile. */
 function strokeMask(drawing: string): Uint8Array {
   const strokes = strokesOf(drawing.split(" "));
   const mask = new Uint8Array(MASK_WIDTH * MASK_HEIGHT);

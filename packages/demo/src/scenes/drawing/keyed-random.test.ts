@@ -16,7 +16,7 @@ test("equal seeds and keys give equal streams, others do not", () => {
   expect(new Set(firsts).size).toBe(firsts.length);
 });
 
-test("the stream of a seed never changes, for shipped results are told by their seeds", () => {
+test("the stream of a seed never changes, because shipped results are named by their seeds", () => {
   expect(draw(new Random(1), 3)).toEqual([0.9779844905715436, 0.33556611742824316, 0.44811825384385884]);
 });
 

@@ -1,8 +1,7 @@
-// The one source of chance: apart so that every sample and every initial value is a function of its seed and keys alone.
+/** Makes random numbers that are functions of a seed and keys, so that every sample and every initial value is too. */
 
 /**
- * A counter-based generator: the n-th number is a mixing of (key, n), so equal seeds give equal streams on every
- * machine. The mixing steps are the 32-bit finalizers of MurmurHash3.
+ * A counter-based generator: the n-th number is a hash of (key, n), so equal seeds give equal streams on every machine. The mixing steps are the 32-bit finalizers of MurmurHash3.
  */
 export class Random {
   readonly #key: number;

@@ -1,19 +1,19 @@
-// Scenes to pixels: a small software rasterizer with 2×2 samples per pixel, at any size.
+/** Renders scenes as pixels at any size, with 2×2 samples per pixel. */
 import { GLYPH_COLUMNS, GLYPH_ROWS, glyphOutline } from "./glyphs.ts";
 import { SCENE_SIZE } from "./scene.ts";
 import type { Background, Scene, SceneObject, ShapeObject } from "./scene.ts";
 import type { Rgb } from "./shades.ts";
 import type { Shape } from "./vocabulary.ts";
 
-/** The pixels an object covers: ink and stripe are 0 to 4 samples of each pixel of its box, row by row. */
+/** The pixels of the box around an object, row by row, with the number of samples, 0 to 4, that the object covers. */
 export interface Coverage {
   readonly left: number;
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  /** [height × width], samples in the object. */
+  /** Number of samples in the object, [height × width]. */
   readonly ink: Uint8Array;
-  /** [height × width], those of them on a light stripe. */
+  /** Number of those samples that are on a light stripe, [height × width]. */
   readonly stripe: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ export function rasterize(scene: Scene, size: number = SCENE_SIZE): Coverage[] {
 
 /**
  * The image as [size, size, 3] bytes, RGB.
- * @param coverages what `rasterize(scene, size)` gave, when it is at hand already
+ * @param coverages the result of `rasterize(scene, size)`, when it is known already
  */
 export function render(
   scene: Scene,
@@ -60,7 +60,7 @@ function paintBackground(pixels: Uint8Array, size: number, background: Backgroun
   }
 }
 
-/** How much of the way from the object's colour to white its light stripes are. */
+/** Lightness of the stripes, from 0 for the object's color to 1 for white. */
 const STRIPE_LIGHTNESS = 0.94;
 
 function paint(pixels: Uint8Array, size: number, rgb: Rgb, coverage: Coverage): void {
@@ -87,7 +87,7 @@ function toByte(value: number): number {
 /** Half the width of a character, in half heights. */
 export const GLYPH_ASPECT = GLYPH_COLUMNS / GLYPH_ROWS;
 
-/** Half the width and height of each outline before it is turned, in radii. */
+/** Half the width and half the height of each outline before it is rotated, in radii. */
 const EXTENTS: Readonly<Record<Shape | "character", readonly [number, number]>> = {
   circle: [0.98, 0.98],
   square: [0.8, 0.8],
@@ -135,7 +135,7 @@ function cover(object: SceneObject, size: number): Coverage {
   return { left, top, width, height, ink, stripe };
 }
 
-/** Whether (u, v), in radii from the centre, y down, lies in the object. */
+/** Whether (u, v), in radii from the centre and v downwards, lies in the object. */
 type Outline = (u: number, v: number) => boolean;
 
 function outlineOf(object: SceneObject): Outline {
@@ -169,7 +169,7 @@ function isInStar(u: number, v: number): boolean {
   return distance * (STAR_NOTCH * Math.sin(POINT - angle) + STAR_TIP * Math.sin(angle)) <= edge;
 }
 
-/** Light stripes inside a rim of the object's own colour, so that the silhouette stays whole. */
+/** Light stripes inside a rim of the object's own color, so that the silhouette stays whole. */
 function stripesOf(object: ShapeObject, isInside: Outline): Outline {
   const { angle, period, phase } = object.stripes;
   const across = (Math.cos(angle) * object.radius) / period;

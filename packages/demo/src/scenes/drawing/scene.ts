@@ -1,4 +1,4 @@
-// What is in an image, as data: apart from drawing, so that questions and labels never look at pixels.
+/** Makes scenes: the content of an image as data, from which pixels, questions and labels are made. */
 import { Random } from "./keyed-random.ts";
 import { namelessShade, type Rgb, shade } from "./shades.ts";
 import { CHARACTERS, COLORS, PLACES, SHAPES, isHeldOut, mayMentionHeldOut } from "./vocabulary.ts";
@@ -8,15 +8,16 @@ import type { Color, Place, Shape, Size, Split, Texture } from "./vocabulary.ts"
 export const SCENE_SIZE = 96;
 
 interface Placed {
-  /** null: a color that has no name in the demo's language. */
+  /** Name of the color; null for one without a name in the demo's language. */
   readonly color: Color | null;
   readonly rgb: Rgb;
   readonly size: Size;
-  /** Centre and half height, in scene units. */
+  /** Centre, in scene units. */
   readonly x: number;
   readonly y: number;
+  /** Half height, in scene units. */
   readonly radius: number;
-  /** Radians. */
+  /** Angle in radians. */
   readonly rotation: number;
 }
 export interface Stripes {
@@ -38,10 +39,11 @@ export type SceneObject = ShapeObject | CharacterObject;
 
 export interface Background {
   readonly color: Rgb;
-  /** Added from one edge to the opposite one: across x and down y. */
+  /** Change of the color from the left edge to the right one. */
   readonly across: Rgb;
+  /** Change of the color from the top edge to the bottom one. */
   readonly down: Rgb;
-  /** Largest amount added to or taken from a pixel. */
+  /** Largest amount by which a pixel differs. */
   readonly noise: number;
   readonly seed: number;
 }
@@ -50,15 +52,23 @@ export interface Scene {
   readonly background: Background;
 }
 
-/** First seed of each split; each range holds 2^30 scenes, so no two splits share a seed. */
-const FIRST_SEED = { train: 0, test: 2 ** 30, "held-out": 2 ** 31, told: 3 * 2 ** 30 } as const;
+/** Number of scenes in each split. */
+export const SCENES_PER_SPLIT = 2 ** 30;
+
+/** First seed of each split: no two splits have a seed in common. */
+const FIRST_SEED = {
+  train: 0,
+  test: SCENES_PER_SPLIT,
+  "held-out": 2 * SCENES_PER_SPLIT,
+  "text-only": 3 * SCENES_PER_SPLIT,
+} as const;
 
 /**
  * The index-th scene of a split; index in [0, 2^30).
- * @param namelessShare share of objects, 0 to 1, whose color has no name: from them a shape is learned apart from color
+ * @param namelessShare share of objects, 0 to 1, whose color has no name: they teach shapes independently of colors
  */
 export function sceneOf(split: Split, index: number, namelessShare = 0): Scene {
-  if (!Number.isInteger(index) || index < 0 || index >= 2 ** 30)
+  if (!Number.isInteger(index) || index < 0 || index >= SCENES_PER_SPLIT)
     throw new RangeError(`A scene's index must be an integer in [0, 2^30), but it is ${index}.`);
   return sampleScene(Random.of(FIRST_SEED[split] + index, "scene"), split, namelessShare);
 }
@@ -130,7 +140,7 @@ function sampleObjects(random: Random, split: Split, count: number): SceneObject
   return objects;
 }
 
-/** A colour and a shape that the split may show; from the scene's few ones if they have such a pair. */
+/** A color and a shape that the split may show; from the scene's own lists if these have such a pair. */
 function pair(
   random: Random,
   split: Split | "only",
@@ -145,7 +155,7 @@ function pair(
   }
 }
 
-/** Distance of a centre from the borders of the thirds that makes its cell beyond doubt. */
+/** Distance of a centre from the borders of the thirds from which its cell is clear. */
 const CLEAR_MARGIN = 4;
 const THIRD = SCENE_SIZE / 3;
 
@@ -196,7 +206,7 @@ function background(random: Random): Background {
   };
 }
 
-/** Nothing to recognize: any tint, a strong gradient or strong noise. */
+/** A background without anything to recognize: any tint, a strong gradient or strong noise. */
 function emptyBackground(random: Random): Background {
   const channel = (): number => random.between(90, 250);
   const steep = random.between(0, 70);
@@ -230,7 +240,7 @@ export function placeOf(point: { readonly x: number; readonly y: number }): Plac
   return PLACES[cellOf(point)] ?? "center";
 }
 
-/** Whether the point's place is beyond doubt: at least CLEAR_MARGIN from every border of the thirds. */
+/** Whether the point's place is clear: at least CLEAR_MARGIN from every border of the thirds. */
 export function isClearlyPlaced(point: { readonly x: number; readonly y: number }): boolean {
   return [point.x, point.y].every((value) =>
     [THIRD, 2 * THIRD].every((border) => Math.abs(value - border) >= CLEAR_MARGIN),

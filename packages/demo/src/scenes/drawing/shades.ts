@@ -1,11 +1,11 @@
-// The colors that are drawn: shades of those that have a name, and some that have none.
+/** Draws colors at random: shades of those that have a name, and some that have none. */
 import type { Random } from "./keyed-random.ts";
 import type { Color } from "./vocabulary.ts";
 
-/** 0 to 255 each. */
+/** Red, green and blue, 0 to 255 each. */
 export type Rgb = readonly [number, number, number];
 
-/** Hue in degrees, saturation and value ranges; the gaps between neighbours are what keeps the names apart. */
+/** Ranges of hue in degrees, saturation and value; gaps between neighbors keep the names distinct. */
 const SHADES: Readonly<Record<Color, Ranges>> = {
   red: [
     [-5, 5],
@@ -60,7 +60,7 @@ function within(random: Random, [hue, saturation, value]: Ranges): Rgb {
   return fromHsv(random.between(...hue), random.between(...saturation), random.between(...value));
 }
 
-/** Hue in degrees, saturation and value in [0, 1] to 0..255. */
+/** Converts hue in degrees, saturation and value in [0, 1]. */
 function fromHsv(hue: number, saturation: number, value: number): Rgb {
   const channel = (n: number): number => {
     const k = (n + hue / 60 + 6) % 6;
@@ -69,7 +69,7 @@ function fromHsv(hue: number, saturation: number, value: number): Rgb {
   return [channel(5), channel(3), channel(1)];
 }
 
-/** Hue, saturation and value of colors that no name of ours fits: black and grey, brown, lime, magenta. */
+/** Ranges of colors that no name of the demo fits: black and grey, brown, lime, magenta. */
 const NAMELESS: readonly Ranges[] = [
   [
     [0, 360],

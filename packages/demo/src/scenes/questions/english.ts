@@ -1,4 +1,4 @@
-// Small English: articles, plurals, lists and number words, shared by questions, captions and scenes in words.
+/** Forms articles, plurals, lists and names of objects for questions, captions and descriptions. */
 import type { CharacterObject, Scene, SceneObject } from "../drawing/scene.ts";
 import type { Place } from "../drawing/vocabulary.ts";
 
@@ -33,12 +33,12 @@ export function characterClass(object: CharacterObject): "letter" | "digit" {
   return /\d/.test(object.character) ? "digit" : "letter";
 }
 
-/** What an object is called without its color: "circle", "letter K". */
+/** The name of an object without its color: "circle", "letter K". */
 export function nounOf(object: SceneObject): string {
   return object.kind === "shape" ? object.shape : `${characterClass(object)} ${object.character}`;
 }
 
-/** The noun after the object's color, if that has a name: "red circle". */
+/** The noun after the object's color, if the color has a name: "red circle". */
 export function colored({ color }: SceneObject, noun: string): string {
   return color ? `${color} ${noun}` : noun;
 }
@@ -49,8 +49,8 @@ export function atPlace(place: Place): string {
 }
 
 /**
- * Every short way to name one object so that it is the only one of the scene that fits: by its kind, by its color,
- * or by both; nothing in `hidden`, which is what the question asks for, is given away.
+ * Every short name that fits one object of the scene and no other: its kind, its color or both. No name contains the
+ * `hidden` look, which is the one that the question asks for.
  */
 export function references(scene: Scene, object: SceneObject, hidden: "color" | "shape" | null): string[] {
   const names = nouns(object, hidden === "shape");
