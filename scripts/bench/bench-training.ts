@@ -12,6 +12,8 @@ export interface TrainingBenchOptions {
 }
 
 const PHASE = "instruction";
+/** Steps after which ONNX Runtime has its memory: the first run finds the pattern of allocations, the second one follows it. */
+const WARM_STEPS = 2;
 /** Edge of the square matrices: 17 GFLOP, far larger than any cache. */
 const EDGE = 2048;
 const PRODUCT_FLOPS = 2 * EDGE ** 3;
@@ -66,7 +68,7 @@ function rowsOf(
     ["compiling", compileMs, "ms", "graph, gradients, session"],
     ["weights and moments", weightBytes / 1e6, "MB", "updated in place by every step"],
     ["arrays made by steps", madeBytes / 1e6, "MB", "by all steps together; 0 when none copies its values"],
-    ["process grown by steps", grownBytes / 1e6, "MB", "largest resident size since the first step"],
+    ["process grown by steps", grownBytes / 1e6, "MB", `largest resident size since step ${WARM_STEPS}`],
   ];
   return rows.map(([name, value, unit, note]) => ({ part: "training", name, value, unit, note }));
 }
@@ -81,7 +83,7 @@ class Trainer implements Disposable {
   readonly #batch: BatchBuffer;
   #count = 0;
   #madeBytes = 0;
-  #firstPeakBytes = 0;
+  #warmPeakBytes = 0;
 
   private constructor(
     step: TrainingStep,
@@ -119,9 +121,9 @@ class Trainer implements Disposable {
     return this.#madeBytes;
   }
 
-  /** Bytes by which the largest resident size of the process grew after the first step. */
+  /** Bytes by which the largest resident size of the process grew after the warm steps. */
   get grownBytes(): number {
-    return peakBytes() - this.#firstPeakBytes;
+    return peakBytes() - this.#warmPeakBytes;
   }
 
   async run(): Promise<void> {
@@ -129,7 +131,7 @@ class Trainer implements Disposable {
     const before = process.memoryUsage().arrayBuffers;
     const { loss } = await this.#step.run(this.#batch.feeds, 1e-4, this.#count);
     this.#madeBytes += Math.max(0, process.memoryUsage().arrayBuffers - before);
-    if (this.#count === 1) this.#firstPeakBytes = peakBytes();
+    if (this.#count === WARM_STEPS) this.#warmPeakBytes = peakBytes();
     if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);
   }
 

@@ -55,7 +55,7 @@ ${table(evaluation)}
 
 - **drawings**: new drawings with what training knows, in percent, with the 95 % interval of Wilson.
 - **held-out pairs**: six pairs of color and shape (red triangle, green star, blue diamond, yellow cross, purple circle, orange
-  square) were never drawn in training and named only in scenes that are told in words; here every question is about an
+  square) were never drawn in training and named only in scenes that are described in words; here every question is about an
   image of one. In the last phases the loss does not count such a pair as wrong where only its absence from the images
   could exclude it: nothing purple is learned *not* to be a circle.
 - **new wording**: the same drawings, asked in a wording that training never used.
@@ -64,7 +64,7 @@ ${table(evaluation)}
 ## Training
 
 \`npm run train:demo\` makes it again: the tower learns what every patch of an image shows, the language model learns to
-look things up in scenes told in words, the projector is aligned on descriptions, and all parts are tuned on dialogues of
+look things up in scenes described in words, the projector is aligned on descriptions, and all parts are tuned on dialogues of
 several turns, in the end also about objects whose color has no name and about several looks of an object at once. Images, questions and the tokenizer are made by the project itself; there is no third-party data.
 `;
 }

@@ -3,7 +3,7 @@ import type { UniformSource } from "../src/state/initialization.ts";
 
 /** Numbers in [0, 1) of a linear congruential generator (Numerical Recipes), whose upper bits are used. */
 export function seededNumbers(seed: number, name: string): UniformSource {
-  let state = [...name].reduce(
+  let state = Array.from(name).reduce(
     (hash, character) => Math.imul(hash ^ character.charCodeAt(0), 0x01000193),
     seed,
   );

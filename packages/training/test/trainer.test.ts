@@ -3,10 +3,11 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { Graph } from "@llava/onnx";
 import { describe, expect, it } from "vitest";
+import { shuffled } from "../src/data/sample-order.ts";
 import { compilePhase, type Phase } from "../src/loop/phase.ts";
 import { train } from "../src/loop/trainer.ts";
 import { TrainingState } from "../src/state/training-state.ts";
-import { tinyBatches, tinyPhase } from "./tiny-phase.ts";
+import { tinyBatches, tinyData, tinyPhase } from "./tiny-phase.ts";
 import { bits, folder, options, recipe, trainUntil } from "./tiny-run.ts";
 
 describe("stopping and resuming", () => {
@@ -38,6 +39,24 @@ describe("stopping and resuming", () => {
     expect(bits(last)).toEqual(bits(whole));
   });
 
+  it("in the second pass over a shuffled dataset gives the same bits as not stopping", async () => {
+    // 20 samples are two and a half batches of eight.
+    const phase = tinyPhase("one", 7, { batches: tinyData({ order: shuffled(20, 1) }) });
+    const whole = new TrainingState();
+    await train([phase], whole, options({ folder: path.join(folder, "whole") }));
+    const stop = new AbortController();
+    const onStep = ({ step }: { readonly step: number }): void => {
+      if (step === 4) stop.abort();
+    };
+    await train([phase], new TrainingState(), options({ signal: stop.signal, onStep }));
+    const resumed = await TrainingState.load(folder);
+    await train([phase], resumed, options());
+    expect(bits(resumed)).toEqual(bits(whole));
+    const inOrder = new TrainingState();
+    await train([tinyPhase("one", 7)], inOrder, options());
+    expect(bits(inOrder)).not.toEqual(bits(whole));
+  });
+
   it("begins the optimizer anew with each phase", async () => {
     const state = new TrainingState();
     await train(recipe(), state, options());
@@ -46,7 +65,7 @@ describe("stopping and resuming", () => {
     );
   });
 
-  it("stops after the phase that it is told to, and goes on from there", async () => {
+  it("stops after the phase `until`, and resumes from there", async () => {
     const whole = new TrainingState();
     await train(recipe(), whole, options({ folder: path.join(folder, "whole") }));
     const state = new TrainingState();

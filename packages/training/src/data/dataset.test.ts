@@ -35,6 +35,6 @@ test("a shuffled batch is a function of the seed and the step", async () => {
 
 test("a dataset that fails rejects the batch", async () => {
   const broken = { length: 1, get: () => Promise.reject(new Error("the file is gone")) };
-  const { fill } = batches({ dataset: broken, collate, samplesPerStep: 1 });
-  await expect(fill(0, {})).rejects.toThrow("the file is gone");
+  const failing = batches({ dataset: broken, collate, samplesPerStep: 1 });
+  await expect(failing.fill(0, {})).rejects.toThrow("the file is gone");
 });
