@@ -8,7 +8,7 @@ export * from "./questions/phrases.ts";
 export * from "./questions/question.ts";
 export { aboutObject, questionFor } from "./questions/questions.ts";
 export * from "./drawing/keyed-random.ts";
-export * from "./drawing/render.ts";
+export * from "./drawing/rasterizer.ts";
 export { answerTo, SAMPLE_SCENES, type SampleScene } from "./questions/sample-scenes.ts";
 export * from "./drawing/scene.ts";
 export * from "./questions/suggestions.ts";

@@ -1,5 +1,5 @@
 /** Lists the devices that a session can run on, with their names, execution providers and memory. */
-import { api, type Pointer } from "../native/api.ts";
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create } from "../native/call.ts";
 import { libraryPath } from "../native/library.ts";
 import { RuntimeError } from "../native/runtime-error.ts";

@@ -1,6 +1,6 @@
 /** Calls functions of the table and turns every OrtStatus into a RuntimeError. */
 import koffi from "koffi";
-import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./api.ts";
+import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./function-table.ts";
 import { MAX_ASYNC_CALLS } from "./library.ts";
 import { RuntimeError, runtimeErrorFromStatus } from "./runtime-error.ts";
 

@@ -1,7 +1,7 @@
 /** Makes the one OrtEnv of the process and finds the default number of threads of a session. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { api, type Pointer } from "./api.ts";
+import { api, type Pointer } from "./function-table.ts";
 import { create } from "./call.ts";
 
 /** ORT_LOGGING_LEVEL_FATAL, because every failure comes back as a status and a log line would repeat it. */

@@ -1,5 +1,5 @@
 /** A handle counts the holds on one native object and frees the object when the last one ends. */
-import type { Pointer } from "./api.ts";
+import type { Pointer } from "./function-table.ts";
 import { RuntimeError } from "./runtime-error.ts";
 
 /**

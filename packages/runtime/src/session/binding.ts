@@ -1,5 +1,5 @@
 /** A binding holds inputs and outputs of a session, bound once and run many times. */
-import { api, type Out, type Pointer, readPointer } from "../native/api.ts";
+import { api, type Out, type Pointer, readPointer } from "../native/function-table.ts";
 import { call, callAsync, create } from "../native/call.ts";
 import { CPU, type Device, memoryInfo } from "../device/device.ts";
 import { Handle, type Hold } from "../native/handle.ts";

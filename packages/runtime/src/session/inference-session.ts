@@ -1,5 +1,5 @@
 /** A session holds a loaded model on a device and runs it. */
-import { api, type Pointer, type StatusFunction } from "../native/api.ts";
+import { api, type Pointer, type StatusFunction } from "../native/function-table.ts";
 import { Binding, type BoundSession, type RunOptions } from "./binding.ts";
 import { call, create, createAsync, readNumber, readString } from "../native/call.ts";
 import { CPU, type Device, memoryInfo, noProvider } from "../device/device.ts";

@@ -1,5 +1,5 @@
 /** Finds out whether a device can be used before a model is loaded on it: loads its libraries and nothing else. */
-import { api } from "../native/api.ts";
+import { api } from "../native/function-table.ts";
 import { parseDevice } from "../device/device.ts";
 import { ortEnvironment } from "../native/environment.ts";
 import { createSessionOptions } from "./session-options.ts";

@@ -1,5 +1,5 @@
 /** Options of a session, and the native object that holds them. */
-import { api, type Pointer } from "../native/api.ts";
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create } from "../native/call.ts";
 import { appendProvider, CPU, type Device } from "../device/device.ts";
 import { defaultThreads, LOG_SEVERITY } from "../native/environment.ts";

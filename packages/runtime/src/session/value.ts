@@ -1,5 +1,5 @@
 /** A value is a tensor whose elements lie in a typed array, in memory of ONNX Runtime, or on a device. */
-import { api, type Pointer } from "../native/api.ts";
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create, readNumber, viewMemory } from "../native/call.ts";
 import { CPU, type Device, deviceName, memoryInfo } from "../device/device.ts";
 import {

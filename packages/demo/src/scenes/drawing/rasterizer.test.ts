@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { rasterize, render } from "./render.ts";
+import { rasterize, render } from "./rasterizer.ts";
 import { sceneOf } from "./scene.ts";
 import type { Scene, SceneObject } from "./scene.ts";
 import { CHARACTERS } from "./vocabulary.ts";
