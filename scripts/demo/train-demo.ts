@@ -4,7 +4,7 @@ import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { demoPhases, exportDemo } from "@llava/demo";
-import { parseDevice } from "@llava/runtime";
+import { type Device, parseDevice } from "@llava/runtime";
 import { train, TrainingState } from "@llava/training";
 import { refuse, wholeNumber } from "../script-flags.ts";
 
@@ -39,7 +39,7 @@ Interrupt it whenever you like: it goes on where it was. The finished model lies
 
 // Every flag is read before anything is deleted.
 const threads = flags.threads === undefined ? undefined : wholeNumber("--threads", flags.threads, [1, 1024]);
-const device = parseDevice(flags.device);
+const device = deviceOf(flags.device);
 const { until } = flags;
 if (until !== undefined && !phases.some(({ name }) => name === until))
   refuse(`There is no phase ${until}; the phases are ${phaseNames}.`);
@@ -77,4 +77,12 @@ if (phases.every((phase) => state.finished.has(phase.name))) {
   console.log(`The model is in ${model}. What next:
   npm run eval:demo -- --model ${model} --write
   npm run llava -- chat --model-path ${model} --image FILE --prompt "What do you see?"`);
+}
+
+function deviceOf(text: string): Device {
+  try {
+    return parseDevice(text);
+  } catch (error) {
+    return refuse(`--device: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

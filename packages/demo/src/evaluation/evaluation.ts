@@ -40,7 +40,7 @@ const SCENES_PER_ITEM = 1024;
  * The seed-th question of a kind; even seeds have the answer yes and odd ones no, other answers are balanced as in
  * training. All kinds but "identity" and "nothing" ask for a single word or phrase.
  * @param seed an integer in [0, 2^20)
- * @throws RangeError if the split cannot be asked the kind
+ * @throws RangeError if the split has no questions of the kind
  */
 export function evaluationItem(
   kind: Kind,

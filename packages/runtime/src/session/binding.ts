@@ -169,7 +169,7 @@ export class Binding implements Disposable {
 
   /**
    * Binds the inputs again: BindInput copies a value that an operator needs on another device, once, so that what changed
-   * since would be lost. That is every value on the host, and one in place on a device of which an operator runs on the CPU.
+   * since would be lost. That concerns every value on the host, and a value on the device that an operator reads on the CPU.
    */
   #sendInputs(pointer: Pointer): void {
     for (const [name, { hold }] of this.#inputs) call(api().BindInput, pointer, name, hold.pointer);

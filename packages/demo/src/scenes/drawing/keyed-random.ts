@@ -1,7 +1,8 @@
 /** Makes random numbers that are functions of a seed and keys, so that every sample and every initial value is too. */
 
 /**
- * A counter-based generator: the n-th number is a hash of (key, n), so equal seeds give equal streams on every machine. The mixing steps are the 32-bit finalizers of MurmurHash3.
+ * A counter-based generator: the n-th number is a hash of (key, n), so equal seeds give equal streams on every machine.
+ * The mixing steps are the 32-bit finalizers of MurmurHash3.
  */
 export class Random {
   readonly #key: number;
