@@ -1,8 +1,7 @@
 /** ONNX Runtime for the rest of the repository: the only package that uses its native code. */
 export { CPU, type Device, deviceName, parseDevice } from "./device/device.ts";
-export { type ArrayOf, type DType, type TypedArray } from "./native/element.ts";
-export { RuntimeError, type RuntimeErrorCode } from "./native/runtime-error.ts";
-export { Binding, type RunOptions } from "./session/binding.ts";
+export { RuntimeError } from "./native/runtime-error.ts";
+export { Binding } from "./session/binding.ts";
 export { DeviceMemory } from "./session/device-memory.ts";
 export { Session } from "./session/inference-session.ts";
 export { requireDevice } from "./session/require-device.ts";

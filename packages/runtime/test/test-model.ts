@@ -18,7 +18,7 @@ export interface TestNode {
   readonly domain?: string;
 }
 
-export interface TestInitializer {
+interface TestInitializer {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];

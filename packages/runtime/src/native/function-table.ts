@@ -17,7 +17,7 @@ export interface StatusFunction {
   readonly async: (...args: readonly (Argument | AsyncCallback)[]) => void;
 }
 
-export type AsyncCallback = (error: Error | null, status: Pointer | null) => void;
+type AsyncCallback = (error: Error | null, status: Pointer | null) => void;
 
 /**
  * The version that is requested from OrtApiBase.GetApi: ORT_API_VERSION of the headers in which the indices below were

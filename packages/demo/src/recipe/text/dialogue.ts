@@ -29,7 +29,7 @@ export interface Turn {
   readonly masked: readonly string[];
 }
 
-export type Style = "short" | "sentence";
+type Style = "short" | "sentence";
 
 export interface DialogueOptions extends Partial<QuestionOptions> {
   /** Style of the answers; drawn at random when left out, short in 65 of 100 dialogues. */

@@ -17,7 +17,7 @@ export interface EncodedDialogue {
 }
 
 /** The labels from `from` up to `to` − 1, of which the last is </s>. */
-export interface EncodedAnswer {
+interface EncodedAnswer {
   readonly from: number;
   readonly to: number;
   /** Ids of the turn's masked words. */

@@ -29,7 +29,7 @@ export const PATCH_HEADS = [
   { name: "row", classes: 1 + GRID_SIZE },
   { name: "cell", classes: 1 + 9 },
 ] as const;
-export type PatchHead = (typeof PATCH_HEADS)[number]["name"];
+type PatchHead = (typeof PATCH_HEADS)[number]["name"];
 export type PatchLabels = Readonly<Record<PatchHead, Uint8Array>>;
 
 /** A patch belongs to an object that fills more than this share of the patch. */

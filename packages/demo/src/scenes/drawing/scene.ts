@@ -20,7 +20,7 @@ interface Placed {
   /** Angle in radians. */
   readonly rotation: number;
 }
-export interface Stripes {
+interface Stripes {
   readonly angle: number;
   readonly period: number;
   readonly phase: number;
