@@ -12,7 +12,7 @@ export const PACKAGE_TABLE: Readonly<Record<string, readonly string[]>> = {
   "packages/models": ["protocol", "onnx", "processing"],
   "packages/engine": ["protocol", "runtime", "checkpoint", "models", "processing"],
   "packages/training": ["protocol", "onnx", "runtime", "checkpoint"],
-  "packages/demo": ["protocol", "onnx", "runtime", "checkpoint", "models", "training"],
+  "packages/demo": ["protocol", "onnx", "checkpoint", "models", "training"],
   "apps/controller": ["protocol", "server"],
   "apps/web": ["protocol", "server", "demo/scenes", "processing/view"],
   "apps/worker": ["protocol", "server", "engine", "models", "processing"],
@@ -29,6 +29,7 @@ export const ROOT_LAYER = ".";
 export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol/src": ["codec", "cluster", "openai", "llava", "page", "extensions"],
   "packages/onnx/src": ["tensor", "proto", "graph", "operators"],
+  "packages/runtime/src": ["native", "device", "session"],
   "packages/checkpoint/src": ["tensors", "cache", "safetensors", "source", "quantize"],
   "packages/models/src": [
     "description",
@@ -39,6 +40,17 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "registry",
     "operations/serving",
     "llava",
+  ],
+  "packages/training/src": ["data", "optimizer", "state", "loop"],
+  "packages/demo/src": [
+    "scenes/drawing",
+    "scenes/questions",
+    "scenes",
+    "evaluation",
+    "recipe/model",
+    "recipe/vision",
+    "recipe/text",
+    "recipe",
   ],
   "packages/processing/src": ["files", "text", "image", "image/decode"],
 };

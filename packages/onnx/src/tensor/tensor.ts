@@ -14,6 +14,13 @@ export const DATA_TYPE = {
 
 export type DType = keyof typeof DATA_TYPE;
 
+/**
+ * The element type of activations, of keys and values, and of image features. Weights that are stored in another type
+ * are cast to it. Token ids are integers, pixels enter and logits leave every graph as float32, and the statistics of
+ * norms and the sums inside kernels are float32 where the kernel has them so.
+ */
+export type ComputeType = "float32" | "float16" | "bfloat16";
+
 /** A known extent, or a name for one that is known only when the graph runs. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
