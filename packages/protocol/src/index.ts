@@ -24,6 +24,7 @@ export * from "./codec/request-id.ts";
 export { SAMPLING_LIMITS } from "./openai/sampling-fields.ts";
 export * from "./codec/sse.ts";
 export * from "./codec/json-guard.ts";
+export { isJsonSpace, JsonScanner, KEY_WORK, SEARCH_WORK } from "./codec/json-scanner.ts";
 export * from "./openai/text-completion.ts";
 export * from "./cluster/worker-list.ts";
 export * from "./llava/worker-report.ts";

@@ -1,48 +1,50 @@
 /**
- * Finds the images in a request's bytes and their keys. Apart because a body of many megabytes must be neither parsed nor
- * hashed in one go: every other stream would stand still meanwhile.
+ * Finds the images in a request's bytes and their keys. A body of many megabytes must be neither parsed nor hashed in one
+ * go: every other stream would stand still meanwhile.
  */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isImageKey, imageKey } from "@llava/protocol";
+import { imageKey, isImageKey, JsonScanner, SEARCH_WORK } from "@llava/protocol";
 
-const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COLON = 0x3a;
 
-/** No request may have more. */
+/** The number of images that one request may have. */
 const MAX_IMAGES = 8;
-/** Of a body, also those inside texts: bounds what a body of quotes alone costs. Images behind so many are not found. */
-const MAX_QUOTES = 1 << 16;
-/** The names that matter are shorter. */
+/** The work that one body may cost: as much as 65,536 quotes, those inside texts included. Images behind them are not found. */
+const MAX_WORK = (1 << 16) * SEARCH_WORK;
+/** The longest key that is read; the names that matter are shorter. */
 const MAX_KEY_BYTES = 32;
 const KEY_LENGTH = imageKey("").length + 64;
 const DATA_URL_START = Buffer.from("data:");
-/** `data:image/svg+xml;base64,` and the like. */
+/** The longest part of a data URL before its comma: `data:image/svg+xml;base64,` and the like. */
 const MAX_DATA_URL_HEAD = 64;
-/** A multiple of four characters of base64; a millisecond with escapes, a third of one without. */
+/** The bytes of base64 that are hashed at once, a multiple of four: they take 1 ms with escapes, a third of that without. */
 const SLICE_BYTES = 1 << 18;
 
-/** Bytes of a body between two quotes; `end` is the closing quote. */
+/** The bytes of a body between two quotes. */
 export interface ImageRange {
+  /** The index behind the opening quote. */
   readonly start: number;
+  /** The index of the closing quote. */
   readonly end: number;
 }
 
 /**
- * The texts of a body that are images: `url` of an `image_url`, and the elements of LLaVA's `images`. May find one that
- * the worker will not take for an image, as keys are looked at without their places.
+ * The strings of a body that are images: `url` of an `image_url`, and the elements of LLaVA's `images`. It may find one
+ * that the worker will not take for an image, as keys are looked at without their places.
  */
 export function findImages(body: Buffer): readonly ImageRange[] {
   const found: ImageRange[] = [];
+  const scanner = new JsonScanner(body, 0, MAX_WORK);
   let key = "";
   let isFirst = false;
-  for (const { start, end } of textsOf(body)) {
-    const isKey = body[skipSpace(body, end + 1)] === COLON;
-    if (isKey) key = keyText(body, start, end);
+  while (found.length < MAX_IMAGES) {
+    const token = scanner.nextString();
+    if (token !== "key" && token !== "string") break;
+    const { start, end } = scanner;
+    if (token === "key") key = end - start <= MAX_KEY_BYTES ? keyText(body, start, end) : "";
     else if (isImage(body, start, end, key, isFirst)) found.push({ start, end });
-    isFirst = isKey;
-    if (found.length === MAX_IMAGES) break;
+    isFirst = token === "key";
   }
   return found;
 }
@@ -102,7 +104,6 @@ async function hashBase64(body: Buffer, start: number, end: number, signal?: Abo
 }
 
 function keyText(body: Buffer, start: number, end: number): string {
-  if (end - start > MAX_KEY_BYTES) return "";
   const text = body.toString("latin1", start, end);
   if (!text.includes("\\")) return text;
   try {
@@ -110,30 +111,4 @@ function keyText(body: Buffer, start: number, end: number): string {
   } catch {
     return "";
   }
-}
-
-/** All texts of a JSON body, keys too. */
-function* textsOf(body: Buffer): Generator<ImageRange, void, undefined> {
-  let start = -1;
-  let quote = body.indexOf(QUOTE);
-  for (let count = 0; quote >= 0 && count < MAX_QUOTES; count += 1) {
-    if (start < 0) start = quote + 1;
-    else if (!isEscaped(body, quote)) {
-      yield { start, end: quote };
-      start = -1;
-    }
-    quote = body.indexOf(QUOTE, quote + 1);
-  }
-}
-
-function isEscaped(body: Buffer, quote: number): boolean {
-  let backslashes = 0;
-  while (body[quote - 1 - backslashes] === BACKSLASH) backslashes += 1;
-  return backslashes % 2 === 1;
-}
-
-function skipSpace(body: Buffer, start: number): number {
-  let at = start;
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
-  return at;
 }
