@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Cluster } from "@llava/protocol";
 import { ASK, streaming, WHOLE, WORD } from "./support/chat-requests.ts";
-import { hopWorker } from "./support/resume-worker.ts";
+import { resumeWorker } from "./support/resume-worker.ts";
 import {
   closeAll,
   post,
@@ -110,8 +110,8 @@ describe("metrics", () => {
       return false;
     };
     const report = { capabilities: { resume: true } };
-    const first = await startWorker(["m"], hopWorker({ step: breaks }));
-    const second = await startWorker(["m"], hopWorker());
+    const first = await startWorker(["m"], resumeWorker({ step: breaks }));
+    const second = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     await register(url, first.url, ["m"], { report });
     await register(url, second.url, ["m"], { report, queueLength: 3 });
@@ -228,8 +228,8 @@ describe("the cluster", () => {
       if (at === 3) response.destroy();
       return at !== 3;
     };
-    const first = await startWorker(["m"], hopWorker({ step: dies, stepMs: 20 }));
-    const second = await startWorker(["m"], hopWorker());
+    const first = await startWorker(["m"], resumeWorker({ step: dies, stepMs: 20 }));
+    const second = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     const report = { capabilities: { resume: true } };
     await register(url, first.url, ["m"], { report });
@@ -256,7 +256,7 @@ describe("the cluster", () => {
   });
 
   it("counts tokens, requests, failures and the wait for first words, second by second", async () => {
-    const worker = await startWorker(["m"], hopWorker());
+    const worker = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     await register(url, worker.url, ["m"], { report: { capabilities: { resume: true } } });
     const ask = { model: "m", messages: [{ role: "user", content: SECRET }], stream: true };

@@ -184,7 +184,7 @@ it("signs what it relays: its worker serves it and nobody else", async () => {
 it("every route lets in whom its role names and nobody else", async () => {
   const { url, controller } = await startController({
     access: strictAccess(true),
-    door: { clients: { burst: 1_000, requestsPerMinute: 1e6 } },
+    server: { clients: { burst: 1_000, requestsPerMinute: 1e6 } },
   });
   const cells = await askAll(controller.app, url, true);
   expect(wrongCells(cells)).toEqual([]);

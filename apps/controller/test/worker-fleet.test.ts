@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseErrorBody, type WorkerReport } from "@llava/protocol";
 import { pino } from "pino";
 import { afterEach, describe, expect, it } from "vitest";
-import { Chronicle } from "../src/history/cluster-history.ts";
+import { ClusterHistory } from "../src/history/cluster-history.ts";
 import { Fleet } from "../src/fleet/fleet.ts";
 import { Registry } from "../src/registry/registry.ts";
 import { WorkerClient } from "../src/fleet/worker-client.ts";
@@ -124,8 +124,8 @@ describe("the controller's look for silent workers", () => {
     };
     const registry = new Registry({ dispatchMethod: "lottery", expiryMs: 30_000, now, random: () => 0 });
     const client = new WorkerClient();
-    const chronicle = new Chronicle({ queue: () => registry.queue, now, wallClock: Date.now });
-    const fleet = new Fleet(registry, client, pino({ level: "silent" }), chronicle);
+    const history = new ClusterHistory({ queue: () => registry.queue, now, wallClock: Date.now });
+    const fleet = new Fleet(registry, client, pino({ level: "silent" }), history);
     registry.register("http://127.0.0.1:1", true, { model_names: ["m"], speed: 1, queue_length: 0 });
     fleet.start();
     closeLater(async () => {

@@ -23,6 +23,7 @@ export * from "./codec/image-key.ts";
 export * from "./codec/request-id.ts";
 export { SAMPLING_LIMITS } from "./openai/sampling-fields.ts";
 export * from "./codec/sse.ts";
+export * from "./codec/stream-splitter.ts";
 export * from "./codec/json-guard.ts";
 export { isJsonSpace, JsonScanner, KEY_WORK, SEARCH_WORK } from "./codec/json-scanner.ts";
 export * from "./openai/text-completion.ts";

@@ -50,8 +50,8 @@ export function findImages(body: Buffer): readonly ImageRange[] {
 }
 
 /**
- * The keys of a body's images, in their order, each once: of a data URL or base64 the hash of the file in it, of a
- * reference itself. Addresses have none. Leaves the event loop its turns; stops with the signal's reason.
+ * The keys of a body's images, in their order, each once. The key of a data URL or base64 is the hash of the file in it, a
+ * reference is a key already, an address has none. Other requests get their turns meanwhile. Throws the signal's reason.
  */
 export async function imageKeysOf(body: Buffer, signal?: AbortSignal): Promise<readonly string[]> {
   const keys = new Set<string>();
@@ -63,7 +63,7 @@ export async function imageKeysOf(body: Buffer, signal?: AbortSignal): Promise<r
   return [...keys];
 }
 
-/** The keys of a body's references alone: what a worker must have been sent before. */
+/** The keys of the images that a body only refers to, which a worker must have got before. */
 export function referredKeysOf(body: Buffer): readonly string[] {
   const texts = findImages(body)
     .filter(({ start, end }) => end - start === KEY_LENGTH)
@@ -71,7 +71,7 @@ export function referredKeysOf(body: Buffer): readonly string[] {
   return [...new Set(texts.filter((text) => isImageKey(text)))];
 }
 
-/** Only the first text after `url` belongs to it; `images` is a list. */
+/** @param isFirst whether the string comes right after its key: only the first one belongs to `url`, `images` is a list */
 function isImage(body: Buffer, start: number, end: number, key: string, isFirst: boolean): boolean {
   if (key === "images") return end > start;
   if (!isFirst || (key !== "url" && key !== "image_url")) return false;
@@ -79,14 +79,14 @@ function isImage(body: Buffer, start: number, end: number, key: string, isFirst:
   return body.subarray(start, start + DATA_URL_START.length).equals(DATA_URL_START);
 }
 
-/** Where the base64 begins: after the comma of a data URL. */
+/** The index where the base64 begins: behind the comma of a data URL. */
 function payloadStart(body: Buffer, start: number, end: number): number {
   const head = body.subarray(start, Math.min(end, start + MAX_DATA_URL_HEAD));
   const comma = head.subarray(0, DATA_URL_START.length).equals(DATA_URL_START) ? head.indexOf(",") : -1;
   return start + comma + 1;
 }
 
-/** Hex SHA-256 of what the base64 says. A slash may be written `\/`, as PHP does; other escapes are not base64. */
+/** The hex SHA-256 of the decoded base64. A slash may be written `\/`, as PHP does; other escapes are not base64. */
 async function hashBase64(body: Buffer, start: number, end: number, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const hasEscapes = body.subarray(start, end).includes(BACKSLASH);

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { admit, afterFailure, afterNothing, afterSuccess, CLOSED, type Breaker } from "./breaker.ts";
+import { admit, afterFailure, afterUndecided, afterSuccess, CLOSED, type Breaker } from "./breaker.ts";
 
 const RULES = { maxFailures: 5, windowMs: 60_000, openMs: 30_000, successesToClose: 2 };
 
@@ -33,7 +33,7 @@ it("lets one request through after half a minute, and closes after two good ones
 it("opens again when the trial fails, and tries again when it told nothing", () => {
   const trial = admitted(failing([0, 0, 0, 0, 0]), 40_000);
   expect(afterFailure(trial, 40_001, RULES)).toEqual({ state: "open", untilMs: 70_001 });
-  expect(admit(afterNothing(trial), 40_001)).not.toBeNull();
+  expect(admit(afterUndecided(trial), 40_001)).not.toBeNull();
 });
 
 it("never lets two requests try at once, never forgets to open, never stays open for ever", () => {
@@ -56,7 +56,7 @@ it("never lets two requests try at once, never forgets to open, never stays open
           breaker = next ?? before;
         } else if (before.state === "half-open" && numTrying === 0) continue;
         else if (act === "success") breaker = afterSuccess(before, RULES);
-        else if (act === "nothing") breaker = afterNothing(before);
+        else if (act === "nothing") breaker = afterUndecided(before);
         else breaker = afterFailure(before, nowMs, RULES);
         if (act !== "ask" && before.state === "half-open") numTrying = 0;
         expect(numTrying).toBeLessThanOrEqual(1);

@@ -36,7 +36,7 @@ it("leaves alone who keeps failing, beyond registrations, but not the next proce
   expect(health.admit(worker("http://b:1", "one"))).toBe(true);
   nowMs += 30_000;
   expect([health.admit(ill), health.admit(ill)]).toEqual([true, false]);
-  health.saidNothing(ill);
+  health.undecided(ill);
   for (const _ of [1, 2]) {
     expect(health.admit(ill)).toBe(true);
     health.succeeded(ill);

@@ -1,18 +1,18 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { HeldKeys } from "./cached-keys.ts";
+import { CachedKeys } from "./cached-keys.ts";
 
 const image = (...imageKeys: readonly string[]) => ({ imageKeys, promptKey: null });
 
 it("holds what was sent and what the worker reports", () => {
-  const held = new HeldKeys();
+  const held = new CachedKeys();
   held.send({ imageKeys: ["a", "b"], promptKey: "t" });
   held.report(["c"]);
   expect(["a", "b", "c", "t", "x"].filter((key) => held.holds(key))).toEqual(["a", "b", "c", "t"]);
 });
 
 it("forgets what the worker had and has no more, but not what it never spoke of", () => {
-  const held = new HeldKeys();
+  const held = new CachedKeys();
   held.send(image("a", "b", "unspoken"));
   held.report(["a", "b", "c"]);
   held.send(image("b"));
@@ -28,7 +28,7 @@ it("forgets what the worker had and has no more, but not what it never spoke of"
 });
 
 it("takes back what was never sent, and only that", () => {
-  const held = new HeldKeys();
+  const held = new CachedKeys();
   held.send(image("a"));
   const undo = held.send({ imageKeys: ["a", "b"], promptKey: "t" });
   undo();
@@ -41,7 +41,7 @@ it("takes back what was never sent, and only that", () => {
 });
 
 it("forgets the oldest of too many", () => {
-  const held = new HeldKeys();
+  const held = new CachedKeys();
   for (let index = 0; index < 300; index += 1)
     held.send({ imageKeys: [`p${index}`], promptKey: `t${index}` });
   expect(held.size).toBe(512);
@@ -58,7 +58,7 @@ it("stays within its limit whatever happens", () => {
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 900, size: "max" }), (steps) => {
-      const held = new HeldKeys();
+      const held = new CachedKeys();
       for (const keys of steps) {
         if (keys === null) held.report(["r"]);
         else held.send(keys);

@@ -109,7 +109,7 @@ class History {
         expect(registry.workers.filter((worker) => this.isExpired(worker))).toEqual([]);
         break;
       case "forgive":
-        registry.forgive(step.ms);
+        registry.extendDeadlines(step.ms);
         break;
       case "pass":
         clock.ms += step.ms;

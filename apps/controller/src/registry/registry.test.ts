@@ -43,7 +43,7 @@ describe("heartbeats", () => {
     clock.ms = 30_001;
     expect(registry.lease("m")).toBeNull();
     expect(registry.models).toEqual([]);
-    registry.forgive(10);
+    registry.extendDeadlines(10);
     expect(registry.lease("m")?.worker.address).toBe("http://a");
   });
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { seeded, wholeFrom } from "../../../../scripts/faults/seeded-random.ts";
 import { startTcpProxy, STRIKES, type TcpProxy } from "../../../../scripts/faults/fleet/tcp-proxy.ts";
 import { numStreams } from "../support/chat-requests.ts";
-import { hopWorker, textOf, type HopOptions } from "../support/resume-worker.ts";
+import { resumeWorker, textOf, type ResumeWorkerOptions } from "../support/resume-worker.ts";
 import {
   closeAll,
   closeLater,
@@ -58,24 +58,24 @@ async function ask(url: string, seed: number, heard: (numTexts: number) => void 
 async function startPair({
   hasSecond = true,
   ...options
-}: HopOptions & { readonly hasSecond?: boolean } = {}): Promise<{
+}: ResumeWorkerOptions & { readonly hasSecond?: boolean } = {}): Promise<{
   readonly url: string;
   readonly proxy: TcpProxy;
   readonly first: StandIn;
 }> {
-  const first = await startWorker(["m"], hopWorker(options));
+  const first = await startWorker(["m"], resumeWorker(options));
   const proxy = await proxyTo(first.url);
   const { url } = await startController({ limits: { idleMs: 1_000 } });
   await register(url, proxy.url, ["m"], { report: RESUMING });
   if (!hasSecond) return { url, proxy, first };
-  const second = await startWorker(["m"], hopWorker());
+  const second = await startWorker(["m"], resumeWorker());
   await register(url, second.url, ["m"], { queueLength: 50, report: RESUMING });
   return { url, proxy, first };
 }
 
 describe("latency, jitter and slices on both ways", () => {
   it("change nothing but the time", async () => {
-    const worker = await startWorker(["m"], hopWorker());
+    const worker = await startWorker(["m"], resumeWorker());
     const inner = await proxyTo(worker.url);
     const { url } = await startController({ limits: { idleMs: 10_000 } });
     const outer = await proxyTo(url);
@@ -151,7 +151,7 @@ describe("between client and controller", () => {
     let numClosed = 0;
     const worker = await startWorker(["m"], (request, response) => {
       response.once("close", () => (numClosed += 1));
-      hopWorker({ stepMs: 5 })(request, response);
+      resumeWorker({ stepMs: 5 })(request, response);
     });
     const { url } = await startController();
     await register(url, worker.url, ["m"], { report: RESUMING });

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { encodeSseJson, errorBody, LlavaError, type ErrorCode } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import { numStreams } from "../support/chat-requests.ts";
-import { hopWorker, textOf } from "../support/resume-worker.ts";
+import { resumeWorker, textOf } from "../support/resume-worker.ts";
 import {
   closeAll,
   modelsOf,
@@ -72,8 +72,8 @@ async function startPair(
   position: number,
 ): Promise<{ readonly url: string; readonly first: StandIn; readonly second: StandIn }> {
   const isThere = (at: number, response: ServerResponse) => at !== position || happens(response);
-  const first = await startWorker(["m"], hopWorker({ step: isThere }));
-  const second = await startWorker(["m"], hopWorker());
+  const first = await startWorker(["m"], resumeWorker({ step: isThere }));
+  const second = await startWorker(["m"], resumeWorker());
   const { url } = await startController({ limits: { idleMs: 500 } });
   await register(url, first.url);
   await register(url, second.url, 5);
@@ -172,12 +172,12 @@ describe("an answer that breaks off", () => {
   it("may break off again, three times", async () => {
     const { url } = await startController();
     const breaking = (from: number): Handler =>
-      hopWorker({ step: (at, response) => at < from + 2 || breaks(response) });
+      resumeWorker({ step: (at, response) => at < from + 2 || breaks(response) });
     for (const from of [0, 2, 4]) {
       const worker = await startWorker(["m"], breaking(from));
       await register(url, worker.url, from);
     }
-    const last = await startWorker(["m"], hopWorker());
+    const last = await startWorker(["m"], resumeWorker());
     await register(url, last.url, 9);
     const migrated = [": migrated", ": migrated", ": migrated"];
     expect(await ask(url)).toMatchObject({ ...UNBROKEN, comments: migrated });
@@ -188,7 +188,7 @@ describe("an answer that breaks off", () => {
     for (const from of [0, 2, 4, 6, 20]) {
       const worker = await startWorker(
         ["m"],
-        hopWorker({ step: (at, response) => at < from + 2 || breaks(response) }),
+        resumeWorker({ step: (at, response) => at < from + 2 || breaks(response) }),
       );
       await register(url, worker.url, from);
     }
@@ -199,11 +199,14 @@ describe("an answer that breaks off", () => {
   it("goes on from a worker that keeps failing when there is no other", async () => {
     let isIll = true;
     const ill = await startWorker(["m"], (request, response) => {
-      if (!isIll) return hopWorker()(request, response);
+      if (!isIll) return resumeWorker()(request, response);
       request.resume();
       return respondJson(response, 500, errorBody(new LlavaError("runtime_failure", "Ill.")));
     });
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const { url } = await startController();
     await register(url, ill.url);
     for (let count = 0; count < 5; count += 1) await post(`${url}/v1/chat/completions`, ASK);
@@ -216,7 +219,7 @@ describe("an answer that breaks off", () => {
   it("is one error event when nobody is left", async () => {
     const worker = await startWorker(
       ["m"],
-      hopWorker({ step: (at, response) => at < 4 || breaks(response) }),
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
     );
     const { url } = await startController();
     await register(url, worker.url);
@@ -232,14 +235,17 @@ describe("an answer that breaks off", () => {
 
   it("waits a little for a place while the others are full", async () => {
     let numAsked = 0;
-    const goOn = hopWorker();
+    const goOn = resumeWorker();
     const full: Handler = (request, response) => {
       numAsked += 1;
       if (numAsked > 2) return goOn(request, response);
       request.resume();
       return respondJson(response, 429, errorBody(new LlavaError("overloaded", "Full.")));
     };
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], full);
     const { url } = await startController();
     await register(url, first.url);
@@ -249,7 +255,10 @@ describe("an answer that breaks off", () => {
   });
 
   it("is an error event when the others stay full", async () => {
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], (request, response) => {
       request.resume();
       respondJson(response, 429, errorBody(new LlavaError("overloaded", "Full.")));
@@ -266,7 +275,10 @@ describe("an answer that breaks off", () => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.end('data: {"choices":[{"index":0,"delta":{"content":"Anew"},"finish_reason":null}]}\n\n');
     };
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], anew);
     const { url } = await startController();
     await register(url, first.url);
@@ -286,9 +298,9 @@ describe("an answer that breaks off", () => {
       };
     const first = await startWorker(
       ["m"],
-      keeping(hopWorker({ step: (at, response) => at < 1 || breaks(response) })),
+      keeping(resumeWorker({ step: (at, response) => at < 1 || breaks(response) })),
     );
-    const second = await startWorker(["m"], keeping(hopWorker()));
+    const second = await startWorker(["m"], keeping(resumeWorker()));
     const { url } = await startController();
     await register(url, first.url);
     await register(url, second.url, 5);
@@ -304,13 +316,13 @@ describe("the lines between controller and worker", () => {
   it("are asked for in streams only, and never seen", async () => {
     const asked: unknown[] = [];
     const worker = await startWorker(["m"], (request, response) => {
-      asked.push(request.headers["x-llava-hop"]);
-      hopWorker()(request, response);
+      asked.push(request.headers["x-llava-resume"]);
+      resumeWorker()(request, response);
     });
     const { url } = await startController();
     await register(url, worker.url);
     expect(await ask(url)).toMatchObject({ ...UNBROKEN, comments: [] });
-    await post(`${url}/v1/chat/completions`, { ...ASK, stream: false }, { "x-llava-hop": "1" });
+    await post(`${url}/v1/chat/completions`, { ...ASK, stream: false }, { "x-llava-resume": "1" });
     expect(asked).toEqual(["1", undefined]);
   });
 

@@ -6,7 +6,7 @@ import { readWireChunks, SERVER_ERROR_TEXT, type WireChunk } from "@llava/protoc
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { png } from "../../../worker/test/support/png.ts";
 import { writeTinyModel } from "../../../worker/test/support/tiny-model.ts";
-import { hopWorker, textOf } from "../support/resume-worker.ts";
+import { resumeWorker, textOf } from "../support/resume-worker.ts";
 import { start, type Program } from "../support/child-program.ts";
 import { closeAll, register, startController, startWorker } from "../support/stand-in.ts";
 
@@ -51,7 +51,7 @@ describe("an answer whose worker breaks off", () => {
   /** Breaks off before the token at a position, when the client has all that comes before it. */
   const breaking = (count: number) => {
     const { promise: allHeard, resolve } = Promise.withResolvers<void>();
-    const worker = hopWorker({
+    const worker = resumeWorker({
       step: async (position, response) => {
         if (position !== count) return true;
         await allHeard;
@@ -69,7 +69,7 @@ describe("an answer whose worker breaks off", () => {
     const { url } = await startController();
     const { worker, heard } = breaking(count);
     const first = await startWorker(["m"], worker, RESUMING);
-    const second = await startWorker(["m"], hopWorker(), RESUMING);
+    const second = await startWorker(["m"], resumeWorker(), RESUMING);
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, second.url, ["m"], { queueLength: 5, report: RESUMING });
     const frames = await ask(url, ASK, heard);
@@ -93,7 +93,7 @@ describe("an answer whose worker breaks off", () => {
     const { url } = await startController();
     const { worker, heard } = breaking(5);
     const first = await startWorker(["m"], worker, RESUMING);
-    const original = await startWorker(["m"], hopWorker());
+    const original = await startWorker(["m"], resumeWorker());
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, original.url, ["m"], { queueLength: 5 });
     expect((await ask(url, ASK, heard)).at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
@@ -141,7 +141,7 @@ describe("the real worker, killed", () => {
       created: 1,
       seed: 1,
       tokens: [],
-      said: { text: PROMPT, error_code: 0 },
+      sent_frame: { text: PROMPT, error_code: 0 },
     };
     const [direct] = await ask(worker.address, { ...GREEDY, llava_resume: resume });
     expect(direct).toEqual({ text: SERVER_ERROR_TEXT, error_code: 1 });

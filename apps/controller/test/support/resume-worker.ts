@@ -6,13 +6,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  encodeHopHead,
-  encodeHopTokens,
+  encodeResumeHead,
+  encodeResumeTokens,
   encodeSse,
   encodeSseJson,
   encodeWireChunk,
   finishChunk,
-  HOP_HEADER,
+  RESUME_HEADER,
   resumeSchema,
   roleChunk,
   SSE_DONE,
@@ -29,12 +29,12 @@ const bodySchema = z.looseObject({
   seed: z.number().default(1),
   max_tokens: z.number().default(12),
   llava_resume: z
-    .strictObject({ ...resumeSchema.shape, said: z.object({ text: z.string() }).optional() })
+    .strictObject({ ...resumeSchema.shape, sent_frame: z.object({ text: z.string() }).optional() })
     .optional(),
 });
 type Body = z.infer<typeof bodySchema>;
 
-export interface HopOptions {
+export interface ResumeWorkerOptions {
   /** Pause before each token. */
   readonly stepMs?: number;
   /**
@@ -54,7 +54,7 @@ export function textOf(seed: number, numTokens: number): string {
   return Array.from({ length: numTokens }, (_, position) => wordOf(tokenAt(seed, position))).join("");
 }
 
-export function hopWorker(options: HopOptions = {}): Handler {
+export function resumeWorker(options: ResumeWorkerOptions = {}): Handler {
   return (request, response) => {
     answer(request, response, options).catch(() => response.destroy());
   };
@@ -63,12 +63,12 @@ export function hopWorker(options: HopOptions = {}): Handler {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { stepMs = 0, step = () => true }: HopOptions,
+  { stepMs = 0, step = () => true }: ResumeWorkerOptions,
 ): Promise<void> {
   const body = bodySchema.parse(await json(request));
   const { model, seed, llava_resume: resume } = body;
   const max_tokens = body.max_new_tokens ?? body.max_tokens;
-  const isHop = request.headers[HOP_HEADER] === "1";
+  const isResumable = request.headers[RESUME_HEADER] === "1";
   const said = resume?.tokens ?? [];
   if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
     return respondJson(response, 400, {
@@ -76,7 +76,7 @@ async function answer(
     });
   const isWire = request.url === "/worker_generate_stream";
   const head = { id: resume?.id ?? "chatcmpl-1", created: resume?.created ?? 17, model };
-  let opening = isHop ? encodeHopHead({ ...head, seed }) : "";
+  let opening = isResumable ? encodeResumeHead({ ...head, seed }) : "";
   const write = (block: string): void => {
     response.write(opening + block);
     opening = "";
@@ -90,7 +90,7 @@ async function answer(
     if (stepMs > 0) await sleep(stepMs);
     if (response.destroyed || !(await step(position, response))) return;
     const id = tokenAt(seed, position);
-    write((isHop ? encodeHopTokens([id]) : "") + words(wordOf(id)));
+    write((isResumable ? encodeResumeTokens([id]) : "") + words(wordOf(id)));
   }
   if (stepMs > 0) await sleep(stepMs);
   if (!(await step(max_tokens, response))) return;
@@ -100,7 +100,7 @@ async function answer(
 
 /** Each frame says all that was said before. */
 function wireWords({ prompt, llava_resume }: Body): (word: string) => string {
-  let text = llava_resume?.said?.text ?? prompt;
+  let text = llava_resume?.sent_frame?.text ?? prompt;
   return (word) => encodeWireChunk((text += word), 0);
 }
 

@@ -7,9 +7,9 @@ import { z } from "zod";
 
 import type { CompletionHead } from "../openai/completion.ts";
 
-/** A controller sends it with the value HOP_VERSION; a worker honours it only from a peer of the cluster. */
-export const HOP_HEADER = "x-llava-hop";
-export const HOP_VERSION = "1";
+/** A controller sends it with the value RESUME_VERSION; a worker honours it only from a peer of the cluster. */
+export const RESUME_HEADER = "x-llava-resume";
+export const RESUME_VERSION = "1";
 /** The field of a body that asks a worker to continue another one's answer. */
 export const RESUME_FIELD = "llava_resume";
 /** A block of its own, written where a stream goes on from another worker. */
@@ -26,13 +26,13 @@ const MAX_TOKEN_ID = 1_000_000;
 export const MAX_RESUME_TOKENS = 131_072;
 
 /** What a continuation must repeat. */
-export interface HopHead extends Pick<CompletionHead, "id" | "created"> {
+export interface ResumeHead extends Pick<CompletionHead, "id" | "created"> {
   /** Of the sampler: the client's, or the one that the worker drew. */
   readonly seed: number;
 }
 
 /** An answer so far: `tokens` are those of the text that its client has. */
-export interface Resume extends HopHead {
+export interface Resume extends ResumeHead {
   readonly tokens: readonly number[];
 }
 
@@ -55,20 +55,20 @@ export const resumeSchema = z.strictObject({
 });
 
 /** `: llava {"id":…,"created":…,"seed":…}`, the first line of a stream's first block. */
-export function encodeHopHead({ id, created, seed }: HopHead): string {
+export function encodeResumeHead({ id, created, seed }: ResumeHead): string {
   return `${HEAD_PREFIX}${JSON.stringify({ id, created, seed })}\n`;
 }
 
 /** `: t 17,905`: the tokens consumed since the last such line; nothing for none. */
-export function encodeHopTokens(tokens: readonly number[]): string {
+export function encodeResumeTokens(tokens: readonly number[]): string {
   return tokens.length === 0 ? "" : `${TOKENS_PREFIX}${tokens.join(",")}\n`;
 }
 
 /**
  * Of one line without its end; null for every other line and for one without sense. By one pattern, the form that
- * `encodeHopHead` writes: every streamed answer passes here before its first word goes out.
+ * `encodeResumeHead` writes: every streamed answer passes here before its first word goes out.
  */
-export function parseHopHead(line: string): HopHead | null {
+export function parseResumeHead(line: string): ResumeHead | null {
   if (!line.startsWith(HEAD_PREFIX)) return null;
   const [, id = "", created, seed] = HEAD_JSON.exec(line.slice(HEAD_PREFIX.length)) ?? [];
   const head = { id, created: Number(created), seed: Number(seed) };
@@ -76,7 +76,7 @@ export function parseHopHead(line: string): HopHead | null {
 }
 
 /** Of one line without its end; null for every other line and for one without sense. */
-export function parseHopTokens(line: string): readonly number[] | null {
+export function parseResumeTokens(line: string): readonly number[] | null {
   const list = line.startsWith(TOKENS_PREFIX) ? line.slice(TOKENS_PREFIX.length) : "";
   if (!/^\d{1,7}(?:,\d{1,7})*$/.test(list)) return null;
   const tokens = list.split(",").map(Number);

@@ -9,8 +9,7 @@ import { decodeBase64 } from "../codec/base64.ts";
 import { LlavaError } from "../codec/errors.ts";
 import { resumeSchema, type Resume } from "../cluster/resume.ts";
 import { parseBody } from "../codec/parse-body.ts";
-
-export const MAX_FRAME_BYTES = 1 << 20;
+import { StreamFrameSplitter } from "../codec/stream-splitter.ts";
 
 export const SERVER_ERROR_TEXT =
   "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**";
@@ -39,9 +38,9 @@ export interface WireGenerateRequest {
   readonly resume: WireResume | null;
 }
 
-/** `said` is the last frame that the client has. */
 export interface WireResume extends Resume {
-  readonly said: WireChunk;
+  /** The last frame that the client has. */
+  readonly sentFrame: WireChunk;
 }
 
 const MAX_WIRE_NEW_TOKENS = 1024;
@@ -70,7 +69,10 @@ const generateRequest = z.object({
     .nullish(),
   max_new_tokens: numeric("a number").nullish(),
   stop: z.string("a string").max(64, "a string of at most 64 characters").nullish(),
-  llava_resume: z.strictObject({ ...resumeSchema.shape, said: chunk }).optional(),
+  llava_resume: z
+    .strictObject({ ...resumeSchema.shape, sent_frame: chunk })
+    .transform(({ sent_frame: sentFrame, ...resume }): WireResume => ({ ...resume, sentFrame }))
+    .optional(),
 });
 
 export function parseAddressRequest(body: unknown): { readonly model: string } {
@@ -102,71 +104,26 @@ export function encodeWireFailure(errorCode: Exclude<WireErrorCode, 0>): string 
   return encodeWireChunk(SERVER_ERROR_TEXT, errorCode);
 }
 
-/** The objects of a NUL-framed byte stream in order; a frame over the limit or without sense ends it with `worker_lost`. */
+/** The objects of a NUL-framed byte stream in order; a frame over the limit or of another shape ends it with `worker_lost`. */
 export async function* readWireChunks(
   stream: AsyncIterable<Uint8Array>,
-  maxFrameBytes = MAX_FRAME_BYTES,
 ): AsyncGenerator<WireChunk, void, undefined> {
-  const splitter = new FrameSplitter(maxFrameBytes);
+  const splitter = new StreamFrameSplitter("wire");
   for await (const bytes of stream) {
-    for (const frame of splitter.push(bytes)) yield parseWireChunk(frame);
+    for (const frame of splitter.push(bytes)) {
+      // LLaVA's own readers skip empty frames, and some of its senders write them.
+      if (frame.length > 1) yield parseWireChunk(frame);
+    }
   }
-  if (splitter.pending > 0) throw badFrame("ended in the middle of a frame");
+  if (splitter.rest() !== null) throw badFrame("ended in the middle of a frame");
 }
 
-function parseWireChunk(frame: string): WireChunk {
+/** @param frame one JSON object and its NUL */
+function parseWireChunk(frame: Uint8Array): WireChunk {
   try {
-    return chunk.parse(JSON.parse(frame));
+    return chunk.parse(JSON.parse(new TextDecoder().decode(frame.subarray(0, -1))));
   } catch (cause) {
     throw badFrame("sent a frame that is not a JSON object with text and error_code", cause);
-  }
-}
-
-/** Splits bytes at NULs into whole frames; only whole frames are decoded, so a character may lie across two chunks. */
-export class FrameSplitter {
-  readonly #decoder = new TextDecoder();
-  readonly #maxFrameBytes: number;
-  #parts: Uint8Array[] = [];
-  #pending = 0;
-
-  constructor(maxFrameBytes = MAX_FRAME_BYTES) {
-    this.#maxFrameBytes = maxFrameBytes;
-  }
-
-  /** Bytes that came since the last NUL. */
-  get pending(): number {
-    return this.#pending;
-  }
-
-  /** The frames that these bytes complete; empty ones are skipped, as the original does. */
-  push(bytes: Uint8Array): string[] {
-    const frames: string[] = [];
-    let start = 0;
-    for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
-      this.#keep(bytes.subarray(start, end));
-      if (this.#pending > 0) frames.push(this.#take());
-      start = end + 1;
-    }
-    this.#keep(bytes.subarray(start));
-    return frames;
-  }
-
-  #keep(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#pending += bytes.length;
-    if (this.#pending > this.#maxFrameBytes) {
-      throw badFrame(`sent a frame of more than ${this.#maxFrameBytes} bytes`);
-    }
-    this.#parts.push(bytes.slice());
-  }
-
-  #take(): string {
-    let text = "";
-    for (const part of this.#parts) text += this.#decoder.decode(part, { stream: true });
-    text += this.#decoder.decode();
-    this.#parts = [];
-    this.#pending = 0;
-    return text;
   }
 }
 
