@@ -10,10 +10,10 @@ import { checkEmpty, checkFootprints, checkPrograms, checkReturn, describe } fro
 import { checkCounts } from "./history/metrics-counting.ts";
 import { CONCURRENCY, EXPIRY_MS, startFleet, type Fleet } from "./fleet/proxied-fleet.ts";
 import { judge, verdict, type Asked, type Verdict } from "./history/history.ts";
-import { FAULTS, type Scene } from "./fleet/nemesis.ts";
+import { FAULTS, type Scene } from "./nemesis.ts";
 import { machineLine, writeSection } from "./faults-readme.ts";
 import { footprint, type Footprint } from "./fleet/server-program.ts";
-import { oneOf, seeded, wholeFrom } from "./seeded-random.ts";
+import { oneOf, seeded, wholeFrom } from "./fleet/seeded-random.ts";
 import { watch, type Watch } from "./history/watcher.ts";
 import { refuse, wholeNumber } from "../script-flags.ts";
 

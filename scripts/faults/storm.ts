@@ -4,7 +4,7 @@ import { checkEmpty } from "./history/closing.ts";
 import { CONCURRENCY, type Fleet } from "./fleet/proxied-fleet.ts";
 import type { Verdict } from "./history/history.ts";
 import { footprint, kept, type Footprint, type Kept } from "./fleet/server-program.ts";
-import { seeded, wholeFrom } from "./seeded-random.ts";
+import { seeded, wholeFrom } from "./fleet/seeded-random.ts";
 
 /** What a process holds. */
 export type Holding = Footprint & Kept;

@@ -5,7 +5,7 @@
 import type { DispatchMethod } from "../../apps/controller/src/registry/dispatch.ts";
 import { Registry, type Lease } from "../../apps/controller/src/registry/registry.ts";
 import type { TraceRequest } from "./dispatch-trace.ts";
-import { seeded } from "../faults/seeded-random.ts";
+import { seeded } from "../faults/fleet/seeded-random.ts";
 
 /** Workers, and what a request costs them. Running requests do not slow each other down. */
 export interface FleetOptions {

@@ -21,7 +21,7 @@ import { Registry } from "./registry/registry.ts";
 import type { EnsureBlobs } from "./relay/relay-attempt.ts";
 import { RELAY_LIMITS, type RelayLimits } from "./relay/relay-request.ts";
 import { Relay } from "./relay/relay.ts";
-import { createControllerMetrics } from "./controller-metrics.ts";
+import { createControllerMetrics } from "./metrics/controller-metrics.ts";
 import { prepareShutdown } from "./drain-requests.ts";
 import { OpenStreams } from "./relay/open-streams.ts";
 import { addStatusRoutes } from "./routes/status-routes.ts";

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
-import { seeded, wholeFrom } from "../seeded-random.ts";
+import { seeded, wholeFrom } from "./seeded-random.ts";
 
 /**
  * What happens to connections: `cut` both ends see an orderly end, `reset` both see a reset, `hole` nothing comes through

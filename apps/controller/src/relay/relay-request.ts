@@ -1,6 +1,6 @@
 /** Describes a request that is relayed, and the limits under which all of them are. */
 import type { Framing } from "@llava/protocol";
-import type { RelayMeasurement } from "../controller-metrics.ts";
+import type { RelayMeasurement } from "./relay-measurement.ts";
 import type { RequestKeys } from "../registry/dispatch.ts";
 
 export interface RelayRequest {

@@ -14,7 +14,7 @@ import {
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { errorIn, textOfFirst, type RelayedAnswer } from "../relay/relayed-answer.ts";
 import { jsonOfBody, MAX_RELAYED_BODY_BYTES } from "../body/request-body.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Registry } from "../registry/registry.ts";
 import { relayHandler, type RelayEndpoint } from "./relay-handler.ts";

@@ -3,7 +3,7 @@ import { encodeSseJson, errorBody, LlavaError, modelListBody, SSE_MIGRATED } fro
 import type { FastifyInstance } from "fastify";
 import { errorIn } from "../relay/relayed-answer.ts";
 import { MAX_RELAYED_BODY_BYTES } from "../body/request-body.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
 import type { ModelCards } from "../fleet/model-cards.ts";
 import type { Registry } from "../registry/registry.ts";
 import { relayHandler, type RelayEndpoint } from "./relay-handler.ts";

@@ -12,7 +12,7 @@ import { referredKeysOf } from "../body/image-fields.ts";
 import { readRelayFields, type RelayFields } from "../body/model-field.ts";
 import { bytesOfBody } from "../body/request-body.ts";
 import { requestKeys } from "../body/request-keys.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
 import { NO_KEYS } from "../registry/dispatch.ts";
 import { transferAnswer, type AnswerTransfer, type Outcome } from "../relay/answer-transfer.ts";
 import { endResponse } from "../relay/client-writer.ts";

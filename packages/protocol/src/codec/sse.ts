@@ -37,7 +37,7 @@ export function encodeSseJson(value: unknown): string {
   return `data: ${JSON.stringify(value)}\n\n`;
 }
 
-/** The events of a byte stream in order; an event cut off by the end of the stream is dropped, as browsers do. */
+/** The events of a byte stream in order; an event without its empty line at the end of the stream is dropped, as browsers do. */
 export async function* readSse(
   stream: AsyncIterable<Uint8Array>,
   maxEventLength = MAX_EVENT_LENGTH,

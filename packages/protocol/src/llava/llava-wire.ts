@@ -1,7 +1,7 @@
 /**
- * The wire of the original LLaVA, apart because other people's controllers, workers and scripts speak it too: its
- * bodies, its fixed strings and numbers, and its stream of JSON objects that each end in one NUL byte. Names and values
- * are those of haotian-liu/LLaVA 1.2.2 (`llava/constants.py`, `llava/utils.py`, `llava/serve`).
+ * Parses and encodes the wire of the original LLaVA, which other controllers, workers and scripts use too: its bodies, its
+ * fixed strings and numbers, and its stream of JSON objects that each end in one NUL byte. Names and values are those of
+ * haotian-liu/LLaVA 1.2.2 (`llava/constants.py`, `llava/utils.py`, `llava/serve`).
  */
 import { z } from "zod";
 
@@ -11,30 +11,43 @@ import { resumeSchema, type Resume } from "../cluster/resume.ts";
 import { parseBody } from "../codec/parse-body.ts";
 import { StreamFrameSplitter } from "../codec/stream-splitter.ts";
 
+/** The text of every failure (`server_error_msg` in `llava/constants.py` and `llava/utils.py`). */
 export const SERVER_ERROR_TEXT =
   "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**";
+/** The text behind a prompt that leaves no room for an answer (`llava/serve/model_worker.py`). */
 export const OVERFLOW_TEXT = "Exceeds max token length. Please start a new conversation, thanks.";
 
 /** 0 fine (a context overflow too), 1 the worker failed, 2 no worker has the model, 3 the worker cannot be reached. */
 export type WireErrorCode = 0 | 1 | 2 | 3;
 
-/** `text` is cumulative and starts with the request's prompt; with a code other than 0 it is the fixed sentence. */
+/** One frame of a streamed answer. */
 export interface WireChunk {
+  /** The prompt and all of the answer so far; with a code other than 0 the fixed sentence. */
   readonly text: string;
+  /** A `WireErrorCode`, or whatever another program sends. */
   readonly error_code: number;
 }
 
-/** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and images decoded. */
+/**
+ * The body of `POST /worker_generate_stream`, checked, with the original's defaults filled in and images decoded
+ * (`generate_stream` in `llava/serve/model_worker.py`).
+ */
 export interface WireGenerateRequest {
+  /** The model's name; the worker's only model when null. */
   readonly model: string | null;
-  /** Already in the model's template; each `<image>` stands for one image. */
+  /** The conversation in the model's template, at most 131,072 characters; each `<image>` stands for one image. */
   readonly prompt: string;
+  /** The encoded files of the images, at most 8. */
   readonly images: readonly Uint8Array[];
+  /** From 0 to 2; 0 chooses the likeliest token. */
   readonly temperature: number;
+  /** Above 0, up to 1. */
   readonly topP: number;
+  /** The most tokens of the answer, at most 1024. */
   readonly maxNewTokens: number;
+  /** A text of at most 64 characters that ends the answer. */
   readonly stop: string | null;
-  /** From a controller whose client has the beginning of this answer from another worker. */
+  /** The beginning of this answer that the client has from another worker; only a controller sends it. */
   readonly resume: WireResume | null;
 }
 
@@ -48,7 +61,7 @@ const MAX_WIRE_NEW_TOKENS = 1024;
 const addressRequest = z.object({ model: z.string("a model's name") });
 const chunk = z.object({ text: z.string("a string"), error_code: z.number("a number") });
 
-/** The original reads numbers with `float(…)`, so a number written as a string is as good. */
+/** A number, or one in a string, as the original reads numbers with Python's `float`. */
 const numeric = (what: string) =>
   z.preprocess(
     (value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value),
@@ -79,7 +92,7 @@ export function parseAddressRequest(body: unknown): { readonly model: string } {
   return parseBody(addressRequest, body);
 }
 
-/** `max_new_tokens` is cut to 1024 and an empty `stop` means none, as in the original; nothing else is bent. */
+/** Checks a body. As in the original, `max_new_tokens` is cut to 1024 and an empty `stop` means none. */
 export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
   const wire = parseBody(generateRequest, body);
   return {
@@ -94,12 +107,12 @@ export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
   };
 }
 
-/** One frame: the object as JSON in ASCII only, as Python's `json.dumps` writes it, and the NUL. */
+/** One frame: the object as JSON in ASCII only, as Python's `json.dumps` writes it, and a NUL. */
 export function encodeWireChunk(text: string, errorCode: WireErrorCode): string {
   return `{"text":${asciiJson(text)},"error_code":${errorCode}}\0`;
 }
 
-/** The frame that says that a request failed; the reason goes to the log, the wire has this one sentence. */
+/** The frame of a request that failed; the wire has one sentence for all failures, and the reason goes to the log. */
 export function encodeWireFailure(errorCode: Exclude<WireErrorCode, 0>): string {
   return encodeWireChunk(SERVER_ERROR_TEXT, errorCode);
 }

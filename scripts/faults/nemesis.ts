@@ -1,10 +1,10 @@
 /** What breaks a fleet: one fault after the other, each mended before it returns, drawn from a seed. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, type Question } from "../history/recorded-ask.ts";
-import type { Fleet, Place } from "./proxied-fleet.ts";
-import type { Absence, Asked } from "../history/history.ts";
-import { oneOf, wholeFrom } from "../seeded-random.ts";
-import { STRIKES, type Strike, type TcpProxy } from "./tcp-proxy.ts";
+import { ask, type Question } from "./history/recorded-ask.ts";
+import type { Fleet, Place } from "./fleet/proxied-fleet.ts";
+import type { Absence, Asked } from "./history/history.ts";
+import { oneOf, wholeFrom } from "./fleet/seeded-random.ts";
+import { STRIKES, type Strike, type TcpProxy } from "./fleet/tcp-proxy.ts";
 
 export interface Scene {
   readonly fleet: Fleet;

@@ -3,26 +3,11 @@
  * so that a worker that is gone is gone from them too.
  */
 import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/server";
-import type { ErrorCode } from "@llava/protocol";
-import type { Breaker } from "./fleet/breaker.ts";
-import type { ClusterHistory } from "./history/cluster-history.ts";
-import type { Frame } from "./relay/relayed-frame.ts";
-import { MAX_WORKERS, type Registry, type Worker } from "./registry/registry.ts";
-
-/** How a relayed request ended: `refused` is an error status of its worker, else it is `ok` or the code of an error. */
-export type RelayOutcome = ErrorCode | "ok" | "refused";
-
-/** Takes the events of one relayed request. */
-export interface RelayMeasurement {
-  /** A worker is asked; a second call means that the one before did not answer, or broke off. */
-  readonly asked: (worker: Worker) => void;
-  /** The worker that was asked last goes on with an answer that broke off. */
-  readonly moved: (lost: Worker, to: Worker, code: ErrorCode) => void;
-  /** A frame goes to the client. */
-  readonly frame: (frame: Frame) => void;
-  /** The request has ended. It is called exactly once. */
-  readonly ended: (outcome: RelayOutcome) => void;
-}
+import type { Breaker } from "../fleet/breaker.ts";
+import type { ClusterHistory } from "../history/cluster-history.ts";
+import { MAX_WORKERS, type Registry, type Worker } from "../registry/registry.ts";
+import type { RelayMeasurement, RelayOutcome } from "../relay/relay-measurement.ts";
+import type { Frame } from "../relay/relayed-frame.ts";
 
 export interface ControllerMetrics {
   readonly metrics: Metrics;
