@@ -11,7 +11,7 @@ import { resumeSchema, type Resume } from "../cluster/resume.ts";
 import { parseBody } from "../codec/parse-body.ts";
 import { StreamFrameSplitter } from "../codec/stream-splitter.ts";
 
-/** The text of every failure (`server_error_msg` in `llava/constants.py` and `llava/utils.py`). */
+/** The text of every failure (`server_error_msg` in `llava/utils.py`). */
 export const SERVER_ERROR_TEXT =
   "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**";
 /** The text behind a prompt that leaves no room for an answer (`llava/serve/model_worker.py`). */
