@@ -1,11 +1,11 @@
-/** Which faults there are, what must happen, and the tests that see it happen: the source of the table in scripts/faults/README.md. */
+/** Lists the faults, what must happen in each, and the tests that check it: the source of the table in README.md. */
 
 export interface FaultRow {
-  /** By which the soak and the reports call it. */
+  /** The number of the fault in the soak and the reports. */
   readonly number: string;
   readonly fault: string;
   readonly expected: string;
-  /** Test files, and the beginning of the full names of the tests in them that are meant; all of a file without one. */
+  /** Test files, and the beginning of the full names of the tests that belong to the row; all tests without a name. */
   readonly tests: readonly { readonly file: string; readonly name?: string }[];
 }
 
@@ -17,9 +17,12 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F01",
     fault: "worker killed (SIGKILL) after 0, 1, 5 and the last but one of its tokens",
-    expected: "with another worker the text goes on as if nothing had happened; alone: an error event",
+    expected: "with another worker the text goes on without a gap; alone: an error event",
     tests: [
-      { file: `${CONTROLLER}/migration/migration-processes.test.ts`, name: "a worker's process that is killed" },
+      {
+        file: `${CONTROLLER}/migration/migration-processes.test.ts`,
+        name: "a worker's process that is killed",
+      },
       { file: `${CONTROLLER}/migration/migration-processes.test.ts`, name: "the real worker, killed" },
     ],
   },
@@ -41,15 +44,18 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F02",
     fault: "controller stopped (SIGSTOP) and continued",
-    expected: "its answers end whole, direct ones never notice",
+    expected: "its answers end whole, direct ones are not affected",
     tests: [{ file: `${FAULTS}/controller-faults.test.ts`, name: "a controller that is stopped" }],
   },
   {
     number: "F02",
     fault: "worker stopped (SIGSTOP) and continued",
-    expected: "its answer goes on elsewhere, it gets no work, and is there again",
+    expected: "its answer goes on elsewhere, it gets no requests, and is back later",
     tests: [
-      { file: `${CONTROLLER}/migration/migration-processes.test.ts`, name: "a worker's process that is stopped" },
+      {
+        file: `${CONTROLLER}/migration/migration-processes.test.ts`,
+        name: "a worker's process that is stopped",
+      },
       { file: `${FAULTS}/controller-faults.test.ts`, name: "a worker that is stopped for longer" },
     ],
   },
@@ -59,25 +65,31 @@ export const MATRIX: readonly FaultRow[] = [
     expected: "no program is left behind",
     tests: [
       { file: "apps/cli/test/cli-serve.test.ts", name: "llava serve killed itself" },
-      { file: `${CONTROLLER}/controller-processes.test.ts`, name: "ends when the program that started it is gone" },
-      { file: `${WORKER}/worker-process.test.ts`, name: "a worker process ends when the process that started it" },
+      {
+        file: `${CONTROLLER}/controller-processes.test.ts`,
+        name: "ends when the program that started it is gone",
+      },
+      {
+        file: `${WORKER}/worker-process.test.ts`,
+        name: "a worker process ends when the process that started it",
+      },
     ],
   },
   {
     number: "F03 F04",
-    fault: "connection to a worker cut, reset or swallowed, before and in an answer",
+    fault: "connection to a worker cut, reset or blackholed, before and in an answer",
     expected: "another worker goes on; without one an error event",
     tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "between controller and worker" }],
   },
   {
     number: "F04",
-    fault: "connection of a client cut, reset or swallowed",
-    expected: "the engine stops, the place is free",
+    fault: "connection of a client cut, reset or blackholed",
+    expected: "the engine stops, its slot is free",
     tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "between client and controller" }],
   },
   {
     number: "F05",
-    fault: "latency, jitter, sliced packets on every way",
+    fault: "latency, jitter, sliced packets on every connection",
     expected: "nothing but the time changes",
     tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "latency, jitter and slices" }],
   },
@@ -94,7 +106,7 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F06",
     fault: "a client that reads slowly, or not at all",
-    expected: "its worker is held back, then it is cut off",
+    expected: "its worker is held back, then its connection is closed",
     tests: [
       { file: `${CONTROLLER}/relay-http.test.ts`, name: "a client that leaves holds the worker back" },
       { file: `${FAULTS}/worker-faults.test.ts`, name: "a client that stops reading" },
@@ -103,7 +115,7 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F07 F09",
     fault: "a run of the model that fails, memory that runs out in a request",
-    expected: "an error for those in it, nobody else",
+    expected: "an error for the requests in it, and for no other",
     tests: [
       { file: "packages/engine/test/concurrency.test.ts", name: "a run that fails" },
       { file: "packages/engine/test/concurrency.test.ts", name: "memory for fewer" },
@@ -113,7 +125,7 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F10",
     fault: "many more requests than there is room",
-    expected: "429 with a time to wait, the others answered, then there is room",
+    expected: "429 with a time to come again, the others answered, then there is room",
     tests: [
       { file: `${FAULTS}/controller-faults.test.ts`, name: "many more requests" },
       { file: `${WORKER}/limits.test.ts`, name: "too many" },
@@ -142,7 +154,7 @@ export const MATRIX: readonly FaultRow[] = [
   },
   {
     number: "F16",
-    fault: "a second process at a worker's address, late words of the first",
+    fault: "a second process at a worker's address, late reports of the first",
     expected: "the new one is the only one there",
     tests: [{ file: `${FAULTS}/controller-faults.test.ts`, name: "a new process at the address" }],
   },
@@ -164,8 +176,8 @@ export const MATRIX: readonly FaultRow[] = [
   },
   {
     number: "F23",
-    fault: "a worker that lies: wrong status, HTML, endless frames",
-    expected: "passed over, cut off, held against it",
+    fault: "a worker that misbehaves: wrong status, HTML, endless frames",
+    expected: "another worker is asked, its connection is closed, its breaker counts it",
     tests: [
       { file: `${FAULTS}/worker-faults.test.ts`, name: "a worker that fails before its first byte" },
       {
@@ -176,19 +188,19 @@ export const MATRIX: readonly FaultRow[] = [
   },
   {
     number: "F14 F24",
-    fault: "strangers: registration, forged and replayed heartbeats, calls without a key",
-    expected: "401 or 403; nothing changes and nobody is called",
+    fault: "unauthorized calls: registration, forged and replayed heartbeats, calls without a key",
+    expected: "401 or 403; nothing changes and no address is called",
     tests: [{ file: `${CONTROLLER}/unauthorized.test.ts` }, { file: "packages/server/test/server.test.ts" }],
   },
   {
     number: "F08",
     fault: "a request that ends the process of each worker that is asked",
-    expected: "after two it is refused (422) and nobody is asked any more; everybody else is served",
+    expected: "after two it is refused (422) and no worker is asked any more; all other requests are served",
     tests: [{ file: `${CONTROLLER}/poison-request-processes.test.ts` }],
   },
   {
     number: "F27",
-    fault: "an exception that nobody catches, in a worker and in the controller",
+    fault: "an exception that is not caught, in a worker and in the controller",
     expected:
       "answers get 5 s to end, then the process ends with status 70; what a worker could not say goes on elsewhere",
     tests: [{ file: "scripts/faults/uncaught.test.ts" }],

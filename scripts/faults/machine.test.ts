@@ -3,18 +3,18 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { ask, type Manner, type Question } from "./history/recorded-ask.ts";
+import { ask, type ClientBehavior, type Question } from "./history/recorded-ask.ts";
 import { EXPIRY_MS, HEARTBEAT_MS, MODEL, startFleet, type Fleet } from "./fleet/proxied-fleet.ts";
 import type { Asked } from "./history/history.ts";
 
 const QUESTION: Question = { text: "Tell me a story.", seed: 3, maxTokens: 120 };
-const MANNER: Manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 90_000 };
+const BEHAVIOR: ClientBehavior = { isStream: true, leaveAfter: null, pauseMs: 0, timeoutMs: 90_000 };
 const DAY_MS = 86_400_000;
 /** More than the cores of the machines that this runs on. */
 const NUM_BURNERS = 6;
 
 const tell = async ({ controller, key }: Fleet): Promise<Asked> =>
-  await ask({ url: controller.address, key, way: "relayed" }, QUESTION, 0, MANNER);
+  await ask({ url: controller.address, key, way: "relayed" }, QUESTION, 0, BEHAVIOR);
 
 async function expectAll(fleet: Fleet, numWorkers: number): Promise<void> {
   const response = await fetch(`${fleet.controller.address}/health`);
@@ -36,7 +36,7 @@ describe("a machine", () => {
       await expectAll(fleet, 2);
       expect((await tell(fleet)).text).toBe(text);
     }
-    for (const { blemishes } of fleet.programs) expect(blemishes).toEqual([]);
+    for (const { logFaults } of fleet.programs) expect(logFaults).toEqual([]);
   });
 
   it("that has no time for its processes loses no worker and no answer", async () => {

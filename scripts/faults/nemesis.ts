@@ -1,63 +1,65 @@
-/** What breaks a fleet: one fault after the other, each mended before it returns, drawn from a seed. */
+/** Injects faults into a fleet, drawn from a seed; each ends before the function that injects it returns. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask, type Question } from "./history/recorded-ask.ts";
-import type { Fleet, Place } from "./fleet/proxied-fleet.ts";
+import type { Fleet, ProxiedServer } from "./fleet/proxied-fleet.ts";
 import type { Absence, Asked } from "./history/history.ts";
 import { oneOf, wholeFrom } from "./fleet/seeded-random.ts";
-import { STRIKES, type Strike, type TcpProxy } from "./fleet/tcp-proxy.ts";
+import { CONNECTION_FAULTS, type ConnectionFault, type TcpProxy } from "./fleet/tcp-proxy.ts";
 
-export interface Scene {
+export interface FaultRun {
   readonly fleet: Fleet;
   readonly random: () => number;
   readonly questions: readonly Question[];
-  /** Filled in as things happen. */
+  /** The absences of workers so far. */
   readonly absences: Absence[];
+  /** The requests so far. */
   readonly asked: Asked[];
-  /** Processes that were told to end, or killed; and those that stand still now. */
-  readonly doomed: Set<Place["program"]>;
-  readonly stopped: Set<Place["program"]>;
+  /** The processes that were killed or got SIGTERM. */
+  readonly toldToEnd: Set<ProxiedServer["program"]>;
+  /** The processes that are stopped now (SIGSTOP). */
+  readonly stopped: Set<ProxiedServer["program"]>;
 }
 
 export interface Fault {
   readonly name: string;
-  readonly happen: (scene: Scene) => Promise<void>;
+  readonly happen: (run: FaultRun) => Promise<void>;
 }
 
-/** Requests of one moment in the overload, several times what two workers run and hold. */
+/** The requests at one moment of the overload: several times as many as two workers run and queue. */
 const CROWD = 60;
 
-/** Each row of the matrix that can be made with processes and proxies alone. */
+/** The faults of the matrix that need processes and proxies only. */
 export const FAULTS: readonly Fault[] = [
-  { name: "F01 worker SIGKILL", happen: async (scene) => replace(scene, anyWorker(scene), "SIGKILL") },
-  { name: "F22 worker SIGTERM", happen: async (scene) => replace(scene, anyWorker(scene), "SIGTERM") },
-  { name: "F02 worker SIGSTOP", happen: async (scene) => pause(scene, anyWorker(scene)) },
-  { name: "F01 F15 controller SIGKILL", happen: async (scene) => restart(scene, "SIGKILL") },
-  { name: "F22 F15 controller SIGTERM", happen: async (scene) => restart(scene, "SIGTERM") },
-  { name: "F02 controller SIGSTOP", happen: async (scene) => pause(scene, scene.fleet.controller) },
-  { name: "F03 F04 way to a worker", happen: async (scene) => strike(scene, anyWorker(scene).proxy) },
+  { name: "F01 worker SIGKILL", happen: async (run) => replace(run, anyWorker(run), "SIGKILL") },
+  { name: "F22 worker SIGTERM", happen: async (run) => replace(run, anyWorker(run), "SIGTERM") },
+  { name: "F02 worker SIGSTOP", happen: async (run) => pause(run, anyWorker(run)) },
+  { name: "F01 F15 controller SIGKILL", happen: async (run) => restart(run, "SIGKILL") },
+  { name: "F22 F15 controller SIGTERM", happen: async (run) => restart(run, "SIGTERM") },
+  { name: "F02 controller SIGSTOP", happen: async (run) => pause(run, run.fleet.controller) },
+  { name: "F03 F04 connections to a worker", happen: async (run) => injectFault(run, anyWorker(run).proxy) },
   {
-    name: "F03 F04 way to the controller",
-    happen: async (scene) => strike(scene, scene.fleet.controller.proxy),
+    name: "F03 F04 connections to the controller",
+    happen: async (run) => injectFault(run, run.fleet.controller.proxy),
   },
-  { name: "F03 way of the reports", happen: async (scene) => strike(scene, scene.fleet.back) },
-  { name: "F03 port of a worker refused", happen: async (scene) => refuse(scene, anyWorker(scene).proxy) },
-  { name: "F05 latency, jitter, slices", happen: badWeather },
+  { name: "F03 connections for reports", happen: async (run) => injectFault(run, run.fleet.back) },
+  { name: "F03 port of a worker refused", happen: async (run) => refuse(run, anyWorker(run).proxy) },
+  { name: "F05 latency, jitter, slices", happen: degradeNetwork },
   { name: "F10 overload", happen: overload },
-  { name: "F14 F16 F24 lies and strangers", happen: strangers },
+  { name: "F14 F16 F24 unauthorized and stale calls", happen: unauthorizedCalls },
 ];
 
-function anyWorker({ fleet, random }: Scene): Place {
+function anyWorker({ fleet, random }: FaultRun): ProxiedServer {
   return oneOf(random, fleet.workers);
 }
 
-/** The process ends, and another one takes its place a while later. */
+/** Ends a process, and starts another one in its place a while later. */
 async function replace(
-  { random, absences, doomed }: Scene,
-  place: Place,
+  { random, absences, toldToEnd }: FaultRun,
+  place: ProxiedServer,
   signal: "SIGKILL" | "SIGTERM",
 ): Promise<void> {
   const { program } = place;
-  doomed.add(program);
+  toldToEnd.add(program);
   program.child.kill(signal);
   await program.ended;
   const fromMs = performance.now();
@@ -69,18 +71,18 @@ async function replace(
 }
 
 async function restart(
-  { fleet: { controller }, random, doomed }: Scene,
+  { fleet: { controller }, random, toldToEnd }: FaultRun,
   signal: "SIGKILL" | "SIGTERM",
 ): Promise<void> {
   const { program } = controller;
-  doomed.add(program);
+  toldToEnd.add(program);
   program.child.kill(signal);
   await program.ended;
   await sleep(wholeFrom(random, 0, 2_000));
   controller.program = await controller.start();
 }
 
-async function pause({ random, stopped }: Scene, { program }: Place): Promise<void> {
+async function pause({ random, stopped }: FaultRun, { program }: ProxiedServer): Promise<void> {
   stopped.add(program);
   program.child.kill("SIGSTOP");
   await sleep(wholeFrom(random, 500, 3_000));
@@ -88,49 +90,49 @@ async function pause({ random, stopped }: Scene, { program }: Place): Promise<vo
   stopped.delete(program);
 }
 
-async function strike({ random }: Scene, proxy: TcpProxy): Promise<void> {
-  const how: Strike = oneOf(random, STRIKES);
-  // Now, or when each connection has brought so much.
-  if (random() < 0.5) proxy.strike(how);
-  else proxy.setWeather({ after: { bytes: wholeFrom(random, 1, 4_000), strike: how } });
+async function injectFault({ random }: FaultRun, proxy: TcpProxy): Promise<void> {
+  const how: ConnectionFault = oneOf(random, CONNECTION_FAULTS);
+  // At once, or when a connection has brought a number of bytes.
+  if (random() < 0.5) proxy.inject(how);
+  else proxy.setConditions({ after: { bytes: wholeFrom(random, 1, 4_000), fault: how } });
   await sleep(wholeFrom(random, 500, 3_000));
-  proxy.setWeather({});
+  proxy.setConditions({});
   proxy.heal();
 }
 
-async function refuse({ random }: Scene, proxy: TcpProxy): Promise<void> {
+async function refuse({ random }: FaultRun, proxy: TcpProxy): Promise<void> {
   proxy.refuse();
-  proxy.strike("reset");
+  proxy.inject("reset");
   await sleep(wholeFrom(random, 500, 3_000));
   await proxy.admit();
 }
 
-async function badWeather({ fleet, random }: Scene): Promise<void> {
+async function degradeNetwork({ fleet, random }: FaultRun): Promise<void> {
   const proxies = [fleet.controller.proxy, fleet.back, ...fleet.workers.map(({ proxy }) => proxy)];
   for (const proxy of proxies) {
-    proxy.setWeather({
+    proxy.setConditions({
       latencyMs: wholeFrom(random, 0, 100),
       jitterMs: 100,
       sliceBytes: wholeFrom(random, 1, 50),
     });
   }
   await sleep(wholeFrom(random, 1_000, 3_000));
-  for (const proxy of proxies) proxy.setWeather({});
+  for (const proxy of proxies) proxy.setConditions({});
 }
 
-async function overload({ fleet, random, questions, asked }: Scene): Promise<void> {
+async function overload({ fleet, random, questions, asked }: FaultRun): Promise<void> {
   const target = { url: fleet.controller.proxy.url, key: fleet.key, way: "relayed" } as const;
-  const manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: 120_000 };
+  const behavior = { isStream: true, leaveAfter: null, pauseMs: 0, timeoutMs: 120_000 };
   const crowd = Array.from({ length: CROWD }, async () => {
     const index = Math.floor(random() * questions.length);
     const question = questions[index];
-    if (question !== undefined) asked.push(await ask(target, question, index, manner));
+    if (question !== undefined) asked.push(await ask(target, question, index, behavior));
   });
   await Promise.all(crowd);
 }
 
-/** Callers that have no place here; that they are refused is the watcher's to check, that nothing else happens the rest's. */
-async function strangers({ fleet, random }: Scene): Promise<void> {
+/** Sends invalid, stale and unauthorized requests. The watcher checks that they are refused, all others that nothing else happens. */
+async function unauthorizedCalls({ fleet, random }: FaultRun): Promise<void> {
   const { url } = fleet.controller.proxy;
   const bodies = ["{", "null", '{"model":5}', `{"model":"${"m".repeat(300)}"}`, "[".repeat(5_000)];
   const paths = ["/register_worker", "/receive_heart_beat", "/deregister_worker", "/v1/chat/completions"];

@@ -3,7 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readChatStream } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import { seeded, wholeFrom } from "../../../../scripts/faults/fleet/seeded-random.ts";
-import { startTcpProxy, STRIKES, type TcpProxy } from "../../../../scripts/faults/fleet/tcp-proxy.ts";
+import {
+  startTcpProxy,
+  CONNECTION_FAULTS,
+  type TcpProxy,
+} from "../../../../scripts/faults/fleet/tcp-proxy.ts";
 import { numStreams } from "../support/chat-requests.ts";
 import { resumeWorker, textOf, type ResumeWorkerOptions } from "../support/resume-worker.ts";
 import {
@@ -80,8 +84,8 @@ describe("latency, jitter and slices on both ways", () => {
     const { url } = await startController({ limits: { idleMs: 10_000 } });
     const outer = await proxyTo(url);
     await register(url, inner.url, ["m"], { report: RESUMING });
-    inner.setWeather({ latencyMs: 5, jitterMs: 10, sliceBytes: 100 });
-    outer.setWeather({ latencyMs: 5, jitterMs: 10, sliceBytes: 30 });
+    inner.setConditions({ latencyMs: 5, jitterMs: 10, sliceBytes: 100 });
+    outer.setConditions({ latencyMs: 5, jitterMs: 10, sliceBytes: 30 });
     const seeds = [1, 2, 3];
     const answers = await Promise.all(seeds.map((seed) => ask(outer.url, seed)));
     expect(answers).toEqual(seeds.map((seed) => ({ text: textOf(seed, LENGTH), ending: "length" })));
@@ -92,30 +96,33 @@ describe("latency, jitter and slices on both ways", () => {
 describe("between controller and worker", () => {
   const random = seeded(SEED);
   // An answer of 30 words is some 6 kB on this way.
-  const places = STRIKES.flatMap((strike) =>
-    Array.from({ length: strike === "hole" ? 2 : 4 }, () => [strike, wholeFrom(random, 0, 6_000)] as const),
+  const places = CONNECTION_FAULTS.flatMap((fault) =>
+    Array.from(
+      { length: fault === "blackhole" ? 2 : 4 },
+      () => [fault, wholeFrom(random, 0, 6_000)] as const,
+    ),
   );
 
-  it.each(places)("a %s after %i bytes is not seen while there is another worker", async (strike, bytes) => {
+  it.each(places)("a %s after %i bytes is not seen while there is another worker", async (fault, bytes) => {
     const { url, proxy, first } = await startPair();
-    proxy.setWeather({ after: { bytes, strike }, sliceBytes: 100 });
+    proxy.setConditions({ after: { bytes, fault }, sliceBytes: 100 });
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
     await until(async () => (await numStreams(url)) === 0);
-    proxy.setWeather({});
+    proxy.setConditions({});
     proxy.heal();
     await until(async () => (await numConnections(first)) === 0);
   });
 
-  it.each([...STRIKES])("a %s is an error event when there is no other", async (strike) => {
+  it.each([...CONNECTION_FAULTS])("a %s is an error event when there is no other", async (fault) => {
     const { url, proxy } = await startPair({ hasSecond: false, stepMs: 5 });
     const struckMs: number[] = [];
     const answer = await ask(url, 9, (numTexts) => {
       if (numTexts !== 5) return;
-      proxy.strike(strike);
+      proxy.inject(fault);
       struckMs.push(performance.now());
     });
     // Of a hole nobody knows before the silence is too long; the second one here is for a busy machine.
-    const leastMs = strike === "hole" ? 1_000 : 0;
+    const leastMs = fault === "blackhole" ? 1_000 : 0;
     expect(performance.now() - (struckMs[0] ?? 0)).toBeLessThan(leastMs + 3_000 + 1_000);
     expect(answer.ending).toBe("worker_lost");
     expect(textOf(9, LENGTH).startsWith(answer.text)).toBe(true);
@@ -138,7 +145,7 @@ describe("between controller and worker", () => {
     const { url, proxy } = await startPair({ stepMs: 2 });
     const answers = [ask(url, 1), ask(url, 2), ask(url, 3)];
     await until(() => proxy.numOpen > 0);
-    proxy.strike("hole");
+    proxy.inject("blackhole");
     answers.push(ask(url, 4), ask(url, 5));
     for (const [index, answer] of (await Promise.all(answers)).entries()) {
       expect(answer).toEqual({ text: textOf(index + 1, LENGTH), ending: "length" });
@@ -147,7 +154,7 @@ describe("between controller and worker", () => {
 });
 
 describe("between client and controller", () => {
-  it.each(["cut", "reset"] as const)("a %s ends the worker's part and frees its place", async (strike) => {
+  it.each(["cut", "reset"] as const)("a %s ends the worker's part and frees its place", async (fault) => {
     let numClosed = 0;
     const worker = await startWorker(["m"], (request, response) => {
       response.once("close", () => (numClosed += 1));
@@ -157,7 +164,7 @@ describe("between client and controller", () => {
     await register(url, worker.url, ["m"], { report: RESUMING });
     const proxy = await proxyTo(url);
     const answer = await ask(proxy.url, 9, (numTexts) => {
-      if (numTexts === 3) proxy.strike(strike);
+      if (numTexts === 3) proxy.inject(fault);
     });
     expect(answer.ending).toBe("worker_lost");
     await until(async () => numClosed === 1 && (await numStreams(url)) === 0);
@@ -181,7 +188,7 @@ describe("between client and controller", () => {
     const { url } = await startController({ limits: { readerStallMs: 1_000 } });
     await register(url, worker.url, ["m"]);
     const proxy = await proxyTo(url);
-    proxy.setWeather({ after: { bytes: 200_000, strike: "hole" } });
+    proxy.setConditions({ after: { bytes: 200_000, fault: "blackhole" } });
     const left = new AbortController();
     const body = JSON.stringify({ model: "m", messages: [], stream: true });
     const response = await fetch(`${proxy.url}/v1/chat/completions`, {
