@@ -1,4 +1,4 @@
-/** What a machine does to the processes on it: time that jumps (F17), too little of it (F26), memory that is used up (F09). */
+/** Tests faults of the machine: a clock that jumps (F17), too little processor time (F26), no memory (F09). */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,7 +10,7 @@ import type { Asked } from "./history/history.ts";
 const QUESTION: Question = { text: "Tell me a story.", seed: 3, maxTokens: 120 };
 const BEHAVIOR: ClientBehavior = { isStream: true, leaveAfter: null, pauseMs: 0, timeoutMs: 90_000 };
 const DAY_MS = 86_400_000;
-/** More than the cores of the machines that this runs on. */
+/** The processes that use a core each: more than the cores of the machines that run the tests. */
 const NUM_BURNERS = 6;
 
 const tell = async ({ controller, key }: Fleet): Promise<Asked> =>
@@ -27,11 +27,11 @@ describe("a machine", () => {
     const { text } = await tell(fleet);
     expect(text).not.toBe("");
     for (const jump of [DAY_MS, -2 * DAY_MS, DAY_MS]) {
-      // Between requests: the processes of one machine jump together, these one after the other.
+      // Between requests, as these clocks jump one after the other, and those of one machine together.
       for (const { child } of fleet.programs) child.send(`clock ${jump}`);
       await sleep(HEARTBEAT_MS);
       expect(await tell(fleet)).toMatchObject({ ending: { kind: "whole" }, text });
-      // As long as workers live that are not heard of.
+      // Longer than workers without heartbeats stay.
       await sleep(EXPIRY_MS + HEARTBEAT_MS);
       await expectAll(fleet, 2);
       expect((await tell(fleet)).text).toBe(text);

@@ -1,4 +1,4 @@
-/** F27: an exception that is not caught ends the process, as a state that nobody knows must; what it was saying it says to the end. */
+/** Tests F27: an exception that is not caught ends the process, whose state is unknown then, after its running answers. */
 import { expect, it } from "vitest";
 import { ask, type ClientBehavior, type Question } from "./history/recorded-ask.ts";
 import { startFleet } from "./fleet/proxied-fleet.ts";

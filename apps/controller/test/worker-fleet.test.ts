@@ -1,4 +1,4 @@
-/** Workers that come, beat, drain, restart and vanish, over real HTTP. */
+/** Tests workers that register, send heartbeats, drain, restart and crash, over real HTTP. */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseErrorBody, type WorkerReport } from "@llava/protocol";
@@ -31,7 +31,7 @@ const beat = async (url: string, worker: string, report: WorkerReport): Promise<
   (await post(`${url}/receive_heart_beat`, { worker_name: worker, queue_length: 0, ...report })).text;
 
 describe("a draining worker", () => {
-  it("ends what it has, gets nothing new, and is gone with its farewell", async () => {
+  it("ends what it has, gets nothing new, and leaves when it deregisters", async () => {
     const worker = await startWorker(["m"], (request, response) => {
       streaming(WORD, () => void until(() => isOver).then(() => response.end(WHOLE)))(request, response);
     });
@@ -87,7 +87,7 @@ describe("a worker that fails", () => {
     expect(await beat(url, worker.url, { incarnation: "two" })).toBe('{"exist":false}');
   });
 
-  it("without heartbeats is asked, and is gone when it says nothing", async () => {
+  it("without heartbeats is asked, and leaves when it is silent", async () => {
     const { url } = await startController();
     await register(url, await deadAddress(), ["m"], { checkHeartBeat: false });
     await eventsOf(url).catch(() => undefined);
@@ -115,7 +115,7 @@ describe("image_affinity", () => {
   });
 });
 
-describe("the controller's look for silent workers", () => {
+describe("the controller's sweep of silent workers", () => {
   /** A fleet on a clock of its own, which may throw. */
   function fleetAt(clock: { ms: number; isBroken: boolean }): { registry: Registry; fleet: Fleet } {
     const now = (): number => {
@@ -148,7 +148,7 @@ describe("the controller's look for silent workers", () => {
     expect(clock.ms).toBeGreaterThan(30_000);
   });
 
-  it("holds nothing against workers that could not be heard because the controller stood still", async () => {
+  it("extends the deadlines of workers whose heartbeats it missed because it stood still", async () => {
     const clock = { ms: 0, isBroken: false };
     const { registry } = fleetAt(clock);
     await sleep(1_500);

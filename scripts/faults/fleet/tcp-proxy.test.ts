@@ -7,7 +7,7 @@ let echo: Server;
 let proxy: TcpProxy;
 const sockets: Socket[] = [];
 const accepted: Socket[] = [];
-/** What the server saw of its clients' ends. */
+/** How the connections of its clients ended, as the server saw it. */
 let endings: string[] = [];
 
 beforeEach(async () => {
@@ -43,7 +43,7 @@ async function exchange(socket: Socket, text: string): Promise<string> {
   return String(answer);
 }
 
-describe("in any conditions", () => {
+describe("a proxy in any conditions", () => {
   it.each([
     ["fair", {}, 1],
     ["slow", { latencyMs: 2, jitterMs: 3 }, 1],
@@ -62,7 +62,7 @@ describe("in any conditions", () => {
   });
 });
 
-describe("a fault", () => {
+describe("a connection fault", () => {
   it.each([
     ["cut", "end", "end"],
     ["reset", "ECONNRESET", "ECONNRESET"],
@@ -92,7 +92,7 @@ describe("a fault", () => {
     else expect(proxy.numOpen).toBe(1);
   });
 
-  it("of the kind hole holds everything back, the end too, until it heals", async () => {
+  it("of the kind blackhole holds everything back, the end too, until it heals", async () => {
     const socket = await open();
     expect(await exchange(socket, "hello")).toBe("hello");
     proxy.inject("blackhole");
@@ -109,7 +109,7 @@ describe("a fault", () => {
   });
 });
 
-it("no fault comes after the conditions has changed and the way is healed", async () => {
+it("the proxy injects no fault after the conditions have changed and it is healed", async () => {
   const socket = await open();
   proxy.inject("blackhole");
   proxy.setConditions({ after: { bytes: 1, fault: "blackhole" } });
@@ -123,7 +123,7 @@ it("no fault comes after the conditions has changed and the way is healed", asyn
   await vi.waitFor(() => expect(received).toBe("hello"));
 });
 
-it("refuses like a port at which nobody listens, and takes connections again at the same", async () => {
+it("the proxy refuses like a port without a server, and takes connections again at the same port", async () => {
   const socket = await open();
   proxy.refuse();
   await expect(open()).rejects.toMatchObject({ code: "ECONNREFUSED" });

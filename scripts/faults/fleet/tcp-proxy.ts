@@ -151,7 +151,7 @@ async function pass(
   if (allowed.length > 0) await write(to, allowed);
   // A piece in a turn of its own is a packet of its own.
   if (conditions.sliceBytes !== undefined) await turn();
-  // Not when the conditions changed meanwhile: nobody would open a hole that comes after `heal`.
+  // Not when the conditions changed meanwhile: a blackhole that begins after `heal` would never end.
   if (limit !== undefined && env.conditions() === conditions && link.downBytes >= limit.bytes)
     hit(link, limit.fault);
   await link.passage.opened;

@@ -23,7 +23,7 @@ function worker(address: string, incarnation: string | null = null): Worker {
   };
 }
 
-it("leaves alone who keeps failing, beyond registrations, but not the next process at its address", () => {
+it("a worker that keeps failing gets no requests, beyond registrations; the next process at its address does", () => {
   let nowMs = 0;
   const health = new WorkerHealth(() => nowMs);
   const ill = worker("http://a:1", "one");

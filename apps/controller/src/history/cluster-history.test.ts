@@ -23,7 +23,7 @@ function pass(seconds: number): void {
 }
 
 describe("figures", () => {
-  it("of a second are in each ring once its step is over", () => {
+  it("of a second are in each ring buffer once its step is over", () => {
     pass(9);
     history.tokens(7);
     history.tokens(3);
@@ -50,7 +50,7 @@ describe("figures", () => {
     expect(history.series["24h"]).toMatchObject({ tokens_per_s: [0.167], requests: [2] });
   });
 
-  it("are kept as long as the ring is, and no longer", () => {
+  it("are kept as long as the ring buffer is, and no longer", () => {
     history.tokens(60);
     pass(1);
     pass(299);
@@ -64,7 +64,7 @@ describe("figures", () => {
     expect(history.series["24h"].tokens_per_s[0]).toBe(0);
   });
 
-  it("have gaps of nothing where the controller stood still", () => {
+  it("are zero where the controller stood still", () => {
     history.tokens(5);
     pass(1);
     nowMs += 30_000;
@@ -126,7 +126,7 @@ describe("figures", () => {
 });
 
 describe("events", () => {
-  it("are told newest first, and the last two hundred", () => {
+  it("are listed newest first, the last two hundred", () => {
     for (let i = 1; i <= 250; i++) {
       nowMs += 1;
       history.note({ kind: "left", worker: `http://w${i}` });

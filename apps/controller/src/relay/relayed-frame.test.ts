@@ -33,7 +33,7 @@ function textOf(frames: readonly Frame[]): string {
 
 const lengths = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 80 });
 
-it("passes the same bytes on in the same frames, however they come", () => {
+it("relayed frames have the same bytes, however they come", () => {
   const part = fc.constantFrom("data: {}", "x", "\n", "\r\n", ": ping", "\0", "\n\n", "data: [DONE]");
   fc.assert(
     fc.property(fc.array(part), lengths, fc.constantFrom("events", "wire"), (parts, sizes, framing) => {
@@ -49,7 +49,7 @@ it("passes the same bytes on in the same frames, however they come", () => {
   );
 });
 
-it("takes out the lines for resuming, whatever the text is and wherever it is cut", () => {
+it("relayed frames lose the lines for resuming, whatever the text is and wherever it is cut", () => {
   const words = fc.array(fc.tuple(fc.string(), fc.array(fc.nat(1_000_000), { maxLength: 4 })));
   fc.assert(
     fc.property(words, lengths, (blocks, sizes) => {
@@ -83,7 +83,7 @@ describe("the kind of an event", () => {
     expect(cut("events", text)).toMatchObject([{ kind }]);
   });
 
-  it("is told of the end of a stream without an empty line too", () => {
+  it("is the end of a stream without an empty line too", () => {
     expect(cut("events", "data: [DONE]\n")).toMatchObject([{ kind: "end" }]);
   });
 });

@@ -8,7 +8,7 @@ function frame(part: Partial<Frame> = {}): Frame {
   return { bytes: new Uint8Array(), kind: "data", head: null, tokens: [], ...part };
 }
 
-it("knows the tokens of what the client has", () => {
+it("stream progress has the tokens of what the client has", () => {
   const progress = new StreamProgress("events");
   expect(progress.isUntouched).toBe(true);
   progress.add(frame({ kind: "filler" }));
@@ -22,13 +22,13 @@ it("knows the tokens of what the client has", () => {
   expect(JSON.parse(progress.resume ?? "")).toEqual({ ...HEAD, tokens: [3, 4, 5] });
 });
 
-it("cannot be continued without a head", () => {
+it("stream progress cannot be continued without a head", () => {
   const progress = new StreamProgress("events");
   progress.add(frame({ tokens: [3] }));
   expect(progress.resume).toBeNull();
 });
 
-it("has what came after the last tokens, once", () => {
+it("stream progress skips what came after the last tokens, once", () => {
   const progress = new StreamProgress("events");
   for (const part of [{ head: HEAD }, { tokens: [3] }, {}, {}]) progress.add(frame(part));
   expect(progress.has(frame())).toBe(false);
@@ -37,14 +37,14 @@ it("has what came after the last tokens, once", () => {
   expect(repeated.map((part) => progress.has(part))).toEqual([false, true, true, false, false]);
 });
 
-it("has nothing of a continuation that begins with tokens", () => {
+it("stream progress skips nothing of a continuation that begins with tokens", () => {
   const progress = new StreamProgress("events");
   for (const part of [{ head: HEAD, tokens: [3] }, {}]) progress.add(frame(part));
   progress.continued();
   expect([frame({ tokens: [4] }), frame()].map((part) => progress.has(part))).toEqual([false, false]);
 });
 
-it("takes another answer for none", () => {
+it("stream progress refuses another answer", () => {
   const progress = new StreamProgress("events");
   progress.add(frame({ head: HEAD }));
   expect(progress.contradiction(frame())).toBeNull();
@@ -57,7 +57,7 @@ it("takes another answer for none", () => {
   expect(progress.contradiction(frame({ head: HEAD }))).toBeNull();
 });
 
-it("hands on the last frame of LLaVA's wire as it came", () => {
+it("stream progress hands on the last frame of LLaVA's wire as it came", () => {
   const progress = new StreamProgress("wire");
   const wireFrame = (text: string): Uint8Array => Buffer.from(`{"text":"${text}","error_code":0}\0`);
   progress.add(frame({ head: HEAD, bytes: wireFrame("P") }));

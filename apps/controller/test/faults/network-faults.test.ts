@@ -1,4 +1,4 @@
-/** F03 to F06: the network between client and controller, and between controller and worker, slow, sliced, cut, reset and gone. */
+/** Tests F03 to F06: slow, sliced, cut, reset and blackholed connections of clients and of workers. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readChatStream } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
@@ -36,7 +36,7 @@ async function proxyTo(target: string): Promise<TcpProxy> {
 
 interface Heard {
   readonly text: string;
-  /** How it ended: why it was finished, or the code of its error. */
+  /** How it ended: its finish reason, or the code of its error. */
   readonly ending: string;
 }
 
@@ -58,7 +58,7 @@ async function ask(url: string, seed: number, heard: (numTexts: number) => void 
   return { text, ending };
 }
 
-/** A controller with a worker behind a proxy, which is asked first, and perhaps a second one without. */
+/** A controller with a worker behind a proxy, which is asked first, and perhaps a second one without a proxy. */
 async function startPair({
   hasSecond = true,
   ...options
@@ -77,7 +77,7 @@ async function startPair({
   return { url, proxy, first };
 }
 
-describe("latency, jitter and slices on both ways", () => {
+describe("latency, jitter and slices in both directions", () => {
   it("change nothing but the time", async () => {
     const worker = await startWorker(["m"], resumeWorker());
     const inner = await proxyTo(worker.url);
@@ -95,7 +95,7 @@ describe("latency, jitter and slices on both ways", () => {
 
 describe("between controller and worker", () => {
   const random = seeded(SEED);
-  // An answer of 30 words is some 6 kB on this way.
+  // An answer of 30 words takes some 6 kB on this connection.
   const places = CONNECTION_FAULTS.flatMap((fault) =>
     Array.from(
       { length: fault === "blackhole" ? 2 : 4 },
@@ -121,7 +121,7 @@ describe("between controller and worker", () => {
       proxy.inject(fault);
       struckMs.push(performance.now());
     });
-    // Of a hole nobody knows before the silence is too long; the second one here is for a busy machine.
+    // A blackhole is noticed when the silence is too long; the second here is for a busy machine.
     const leastMs = fault === "blackhole" ? 1_000 : 0;
     expect(performance.now() - (struckMs[0] ?? 0)).toBeLessThan(leastMs + 3_000 + 1_000);
     expect(answer.ending).toBe("worker_lost");
@@ -130,7 +130,7 @@ describe("between controller and worker", () => {
     await until(async () => (await numStreams(url)) === 0);
   });
 
-  it("a worker whose way is gone is passed over, and comes back when it says so", async () => {
+  it("a worker whose connections fail is passed over, and comes back with a heartbeat", async () => {
     const { url, proxy, first } = await startPair();
     proxy.refuse();
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
@@ -141,7 +141,7 @@ describe("between controller and worker", () => {
     expect(first.asked).toContain("/v1/chat/completions");
   });
 
-  it("a hole that opens while many wait does not hold the others up", async () => {
+  it("a blackhole that begins while many requests wait does not delay the others", async () => {
     const { url, proxy } = await startPair({ stepMs: 2 });
     const answers = [ask(url, 1), ask(url, 2), ask(url, 3)];
     await until(() => proxy.numOpen > 0);
@@ -154,7 +154,7 @@ describe("between controller and worker", () => {
 });
 
 describe("between client and controller", () => {
-  it.each(["cut", "reset"] as const)("a %s ends the worker's part and frees its place", async (fault) => {
+  it.each(["cut", "reset"] as const)("a %s ends the worker's request and frees its slot", async (fault) => {
     let numClosed = 0;
     const worker = await startWorker(["m"], (request, response) => {
       response.once("close", () => (numClosed += 1));
@@ -171,7 +171,7 @@ describe("between client and controller", () => {
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
   });
 
-  it("a client in a hole is cut off after a while, and its worker is held back until then", async () => {
+  it("a blackholed client is closed after a while, and its worker is held back until then", async () => {
     let numSaid = 0;
     let isClosed = false;
     const line = `data: ${JSON.stringify({ choices: [{ delta: { content: "x".repeat(50_000) } }] })}\n\n`;
@@ -198,7 +198,7 @@ describe("between client and controller", () => {
       body,
     });
     await until(() => isClosed);
-    // The systems' own buffers hold some MB; beyond them and one chunk nothing was taken from the worker.
+    // The systems' own buffers take some MB; beyond them and one chunk nothing was read from the worker.
     expect(numSaid * line.length).toBeLessThan(64 << 20);
     await until(async () => (await numStreams(url)) === 0);
     left.abort();

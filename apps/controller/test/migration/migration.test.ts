@@ -22,13 +22,13 @@ const LENGTH = 12;
 const ASK = { model: "m", messages: [{ role: "user", content: "Say." }], stream: true, seed: 5 };
 const WHOLE = textOf(ASK.seed, LENGTH);
 
-/** As a worker that can go on with another one's answer. */
+/** The report of a worker that can go on with another one's answer. */
 async function register(controllerUrl: string, workerUrl: string, queueLength = 0): Promise<void> {
   const report = { capabilities: { resume: true } };
   await registerAny(controllerUrl, workerUrl, ["m"], { queueLength, report });
 }
 
-interface Heard {
+interface SeenAnswer {
   readonly text: string;
   readonly comments: readonly string[];
   readonly errors: readonly unknown[];
@@ -38,8 +38,8 @@ interface Heard {
   readonly ids: ReadonlySet<unknown>;
 }
 
-/** Everything that a client sees, byte by byte what came, in one view. */
-function hear(stream: string): Heard {
+/** Everything that a client gets, as its bytes and what they mean. */
+function readAnswer(stream: string): SeenAnswer {
   const blocks = stream.split("\n\n");
   expect(blocks.pop()).toBe("");
   const comments = blocks.filter((block) => block.startsWith(":"));
@@ -58,15 +58,15 @@ function hear(stream: string): Heard {
   };
 }
 
-async function ask(url: string, body: object = ASK): Promise<Heard> {
+async function ask(url: string, body: object = ASK): Promise<SeenAnswer> {
   const reply = await post(`${url}/v1/chat/completions`, body);
   expect(reply.status).toBe(200);
-  return hear(reply.text);
+  return readAnswer(reply.text);
 }
 
 const UNBROKEN = { text: WHOLE, errors: [], numRoles: 1, numFinishes: 1, isDone: true };
 
-/** Two workers, the first of which is asked first and has this happen to it before the token at a position. */
+/** Two workers, the first of which is asked first and for which `happens` is called before the token at a position. */
 async function startPair(
   happens: (response: ServerResponse) => boolean | Promise<boolean>,
   position: number,
@@ -80,7 +80,7 @@ async function startPair(
   return { url, first, second };
 }
 
-/** Says these bytes, waits until they are out, and ends the answer. */
+/** Writes these bytes, waits until they are sent, and ends the answer. */
 function says(text: string): (response: ServerResponse) => boolean {
   return (response) => {
     response.end(text);
@@ -116,7 +116,7 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject(UNBROKEN);
   });
 
-  it("while its worker tells of its queue goes on from another one that tells of its own", async () => {
+  it("while its worker sends progress goes on from another one that sends its own", async () => {
     const line = ': progress {"kind":"queued","position":1,"length":1}';
     const { url } = await startPair((response) => {
       response.write(`${line}\n\n`, () => response.destroy());
@@ -216,7 +216,7 @@ describe("an answer that breaks off", () => {
     expect(ill.asked).toHaveLength(6);
   });
 
-  it("is one error event when nobody is left", async () => {
+  it("is one error event when no worker is left", async () => {
     const worker = await startWorker(
       ["m"],
       resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
@@ -233,7 +233,7 @@ describe("an answer that breaks off", () => {
     expect(await modelsOf(url)).toEqual({ models: [] });
   });
 
-  it("waits a little for a place while the others are full", async () => {
+  it("waits a little while the others are full", async () => {
     let numAsked = 0;
     const goOn = resumeWorker();
     const full: Handler = (request, response) => {
@@ -269,7 +269,7 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject({ text: textOf(5, 4), errors: [{ code: "worker_lost" }] });
   });
 
-  it("does not go on from a server that would begin anew", async () => {
+  it("does not go on from a server that cannot resume", async () => {
     const anew: Handler = (request, response) => {
       request.resume();
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -305,7 +305,7 @@ describe("an answer that breaks off", () => {
     await register(url, first.url);
     await register(url, second.url, 5);
     const body = `{ "image": "${"x".repeat(2 << 20)}", "model":"m","stream" :true, "seed":5 } `;
-    expect(hear((await post(`${url}/v1/chat/completions`, body)).text)).toMatchObject(UNBROKEN);
+    expect(readAnswer((await post(`${url}/v1/chat/completions`, body)).text)).toMatchObject(UNBROKEN);
     const end = / \} $/;
     expect(bodies[0]).toBe(body);
     expect(bodies[1]?.startsWith(body.replace(end, ' ,"llava_resume":{"id":"chatcmpl-1",'))).toBe(true);
@@ -326,7 +326,7 @@ describe("the lines between controller and worker", () => {
     expect(asked).toEqual(["1", undefined]);
   });
 
-  it("are not for clients", async () => {
+  it("are refused from clients", async () => {
     const { url } = await startController();
     const reply = await post(`${url}/v1/chat/completions`, {
       ...ASK,

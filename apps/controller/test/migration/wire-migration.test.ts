@@ -1,4 +1,4 @@
-/** LLaVA's own wire through a controller whose worker is lost: the client's text is what it would have been. Over real HTTP. */
+/** Tests LLaVA's own wire through a controller whose worker is lost: the client's text does not change. Over real HTTP. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,11 +15,11 @@ const RESUMING = { capabilities: { resume: true } };
 
 afterEach(closeAll);
 
-/** All frames of an answer; `heard` is called with the number of them so far. */
+/** Reads all frames of an answer. @param onText called with the number of frames so far */
 async function ask(
   url: string,
   body: object,
-  heard: (numFrames: number) => void = () => undefined,
+  onText: (numFrames: number) => void = () => undefined,
 ): Promise<readonly WireChunk[]> {
   const response = await fetch(`${url}/worker_generate_stream`, {
     method: "POST",
@@ -31,12 +31,12 @@ async function ask(
   const frames: WireChunk[] = [];
   for await (const frame of readWireChunks(response.body)) {
     frames.push(frame);
-    heard(frames.length);
+    onText(frames.length);
   }
   return frames;
 }
 
-/** Each frame says what the one before said, and more. */
+/** Checks that each frame begins with the text of the one before. */
 function expectGrowing(frames: readonly WireChunk[]): void {
   for (const [i, { text }] of frames.entries()) {
     const before = frames[i - 1]?.text ?? "";
@@ -48,7 +48,7 @@ describe("an answer whose worker breaks off", () => {
   const LENGTH = 12;
   const ASK = { model: "m", prompt: "P \u00e9 ", max_new_tokens: LENGTH };
   const WHOLE = `${ASK.prompt}${textOf(1, LENGTH)}`;
-  /** Breaks off before the token at a position, when the client has all that comes before it. */
+  /** Breaks off before the token at a position, when the client has everything before it. */
   const breaking = (count: number) => {
     const { promise: allHeard, resolve } = Promise.withResolvers<void>();
     const worker = resumeWorker({
@@ -59,20 +59,20 @@ describe("an answer whose worker breaks off", () => {
         return false;
       },
     });
-    const heard = (numFrames: number): void => {
+    const onText = (numFrames: number): void => {
       if (numFrames === 1 + count) resolve();
     };
-    return { worker, heard };
+    return { worker, onText };
   };
 
   it.each([0, 1, 5, LENGTH])("after %i tokens goes on from another worker", async (count) => {
     const { url } = await startController();
-    const { worker, heard } = breaking(count);
+    const { worker, onText } = breaking(count);
     const first = await startWorker(["m"], worker, RESUMING);
     const second = await startWorker(["m"], resumeWorker(), RESUMING);
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, second.url, ["m"], { queueLength: 5, report: RESUMING });
-    const frames = await ask(url, ASK, heard);
+    const frames = await ask(url, ASK, onText);
     expect(frames.at(-1)).toEqual({ text: WHOLE, error_code: 0 });
     expect(frames).toHaveLength(1 + LENGTH);
     expectGrowing(frames);
@@ -81,22 +81,22 @@ describe("an answer whose worker breaks off", () => {
 
   it("ends with LLaVA's own failure when there is no other", async () => {
     const { url } = await startController();
-    const { worker, heard } = breaking(5);
+    const { worker, onText } = breaking(5);
     const only = await startWorker(["m"], worker, RESUMING);
     await register(url, only.url, ["m"], { report: RESUMING });
-    const frames = await ask(url, ASK, heard);
+    const frames = await ask(url, ASK, onText);
     expect(frames.at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
     expect(frames.at(-2)).toEqual({ text: `${ASK.prompt}${textOf(1, 5)}`, error_code: 0 });
   });
 
   it("does not go on from a worker that cannot", async () => {
     const { url } = await startController();
-    const { worker, heard } = breaking(5);
+    const { worker, onText } = breaking(5);
     const first = await startWorker(["m"], worker, RESUMING);
     const original = await startWorker(["m"], resumeWorker());
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, original.url, ["m"], { queueLength: 5 });
-    expect((await ask(url, ASK, heard)).at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
+    expect((await ask(url, ASK, onText)).at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
     expect(original.asked).not.toContain("/worker_generate_stream");
   });
 });

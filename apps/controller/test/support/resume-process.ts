@@ -1,6 +1,6 @@
 /**
- * The worker of resume-worker.ts as a process of its own, to be killed or stopped; the first argument is its pause before each
- * token. Ends at once over a body with the word of the second argument in it.
+ * Runs the worker of resume-worker.ts as a process of its own, which tests can kill and stop. The first argument is its pause
+ * before each token in milliseconds. It kills itself over a body with the word of the second argument in it.
  */
 import { createServer } from "node:http";
 import { resumeWorker } from "./resume-worker.ts";

@@ -1,6 +1,6 @@
 /**
- * A worker in words only: it speaks the hop as a real one does, and what it says is a function of the seed alone, so that
- * a test knows every token that may come. Refuses to go on from tokens that it would not have said.
+ * Answers as a worker that can resume answers, without a model: its tokens depend on the seed only, so that a test knows
+ * every token that may come. It refuses to go on from tokens that it would not have written.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { json } from "node:stream/consumers";
@@ -23,7 +23,7 @@ import { respondJson, type Handler } from "./http-server.ts";
 
 const bodySchema = z.looseObject({
   model: z.string(),
-  /** Of LLaVA's wire, whose bodies have no other fields of these. */
+  /** The prompt of LLaVA's wire, which has neither `seed` nor `max_tokens`. */
   prompt: z.string().default(""),
   max_new_tokens: z.number().optional(),
   seed: z.number().default(1),
@@ -35,11 +35,11 @@ const bodySchema = z.looseObject({
 type Body = z.infer<typeof bodySchema>;
 
 export interface ResumeWorkerOptions {
-  /** Pause before each token. */
+  /** The pause before each token in milliseconds. */
   readonly stepMs?: number;
   /**
-   * Called before the token at this position, the end being behind the last one, with the answer so far written. False: the
-   * stand-in says no more, the test does.
+   * Called before the token at this position, the end being behind the last one, when the answer so far is written. It
+   * returns whether the stand-in goes on; otherwise the test ends the answer.
    */
   readonly step?: (position: number, response: ServerResponse) => boolean | Promise<boolean>;
 }
@@ -49,7 +49,7 @@ function tokenAt(seed: number, position: number): number {
   return (seed * 7919 + position * 104_729) % 32_000;
 }
 
-/** What an answer says in all. */
+/** The whole text of an answer. */
 export function textOf(seed: number, numTokens: number): string {
   return Array.from({ length: numTokens }, (_, position) => wordOf(tokenAt(seed, position))).join("");
 }
@@ -72,7 +72,7 @@ async function answer(
   const said = resume?.tokens ?? [];
   if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
     return respondJson(response, 400, {
-      error: { message: "I never said that.", code: "invalid_request" },
+      error: { message: "These are no tokens of mine.", code: "invalid_request" },
     });
   const isWire = request.url === "/worker_generate_stream";
   const head = { id: resume?.id ?? "chatcmpl-1", created: resume?.created ?? 17, model };
@@ -98,7 +98,7 @@ async function answer(
   response.end();
 }
 
-/** Each frame says all that was said before. */
+/** Encodes words as frames of LLaVA's wire, each with all of the text so far. */
 function wireWords({ prompt, llava_resume }: Body): (word: string) => string {
   let text = llava_resume?.sent_frame?.text ?? prompt;
   return (word) => encodeWireChunk((text += word), 0);

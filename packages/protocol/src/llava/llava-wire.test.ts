@@ -63,7 +63,7 @@ describe("NUL framing", () => {
     await expect(read).rejects.toMatchObject({ code: "worker_lost" });
   });
 
-  it("tells of a stream that ends inside a frame", async () => {
+  it("refuses a stream that ends inside a frame", async () => {
     const reader = readWireChunks(inPieces(encoder.encode(`${encodeWireChunk("P", 0)}{"text"`), [10]));
     expect(await reader.next()).toMatchObject({ value: { text: "P" } });
     await expect(reader.next()).rejects.toThrow("ended in the middle of a frame");

@@ -5,7 +5,7 @@ const POISON = Buffer.from('{"model":"m","prompt":"poison"}');
 const HARMLESS = Buffer.from('{"model":"m","prompt":"rescue"}');
 const MINUTES_MS = 60_000;
 
-it("refuses a body over which two processes ended, and no other", async () => {
+it("a poison request is a body over which two processes ended, and no other", async () => {
   const requests = new PoisonRequests(() => 0);
   await requests.recordCrash(POISON, "a");
   await requests.recordCrash(POISON, "a");
@@ -16,7 +16,7 @@ it("refuses a body over which two processes ended, and no other", async () => {
   await requests.check(HARMLESS);
 });
 
-it("lets it through again after ten minutes", async () => {
+it("a poison request is let through again after ten minutes", async () => {
   let nowMs = 0;
   const requests = new PoisonRequests(() => nowMs);
   for (const worker of ["a", "b"]) await requests.recordCrash(POISON, worker);
@@ -27,7 +27,7 @@ it("lets it through again after ten minutes", async () => {
   expect(requests.size).toBe(0);
 });
 
-it("forgets what happened before an answer", async () => {
+it("a poison request is cleared by an answer", async () => {
   const requests = new PoisonRequests(() => 0);
   await requests.recordCrash(POISON, "a");
   await requests.clear(HARMLESS);
@@ -37,7 +37,7 @@ it("forgets what happened before an answer", async () => {
   await requests.check(POISON);
 });
 
-it("remembers a thousand", async () => {
+it("a thousand poison requests are remembered", async () => {
   const requests = new PoisonRequests(() => 0);
   for (let i = 0; i < 1_100; i += 1) await requests.recordCrash(Buffer.from(`${i}`), "a");
   expect(requests.size).toBe(1_024);
