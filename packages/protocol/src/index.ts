@@ -25,7 +25,7 @@ export { SAMPLING_LIMITS } from "./openai/sampling-fields.ts";
 export * from "./codec/sse.ts";
 export * from "./codec/stream-splitter.ts";
 export * from "./codec/json-guard.ts";
-export { isJsonSpace, JsonScanner, KEY_WORK, SEARCH_WORK } from "./codec/json-scanner.ts";
+export { isJsonSpace, JsonScanner, SEARCH_WORK } from "./codec/json-scanner.ts";
 export * from "./openai/text-completion.ts";
 export * from "./cluster/worker-list.ts";
 export * from "./llava/worker-report.ts";

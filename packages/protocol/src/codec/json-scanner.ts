@@ -25,7 +25,7 @@ const NEAR_BYTES = 24;
 /** Units of work that one search for a quote costs: about 100 ns, where one byte that is looked at costs some 5 ns. */
 export const SEARCH_WORK = 16;
 /** Units of work that reading a key's text costs: about 1 µs. */
-export const KEY_WORK = 256;
+const KEY_WORK = 256;
 
 /**
  * `object` and `list` open a level and `close` ends one; `key` is a string with a colon behind it; `end` is the end of the

@@ -11,7 +11,7 @@ import { LlavaError } from "./errors.ts";
 export type Framing = "events" | "wire";
 
 /** The longest frame that is held, in bytes. */
-export const MAX_FRAME_BYTES = 1 << 20;
+const MAX_FRAME_BYTES = 1 << 20;
 
 const NUL = 0x00;
 const LINE_FEED = 0x0a;
