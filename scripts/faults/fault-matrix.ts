@@ -169,7 +169,7 @@ export const MATRIX: readonly FaultRow[] = [
     fault: "SIGTERM of a worker and of the controller under load",
     expected: "no request is lost; what outlasts the time ends with an error event",
     tests: [
-      { file: `${FAULTS}/controller-faults.test.ts`, name: "a worker that is told to end" },
+      { file: `${FAULTS}/controller-faults.test.ts`, name: "a worker that gets SIGTERM" },
       { file: `${CONTROLLER}/controller-processes.test.ts`, name: "lets a stream end that outlives SIGTERM" },
       { file: `${WORKER}/worker-process.test.ts`, name: "a worker process an answer that outlasts" },
     ],

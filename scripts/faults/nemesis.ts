@@ -92,7 +92,7 @@ async function pause({ random, stopped }: FaultRun, { program }: ProxiedServer):
 
 async function injectFault({ random }: FaultRun, proxy: TcpProxy): Promise<void> {
   const how: ConnectionFault = oneOf(random, CONNECTION_FAULTS);
-  // At once, or when a connection has brought a number of bytes.
+  // The fault comes at once, or when a connection has brought a number of bytes.
   if (random() < 0.5) proxy.inject(how);
   else proxy.setConditions({ after: { bytes: wholeFrom(random, 1, 4_000), fault: how } });
   await sleep(wholeFrom(random, 500, 3_000));

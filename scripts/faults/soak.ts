@@ -87,13 +87,13 @@ async function soak(): Promise<boolean> {
     runClient(scene, seed + index, () => isOver),
   );
   const happened = await breakThings(scene, untilMs);
-  say("nothing is broken any more");
+  log("nothing is broken any more");
   const [question = refuse("There is no question."), answer = ""] = [QUESTIONS[0], answers[0]];
   const returned = await checkReturn(fleet, question, answer);
-  say("all workers are asked again");
+  log("all workers are asked again");
   isOver = true;
   await Promise.all(clients);
-  say("the last client was answered");
+  log("the last client was answered");
   await watching.end();
   const verdicts = [
     ...judge(
@@ -158,7 +158,7 @@ async function breakThings(scene: FaultRun, untilMs: number): Promise<ReadonlyMa
     if (waiting.length === 0) waiting = [...FAULTS];
     const fault = oneOf(scene.random, waiting);
     waiting.splice(waiting.indexOf(fault), 1);
-    say(fault.name);
+    log(fault.name);
     await fault.happen(scene);
     happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1);
     await sleep(wholeFrom(scene.random, 200, 2_500));
@@ -245,7 +245,7 @@ ${lines.join("\n")}
 }
 
 /** Prints a line with the time, so that a run that hangs shows where. */
-function say(line: string): void {
+function log(line: string): void {
   console.log(`${new Date().toISOString()}  ${line}`);
 }
 

@@ -12,15 +12,15 @@ it("ends a worker whose answers go on elsewhere, and a controller that comes bac
   await using fleet = await startFleet(2, 7, []);
   const { controller, workers, key } = fleet;
   const target = { url: controller.address, key, way: "relayed" } as const;
-  const tell = async (): Promise<Asked> => await ask(target, QUESTION, 0, BEHAVIOR);
-  const { text, ending } = await tell();
+  const askOnce = async (): Promise<Asked> => await ask(target, QUESTION, 0, BEHAVIOR);
+  const { text, ending } = await askOnce();
   const failing = workers[0]?.program;
   if (failing === undefined) throw new Error("there is no worker");
 
-  const telling = Promise.all([tell(), tell(), tell()]);
+  const asking = Promise.all([askOnce(), askOnce(), askOnce()]);
   failing.child.send("fail");
   expect(ending.kind).toBe("whole");
-  for (const asked of await telling) expect(asked).toMatchObject({ ending, text });
+  for (const asked of await asking) expect(asked).toMatchObject({ ending, text });
   expect(await failing.ended).toBe("70");
   expect(failing.logFaults.join("\n")).toContain("failed on purpose");
 
@@ -28,5 +28,5 @@ it("ends a worker whose answers go on elsewhere, and a controller that comes bac
   expect(await controller.program.ended).toBe("70");
   expect(await call(`${controller.address}/health`, {})).toBeNull();
   controller.program = await controller.start();
-  await expect.poll(async () => (await tell()).text).toBe(text);
+  await expect.poll(async () => (await askOnce()).text).toBe(text);
 });

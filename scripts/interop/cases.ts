@@ -52,7 +52,7 @@ async function theirController(original: Original): Promise<string> {
     await call(controller.url, "/refresh_all_workers");
     hold("our worker did not outlive /refresh_all_workers", await listed(controller.url));
     const status = JSON.stringify(await call(controller.url, "/worker_get_status"));
-    hold(`its /worker_get_status says ${status}`, status.includes(`["${MODEL}"]`));
+    hold(`its /worker_get_status is ${status}`, status.includes(`["${MODEL}"]`));
     await controller[Symbol.asyncDispose]();
     controller = await start();
     await eventually("our worker at the restarted controller", () => listed(controller.url));

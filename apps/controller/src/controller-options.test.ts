@@ -37,7 +37,7 @@ it.each([
   [["--worker-network", "10.1.0.0"], "Give a network such as 10.1.0.0/16"],
   [["--colour"], "unknown option '--colour'"],
 ])("the controller's flags refuse %j with a sentence", (argv, sentence) => {
-  let said = "";
-  expect(() => parseControllerFlags(argv, (text) => (said += text))).toThrow(CommanderError);
-  expect(said).toContain(sentence);
+  let output = "";
+  expect(() => parseControllerFlags(argv, (text) => (output += text))).toThrow(CommanderError);
+  expect(output).toContain(sentence);
 });

@@ -38,7 +38,7 @@ export function parseControllerFlags(
 
 function controllerCommand(): Command {
   const command = new Command("llava controller")
-    .description("Knows the workers, picks one for each request and relays its answer.")
+    .description("Keeps a table of workers, picks one for each request and relays its answer.")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", EXAMPLES)
     .allowExcessArguments(false)

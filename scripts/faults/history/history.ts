@@ -80,7 +80,7 @@ export function judge(history: History, rules: Rules): readonly Verdict[] {
     verdict("I4 I5", "no request is sent to a worker that is dead or has deregistered", routed, (route) =>
       routeFault(route, history.absences, rules),
     ),
-    verdict("I9", "each 429 and 503 says when to come again", asked.filter(isShed), (request) =>
+    verdict("I9", "each 429 and 503 has a Retry-After", asked.filter(isShed), (request) =>
       request.hasRetryAfter ? null : `${nameOf(request)}: no Retry-After`,
     ),
   ];

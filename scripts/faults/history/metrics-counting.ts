@@ -22,7 +22,7 @@ export async function checkCounts(fleet: Fleet, question: Question): Promise<Ver
       ...(await Promise.all([controller, ...workers].map((place) => edgeFault(place, key)))),
     ].filter((fault) => fault !== null);
   } while (faults.length > 0 && performance.now() < untilMs);
-  const rule = "counters say what the clients saw: all requests that came in are answered";
+  const rule = "counters are what the clients saw: all requests that came in are answered";
   return { name: "I14", rule, checked: asked.length + workers.length + 1, faults };
 }
 

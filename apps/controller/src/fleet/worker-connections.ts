@@ -40,7 +40,7 @@ export class WorkerConnections {
     } catch (thrown) {
       if (!this.#isLost(thrown)) throw thrown;
       // No byte of an answer was here. Either the worker had closed the connection before, or the next one fails too, and
-      // then the first error is the one that tells what happened.
+      // then the first error is the one that has the reason.
       return await this.#send(this.#connect(origin), origin, path, request).catch((again: unknown) => {
         throw this.#isLost(again) ? thrown : again;
       });

@@ -21,9 +21,9 @@ const RECENT_STEPS = 300;
 export interface ClusterHistoryOptions {
   /** The requests of the whole cluster now. */
   readonly queue: () => Queue;
-  /** Monotonic milliseconds. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Unix milliseconds. */
+  /** The wall clock in Unix milliseconds. */
   readonly wallClock: () => number;
 }
 

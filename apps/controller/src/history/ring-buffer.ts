@@ -80,7 +80,7 @@ export function percentile(values: readonly number[], share: number): number | n
   return value === undefined ? null : rounded(value);
 }
 
-/** With three digits behind the point, which is more than a chart shows. */
+/** The value with three digits behind the point, which is more than a chart shows. */
 function rounded(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }

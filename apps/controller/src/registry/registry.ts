@@ -54,9 +54,9 @@ export interface Lease {
 export interface RegistryOptions {
   readonly dispatchMethod: DispatchMethod;
   readonly expiryMs: number;
-  /** Monotonic milliseconds. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** From 0 up to 1. */
+  /** A source of random numbers from 0 up to 1. */
   readonly random: () => number;
 }
 

@@ -1,4 +1,4 @@
-/** Makes the errors for a request that no worker can answer; they tell which models there are instead and what to do. */
+/** Makes the errors for a request that no worker can answer; they name the models that there are, and what to do. */
 import { LlavaError } from "@llava/protocol";
 
 const MAX_SHOWN_MODELS = 20;
@@ -21,10 +21,10 @@ export function noModels(): LlavaError {
 }
 
 export function workersLost(model: string, number: number): LlavaError {
-  const who = number === 1 ? "The only worker" : `All ${number} workers`;
+  const workers = number === 1 ? "The only worker" : `All ${number} workers`;
   return new LlavaError(
     "worker_lost",
-    `${who} for the model ${named(model)} could not be reached; ask again.`,
+    `${workers} for the model ${named(model)} could not be reached; ask again.`,
   );
 }
 

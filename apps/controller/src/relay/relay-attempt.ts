@@ -1,6 +1,6 @@
 /**
  * Asks one worker with a request, and judges what went wrong when it fails: which error the client gets, and what the
- * failure says about the worker.
+ * failure means for the worker.
  */
 import { LlavaError, RESUME_HEADER, RESUME_VERSION, toLlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
@@ -28,7 +28,7 @@ export type EnsureBlobs = (
 
 /** The statuses of a worker that is full or stops, which another one may not be. */
 export const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
-/** The errors that tell that a worker is unhealthy, and not that it is full or leaves. */
+/** The errors of an unhealthy worker, not of one that is full or leaves. */
 const UNHEALTHY_CODES: ReadonlySet<string> = new Set([
   "worker_lost",
   "timeout",
@@ -62,7 +62,7 @@ export class RelayAttempts {
     this.#crashes = parts.crashes;
   }
 
-  /** For each worker that is being asked whether it lives, whether it is gone; it may be the only one that could go on. */
+  /** The checks that run now of whether lost workers are gone; one of them may be the only worker that could go on. */
   get suspicions(): ReadonlySet<Promise<boolean>> {
     return this.#suspicions;
   }

@@ -1,6 +1,6 @@
 /**
  * Relays one request to one of the workers, and to another one when the first cannot answer or breaks off. The endpoints of
- * LLaVA and of OpenAI share it and differ only in how they tell a client that no worker is left.
+ * LLaVA and of OpenAI share it and differ only in the errors that they send.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { RESUME_FIELD } from "@llava/protocol";
@@ -20,7 +20,7 @@ import { RELAY_LIMITS, type RelayLimits, type RelayRequest } from "./relay-reque
 import type { RelayedAnswer } from "./relayed-answer.ts";
 import type { StreamProgress } from "./stream-progress.ts";
 
-/** As many as SGLang's model gateway tries. */
+/** The workers that are asked for one request, as many as SGLang's model gateway tries. */
 const MAX_WORKERS_ASKED = 5;
 /** How long an answer that broke off waits while all workers are full; its client gets the error within 3 s. */
 const CAPACITY_TIMEOUT_MS = 2_000;

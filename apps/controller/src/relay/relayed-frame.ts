@@ -8,7 +8,7 @@ export interface Frame {
   /** The frame without the lines between controller and worker; empty when there was nothing else in it. */
   readonly bytes: Uint8Array;
   /**
-   * `filler` keeps a connection awake; `failure` tells that the worker gave up; `end` is the last event of a stream that is
+   * `filler` keeps a connection awake; `failure` means that the worker gave up; `end` is the last event of a stream that is
    * complete (LLaVA's wire has none); `nonsense` is nothing that a worker sends.
    */
   readonly kind: "data" | "filler" | "failure" | "end" | "nonsense";

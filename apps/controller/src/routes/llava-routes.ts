@@ -30,7 +30,7 @@ const LLAVA_ENDPOINT: RelayEndpoint = {
   // The original's clients know no comments, and they need none: each frame has all of the text.
   separator: "",
   check: refuseStatus,
-  // The wire has one code for all failures of a worker, so that none can be told from another.
+  // The wire has one code for all failures of a worker, which hides what the failure was.
   failureOf: () => null,
   refuse: (error, reply) => {
     reply.hijack();

@@ -122,7 +122,7 @@ it("a new process at the address of a killed one is the only one there, whatever
   ]);
 });
 
-it("a worker that is told to end, while another one is there, loses no request", async () => {
+it("a worker that gets SIGTERM, while another one is there, loses no request", async () => {
   const over = new AbortController();
   const endings: string[] = [];
   const clients = [1, 2, 3].map(async (client) => {

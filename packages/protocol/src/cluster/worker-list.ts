@@ -50,7 +50,7 @@ const listSchema = z.object({
     version: z.string(),
     /** The seconds since its process started. */
     uptime_s: z.number(),
-    /** How it chooses a worker: the value of `--dispatch-method`. */
+    /** The value of `--dispatch-method`, by which it chooses a worker. */
     dispatch_method: z.string(),
     /** The answers that it relays now. */
     streams: z.number(),

@@ -6,7 +6,7 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** All tokens of a text, strings and keys with what they say. */
+/** All tokens of a text, strings and keys with their texts. */
 function tokensOf(text: string, maxWork?: number): readonly string[] {
   const scanner = new JsonScanner(bytesOf(text), 0, maxWork);
   const tokens: string[] = [];
@@ -76,7 +76,7 @@ it.each([
   expect(tokensOf(text)).toEqual(tokens);
 });
 
-it("counts the levels that are open, and says where a key's value begins", () => {
+it("counts the levels that are open, and finds where a key's value begins", () => {
   const scanner = new JsonScanner(bytesOf('{"a" : {"b":[1]}}'));
   scanner.next();
   scanner.next();

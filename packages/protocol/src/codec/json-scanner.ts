@@ -8,7 +8,7 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
-/** By byte, the token that begins there; undefined for all other bytes. */
+/** The tokens by the byte with which they begin; other bytes begin none. */
 const TOKENS: ReadonlyMap<number, "object" | "list" | "close" | "string"> = new Map([
   [QUOTE, "string"],
   [0x7b, "object"],

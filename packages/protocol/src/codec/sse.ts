@@ -17,7 +17,7 @@ export const SSE_DONE = "[DONE]";
 /** A comment that readers skip. It is sent while nothing else is, so that proxies keep the connection. */
 export const SSE_PING = ": ping\n\n";
 
-/** As long as the longest frame of LLaVA's wire that is taken. */
+/** The longest event that is held, as long as the longest frame of LLaVA's wire. */
 const MAX_EVENT_LENGTH = 1 << 20;
 
 export interface SseEvent {

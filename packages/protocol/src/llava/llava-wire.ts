@@ -39,9 +39,9 @@ export interface WireGenerateRequest {
   readonly prompt: string;
   /** The encoded files of the images, at most 8. */
   readonly images: readonly Uint8Array[];
-  /** From 0 to 2; 0 chooses the likeliest token. */
+  /** The divisor of the logits, from 0 to 2; 0 chooses the likeliest token. */
   readonly temperature: number;
-  /** Above 0, up to 1. */
+  /** The share of probability whose likeliest tokens are chosen from, above 0, up to 1. */
   readonly topP: number;
   /** The most tokens of the answer, at most 1024. */
   readonly maxNewTokens: number;

@@ -51,7 +51,7 @@ export interface ChatMessage {
 export type ChatPart = ChatTextPart | ChatImagePart;
 /** An image in the body, one that was uploaded before, or an address of one. */
 export type ChatImagePart = (ChatImageBytes | ChatImageReference | ChatImageAddress) & {
-  /** How the image becomes the square that the model sees; the model's own way when absent. */
+  /** The way in which the image becomes the square that the model sees; the model's own when absent. */
   readonly shape?: Exclude<ImageMode, "default">;
 };
 
@@ -86,7 +86,7 @@ export interface ChatImageAddress {
 
 const MAX_ADDRESS_LENGTH = 4096;
 
-/** The control characters that nobody types and that terminals obey; tabs and the ends of lines stay. */
+/** The control characters that no keyboard types and that terminals obey; tabs and the ends of lines stay. */
 // oxlint-disable-next-line no-control-regex
 const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
 const text = z

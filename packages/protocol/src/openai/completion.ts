@@ -148,8 +148,8 @@ export function textChunk(
   index = 0,
   logprobs: readonly AnsweredToken[] | null = null,
 ): ChatChunk {
-  const told = logprobs === null ? {} : { logprobs: { content: logprobs, refusal: null } };
-  return chatChunk(head, { index, delta: { content: text }, ...told });
+  const optional = logprobs === null ? {} : { logprobs: { content: logprobs, refusal: null } };
+  return chatChunk(head, { index, delta: { content: text }, ...optional });
 }
 
 /** The chunk that ends an answer. */
@@ -172,13 +172,13 @@ function chatChunk(
     finish_reason = null,
   }: Partial<ChatChunkChoice> & Pick<ChatChunkChoice, "index" | "delta">,
 ): ChatChunk {
-  const told = logprobs === undefined ? {} : { logprobs };
+  const optional = logprobs === undefined ? {} : { logprobs };
   return {
     id: head.id,
     object: "chat.completion.chunk",
     created: head.created,
     model: head.model,
-    choices: [{ index, delta, ...told, finish_reason }],
+    choices: [{ index, delta, ...optional, finish_reason }],
   };
 }
 

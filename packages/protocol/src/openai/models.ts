@@ -20,7 +20,7 @@ export interface ModelCard {
   readonly tokens_per_image?: number;
   /** The edge of the square that its vision tower sees, in pixels. */
   readonly image_size?: number;
-  /** How an image becomes that square unless the request asks for another way. */
+  /** The way in which an image becomes that square unless the request asks for another one. */
   readonly image_aspect_ratio?: "pad" | "crop" | "resize";
   /** The key of its conversation template. */
   readonly conversation?: string;

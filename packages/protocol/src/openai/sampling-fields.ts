@@ -54,11 +54,11 @@ export interface Sampling {
   readonly minP?: number;
   /** The divisor of the positive logits of tokens that were there before, above 0, up to 100; 1 means none. */
   readonly repetitionPenalty?: number;
-  /** What is taken from the logits of tokens that the answer has, from -2 to 2; 0 means none. */
+  /** The number that is subtracted from the logits of tokens that the answer has, from -2 to 2; 0 means none. */
   readonly presencePenalty?: number;
-  /** What is taken from them for each time that the answer has them, from -2 to 2; 0 means none. */
+  /** The number that is subtracted from them for each time that the answer has them, from -2 to 2; 0 means none. */
   readonly frequencyPenalty?: number;
-  /** What is added to the logits of tokens, by their ids, from -100 to 100. */
+  /** The numbers that are added to the logits of tokens, by their ids, from -100 to 100. */
   readonly logitBias?: ReadonlyMap<number, number>;
   /** The most tokens of the answer. */
   readonly maxTokens?: number;

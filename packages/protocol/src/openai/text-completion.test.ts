@@ -79,11 +79,11 @@ it("text completions have one shape for chunks and the whole, with the usage in 
 
 it("text completions list logprobs as the older endpoint does, with the offset of each token", () => {
   const likelihood = (token: string, logprob: number) => ({ token, logprob, bytes: [] });
-  const told = [
+  const answered = [
     { ...likelihood("on", -0.5), top_logprobs: [likelihood("on", -0.5), likelihood("in", -2)] },
     { ...likelihood("ce", -1), top_logprobs: [likelihood("ce", -1), likelihood("ce", -7)] },
   ];
-  expect(textLogprobs(told, 4)).toEqual({
+  expect(textLogprobs(answered, 4)).toEqual({
     tokens: ["on", "ce"],
     token_logprobs: [-0.5, -1],
     top_logprobs: [{ on: -0.5, in: -2 }, { ce: -1 }],

@@ -11,9 +11,9 @@ type Body = Uint8Array;
 export class CrashAttribution {
   readonly #fleet: Fleet;
   readonly #poison: PoisonRequests;
-  /** By body, the losses that are being recorded. Another request with equal bytes has another body and its own losses. */
+  /** The losses that are being recorded, by body. Another request with equal bytes has another body and its own losses. */
   readonly #recording = new WeakMap<Body, readonly Promise<void>[]>();
-  /** By registration, how many requests a worker had when the first of them noticed that it was lost. */
+  /** The number of requests that a lost worker had when the first of them noticed the loss, by registration. */
   readonly #numRequests = new Map<number, number>();
 
   /** @param now monotonic milliseconds */

@@ -21,7 +21,7 @@ interface SuspectBody {
 
 export class PoisonRequests {
   readonly #now: () => number;
-  /** By hash; the one that crashed a worker last is the last. */
+  /** The bodies that crashed workers, by hash; the one that did last is the last. */
   readonly #suspects = new Map<string, SuspectBody>();
 
   /** @param now monotonic milliseconds */
