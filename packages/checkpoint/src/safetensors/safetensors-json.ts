@@ -13,7 +13,7 @@ const MAX_DEPTH = 4;
  * object the same name twice.
  */
 export function parseFileJson(path: string, subject: string, text: string): unknown {
-  const fault = strictJsonFault(text, { maxDepth: MAX_DEPTH });
+  const fault = strictJsonFault(Buffer.from(text), { maxDepth: MAX_DEPTH });
   if (fault !== null) throw damaged(path, `${subject} ${fault}`);
   try {
     return JSON.parse(text);

@@ -1,22 +1,30 @@
-import { encodeHopHead, encodeHopTokens, SSE_PING } from "@llava/protocol";
+import {
+  encodeResumeHead,
+  encodeResumeTokens,
+  SSE_PING,
+  StreamFrameSplitter,
+  type Framing,
+} from "@llava/protocol";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FrameBorder, type Frame, type Framing } from "./frame-splitter.ts";
+import { readFrame, type Frame } from "./relayed-frame.ts";
 
 const HEAD = { id: "chatcmpl-1", created: 17, seed: 5 };
 
 /** The frames of a text that comes in pieces of these lengths, then in one. */
 function cut(framing: Framing, text: string, lengths: readonly number[] = []): Frame[] {
-  const border = new FrameBorder(framing);
-  const bytes = Buffer.from(text);
+  const splitter = new StreamFrameSplitter(framing);
+  const bytes = new TextEncoder().encode(text);
   const frames: Frame[] = [];
   let start = 0;
   for (const length of [...lengths, bytes.length]) {
-    frames.push(...border.push(bytes.subarray(start, start + length)));
+    frames.push(
+      ...splitter.push(bytes.subarray(start, start + length)).map((frame) => readFrame(frame, framing)),
+    );
     start += length;
   }
-  const rest = border.rest();
-  return rest === null ? frames : [...frames, rest];
+  const rest = splitter.rest();
+  return rest === null ? frames : [...frames, readFrame(rest, framing)];
 }
 
 function textOf(frames: readonly Frame[]): string {
@@ -25,7 +33,7 @@ function textOf(frames: readonly Frame[]): string {
 
 const lengths = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 80 });
 
-it("passes the same bytes on, cut at the same places however they come", () => {
+it("relayed frames have the same bytes, however they come", () => {
   const part = fc.constantFrom("data: {}", "x", "\n", "\r\n", ": ping", "\0", "\n\n", "data: [DONE]");
   fc.assert(
     fc.property(fc.array(part), lengths, fc.constantFrom("events", "wire"), (parts, sizes, framing) => {
@@ -41,14 +49,14 @@ it("passes the same bytes on, cut at the same places however they come", () => {
   );
 });
 
-it("takes out the hop's lines, whatever the text says and wherever it is cut", () => {
+it("relayed frames lose the lines for resuming, whatever the text is and wherever it is cut", () => {
   const words = fc.array(fc.tuple(fc.string(), fc.array(fc.nat(1_000_000), { maxLength: 4 })));
   fc.assert(
     fc.property(words, lengths, (blocks, sizes) => {
       const plain = blocks.map(([text]) => `data: ${JSON.stringify({ text })}\n\n`);
-      const hop = blocks.map(([, tokens], index) => `${encodeHopTokens(tokens)}${plain[index]}`);
-      const begun = `${encodeHopHead(HEAD)}data: {}\n\n${SSE_PING}`;
-      const frames = cut("events", begun + hop.join(""), sizes);
+      const sent = blocks.map(([, tokens], index) => `${encodeResumeTokens(tokens)}${plain[index]}`);
+      const begun = `${encodeResumeHead(HEAD)}data: {}\n\n${SSE_PING}`;
+      const frames = cut("events", begun + sent.join(""), sizes);
       expect(textOf(frames)).toBe(`data: {}\n\n${SSE_PING}${plain.join("")}`);
       expect(frames[0]?.head).toEqual(HEAD);
       expect(frames.slice(2).map(({ tokens }) => tokens)).toEqual(blocks.map(([, tokens]) => tokens));
@@ -75,7 +83,7 @@ describe("the kind of an event", () => {
     expect(cut("events", text)).toMatchObject([{ kind }]);
   });
 
-  it("is told of the end of a stream without an empty line too", () => {
+  it("is the end of a stream without an empty line too", () => {
     expect(cut("events", "data: [DONE]\n")).toMatchObject([{ kind: "end" }]);
   });
 });
@@ -93,16 +101,9 @@ describe("the kind of a frame of LLaVA's wire", () => {
     expect(cut("wire", text)).toMatchObject([{ kind }]);
   });
 
-  it("may have the hop's lines too", () => {
-    const text = `${encodeHopHead(HEAD)}${encodeHopTokens([4])}{"text":"P","error_code":0}\0`;
+  it("may have the lines for resuming too", () => {
+    const text = `${encodeResumeHead(HEAD)}${encodeResumeTokens([4])}{"text":"P","error_code":0}\0`;
     expect(cut("wire", text)).toMatchObject([{ kind: "data", head: HEAD, tokens: [4] }]);
     expect(textOf(cut("wire", text))).toBe('{"text":"P","error_code":0}\0');
   });
-});
-
-it("does not hold a frame without an end", () => {
-  const border = new FrameBorder("wire", 4);
-  expect(border.push(Uint8Array.of(1, 2))).toEqual([]);
-  expect(() => border.push(Uint8Array.of(3, 4, 5))).toThrow("a frame of more than 4 bytes");
-  expect(() => new FrameBorder("events", 4).push(Buffer.from("12345\n\n"))).toThrow("more than 4 bytes");
 });

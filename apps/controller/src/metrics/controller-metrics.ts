@@ -1,51 +1,36 @@
 /**
- * What the controller counts and times, apart from the relay, which only says what happens. What concerns one worker is read
- * from the registry when somebody asks, so that a worker that is gone is gone from the page too.
+ * Counts and times what the relay reports. Figures of one worker are read from the registry when the metrics are asked for,
+ * so that a worker that is gone is gone from them too.
  */
 import { BUCKETS, createMetrics, type Metrics, type Sample } from "@llava/server";
-import type { ErrorCode } from "@llava/protocol";
-import type { Breaker } from "./fleet/breaker.ts";
-import type { Chronicle } from "./history/cluster-history.ts";
-import type { Frame } from "./relay/frame-splitter.ts";
-import { MAX_WORKERS, type Registry, type Worker } from "./registry/registry.ts";
-
-/** How a relayed request ended: `refused` by a status of its worker, else `ok` or the code of an error. */
-export type RelayOutcome = ErrorCode | "ok" | "refused";
-
-/** One relayed request on its way. */
-export interface Measured {
-  /** A worker is asked now; before it another one was, if this is not the first. */
-  readonly asked: (worker: Worker) => void;
-  /** The worker that was asked last goes on with an answer that broke off. */
-  readonly moved: (lost: Worker, to: Worker, code: ErrorCode) => void;
-  /** A frame goes to the client. */
-  readonly frame: (frame: Frame) => void;
-  /** Exactly once. */
-  readonly ended: (outcome: RelayOutcome) => void;
-}
+import type { Breaker } from "../fleet/breaker.ts";
+import type { ClusterHistory } from "../history/cluster-history.ts";
+import { MAX_WORKERS, type Registry, type Worker } from "../registry/registry.ts";
+import type { RelayMeasurement, RelayOutcome } from "../relay/relay-measurement.ts";
+import type { Frame } from "../relay/relayed-frame.ts";
 
 export interface ControllerMetrics {
   readonly metrics: Metrics;
-  readonly begin: (model: string, isStream: boolean) => Measured;
+  readonly begin: (model: string, isStream: boolean) => RelayMeasurement;
 }
 
 const BREAKER_NUMBERS = { closed: 0, open: 1, "half-open": 2 } as const;
-/** Ends that are nobody's fault, or the client's own. */
+/** The ends that do not count as errors of the cluster. */
 const NO_ERRORS: ReadonlySet<RelayOutcome> = new Set(["ok", "refused", "cancelled"]);
-/** In place of a model that no worker has: the name is a stranger's. */
+/** The label in place of a model that no worker has, as clients could make any number of labels otherwise. */
 const NO_MODEL = "none";
 
 export function createControllerMetrics(
   registry: Registry,
   breakerOf: (worker: Worker) => Breaker["state"],
-  chronicle: Chronicle,
+  history: ClusterHistory,
 ): ControllerMetrics {
   const metrics = createMetrics();
   addWorkers(metrics, registry, breakerOf);
   const instruments = createInstruments(metrics, registry);
   return {
     metrics,
-    begin: (model, isStream) => measure(instruments, chronicle, model, isStream),
+    begin: (model, isStream) => measure(instruments, history, model, isStream),
   };
 }
 
@@ -54,7 +39,7 @@ function addWorkers(
   registry: Registry,
   breakerOf: (worker: Worker) => Breaker["state"],
 ): void {
-  /** @param read null is unknown, which is not zero */
+  /** @param read the figure of a worker; null is unknown, which is not zero */
   const each = (name: string, help: string, read: (worker: Worker) => number | null): void => {
     const sample = (worker: Worker): readonly Sample[] => {
       const value = read(worker);
@@ -75,13 +60,17 @@ function addWorkers(
   each("in_flight", "Requests that are being relayed to the worker.", ({ numLeases }) => numLeases);
   each(
     "queue_length",
-    "What the worker last said, and the requests given to it since.",
+    "The queue that the worker last reported, and the requests given to it since.",
     (worker) => worker.queueLength,
   );
-  each("running", "Requests that run, as the worker last said.", ({ load }) => load?.running ?? null);
-  each("waiting", "Requests that wait, as the worker last said.", ({ load }) => load?.waiting ?? null);
-  each("tokens_per_second", "Of all answers, as the worker last said.", (worker) => worker.tokensPerS);
-  each("heartbeat_age_seconds", "Since the worker was last heard of.", ({ lastHeartBeatMs }) =>
+  each("running", "Requests that run, as the worker last reported.", ({ load }) => load?.running ?? null);
+  each("waiting", "Requests that wait, as the worker last reported.", ({ load }) => load?.waiting ?? null);
+  each(
+    "tokens_per_second",
+    "Tokens a second of all answers, as the worker last reported.",
+    (worker) => worker.tokensPerS,
+  );
+  each("heartbeat_age_seconds", "Seconds since the worker's last heartbeat.", ({ lastHeartBeatMs }) =>
     Math.max(0, (registry.nowMs - lastHeartBeatMs) / 1000),
   );
   each("breaker_state", "0 closed, 1 open, 2 half-open.", (worker) => BREAKER_NUMBERS[breakerOf(worker)]);
@@ -142,7 +131,7 @@ interface Tally {
   readonly add: (name: string, outcome: RelayOutcome | "passed_on") => void;
 }
 
-/** A counter by outcome for each of the things that `known` names; what it no longer names is forgotten. */
+/** A counter by outcome for each of the label values that `known` returns; the figures of all others are dropped. */
 function createTally(
   metrics: Metrics,
   name: string,
@@ -151,12 +140,12 @@ function createTally(
   known: () => readonly string[],
 ): Tally {
   const sums = new Map<string, Map<string, number>>();
-  const forget = (): void => {
+  const dropUnknown = (): void => {
     const names = new Set(known());
     for (const old of sums.keys()) if (!names.has(old)) sums.delete(old);
   };
   const read = (): readonly Sample[] => {
-    forget();
+    dropUnknown();
     return [...sums].flatMap(([of, outcomes]) =>
       [...outcomes].map(([outcome, value]) => ({ value, labels: { [label]: of, outcome } })),
     );
@@ -164,23 +153,28 @@ function createTally(
   metrics.total(name, help, read, [label, "outcome"]);
   return {
     add: (of, outcome) => {
-      // Where nobody ever reads, nothing would be forgotten.
-      if (!sums.has(of) && sums.size >= MAX_WORKERS) forget();
+      // Without a reader nothing else would drop old values.
+      if (!sums.has(of) && sums.size >= MAX_WORKERS) dropUnknown();
       const outcomes = sums.get(of) ?? new Map<string, number>();
       sums.set(of, outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1));
     },
   };
 }
 
-function measure(instruments: Instruments, chronicle: Chronicle, model: string, isStream: boolean): Measured {
-  const { unanswered } = chronicle;
+function measure(
+  instruments: Instruments,
+  history: ClusterHistory,
+  model: string,
+  isStream: boolean,
+): RelayMeasurement {
+  const { pending } = history;
   const startedMs = performance.now();
   const request = { model, isStream, startedMs };
   const passedS = (): number => (performance.now() - startedMs) / 1000;
   let current: string | null = null;
-  let hasWords = false;
+  let hasText = false;
   let hasTokens = false;
-  /** Of a worker that does not tell them each piece of text counts as one. */
+  /** The tokens of a frame. From a worker that does not send them each piece of text counts as one. */
   const tokensOf = ({ kind, head, tokens }: Frame): number => {
     hasTokens ||= head !== null || tokens.length > 0;
     return hasTokens || kind !== "data" ? tokens.length : 1;
@@ -189,30 +183,30 @@ function measure(instruments: Instruments, chronicle: Chronicle, model: string, 
     asked: ({ address }) => {
       if (current !== null) {
         instruments.byWorker.add(current, "passed_on");
-        if (!hasWords) instruments.retried();
+        if (!hasText) instruments.retried();
       }
       current = address;
-      if (!hasWords) unanswered.asked(request, address);
+      if (!hasText) pending.asked(request, address);
     },
     moved: (lost, to, code) => {
       instruments.moved();
-      chronicle.note({ kind: "moved", worker: lost.address, to: to.address, model, code });
+      history.note({ kind: "moved", worker: lost.address, to: to.address, model, code });
     },
     frame: (frame) => {
-      chronicle.tokens(tokensOf(frame));
-      if (hasWords || frame.kind !== "data") return;
-      hasWords = true;
-      unanswered.answered(request);
+      history.tokens(tokensOf(frame));
+      if (hasText || frame.kind !== "data") return;
+      hasText = true;
+      pending.answered(request);
       instruments.firstFrame(passedS());
-      chronicle.firstWord(passedS());
+      history.firstWord(passedS());
     },
     ended: (outcome) => {
-      unanswered.answered(request);
+      pending.answered(request);
       if (current !== null) instruments.byWorker.add(current, outcome);
       instruments.finished.add(current === null ? NO_MODEL : model, outcome);
       instruments.duration(passedS(), outcome);
-      chronicle.ended(!NO_ERRORS.has(outcome));
-      if (outcome === "quarantined") chronicle.note({ kind: "quarantined", model });
+      history.ended(!NO_ERRORS.has(outcome));
+      if (outcome === "quarantined") history.note({ kind: "quarantined", model });
     },
   };
 }

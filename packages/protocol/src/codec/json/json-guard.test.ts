@@ -1,16 +1,20 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { strictJsonFault } from "./json-guard.ts";
+import { strictJsonFault, type JsonLimits } from "./json-guard.ts";
 
-test("finds nothing in what JSON.stringify writes", () => {
+function faultOf(text: string, limits: JsonLimits): string | null {
+  return strictJsonFault(new TextEncoder().encode(text), limits);
+}
+
+test("the JSON guard finds nothing in what JSON.stringify writes", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom(undefined, 2), (value, indent) => {
-      expect(strictJsonFault(JSON.stringify(value, null, indent), { maxDepth: 16 })).toBeNull();
+      expect(faultOf(JSON.stringify(value, null, indent), { maxDepth: 16 })).toBeNull();
     }),
   );
 });
 
-test("a key that is given again anywhere in an object is found, however it is written", () => {
+test("the JSON guard: a key that is given again anywhere in an object is found, however it is written", () => {
   const names = fc.uniqueArray(fc.string({ unit: "binary", maxLength: 6 }), { minLength: 1, maxLength: 6 });
   const escaped = (name: string): string =>
     `"${Array.from({ length: name.length }, (_, at) => `\\u${name.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")}"`;
@@ -19,7 +23,7 @@ test("a key that is given again anywhere in an object is found, however it is wr
       const again = keys[which % keys.length] ?? "";
       const members = [...keys.map((key) => JSON.stringify(key)), escaped(again)];
       const text = `[{${members.map((key) => `${key} :${JSON.stringify(value)}`).join(" , ")}}]`;
-      expect(strictJsonFault(text, { maxDepth: 16 })).toContain("twice in one object");
+      expect(faultOf(text, { maxDepth: 16 })).toContain("twice in one object");
     }),
   );
 });
@@ -35,33 +39,33 @@ test.each([
   ["[[[[1]]]]", "is nested deeper than 3"],
   ['{"a":{"b":{"c":{}}}}', "is nested deeper than 3"],
   ['{"a":1,"b":1,"c":1,"d":1,"e":1}', "has more than 4 keys"],
-])("%j: %s", (text, fault) => {
-  expect(strictJsonFault(text, { maxDepth: 3, maxKeys: 4 })).toContain(fault);
+])("the JSON guard refuses %j: %s", (text, fault) => {
+  expect(faultOf(text, { maxDepth: 3, maxKeys: 4 })).toContain(fault);
 });
 
-test("depth is refused where it begins, however deep it is", () => {
-  expect(strictJsonFault("[".repeat(1_000_000), { maxDepth: 3 })).toBe("is nested deeper than 3");
+test("the JSON guard refuses depth where it begins, however deep it is", () => {
+  expect(faultOf("[".repeat(1_000_000), { maxDepth: 3 })).toBe("is nested deeper than 3");
 });
 
 test.each([
   ['{"a":{"__proto__":{}}}', '"__proto__", which is not taken'],
   ['{"\\u005f_proto__":1}', '"__proto__", which is not taken'],
   ['{"constructor":{"prototype":{}}}', '"prototype", which is not taken'],
-])("%j is refused where prototypes are: %s", (text, fault) => {
-  expect(strictJsonFault(text, { maxDepth: 4, refusesPrototypes: true })).toContain(fault);
-  expect(strictJsonFault(text, { maxDepth: 4 })).toBeNull();
+])("the JSON guard refuses %j where prototypes are: %s", (text, fault) => {
+  expect(faultOf(text, { maxDepth: 4, refusesPrototypes: true })).toContain(fault);
+  expect(faultOf(text, { maxDepth: 4 })).toBeNull();
 });
 
 test.each([
   '{"a":{"a":"a"},"b":["a","a","{\\"b\\":1"],"c":"\\\\"}',
   '[{"a":1},{"a":2}]',
   '{"prototype":1,"constructor":1}',
-  // These are not JSON, which JSON.parse says.
+  // These are no JSON, which JSON.parse refuses.
   "",
   '{"a',
   '{"a\\',
   '{"\\x":1,"\\x":1}',
   "{]}",
-])("%j is not refused here", (text) => {
-  expect(strictJsonFault(text, { maxDepth: 3, refusesPrototypes: true })).toBeNull();
+])("the JSON guard does not refuse %j", (text) => {
+  expect(faultOf(text, { maxDepth: 3, refusesPrototypes: true })).toBeNull();
 });

@@ -1,4 +1,4 @@
-/** Numbers from 0 up to 1 that a seed repeats, so that a run that went wrong can be run again. */
+/** Draws numbers from 0 up to 1 that a seed repeats, so that a run that failed can be run again. */
 export function seeded(seed: number): () => number {
   // Weyl's sequence through a multiply-xorshift finisher (mulberry32).
   let state = seed | 0;
@@ -15,7 +15,7 @@ export function wholeFrom(random: () => number, least: number, most: number): nu
   return least + Math.floor(random() * (most - least + 1));
 }
 
-/** One of the items, of which there must be some. */
+/** One of the items; throws when there are none. */
 export function oneOf<T>(random: () => number, items: readonly T[]): T {
   const item = items[Math.floor(random() * items.length)];
   if (item === undefined) throw new Error("there is nothing to choose from");
