@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { Engine, type GenerateRequest } from "@llava/engine";
 import { mergeResults, thisMachine } from "./results/bench-results.ts";
 import { percentile } from "./results/bench-row.ts";
-import { oneOf, seeded, wholeFrom } from "../faults/fleet/seeded-random.ts";
+import { oneOf, seeded, wholeFrom } from "../support/seeded-random.ts";
 import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `npm run soak:engine -- [flags]

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ask, type Question } from "./history/recorded-ask.ts";
 import type { Fleet, ProxiedServer } from "./fleet/proxied-fleet.ts";
 import type { Absence, Asked } from "./history/history.ts";
-import { oneOf, wholeFrom } from "./fleet/seeded-random.ts";
+import { oneOf, wholeFrom } from "../support/seeded-random.ts";
 import { CONNECTION_FAULTS, type ConnectionFault, type TcpProxy } from "./fleet/tcp-proxy.ts";
 
 export interface FaultRun {

@@ -13,7 +13,7 @@ import { judge, verdict, type Asked, type Verdict } from "./history/history.ts";
 import { FAULTS, type FaultRun } from "./nemesis.ts";
 import { machineLine, writeSection } from "./faults-readme.ts";
 import { footprint, type Footprint } from "./fleet/server-program.ts";
-import { oneOf, seeded, wholeFrom } from "./fleet/seeded-random.ts";
+import { oneOf, seeded, wholeFrom } from "../support/seeded-random.ts";
 import { watch, type Watch } from "./history/watcher.ts";
 import { refuse, wholeNumber } from "../support/script-flags.ts";
 

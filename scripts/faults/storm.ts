@@ -4,7 +4,7 @@ import { checkEmpty } from "./history/closing.ts";
 import { CONCURRENCY, type Fleet } from "./fleet/proxied-fleet.ts";
 import type { Verdict } from "./history/history.ts";
 import { footprint, heapUseOf, type Footprint, type HeapUse } from "./fleet/server-program.ts";
-import { seeded, wholeFrom } from "./fleet/seeded-random.ts";
+import { seeded, wholeFrom } from "../support/seeded-random.ts";
 
 /** The memory and files of a process. */
 export type Holding = Footprint & HeapUse;

@@ -5,7 +5,7 @@
 import type { DispatchMethod } from "../../apps/controller/src/registry/dispatch.ts";
 import { Registry, type Lease } from "../../apps/controller/src/registry/registry.ts";
 import type { TraceRequest } from "./dispatch-trace.ts";
-import { seeded } from "../faults/fleet/seeded-random.ts";
+import { seeded } from "../support/seeded-random.ts";
 
 /** The workers, and the time that a request takes them. Running requests do not slow each other down. */
 export interface FleetOptions {

@@ -1,5 +1,5 @@
 /** Makes the requests for the simulation of dispatch: reads them from a file, or draws them from a seed. */
-import { seeded } from "../faults/fleet/seeded-random.ts";
+import { seeded } from "../support/seeded-random.ts";
 import { refuse } from "../support/script-flags.ts";
 
 /** One request. A file has one JSON object a line, in any order. */

@@ -72,7 +72,7 @@ interface Golden {
   readonly batches: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 const golden = JSON.parse(
-  readFileSync(new URL("golden/batch-hashes.json", import.meta.url), "utf8"),
+  readFileSync(new URL("./golden/batch-hashes.json", import.meta.url), "utf8"),
 ) as Golden;
 
 it("the tokenizer is the one that the shipped model was trained with", () => {

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
-import { seeded, wholeFrom } from "./seeded-random.ts";
+import { seeded, wholeFrom } from "../../support/seeded-random.ts";
 
 /**
  * How connections fail: with `cut` both ends see an orderly end, with `reset` both see a reset, with `blackhole` nothing

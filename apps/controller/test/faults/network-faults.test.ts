@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readChatStream } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
-import { seeded, wholeFrom } from "../../../../scripts/faults/fleet/seeded-random.ts";
+import { seeded, wholeFrom } from "../../../../scripts/support/seeded-random.ts";
 import {
   startTcpProxy,
   CONNECTION_FAULTS,
