@@ -7,7 +7,7 @@ import type { ErrorBody } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { ControllerStage } from "../../test/controller-stage.ts";
+import { ControllerStage } from "../../test/support/controller-stage.ts";
 import { createApp } from "./web-app.ts";
 
 const QUESTION = JSON.stringify({

@@ -10,7 +10,7 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
 import { watchTurn, type ConversationLog } from "./log/conversation-log.ts";
-import { createForwarder } from "./forward.ts";
+import { createForwarder } from "./upstream/forward.ts";
 import { addPageRoutes } from "./page/page-routes.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 

@@ -4,12 +4,12 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage, card } from "./controller-stage.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage, card } from "../support/controller-stage.ts";
+import { Visit } from "../support/visit.ts";
 
 let built: BuiltPage;
 let browser: Browser;

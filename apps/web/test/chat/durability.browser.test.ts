@@ -3,13 +3,13 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage } from "./controller-stage.ts";
-import { readStored, wipe } from "./stored.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage } from "../support/controller-stage.ts";
+import { readStored, wipe } from "../support/stored.ts";
+import { Visit } from "../support/visit.ts";
 
 const FULL = "its storage is full or forbidden";
 

@@ -8,13 +8,13 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { longMarkdown, tokensOf } from "../../../scripts/bench/page/long-markdown.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage } from "./controller-stage.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { longMarkdown, tokensOf } from "../../../../scripts/bench/page/long-markdown.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage } from "../support/controller-stage.ts";
+import { Visit } from "../support/visit.ts";
 
 /** A third of a second where frames come in time. */
 const MAX_FRAMES = 20;

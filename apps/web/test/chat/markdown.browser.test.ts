@@ -5,13 +5,13 @@ import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { HOSTILE } from "./hostile-words.ts";
-import { randomMarkdown } from "./random-markdown.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { HOSTILE } from "../support/hostile-words.ts";
+import { randomMarkdown } from "../support/random-markdown.ts";
+import { Visit } from "../support/visit.ts";
 
 const NUM_DOCUMENTS = 200;
 const SPLITS_EACH = 5;

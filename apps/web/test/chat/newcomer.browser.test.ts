@@ -5,11 +5,11 @@ import { join } from "node:path";
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { openProfile } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { Visit } from "./visit.ts";
-import { WholeService } from "./whole-service.ts";
+import { openProfile } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { Visit } from "../support/visit.ts";
+import { WholeService } from "../support/whole-service.ts";
 
 const ALL_SHAPES =
   "There is a large yellow star at the top right, a large red circle at the middle left and a small green square at the bottom right.";

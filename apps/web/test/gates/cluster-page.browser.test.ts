@@ -2,12 +2,12 @@
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { axeViolations } from "./axe.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { Visit } from "./visit.ts";
-import { WholeService } from "./whole-service.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { axeViolations } from "../support/axe.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { Visit } from "../support/visit.ts";
+import { WholeService } from "../support/whole-service.ts";
 
 const ALL_SHAPES =
   "There is a large yellow star at the top right, a large red circle at the middle left and a small green square at the bottom right.";

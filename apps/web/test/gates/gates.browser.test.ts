@@ -7,14 +7,14 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { axeViolations } from "./axe.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage } from "./controller-stage.ts";
-import { HOSTILE } from "./hostile-words.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { axeViolations } from "../support/axe.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage } from "../support/controller-stage.ts";
+import { HOSTILE } from "../support/hostile-words.ts";
+import { Visit } from "../support/visit.ts";
 
 const KIB = 1024;
 

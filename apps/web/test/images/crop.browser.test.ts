@@ -2,14 +2,14 @@ import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage } from "./controller-stage.ts";
-import { coloursOf, quarters } from "./quarters.ts";
-import { jpegSize, sentPicture } from "./sent-picture.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage } from "../support/controller-stage.ts";
+import { coloursOf, quarters } from "../support/quarters.ts";
+import { jpegSize, sentPicture } from "../support/sent-image.ts";
+import { Visit } from "../support/visit.ts";
 
 let built: BuiltPage;
 let browser: Browser;

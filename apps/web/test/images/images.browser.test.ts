@@ -6,16 +6,16 @@ import type { Browser } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage, card } from "./controller-stage.ts";
-import { coloursOf, quarters } from "./quarters.ts";
-import { jpegSize, sentPicture } from "./sent-picture.ts";
-import { Visit } from "./visit.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage, card } from "../support/controller-stage.ts";
+import { coloursOf, quarters } from "../support/quarters.ts";
+import { jpegSize, sentPicture } from "../support/sent-image.ts";
+import { Visit } from "../support/visit.ts";
 
-const SAMPLE = new URL("../src/browser/public/samples/counting.png", import.meta.url);
+const SAMPLE = new URL("../../src/browser/public/samples/counting.png", import.meta.url);
 
 let built: BuiltPage;
 let browser: Browser;
@@ -215,7 +215,7 @@ test("what is no picture is refused in a sentence, and typed words stay", async 
 });
 
 test("several pictures keep the order that they are put in", async () => {
-  const other = new URL("../src/browser/public/samples/reading.png", import.meta.url);
+  const other = new URL("../../src/browser/public/samples/reading.png", import.meta.url);
   await give("paste", await readFile(SAMPLE), "stars.png", "image/png");
   await visit.attached.nth(0).waitFor();
   await give("drop", await readFile(other), "letters.png", "image/png");

@@ -8,12 +8,12 @@ import type { Browser } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { openBrowser } from "../../../scripts/page/chromium.ts";
-import { createApp } from "../src/server/web-app.ts";
-import { buildPage } from "./built-page.ts";
-import type { BuiltPage } from "./built-page.ts";
-import { ControllerStage, card } from "./controller-stage.ts";
-import { Visit } from "./visit.ts";
+import { openBrowser } from "../../../../scripts/page/chromium.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { buildPage } from "../support/built-page.ts";
+import type { BuiltPage } from "../support/built-page.ts";
+import { ControllerStage, card } from "../support/controller-stage.ts";
+import { Visit } from "../support/visit.ts";
 
 const SIZE = 96;
 const DEMO = {

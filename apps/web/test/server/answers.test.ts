@@ -10,11 +10,11 @@ import * as fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { createApp } from "../src/server/web-app.ts";
-import { BrokenWay } from "./broken-way.ts";
-import { ControllerStage } from "./controller-stage.ts";
-import { JSON_TYPE, QUESTION, Visitor } from "./visitor.ts";
-import type { Ear } from "./visitor.ts";
+import { createApp } from "../../src/server/web-app.ts";
+import { BrokenWay } from "../support/broken-way.ts";
+import { ControllerStage } from "../support/controller-stage.ts";
+import { JSON_TYPE, QUESTION, Visitor } from "../support/visitor.ts";
+import type { Ear } from "../support/visitor.ts";
 
 /** The machine may be busy. */
 

@@ -7,7 +7,7 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { statusOf, talk } from "@llava/testing/raw-http";
-import { createApp } from "../src/server/web-app.ts";
+import { createApp } from "../../src/server/web-app.ts";
 
 const SECRET = "nobody may read this";
 

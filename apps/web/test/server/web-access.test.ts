@@ -13,7 +13,7 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { askAll, strictAccess, wrongCells } from "@llava/testing/role-matrix";
-import { createApp } from "../src/server/web-app.ts";
+import { createApp } from "../../src/server/web-app.ts";
 
 const page = newApiKey("page", ["unlimited"]);
 const QUESTION = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" } as const;
@@ -96,7 +96,7 @@ test("as a process takes its key from a file or the environment, not from an arg
   await start({});
   const keyFile = join(pageFolder, "key.txt");
   await writeFile(keyFile, `${page.secret}\n`);
-  const main = fileURLToPath(new URL("../src/server/main.ts", import.meta.url));
+  const main = fileURLToPath(new URL("../../src/server/main.ts", import.meta.url));
   const flags = ["--port", "0", "--controller-url", controllerUrl, "--page-folder", pageFolder];
   const ways = [
     { more: ["--controller-key-file", keyFile], env: {} },

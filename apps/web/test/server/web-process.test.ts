@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-const MAIN = fileURLToPath(new URL("../src/server/main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/server/main.ts", import.meta.url));
 
 let folder: string;
 beforeAll(async () => {

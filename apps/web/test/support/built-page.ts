@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { build } from "vite";
 
-const CONFIG = fileURLToPath(new URL("../vite.config.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../vite.config.ts", import.meta.url));
 
 export interface BuiltPage extends AsyncDisposable {
   readonly folder: string;

@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 
 import type { FastifyInstance } from "fastify";
 
-import { createApp } from "../src/server/web-app.ts";
+import { createApp } from "../../src/server/web-app.ts";
 import { HeldWay } from "./held-way.ts";
 
-const CONTROLLER = fileURLToPath(new URL("../../controller/src/main.ts", import.meta.url));
-const WORKER = fileURLToPath(new URL("../../worker/src/main.ts", import.meta.url));
-const MODEL = fileURLToPath(new URL("../../../packages/demo/model/llava-demo", import.meta.url));
+const CONTROLLER = fileURLToPath(new URL("../../../controller/src/main.ts", import.meta.url));
+const WORKER = fileURLToPath(new URL("../../../worker/src/main.ts", import.meta.url));
+const MODEL = fileURLToPath(new URL("../../../../packages/demo/model/llava-demo", import.meta.url));
 
 /** One with the demo model, and the way on which the controller reaches it. */
 export interface RunningWorker {

@@ -1,5 +1,5 @@
 /** Addresses under which the page shows pictures out of its database; apart because each holds a file in memory until it is let go. */
-import type { Store } from "../store/store.ts";
+import type { Store } from "../services/store/store.ts";
 
 /** More than a screen shows. */
 const MAX_URLS = 128;

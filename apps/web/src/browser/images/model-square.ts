@@ -3,7 +3,7 @@ import { placeImage } from "@llava/processing/view";
 import type { SquareShape } from "@llava/processing/view";
 import type { ModelCard } from "@llava/protocol/browser";
 
-import type { ImageMode } from "../chat/types.ts";
+import type { ImageMode } from "../services/store/records.ts";
 
 export interface ModelSquare {
   /** Edge, pixels. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { picturesAmong } from "./read.ts";
+import { picturesAmong } from "./read-image.ts";
 
 test("the pictures among files", () => {
   const text = new File(["a"], "a.txt", { type: "text/plain" });

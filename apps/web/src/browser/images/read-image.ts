@@ -2,11 +2,11 @@
  * From a file that somebody dropped, pasted or chose to a picture that can be sent; apart because it decides what leaves
  * the browser: upright, no larger than a model can use, without the camera's notes on place and time.
  */
-import type { PictureRef } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
-import { PictureRefused, work } from "./desk.ts";
-import type { Part } from "./part.ts";
-import { chosenCap } from "./size.ts";
+import type { PictureRef } from "../services/store/records.ts";
+import { TEXTS } from "../ui/texts.ts";
+import { PictureRefused, work } from "./worker/image-worker-client.ts";
+import type { Part } from "./worker/crop-rect.ts";
+import { chosenCap } from "./worker/send-size.ts";
 
 export interface ReadPicture {
   readonly ref: PictureRef;

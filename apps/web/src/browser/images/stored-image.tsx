@@ -3,8 +3,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { PictureRef } from "../chat/types.ts";
-import type { PictureUrls } from "./urls.ts";
+import type { PictureRef } from "../services/store/records.ts";
+import type { PictureUrls } from "./image-urls.ts";
 
 interface Props {
   readonly picture: PictureRef;

@@ -5,10 +5,10 @@
  */
 import type { Links, Token, Tokens } from "marked";
 
-import { whenIdle } from "../idle.ts";
+import { whenIdle } from "../ui/idle.ts";
 import { lex } from "./lexer.ts";
 import { hasColours, keepColours, patch } from "./patch.ts";
-import { renderBlock } from "./render.ts";
+import { renderBlock } from "./render-markdown.ts";
 
 interface Block {
   readonly raw: string;

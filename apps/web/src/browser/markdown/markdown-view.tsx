@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import type { MarkdownStream } from "./markdown-stream.ts";
-import { paced } from "./pace.ts";
+import { paced } from "./render-throttle.ts";
 
 /** A third of the page's script, and nothing that one needs to ask. */
 const reader = signal<typeof MarkdownStream | null>(null);

@@ -4,8 +4,8 @@
  */
 import type { MarkedToken, Token, Tokens } from "marked";
 
-import { copyText } from "../copy-text.ts";
-import { TEXTS } from "../texts.ts";
+import { copyText } from "../ui/copy-text.ts";
+import { TEXTS } from "../ui/texts.ts";
 import type { MathBlockToken, MathToken } from "./math-syntax.ts";
 import { formula } from "./math-view.ts";
 

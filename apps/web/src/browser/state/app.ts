@@ -3,27 +3,27 @@ import type { PageCluster, PageEvent } from "@llava/protocol/browser";
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import { Answers } from "./chat/answer.ts";
-import { Chat } from "./chat/chat.ts";
+import { Answers } from "./chat/answers.ts";
+import { Chat } from "./chat/chat-state.ts";
 import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
-import { Keeper } from "./chat/keeper.ts";
+import { Keeper } from "./chat/answer-persistence.ts";
 import type { MessageNode } from "./chat/message-node.ts";
-import { Spoken } from "./chat/spoken.ts";
-import type { ImageMode, PictureRef } from "./chat/types.ts";
-import { whenIdle } from "./idle.ts";
-import { loadMarkdown } from "./markdown/markdown-view.tsx";
-import { Models } from "./models.ts";
-import type { Part } from "./pictures/part.ts";
-import { cutPicture } from "./pictures/read.ts";
-import { PictureUrls } from "./pictures/urls.ts";
+import { Spoken } from "./screen-reader-announcer.ts";
+import type { ImageMode, PictureRef } from "../services/store/records.ts";
+import { whenIdle } from "../ui/idle.ts";
+import { loadMarkdown } from "../markdown/markdown-view.tsx";
+import { Models } from "./models/available-models.ts";
+import type { Part } from "../images/worker/crop-rect.ts";
+import { cutPicture } from "../images/read-image.ts";
+import { PictureUrls } from "../images/image-urls.ts";
 import { Router } from "./router.ts";
 import { loadSamplePicture, loadSamples } from "./samples.ts";
 import type { Sample } from "./samples.ts";
-import { Store } from "./store/store.ts";
-import { TEXTS } from "./texts.ts";
-import { EventLine } from "./wire/event-line.ts";
-import { Uploads } from "./wire/uploads.ts";
+import { Store } from "../services/store/store.ts";
+import { TEXTS } from "../ui/texts.ts";
+import { EventLine } from "../services/wire/event-stream-client.ts";
+import { Uploads } from "../services/wire/uploads.ts";
 
 /** A word about what was just done, and the way back. */
 export interface Toast {

@@ -1,6 +1,6 @@
 /** The pictures that the page brings along, each with questions worth asking; made by scripts/demo/page-samples.ts. */
-import { readPicture } from "./pictures/read.ts";
-import type { ReadPicture } from "./pictures/read.ts";
+import { readPicture } from "../images/read-image.ts";
+import type { ReadPicture } from "../images/read-image.ts";
 
 export interface Sample {
   /** Below /samples/. */

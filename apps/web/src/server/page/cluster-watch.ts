@@ -1,8 +1,8 @@
 /** The controller's image of its cluster, asked for once a second while somebody looks at it, however many do. */
 import { SERIES_NAMES, type Cluster, type PageEvent, type SeriesName } from "@llava/protocol";
 
-import { askJson } from "./page/ask-json.ts";
-import type { Forwarder } from "./forward.ts";
+import { askJson } from "../upstream/ask-json.ts";
+import type { Forwarder } from "../upstream/forward.ts";
 
 type Watcher = (event: PageEvent) => void;
 /** When the rows of figures that a watcher has ended, by their names. */

@@ -3,7 +3,7 @@ import { encodeSseJson, SSE_HEADERS, SSE_PING } from "@llava/protocol";
 import type { PageEvent } from "@llava/protocol";
 import type { FastifyReply } from "fastify";
 
-import type { Session } from "./page/browser-session.ts";
+import type { Session } from "./browser-session.ts";
 
 /** A proxy or a browser that hears nothing for longer may think that nobody is there. */
 const PING_MS = 10_000;

@@ -2,9 +2,9 @@
 import { parseModelList, parseWorkerList, toLlavaError } from "@llava/protocol";
 import type { ModelCard, PageEvent, PageModel, WorkerList } from "@llava/protocol";
 
-import { askJson } from "./page/ask-json.ts";
-import type { Forwarder } from "./forward.ts";
-import { pageError } from "./page/page-stream.ts";
+import { askJson } from "../upstream/ask-json.ts";
+import type { Forwarder } from "../upstream/forward.ts";
+import { pageError } from "./page-stream.ts";
 
 type ModelsEvent = Extract<PageEvent, { type: "models" }>;
 

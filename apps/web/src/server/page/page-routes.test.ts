@@ -8,8 +8,8 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { ControllerStage } from "../../../test/controller-stage.ts";
-import { QUESTION, Visitor } from "../../../test/visitor.ts";
+import { ControllerStage } from "../../../test/support/controller-stage.ts";
+import { QUESTION, Visitor } from "../../../test/support/visitor.ts";
 import { createApp } from "../web-app.ts";
 import { openConversationLog } from "../log/conversation-log.ts";
 

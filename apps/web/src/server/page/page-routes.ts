@@ -7,11 +7,11 @@ import type { PageEvent, PageStreamStarted } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 
-import { ClusterWatch } from "../cluster-watch.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import { watchTurn, type ConversationLog } from "../log/conversation-log.ts";
-import type { Forwarder } from "../forward.ts";
-import { listen } from "../listen.ts";
-import { ModelWatch } from "../model-watch.ts";
+import type { Forwarder } from "../upstream/forward.ts";
+import { listen } from "./listen.ts";
+import { ModelWatch } from "./model-watch.ts";
 import { PageStream } from "./page-stream.ts";
 import { Sessions } from "./sessions.ts";
 import { voteSchema } from "../log/vote.ts";

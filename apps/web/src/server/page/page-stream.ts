@@ -8,8 +8,8 @@ import { LlavaError, parseProgress, readChatStream, toLlavaError } from "@llava/
 import type { ChatEvent, PageEnd, PageError, PageEvent, PageProgress } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 
-import { errorStatusBody } from "../error-status.ts";
-import { brokenOff } from "../forward.ts";
+import { errorStatusBody } from "../upstream/error-status.ts";
+import { brokenOff } from "../upstream/forward.ts";
 
 /** Far longer than any model's context. */
 const MAX_TEXT_LENGTH = 1 << 20;

@@ -1,7 +1,7 @@
 /** What the controller says about itself and its models: small JSON that this server asks for on its own. */
 import { LlavaError } from "@llava/protocol";
 
-import type { Forwarder } from "../forward.ts";
+import type { Forwarder } from "./forward.ts";
 import { readJson } from "./read-json.ts";
 
 const TIMEOUT_MS = 8_000;

@@ -3,7 +3,7 @@ import { LlavaError, parseErrorBody } from "@llava/protocol";
 import type { PageError } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 
-import { readJson } from "./page/read-json.ts";
+import { readJson } from "./read-json.ts";
 
 /** Errors are a sentence; what is longer is none of ours. */
 const MAX_BYTES = 64 << 10;

@@ -3,23 +3,23 @@ import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon, CutIcon, LeftIcon, RightIcon } from "../icons.tsx";
-import { lazily } from "../lazy.tsx";
+import type { App } from "../../state/app.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { CloseIcon, CutIcon, LeftIcon, RightIcon } from "../../ui/icons.tsx";
+import { lazily } from "../../ui/lazy.tsx";
 import { PhotoNotice } from "../scenes/photo-notice.tsx";
-import "../styles/pictures.css";
-import { TEXTS } from "../texts.ts";
-import type { CutDialogProps } from "./cut-dialog.tsx";
+import "../../styles/images.css";
+import { TEXTS } from "../../ui/texts.ts";
+import type { CutDialogProps } from "./crop-dialog.tsx";
 import type { LightboxProps } from "./lightbox.tsx";
-import { modelSquare } from "./model-square.ts";
-import type { ModelSquare } from "./model-square.ts";
+import { modelSquare } from "../../images/model-square.ts";
+import type { ModelSquare } from "../../images/model-square.ts";
 import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
-import type { Part } from "./part.ts";
-import { StoredPicture } from "./stored-picture.tsx";
+import type { Part } from "../../images/worker/crop-rect.ts";
+import { StoredPicture } from "../../images/stored-image.tsx";
 import { ViewPanel } from "./view-panel.tsx";
 
-const CutDialog = lazily<CutDialogProps>(async () => (await import("./cut-dialog.tsx")).CutDialog);
+const CutDialog = lazily<CutDialogProps>(async () => (await import("./crop-dialog.tsx")).CutDialog);
 
 const Lightbox = lazily<LightboxProps>(async () => (await import("./lightbox.tsx")).Lightbox);
 

@@ -3,10 +3,10 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import { CameraIcon } from "../icons.tsx";
-import { lazily } from "../lazy.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { CameraIcon } from "../../ui/icons.tsx";
+import { lazily } from "../../ui/lazy.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import type { CameraProps } from "./camera.tsx";
 
 const Camera = lazily<CameraProps>(async () => (await import("./camera.tsx")).Camera);

@@ -2,9 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import { CloseIcon } from "../icons.tsx";
-import "../styles/camera.css";
-import { TEXTS } from "../texts.ts";
+import { CloseIcon } from "../../ui/icons.tsx";
+import "../../styles/camera.css";
+import { TEXTS } from "../../ui/texts.ts";
 
 export interface CameraProps {
   readonly onTake: (file: File) => void;

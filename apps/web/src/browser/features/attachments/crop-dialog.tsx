@@ -3,14 +3,14 @@ import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon } from "../icons.tsx";
-import "../styles/cut.css";
-import { TEXTS } from "../texts.ts";
-import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "./part.ts";
-import type { Corner, Part, Point } from "./part.ts";
-import { StoredPicture } from "./stored-picture.tsx";
+import type { App } from "../../state/app.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { CloseIcon } from "../../ui/icons.tsx";
+import "../../styles/crop.css";
+import { TEXTS } from "../../ui/texts.ts";
+import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "../../images/worker/crop-rect.ts";
+import type { Corner, Part, Point } from "../../images/worker/crop-rect.ts";
+import { StoredPicture } from "../../images/stored-image.tsx";
 
 export interface CutDialogProps {
   readonly app: App;

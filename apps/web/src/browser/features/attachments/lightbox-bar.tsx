@@ -2,10 +2,10 @@
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 
-import type { PictureRef } from "../chat/types.ts";
-import { CloseIcon, LeftIcon, MinusIcon, NewChatIcon, RightIcon } from "../icons.tsx";
-import { TEXTS } from "../texts.ts";
-import type { ModelSquare } from "./model-square.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { CloseIcon, LeftIcon, MinusIcon, NewChatIcon, RightIcon } from "../../ui/icons.tsx";
+import { TEXTS } from "../../ui/texts.ts";
+import type { ModelSquare } from "../../images/model-square.ts";
 import type { Zoom } from "./zoom.ts";
 
 interface Props {

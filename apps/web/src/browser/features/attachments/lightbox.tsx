@@ -3,14 +3,14 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { LightboxBar } from "./lightbox-bar.tsx";
-import { modelSquare } from "./model-square.ts";
-import type { ModelSquare } from "./model-square.ts";
+import { modelSquare } from "../../images/model-square.ts";
+import type { ModelSquare } from "../../images/model-square.ts";
 import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
-import { StoredPicture } from "./stored-picture.tsx";
+import { StoredPicture } from "../../images/stored-image.tsx";
 import { useZoom } from "./zoom.ts";
 
 export interface LightboxProps {

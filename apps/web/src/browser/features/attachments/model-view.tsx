@@ -2,12 +2,12 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
-import { work } from "./desk.ts";
-import { filledBox, seenBox, shapeOf } from "./model-square.ts";
-import type { Box, ModelSquare } from "./model-square.ts";
+import type { App } from "../../state/app.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
+import { work } from "../../images/worker/image-worker-client.ts";
+import { filledBox, seenBox, shapeOf } from "../../images/model-square.ts";
+import type { Box, ModelSquare } from "../../images/model-square.ts";
 
 interface Props {
   readonly app: App;

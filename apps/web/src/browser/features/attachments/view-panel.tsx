@@ -2,11 +2,11 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { ImageMode } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
-import type { ModelSquare } from "./model-square.ts";
-import { CAPS, chooseCap, chosenCap } from "./size.ts";
+import type { App } from "../../state/app.ts";
+import type { ImageMode } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
+import type { ModelSquare } from "../../images/model-square.ts";
+import { CAPS, chooseCap, chosenCap } from "../../images/worker/send-size.ts";
 
 interface Props {
   readonly app: App;

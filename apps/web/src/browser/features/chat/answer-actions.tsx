@@ -2,14 +2,14 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { MessageNode } from "../chat/message-node.ts";
-import type { AnswerState, AssistantMessage } from "../chat/types.ts";
-import { copyText } from "../copy-text.ts";
-import { CopyIcon, FlagIcon, GoOnIcon, HeatIcon, RetryIcon, ThumbDownIcon, UpIcon } from "../icons.tsx";
-import type { HeatMapProps } from "../heat-map/heat-map.tsx";
-import { lazily } from "../lazy.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { MessageNode } from "../../state/chat/message-node.ts";
+import type { AnswerState, AssistantMessage } from "../../services/store/records.ts";
+import { copyText } from "../../ui/copy-text.ts";
+import { CopyIcon, FlagIcon, GoOnIcon, HeatIcon, RetryIcon, ThumbDownIcon, UpIcon } from "../../ui/icons.tsx";
+import type { HeatMapProps } from "../explain/heat-map.tsx";
+import { lazily } from "../../ui/lazy.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;
@@ -21,7 +21,7 @@ interface Props {
   readonly hasPicture: boolean;
 }
 
-const HeatMap = lazily<HeatMapProps>(async () => (await import("../heat-map/heat-map.tsx")).HeatMap);
+const HeatMap = lazily<HeatMapProps>(async () => (await import("../explain/heat-map.tsx")).HeatMap);
 
 export function AnswerActions({ app, node, message, state, isLast, hasPicture }: Props): JSX.Element {
   const isMapOpen = useSignal(false);

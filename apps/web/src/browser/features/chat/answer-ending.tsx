@@ -2,12 +2,12 @@
 import type { PageProgress } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { MessageNode } from "../chat/message-node.ts";
-import type { AnswerState, Failure } from "../chat/types.ts";
-import { RetryIcon, WarningIcon } from "../icons.tsx";
-import { TEXTS } from "../texts.ts";
-import { timingsLine } from "../timings-line.ts";
+import type { App } from "../../state/app.ts";
+import type { MessageNode } from "../../state/chat/message-node.ts";
+import type { AnswerState, Failure } from "../../services/store/records.ts";
+import { RetryIcon, WarningIcon } from "../../ui/icons.tsx";
+import { TEXTS } from "../../ui/texts.ts";
+import { timingsLine } from "./timings-line.ts";
 import { AutoRetry } from "./auto-retry.tsx";
 
 interface Props {

@@ -3,10 +3,10 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import type { MessageNode } from "../chat/message-node.ts";
-import type { Failure } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { MessageNode } from "../../state/chat/message-node.ts";
+import type { Failure } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;

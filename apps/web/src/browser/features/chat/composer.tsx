@@ -2,11 +2,11 @@
 import { useRef } from "preact/hooks";
 import type { JSX, TargetedEvent } from "preact";
 
-import type { App } from "../app.ts";
-import { PictureIcon, SendIcon, StopIcon } from "../icons.tsx";
-import { CameraButton } from "../pictures/camera-button.tsx";
-import { PictureTray } from "../pictures/tray.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { PictureIcon, SendIcon, StopIcon } from "../../ui/icons.tsx";
+import { CameraButton } from "../attachments/camera-button.tsx";
+import { PictureTray } from "../attachments/attachments.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import { ContextBar } from "./context-bar.tsx";
 import { Notice } from "./notice.tsx";
 import { QuestionField } from "./question-field.tsx";

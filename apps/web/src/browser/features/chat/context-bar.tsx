@@ -1,8 +1,8 @@
 /** How much of the model's context the conversation takes, pictures included: what the last answer said, and a guess at what was typed since. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 /** Of English in vocabularies of LLaVA's kind; only a guess, and said so. */
 const CHARACTERS_PER_TOKEN = 4;

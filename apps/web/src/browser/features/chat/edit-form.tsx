@@ -3,9 +3,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { UserMessage } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { UserMessage } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;

@@ -1,10 +1,10 @@
 /** Says above the composer why nothing can be asked right now, and what will change it. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { isReady } from "../models.ts";
-import type { Models } from "../models.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { isReady } from "../../state/models/available-models.ts";
+import type { Models } from "../../state/models/available-models.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 export function Notice({ app }: { readonly app: App }): JSX.Element | null {
   const { models } = app;

@@ -2,11 +2,11 @@
 import type { ModelCard } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
-import type { Chat } from "../chat/chat.ts";
-import { DEFAULT_SETTINGS, RANGES } from "../chat/settings.ts";
-import type { RangedSetting } from "../chat/settings.ts";
-import { ParametersIcon } from "../icons.tsx";
-import { TEXTS } from "../texts.ts";
+import type { Chat } from "../../state/chat/chat-state.ts";
+import { DEFAULT_SETTINGS, RANGES } from "../../services/store/answer-settings.ts";
+import type { RangedSetting } from "../../services/store/answer-settings.ts";
+import { ParametersIcon } from "../../ui/icons.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly chat: Chat;

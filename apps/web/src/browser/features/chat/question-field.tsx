@@ -2,8 +2,8 @@
 import { useRef } from "preact/hooks";
 import type { JSX, TargetedInputEvent, TargetedKeyboardEvent } from "preact";
 
-import type { App } from "../app.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 /** On a touch screen, Enter breaks the line: there is no Shift to hold. */
 const isTouch = matchMedia("(pointer: coarse)");

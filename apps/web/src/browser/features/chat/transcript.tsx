@@ -3,12 +3,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { ShownMessage } from "../chat/chat.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { DownIcon } from "../icons.tsx";
-import { whenIdle } from "../idle.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { ShownMessage } from "../../state/chat/chat-state.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { DownIcon } from "../../ui/icons.tsx";
+import { whenIdle } from "../../ui/idle.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { Turn } from "./turn.tsx";
 
 /** Whoever is this near to the end reads along. */

@@ -2,22 +2,22 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { isOver } from "../chat/answer.ts";
-import type { ShownMessage } from "../chat/chat.ts";
-import type { AnswerState, PictureRef, UserMessage } from "../chat/types.ts";
-import { EditIcon, LeftIcon, RightIcon, TrashIcon } from "../icons.tsx";
-import { Markdown } from "../markdown/markdown-view.tsx";
-import { lazily } from "../lazy.tsx";
-import type { LightboxProps } from "../pictures/lightbox.tsx";
-import { StoredPicture } from "../pictures/stored-picture.tsx";
+import type { App } from "../../state/app.ts";
+import { isOver } from "../../state/chat/answers.ts";
+import type { ShownMessage } from "../../state/chat/chat-state.ts";
+import type { AnswerState, PictureRef, UserMessage } from "../../services/store/records.ts";
+import { EditIcon, LeftIcon, RightIcon, TrashIcon } from "../../ui/icons.tsx";
+import { Markdown } from "../../markdown/markdown-view.tsx";
+import { lazily } from "../../ui/lazy.tsx";
+import type { LightboxProps } from "../attachments/lightbox.tsx";
+import { StoredPicture } from "../../images/stored-image.tsx";
 import { TrueAnswer } from "../scenes/true-answer.tsx";
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { AnswerActions } from "./answer-actions.tsx";
 import { EditForm } from "./edit-form.tsx";
-import { Ending } from "./ending.tsx";
+import { Ending } from "./answer-ending.tsx";
 
-const Lightbox = lazily<LightboxProps>(async () => (await import("../pictures/lightbox.tsx")).Lightbox);
+const Lightbox = lazily<LightboxProps>(async () => (await import("../attachments/lightbox.tsx")).Lightbox);
 
 interface Props {
   readonly app: App;

@@ -1,14 +1,14 @@
 /** What one sees before the first question: what this is, pictures to begin with, and what the model cannot do. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { lazily } from "../lazy.tsx";
-import { summarize } from "../model-card.ts";
+import type { App } from "../../state/app.ts";
+import { lazily } from "../../ui/lazy.tsx";
+import { summarize } from "../../state/models/card-summary.ts";
 import type { GalleryProps } from "../scenes/gallery.tsx";
 import { ModelBadge } from "../scenes/model-badge.tsx";
-import { sampleUrl } from "../samples.ts";
-import type { Sample } from "../samples.ts";
-import { TEXTS } from "../texts.ts";
+import { sampleUrl } from "../../state/samples.ts";
+import type { Sample } from "../../state/samples.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 const Gallery = lazily<GalleryProps>(async () => (await import("../scenes/gallery.tsx")).Gallery);
 

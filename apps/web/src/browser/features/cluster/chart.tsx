@@ -2,7 +2,7 @@
 import type { ClusterSeries, SeriesName } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { figure, means } from "./figures.ts";
 
 export type ChartName = keyof typeof TEXTS.cluster.charts;

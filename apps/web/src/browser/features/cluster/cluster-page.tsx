@@ -5,15 +5,15 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import "../styles/cluster.css";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import "../../styles/cluster.css";
+import { TEXTS } from "../../ui/texts.ts";
 import { Chart } from "./chart.tsx";
 import type { ChartName } from "./chart.tsx";
 import { ClusterState } from "./cluster-state.ts";
 import { figure } from "./figures.ts";
-import { sentenceOf } from "./sentence.ts";
-import { UnansweredTable } from "./unanswered-table.tsx";
+import { sentenceOf } from "./event-sentence.ts";
+import { UnansweredTable } from "./pending-table.tsx";
 import { WorkersTable } from "./workers-table.tsx";
 
 interface Props {

@@ -3,8 +3,8 @@ import type { Cluster, PageCluster } from "@llava/protocol/browser";
 import { effect, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { ClusterNews } from "../app.ts";
-import { sentenceOf } from "./sentence.ts";
+import type { ClusterNews } from "../../state/app.ts";
+import { sentenceOf } from "./event-sentence.ts";
 
 const TICK_MS = 1_000;
 

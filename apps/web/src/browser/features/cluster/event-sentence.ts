@@ -1,7 +1,7 @@
 /** What an event of the cluster says. */
 import type { ClusterEvent } from "@llava/protocol/browser";
 
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 export function sentenceOf(event: ClusterEvent): string {
   const { said } = TEXTS.cluster;

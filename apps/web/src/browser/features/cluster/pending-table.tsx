@@ -2,9 +2,9 @@
 import type { ClusterUnanswered } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { duration } from "./figures.ts";
-import { shortName } from "./sentence.ts";
+import { shortName } from "./event-sentence.ts";
 
 const WORDS = TEXTS.cluster.unanswered;
 

@@ -3,9 +3,9 @@ import type { WorkerView } from "@llava/protocol/browser";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { duration, figure } from "./figures.ts";
-import { shortName } from "./sentence.ts";
+import { shortName } from "./event-sentence.ts";
 
 type Column = keyof typeof TEXTS.cluster.columns;
 

@@ -2,16 +2,16 @@
 import { useEffect, useMemo } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { QuestionField } from "../chat-view/question-field.tsx";
-import { PictureIcon, SendIcon } from "../icons.tsx";
-import { PictureTray } from "../pictures/tray.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { QuestionField } from "../chat/question-field.tsx";
+import { PictureIcon, SendIcon } from "../../ui/icons.tsx";
+import { PictureTray } from "../attachments/attachments.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import { Comparison } from "./comparison.ts";
 import { RoundView } from "./round-view.tsx";
 import { Scoreboard } from "./scoreboard.tsx";
 import { SidePicker } from "./side-picker.tsx";
-import "../styles/compare.css";
+import "../../styles/compare.css";
 
 interface Props {
   readonly app: App;

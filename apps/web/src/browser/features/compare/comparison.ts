@@ -2,14 +2,14 @@
 import { batch, effect, signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
-import type { App } from "../app.ts";
-import { isOver } from "../chat/answer.ts";
-import type { Answer } from "../chat/answer.ts";
-import { newId } from "../chat/new-id.ts";
-import type { Settings, UserMessage } from "../chat/types.ts";
-import { isReady } from "../models.ts";
-import { postVote } from "../wire/api.ts";
-import type { ComparisonVote, Round, Side } from "./round.ts";
+import type { App } from "../../state/app.ts";
+import { isOver } from "../../state/chat/answers.ts";
+import type { Answer } from "../../state/chat/answers.ts";
+import { newId } from "../../state/chat/new-id.ts";
+import type { Settings, UserMessage } from "../../services/store/records.ts";
+import { isReady } from "../../state/models/available-models.ts";
+import { postVote } from "../../services/wire/page-api.ts";
+import type { ComparisonVote, Round, Side } from "../../services/store/round.ts";
 
 export interface Choice {
   /** Null: the first that is ready, and for the right side the second. */

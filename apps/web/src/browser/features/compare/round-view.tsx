@@ -2,11 +2,11 @@
 import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent } from "preact";
 
-import type { App } from "../app.ts";
-import { StoredPicture } from "../pictures/stored-picture.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { StoredPicture } from "../../images/stored-image.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import type { Comparison } from "./comparison.ts";
-import type { ComparisonVote, Round } from "./round.ts";
+import type { ComparisonVote, Round } from "../../services/store/round.ts";
 import { SideTab, SideView } from "./side-view.tsx";
 
 interface Props {

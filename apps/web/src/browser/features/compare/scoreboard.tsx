@@ -1,9 +1,9 @@
 /** What all rounds together say, with how sure one can be of it. */
 import type { JSX } from "preact";
 
-import { TEXTS } from "../texts.ts";
-import { voteLine } from "./round.ts";
-import type { Round } from "./round.ts";
+import { TEXTS } from "../../ui/texts.ts";
+import { voteLine } from "../../services/store/round.ts";
+import type { Round } from "../../services/store/round.ts";
 import { scoresOf } from "./scores.ts";
 
 /** With fewer, chance says more than the models do. */

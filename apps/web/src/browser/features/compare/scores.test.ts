@@ -1,8 +1,8 @@
 import { describe, expect, it, test } from "vitest";
 
-import { DEFAULT_SETTINGS } from "../chat/settings.ts";
+import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
 import { wilson } from "./interval.ts";
-import type { ComparisonVote, Round } from "./round.ts";
+import type { ComparisonVote, Round } from "../../services/store/round.ts";
 import { scoresOf } from "./scores.ts";
 
 // Newcombe (1998), Statistics in Medicine 17, table I, method 3.

@@ -1,7 +1,7 @@
 /** Who won how often, from the rounds that were judged. */
 import { wilson } from "./interval.ts";
 import type { Interval } from "./interval.ts";
-import type { Round } from "./round.ts";
+import type { Round } from "../../services/store/round.ts";
 
 export interface Score {
   readonly model: string;

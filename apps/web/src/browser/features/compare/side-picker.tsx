@@ -1,9 +1,9 @@
 /** What a side of the comparison asks, and how. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { RANGES } from "../chat/settings.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { RANGES } from "../../services/store/answer-settings.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import type { Comparison } from "./comparison.ts";
 
 interface Props {

@@ -4,13 +4,13 @@ import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 
-import { isOver } from "../chat/answer.ts";
-import type { AnswerState } from "../chat/types.ts";
-import { Markdown } from "../markdown/markdown-view.tsx";
-import { TEXTS } from "../texts.ts";
-import { timingsLine } from "../timings-line.ts";
+import { isOver } from "../../state/chat/answers.ts";
+import type { AnswerState } from "../../services/store/records.ts";
+import { Markdown } from "../../markdown/markdown-view.tsx";
+import { TEXTS } from "../../ui/texts.ts";
+import { timingsLine } from "../chat/timings-line.ts";
 import type { Comparison } from "./comparison.ts";
-import type { Round } from "./round.ts";
+import type { Round } from "../../services/store/round.ts";
 
 export interface SideProps {
   readonly comparison: Comparison;

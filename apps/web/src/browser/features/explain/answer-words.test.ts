@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { piecesOf } from "./words.ts";
+import { piecesOf } from "./answer-words.ts";
 
 test.each<[string, readonly string[]]>([
   ["The circle is red.", ["The", "circle", "is", "red"]],

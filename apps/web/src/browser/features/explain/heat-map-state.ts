@@ -3,11 +3,11 @@ import type { OcclusionMapBody, OcclusionMapEvent, OcclusionMapResult } from "@l
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { App } from "../app.ts";
-import { toMessages } from "../chat/request-body.ts";
-import type { AssistantMessage, Failure, Message, PictureRef } from "../chat/types.ts";
-import { openStream, RequestFailed } from "../wire/api.ts";
-import type { Piece } from "./words.ts";
+import type { App } from "../../state/app.ts";
+import { toMessages } from "../../state/chat/chat-request-body.ts";
+import type { AssistantMessage, Failure, Message, PictureRef } from "../../services/store/records.ts";
+import { openStream, RequestFailed } from "../../services/wire/page-api.ts";
+import type { Piece } from "./answer-words.ts";
 
 export type HeatState =
   | { readonly kind: "idle" }

@@ -4,10 +4,10 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { StoredPicture } from "../pictures/stored-picture.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { StoredPicture } from "../../images/stored-image.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import { colourOf, sharesOf } from "./colour-scale.ts";
 
 interface Props {

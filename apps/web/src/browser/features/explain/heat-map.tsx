@@ -3,14 +3,14 @@ import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import { CloseIcon } from "../icons.tsx";
-import { StoredPicture } from "../pictures/stored-picture.tsx";
-import "../styles/heat-map.css";
-import { TEXTS } from "../texts.ts";
-import { Heat } from "./heat.ts";
-import { MapView } from "./map-view.tsx";
-import { piecesOf } from "./words.ts";
+import type { App } from "../../state/app.ts";
+import { CloseIcon } from "../../ui/icons.tsx";
+import { StoredPicture } from "../../images/stored-image.tsx";
+import "../../styles/heat-map.css";
+import { TEXTS } from "../../ui/texts.ts";
+import { Heat } from "./heat-map-state.ts";
+import { MapView } from "./heat-map-view.tsx";
+import { piecesOf } from "./answer-words.ts";
 
 export interface HeatMapProps {
   readonly app: App;

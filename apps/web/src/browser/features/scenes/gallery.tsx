@@ -5,17 +5,17 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { App } from "../app.ts";
-import { DiceIcon, EditIcon } from "../icons.tsx";
-import { whenIdle } from "../idle.ts";
-import { lazily } from "../lazy.tsx";
-import "../styles/scenes.css";
-import { TEXTS } from "../texts.ts";
-import type { EditorProps } from "./editor.tsx";
-import { paint, scenePicture } from "./scene-picture.ts";
+import type { App } from "../../state/app.ts";
+import { DiceIcon, EditIcon } from "../../ui/icons.tsx";
+import { whenIdle } from "../../ui/idle.ts";
+import { lazily } from "../../ui/lazy.tsx";
+import "../../styles/scenes.css";
+import { TEXTS } from "../../ui/texts.ts";
+import type { EditorProps } from "./scene-editor.tsx";
+import { paint, scenePicture } from "./scene-image.ts";
 import { isUnseen } from "./unseen.ts";
 
-const Editor = lazily<EditorProps>(async () => (await import("./editor.tsx")).Editor);
+const Editor = lazily<EditorProps>(async () => (await import("./scene-editor.tsx")).Editor);
 
 export interface GalleryProps {
   readonly app: App;

@@ -2,9 +2,9 @@
 import type { ModelCard } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
-import { modelFacts } from "../model-facts.ts";
-import type { Accuracy } from "../model-facts.ts";
-import { TEXTS } from "../texts.ts";
+import { modelFacts } from "../../state/models/model-facts.ts";
+import type { Accuracy } from "../../state/models/model-facts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 const { badge } = TEXTS.scenes;
 

@@ -1,11 +1,11 @@
 /** An honest word before the question is asked: a model that knows drawings only will guess about anything else. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { summarize } from "../model-card.ts";
-import { modelFacts } from "../model-facts.ts";
-import { isReady } from "../models.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { summarize } from "../../state/models/card-summary.ts";
+import { modelFacts } from "../../state/models/model-facts.ts";
+import { isReady } from "../../state/models/available-models.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;

@@ -14,10 +14,10 @@ import { useSignalEffect } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import { CloseIcon } from "../icons.tsx";
-import { TEXTS } from "../texts.ts";
+import { CloseIcon } from "../../ui/icons.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 import { EditorState, MAX_OBJECTS } from "./editor-state.ts";
-import { PICTURE_SIZE, paint } from "./scene-picture.ts";
+import { PICTURE_SIZE, paint } from "./scene-image.ts";
 import { unseenPair } from "./unseen.ts";
 
 export interface EditorProps {

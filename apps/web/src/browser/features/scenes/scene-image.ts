@@ -2,8 +2,8 @@
 import { caption, render, suggestQuestions } from "@llava/demo/scenes";
 import type { Scene } from "@llava/demo/scenes";
 
-import { work } from "../pictures/desk.ts";
-import type { ReadPicture } from "../pictures/read.ts";
+import { work } from "../../images/worker/image-worker-client.ts";
+import type { ReadPicture } from "../../images/read-image.ts";
 import { isUnseen } from "./unseen.ts";
 
 /** Edge in pixels: four to one of the demo model's, as the samples. */

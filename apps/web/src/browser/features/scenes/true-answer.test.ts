@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import type { PictureRef } from "../chat/types.ts";
+import type { PictureRef } from "../../services/store/records.ts";
 import { trueAnswer } from "./true-answer.tsx";
 
 const DRAWING: PictureRef = {

@@ -1,9 +1,9 @@
 /** Under an answer about one of the page's drawings: whether it is true, which the page knows, for it knows what it drew. */
 import type { JSX } from "preact";
 
-import type { MessageNode } from "../chat/message-node.ts";
-import type { PictureRef } from "../chat/types.ts";
-import { TEXTS } from "../texts.ts";
+import type { MessageNode } from "../../state/chat/message-node.ts";
+import type { PictureRef } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   /** Of the conversation so far, the question's own last. */

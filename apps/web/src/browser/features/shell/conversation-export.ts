@@ -1,8 +1,8 @@
 /** Conversations out of the browser's database into a file, and back. Loaded when somebody wants it. */
-import type { Message } from "../chat/types.ts";
-import { sha256Hex } from "../pictures/sha256.ts";
-import type { Store } from "./store.ts";
-import { readTransfer, TransferError, writeTransfer } from "./transfer-file.ts";
+import type { Message } from "../../services/store/records.ts";
+import { sha256Hex } from "../../images/worker/sha256.ts";
+import type { Store } from "../../services/store/store.ts";
+import { readTransfer, TransferError, writeTransfer } from "./conversation-file.ts";
 
 const MAX_FILE_BYTES = 512 << 20;
 

@@ -1,8 +1,8 @@
 import { describe, expect, it, test } from "vitest";
 
-import { DEFAULT_SETTINGS } from "../chat/settings.ts";
-import { readTransfer, writeTransfer } from "./transfer-file.ts";
-import type { Transfer } from "./transfer-file.ts";
+import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
+import { readTransfer, writeTransfer } from "./conversation-file.ts";
+import type { Transfer } from "./conversation-file.ts";
 
 const KEY = `sha256:${"ab".repeat(32)}`;
 const WHOLE: Transfer = {

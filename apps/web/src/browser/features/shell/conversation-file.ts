@@ -13,8 +13,8 @@ import type {
   ImageMode,
   PictureRef,
   Settings,
-} from "../chat/types.ts";
-import { DEFAULT_SETTINGS } from "../chat/settings.ts";
+} from "../../services/store/records.ts";
+import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
 
 export interface Transfer {
   readonly conversations: readonly Conversation[];

@@ -1,5 +1,5 @@
 /** Conversations in the order of the days on which they were last used. */
-import type { Conversation } from "../chat/types.ts";
+import type { Conversation } from "../../services/store/records.ts";
 
 export type Day = "today" | "yesterday" | "week" | "earlier";
 

@@ -2,13 +2,13 @@
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { ChevronIcon, Emblem, HelpIcon, MenuIcon, ThemeIcon } from "../icons.tsx";
-import { isReady } from "../models.ts";
-import type { Models } from "../models.ts";
-import { TEXTS } from "../texts.ts";
-import { nextTheme, theme } from "../theme.ts";
-import { ParametersButton } from "../chat-view/parameters-panel.tsx";
+import type { App } from "../../state/app.ts";
+import { ChevronIcon, Emblem, HelpIcon, MenuIcon, ThemeIcon } from "../../ui/icons.tsx";
+import { isReady } from "../../state/models/available-models.ts";
+import type { Models } from "../../state/models/available-models.ts";
+import { TEXTS } from "../../ui/texts.ts";
+import { nextTheme, theme } from "../../ui/theme.ts";
+import { ParametersButton } from "../chat/parameters-panel.tsx";
 
 interface Props {
   readonly app: App;

@@ -2,10 +2,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { READINGS } from "../chat/spoken.ts";
-import { CloseIcon } from "../icons.tsx";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { READINGS } from "../../state/screen-reader-announcer.ts";
+import { CloseIcon } from "../../ui/icons.tsx";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;

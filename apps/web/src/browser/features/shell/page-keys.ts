@@ -1,5 +1,5 @@
 /** The keys that work wherever one is on the page; those of the browser itself are left alone. */
-import type { App } from "../app.ts";
+import type { App } from "../../state/app.ts";
 
 export interface KeyTargets {
   readonly openList: () => void;

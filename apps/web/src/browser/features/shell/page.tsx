@@ -3,16 +3,16 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { Composer } from "../chat-view/composer.tsx";
-import { Transcript } from "../chat-view/transcript.tsx";
-import { Welcome } from "../chat-view/welcome.tsx";
-import { lazily } from "../lazy.tsx";
-import { picturesAmong } from "../pictures/read.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { Composer } from "../chat/composer.tsx";
+import { Transcript } from "../chat/transcript.tsx";
+import { Welcome } from "../chat/welcome.tsx";
+import { lazily } from "../../ui/lazy.tsx";
+import { picturesAmong } from "../../images/read-image.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { Header } from "./header.tsx";
 import { HelpSheet } from "./help-sheet.tsx";
-import { listenForKeys } from "./keys.ts";
+import { listenForKeys } from "./page-keys.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { ToastView } from "./toast.tsx";
 

@@ -4,11 +4,11 @@ import type { Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import type { Conversation } from "../chat/types.ts";
-import { CloseIcon, ClusterIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../icons.tsx";
-import { pathOf } from "../router.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import type { Conversation } from "../../services/store/records.ts";
+import { CloseIcon, ClusterIcon, CompareIcon, EditIcon, NewChatIcon, TrashIcon } from "../../ui/icons.tsx";
+import { pathOf } from "../../state/router.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { byDay } from "./days.ts";
 import { TransferButtons } from "./transfer-buttons.tsx";
 

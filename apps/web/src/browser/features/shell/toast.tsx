@@ -1,8 +1,8 @@
 /** What was just done, with the way back, for a few seconds. */
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 export function ToastView({ app }: { readonly app: App }): JSX.Element {
   const toast = app.toast.value;

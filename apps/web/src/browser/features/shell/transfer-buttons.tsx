@@ -3,8 +3,8 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { App } from "../app.ts";
-import { TEXTS } from "../texts.ts";
+import type { App } from "../../state/app.ts";
+import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   readonly app: App;
@@ -15,20 +15,20 @@ export function TransferButtons({ app }: Props): JSX.Element {
   const problem = useSignal<string | null>(null);
   const conversation = app.chat.conversation.value;
   const exportEverything = async (): Promise<void> => {
-    const { exportAll } = await import("../store/transfer.ts");
+    const { exportAll } = await import("./conversation-export.ts");
     save(await exportAll(app.store), "conversations.json");
   };
   const exportOpen = async (): Promise<void> => {
     const last = app.chat.path.peek().at(-1);
     if (conversation === null || last === undefined) return;
-    const { toMarkdown } = await import("../store/transfer.ts");
+    const { toMarkdown } = await import("./conversation-export.ts");
     const title = conversation.title || TEXTS.shell.untitled;
     save(toMarkdown(title, app.chat.messagesTo(last.node.id)), "conversation.md");
   };
   const importChosen = async (file: File | undefined): Promise<void> => {
     if (file === undefined) return;
     problem.value = null;
-    const { importFile } = await import("../store/transfer.ts");
+    const { importFile } = await import("./conversation-export.ts");
     try {
       const number = await importFile(file, app.store);
       await app.conversations.load();

@@ -1,8 +1,8 @@
 import { assert, boolean, integer, property, record } from "fast-check";
 import { expect, test } from "vitest";
 
-import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "./part.ts";
-import type { Part } from "./part.ts";
+import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "./crop-rect.ts";
+import type { Part } from "./crop-rect.ts";
 
 const SIZE = { width: 400, height: 300 };
 const PART: Part = { left: 100, top: 50, width: 200, height: 100 };

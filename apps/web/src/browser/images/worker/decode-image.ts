@@ -1,5 +1,5 @@
 /** From a file to pixels that can be drawn, upright. */
-import { fitted } from "./size.ts";
+import { fitted } from "./send-size.ts";
 import type { Sniffed } from "./sniff.ts";
 
 export interface Decoded {

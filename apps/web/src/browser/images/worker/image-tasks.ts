@@ -1,7 +1,7 @@
 /** What the page asks its picture worker for, and what comes back. */
 import type { SquareShape } from "@llava/processing/view";
 
-import type { Part } from "./part.ts";
+import type { Part } from "./crop-rect.ts";
 
 export type PictureTask =
   /** A file as it was given to what is sent; `cap` is the most of its longer side in pixels, null for any. */

@@ -1,6 +1,6 @@
 /** Hands work to the picture worker and waits for it: one worker for the page, begun with the first picture. */
-import type { PictureTask, Refusal, TaskAnswer, TaskMessage, TaskResult } from "./picture-tasks.ts";
-import { workerUrl } from "./worker-url.ts";
+import type { PictureTask, Refusal, TaskAnswer, TaskMessage, TaskResult } from "./image-tasks.ts";
+import { workerUrl } from "./image-worker-url.ts";
 
 /** Why a picture could not be worked on; sentences are made where it is shown. */
 export class PictureRefused extends Error {

@@ -1,6 +1,6 @@
 /** The one script that the page may begin as a worker: the only policy that the content policy's trusted types let be made. */
 // oxlint-disable-next-line import/default -- Vite gives it one: the address of the bundled worker.
-import file from "./picture-worker.ts?worker&url";
+import file from "./image-worker.ts?worker&url";
 
 /** The name in `trusted-types` of apps/web/src/server/security-headers.ts. */
 const POLICY = "picture-worker";

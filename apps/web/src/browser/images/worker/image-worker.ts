@@ -5,10 +5,10 @@
 import { CLIP_MEAN, modelView } from "@llava/processing/view";
 import type { SquareShape, Turns } from "@llava/processing/view";
 
-import type { Part } from "./part.ts";
-import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./picture-tasks.ts";
-import { decode } from "./decode.ts";
-import { fitted } from "./size.ts";
+import type { Part } from "./crop-rect.ts";
+import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./image-tasks.ts";
+import { decode } from "./decode-image.ts";
+import { fitted } from "./send-size.ts";
 import { sha256Hex } from "./sha256.ts";
 import { sniff } from "./sniff.ts";
 import type { Sniffed } from "./sniff.ts";

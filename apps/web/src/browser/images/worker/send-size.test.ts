@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { fitted } from "./size.ts";
+import { fitted } from "./send-size.ts";
 
 test.each([
   [1344, 1344, 1344, 1344],

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 import { sniff } from "./sniff.ts";
 
-const SAMPLE = new URL("../public/samples/counting.png", import.meta.url);
+const SAMPLE = new URL("../../public/samples/counting.png", import.meta.url);
 const noise = (channels: 3 | 4) =>
   sharp(Buffer.alloc(40 * 30 * channels, 99), { raw: { width: 40, height: 30, channels } });
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);

@@ -1,5 +1,5 @@
 /** How the model is to answer; ranges and defaults are those of LLaVA's own page. */
-import type { Settings } from "./types.ts";
+import type { Settings } from "./records.ts";
 
 export const DEFAULT_SETTINGS: Settings = {
   temperature: 0.2,

@@ -2,8 +2,8 @@
 import { openDB } from "idb";
 import type { DBSchema, IDBPDatabase } from "idb";
 
-import type { Conversation, Message } from "../chat/types.ts";
-import type { Round } from "../compare/round.ts";
+import type { Conversation, Message } from "./records.ts";
+import type { Round } from "./round.ts";
 
 interface Schema extends DBSchema {
   conversations: { key: string; value: Conversation };

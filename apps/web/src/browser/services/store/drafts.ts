@@ -2,7 +2,7 @@
  * What was typed and not sent, by conversation; empty for the next new one. Not in the database, for it is written with every
  * key and must be there however suddenly the page ends.
  */
-import type { PictureRef } from "../chat/types.ts";
+import type { PictureRef } from "./records.ts";
 
 export interface StoredDraft {
   readonly text: string;

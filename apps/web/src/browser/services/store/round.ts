@@ -1,5 +1,5 @@
 /** One question to two models, as it lies in the browser's database. */
-import type { AnswerState, PictureRef, Settings } from "../chat/types.ts";
+import type { AnswerState, PictureRef, Settings } from "./records.ts";
 
 /** FastChat's names. */
 export type ComparisonVote = "leftvote" | "rightvote" | "tievote" | "bothbad_vote";

@@ -5,12 +5,12 @@
 import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
-import type { Conversation, Message } from "../chat/types.ts";
-import type { Round } from "../compare/round.ts";
+import type { Conversation, Message } from "./records.ts";
+import type { Round } from "./round.ts";
 import { openDatabase } from "./database.ts";
 import { draftedKeys, writeDraft } from "./drafts.ts";
 import type { Database } from "./database.ts";
-import { TEXTS } from "../texts.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { Unwritten, withUnwritten } from "./unwritten.ts";
 
 /** Other tabs are told which conversation has changed. */

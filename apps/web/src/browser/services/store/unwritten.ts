@@ -1,6 +1,6 @@
 /** What the database did not take: it is there as long as the page is, and before what the database has of it. */
-import type { Conversation, Message } from "../chat/types.ts";
-import type { Round } from "../compare/round.ts";
+import type { Conversation, Message } from "./records.ts";
+import type { Round } from "./round.ts";
 import type { Database } from "./database.ts";
 
 export class Unwritten {

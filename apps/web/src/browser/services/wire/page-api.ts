@@ -2,7 +2,7 @@
 import { isErrorCode, LlavaError, readBody, SSE_DONE, SseParser } from "@llava/protocol/browser";
 import type { PageChatBody, PageError, PageStreamStarted, PageVote } from "@llava/protocol/browser";
 
-import type { Failure } from "../chat/types.ts";
+import type { Failure } from "../store/records.ts";
 
 /** A failure of a request, for the place where it is shown. */
 export class RequestFailed extends Error {

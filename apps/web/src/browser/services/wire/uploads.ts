@@ -1,6 +1,6 @@
 /** Which pictures the server has: each goes once, by its hash, before the first question that refers to it. */
 import type { Store } from "../store/store.ts";
-import { putBlob, RequestFailed } from "./api.ts";
+import { putBlob, RequestFailed } from "./page-api.ts";
 
 export class Uploads {
   readonly #store: Store;

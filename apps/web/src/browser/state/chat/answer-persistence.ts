@@ -4,11 +4,11 @@
  */
 import { batch, effect } from "@preact/signals";
 
-import type { Store } from "../store/store.ts";
-import { isOver } from "./answer.ts";
-import type { Answer, Answers } from "./answer.ts";
+import type { Store } from "../../services/store/store.ts";
+import { isOver } from "./answers.ts";
+import type { Answer, Answers } from "./answers.ts";
 import { MessageNode } from "./message-node.ts";
-import type { AssistantMessage } from "./types.ts";
+import type { AssistantMessage } from "../../services/store/records.ts";
 
 const WRITE_MS = 1_000;
 

@@ -6,11 +6,11 @@ import type { PageEnd, PageEvent } from "@llava/protocol/browser";
 import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import { failureOf, postChat, RequestFailed, stopStream } from "../wire/api.ts";
-import type { Uploads } from "../wire/uploads.ts";
+import { failureOf, postChat, RequestFailed, stopStream } from "../../services/wire/page-api.ts";
+import type { Uploads } from "../../services/wire/uploads.ts";
 import { FrameText } from "./frame-text.ts";
-import { pictureKeys, toBody } from "./request-body.ts";
-import type { AnswerState, Failure, Message, Settings } from "./types.ts";
+import { pictureKeys, toBody } from "./chat-request-body.ts";
+import type { AnswerState, Failure, Message, Settings } from "../../services/store/records.ts";
 
 export interface AnswerQuestion {
   readonly model: string;

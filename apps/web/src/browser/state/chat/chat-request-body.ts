@@ -1,7 +1,7 @@
 /** From the way through a conversation to what the server is asked; apart because it is a pure function of both. */
 import type { ChatMessageBody, PageChatBody } from "@llava/protocol/browser";
 
-import type { Message, PictureRef, Settings } from "./types.ts";
+import type { Message, PictureRef, Settings } from "../../services/store/records.ts";
 
 /**
  * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its

@@ -5,17 +5,17 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { Store } from "../store/store.ts";
-import { postVote } from "../wire/api.ts";
-import type { Answers } from "./answer.ts";
-import { isOver } from "./answer.ts";
+import type { Store } from "../../services/store/store.ts";
+import { postVote } from "../../services/wire/page-api.ts";
+import type { Answers } from "./answers.ts";
+import { isOver } from "./answers.ts";
 import type { Conversations } from "./conversations.ts";
-import type { Keeper } from "./keeper.ts";
+import type { Keeper } from "./answer-persistence.ts";
 import { MessageNode } from "./message-node.ts";
 import { newId } from "./new-id.ts";
-import { DEFAULT_SETTINGS } from "./settings.ts";
-import { newestLeaf, pathTo, versionsOf, withDescendants } from "./tree.ts";
-import type { AssistantMessage, Conversation, Message, PictureRef, Settings, UserMessage } from "./types.ts";
+import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
+import { newestLeaf, pathTo, versionsOf, withDescendants } from "./message-tree.ts";
+import type { AssistantMessage, Conversation, Message, PictureRef, Settings, UserMessage } from "../../services/store/records.ts";
 
 export interface ShownMessage {
   readonly node: MessageNode;

@@ -2,8 +2,8 @@
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { Store } from "../store/store.ts";
-import type { Conversation } from "./types.ts";
+import type { Store } from "../../services/store/store.ts";
+import type { Conversation } from "../../services/store/records.ts";
 
 export class Conversations {
   readonly #store: Store;

@@ -1,14 +1,14 @@
 /** What will be sent next: typed words and pictures. Apart because nothing that goes wrong elsewhere may touch it. */
-import { CHAT_PICTURES } from "../limits.ts";
+import { CHAT_PICTURES } from "../../images/image-limit.ts";
 import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import { PictureError, readPicture } from "../pictures/read.ts";
-import type { ReadPicture } from "../pictures/read.ts";
-import { readDraft, writeDraft } from "../store/drafts.ts";
-import type { Store } from "../store/store.ts";
-import { TEXTS } from "../texts.ts";
-import type { ImageMode, PictureRef } from "./types.ts";
+import { PictureError, readPicture } from "../../images/read-image.ts";
+import type { ReadPicture } from "../../images/read-image.ts";
+import { readDraft, writeDraft } from "../../services/store/drafts.ts";
+import type { Store } from "../../services/store/store.ts";
+import { TEXTS } from "../../ui/texts.ts";
+import type { ImageMode, PictureRef } from "../../services/store/records.ts";
 
 export class Draft {
   readonly text: Signal<string> = signal("");

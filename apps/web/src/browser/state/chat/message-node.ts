@@ -2,8 +2,8 @@
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { Answer } from "./answer.ts";
-import type { AnswerState, Message } from "./types.ts";
+import type { Answer } from "./answers.ts";
+import type { AnswerState, Message } from "../../services/store/records.ts";
 
 export class MessageNode {
   readonly id: string;

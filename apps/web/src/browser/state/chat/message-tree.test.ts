@@ -1,7 +1,7 @@
 import { array, assert, nat, property, tuple } from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { newestLeaf, pathTo, versionsOf, withDescendants } from "./tree.ts";
+import { newestLeaf, pathTo, versionsOf, withDescendants } from "./message-tree.ts";
 
 interface Node {
   readonly id: string;

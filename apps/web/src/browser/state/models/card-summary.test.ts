@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { summarize } from "./model-card.ts";
+import { summarize } from "./card-summary.ts";
 
 test("the first paragraph and the first one about limits, without markup", () => {
   const card = [

@@ -6,7 +6,7 @@ import { modelFacts } from "./model-facts.ts";
 
 test("the demo model's card says how large and how good it is, and what for", async () => {
   const card = await readFile(
-    new URL("../../../../packages/demo/model/llava-demo/README.md", import.meta.url),
+    new URL("../../../../../../packages/demo/model/llava-demo/README.md", import.meta.url),
     "utf8",
   );
   const facts = modelFacts(card);
