@@ -8,7 +8,7 @@ import { buildPage } from "../support/built-page.ts";
 import type { BuiltPage } from "../support/built-page.ts";
 import { ControllerStage } from "../support/controller-stage.ts";
 import { coloursOf, quarters } from "../support/quarters.ts";
-import { jpegSize, sentPicture } from "../support/sent-image.ts";
+import { jpegSize, sentImage } from "../support/sent-image.ts";
 import { Visit } from "../support/visit.ts";
 
 let built: BuiltPage;
@@ -82,7 +82,7 @@ test("a part is cut out by mouse and by keys, and put back", async () => {
   await visit.page.keyboard.press("Shift+ArrowLeft");
   await visit.page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
-  expect((await sentPicture(visit, stage)).bytes.equals(buffer)).toBe(true);
+  expect((await sentImage(visit, stage)).bytes.equals(buffer)).toBe(true);
 });
 
 test("what is cut out is what is sent", async () => {
@@ -101,7 +101,7 @@ test("what is cut out is what is sent", async () => {
   await dialog.getByText("630 × 456 pixels").waitFor();
   await dialog.getByRole("button", { name: "Use this part" }).click();
   await visit.page.locator(".attached-notes").getByText("630 × 456 pixels").waitFor();
-  const sent = await sentPicture(visit, stage);
+  const sent = await sentImage(visit, stage);
   expect(jpegSize(sent.bytes)).toEqual({ width: 630, height: 456 });
   expect(await coloursOf(sent.bytes)).toEqual(Array.from({ length: 4 }, () => [0, 1, 0]));
 });

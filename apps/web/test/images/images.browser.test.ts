@@ -12,7 +12,7 @@ import { buildPage } from "../support/built-page.ts";
 import type { BuiltPage } from "../support/built-page.ts";
 import { ControllerStage, card } from "../support/controller-stage.ts";
 import { coloursOf, quarters } from "../support/quarters.ts";
-import { jpegSize, sentPicture } from "../support/sent-image.ts";
+import { jpegSize, sentImage } from "../support/sent-image.ts";
 import { Visit } from "../support/visit.ts";
 
 const SAMPLE = new URL("../../src/browser/public/samples/counting.png", import.meta.url);
@@ -77,7 +77,7 @@ test("a small PNG that is pasted anywhere goes as it is, byte for byte", async (
   await give("paste", bytes, "stars.png", "image/png");
   await visit.attached.waitFor();
   expect(await visit.page.getByText("stars.png").count()).toBe(1);
-  const sent = await sentPicture(visit, stage);
+  const sent = await sentImage(visit, stage);
   expect(sent.mediaType).toBe("image/png");
   expect(sent.bytes.equals(bytes)).toBe(true);
   expect(await visit.page.locator(".question img").count()).toBe(1);
@@ -88,7 +88,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   await visit.attached.waitFor();
   expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
   await visit.page.locator(".photo-notice").getByText("never saw a photograph").waitFor();
-  const sent = await sentPicture(visit, stage);
+  const sent = await sentImage(visit, stage);
   expect(sent.mediaType).toBe("image/jpeg");
   expect(jpegSize(sent.bytes)).toEqual({ width: 500, height: 1344 });
   expect(sent.bytes.includes("Exif")).toBe(false);
@@ -109,7 +109,7 @@ test("a photograph of 12 megapixels that lies on its side is turned upright, bes
     .setInputFiles({ name: "IMG_12.JPG", mimeType: "image/jpeg", buffer: lying });
   await isBeside;
   await visit.page.getByText("1008 × 1344 pixels").waitFor();
-  const sent = await sentPicture(visit, stage);
+  const sent = await sentImage(visit, stage);
   expect(jpegSize(sent.bytes)).toEqual({ width: 1008, height: 1344 });
   const { data, info } = await sharp(sent.bytes).raw().toBuffer({ resolveWithObject: true });
   const colourAt = (row: number): string => {
@@ -187,7 +187,7 @@ test("a picture can be taken with the camera, whose light goes out with the find
   await expect
     .poll(() => visit.page.evaluate<string[]>("window.tracks.map(({ readyState }) => readyState)"))
     .toEqual(["ended"]);
-  const { mediaType, bytes } = await sentPicture(visit, stage);
+  const { mediaType, bytes } = await sentImage(visit, stage);
   expect(mediaType).toBe("image/jpeg");
   const { width, height } = await sharp(bytes).metadata();
   expect(width * height).toBeGreaterThan(100_000);

@@ -8,7 +8,7 @@ import type { ControllerStage, Exchange } from "./controller-stage.ts";
 import type { Visit } from "./visit.ts";
 
 /** Asks about what is attached and gives the picture that arrived. */
-export async function sentPicture(
+export async function sentImage(
   visit: Visit,
   stage: ControllerStage,
 ): Promise<{ readonly mediaType: string; readonly bytes: Buffer }> {

@@ -12,7 +12,7 @@ import type { ChatTimings, ChatUsage, FinishReason } from "../openai/completion.
 import type { ErrorCode } from "../codec/errors.ts";
 import type { ModelCard } from "../openai/models.ts";
 
-/** Pictures are references (`sha256:…`) to what was uploaded with `PUT /v1/blobs/sha256:…`. */
+/** Images are references (`sha256:…`) to what was uploaded with `PUT /v1/blobs/sha256:…`. */
 export type PageChatBody = Omit<
   ChatRequestBody,
   "stream" | "stream_options" | "n" | "logprobs" | "top_logprobs"
@@ -34,7 +34,7 @@ export type PageProgress =
       readonly length: number;
       readonly etaMs: number | null;
     }
-  /** Tokens of the prompt, those of pictures included. */
+  /** Tokens of the prompt, those of images included. */
   | { readonly kind: "reading"; readonly done: number; readonly total: number };
 
 export type PageEvent =
@@ -96,12 +96,12 @@ export interface PageVote {
   readonly type: "upvote" | "downvote" | "flag" | "leftvote" | "rightvote" | "tievote" | "bothbad_vote";
   /** One, or left and right. */
   readonly models: readonly string[];
-  /** The conversation as it was judged, one for each model; pictures are references. */
+  /** The conversation as it was judged, one for each model; images are references. */
   readonly conversations: readonly (readonly PageVoteMessage[])[];
 }
 
 export interface PageVoteMessage {
   readonly role: "system" | "user" | "assistant";
   readonly text: string;
-  readonly pictures: readonly string[];
+  readonly images: readonly string[];
 }

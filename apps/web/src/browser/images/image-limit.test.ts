@@ -1,8 +1,8 @@
 import { CHAT_LIMITS } from "@llava/protocol";
 import { expect, test } from "vitest";
 
-import { CHAT_PICTURES } from "./image-limit.ts";
+import { MAX_CHAT_IMAGES } from "./image-limit.ts";
 
 test("the page allows as many pictures as a worker takes", () => {
-  expect(CHAT_PICTURES).toBe(CHAT_LIMITS.images);
+  expect(MAX_CHAT_IMAGES).toBe(CHAT_LIMITS.images);
 });

@@ -1,10 +1,10 @@
-/** Addresses under which the page shows pictures out of its database; apart because each holds a file in memory until it is let go. */
+/** Addresses under which the page shows images out of its database; apart because each holds a file in memory until it is let go. */
 import type { Store } from "../services/store/store.ts";
 
 /** More than a screen shows. */
 const MAX_URLS = 128;
 
-export class PictureUrls {
+export class ImageUrls {
   readonly #store: Store;
   /** The one used longest ago first. */
   readonly #urls = new Map<string, Promise<string | null>>();
@@ -13,7 +13,7 @@ export class PictureUrls {
     this.#store = store;
   }
 
-  /** Null when the picture is gone. */
+  /** Null when the image is gone. */
   async of(key: string): Promise<string | null> {
     const url = this.#urls.get(key) ?? this.#open(key);
     this.#urls.delete(key);
@@ -29,7 +29,7 @@ export class PictureUrls {
   }
 
   async #open(key: string): Promise<string | null> {
-    const blob = await this.#store.picture(key);
+    const blob = await this.#store.image(key);
     return blob === null ? null : URL.createObjectURL(blob);
   }
 }

@@ -1,4 +1,4 @@
-/** What a model's card says of the square that it sees, and which part of a picture lies in it. */
+/** What a model's card says of the square that it sees, and which part of an image lies in it. */
 import { placeImage } from "@llava/processing/view";
 import type { SquareShape } from "@llava/processing/view";
 import type { ModelCard } from "@llava/protocol/browser";
@@ -8,9 +8,9 @@ import type { ImageMode } from "../services/store/records.ts";
 export interface ModelSquare {
   /** Edge, pixels. */
   readonly size: number;
-  /** What becomes of pictures whose mode is `default`. */
+  /** What becomes of images whose mode is `default`. */
   readonly shape: SquareShape;
-  /** Positions that a picture takes in the context; null where the card does not say. */
+  /** Positions that an image takes in the context; null where the card does not say. */
   readonly tokens: number | null;
 }
 
@@ -34,7 +34,7 @@ export interface Box {
 
 const WHOLE: Box = { left: 0, top: 0, width: 1, height: 1 };
 
-/** The part of a picture that the model's square shows. */
+/** The part of an image that the model's square shows. */
 export function seenBox(width: number, height: number, size: number, shape: SquareShape): Box {
   if (shape !== "crop") return WHOLE;
   const { resizedWidth, resizedHeight, cropLeft, cropTop } = placeImage(width, height, { size, shape });
@@ -46,7 +46,7 @@ export function seenBox(width: number, height: number, size: number, shape: Squa
   };
 }
 
-/** The part of the model's square that the picture fills: less than the whole when it is padded. */
+/** The part of the model's square that the image fills: less than the whole when it is padded. */
 export function filledBox(width: number, height: number, shape: SquareShape): Box {
   if (shape !== "pad") return WHOLE;
   const side = Math.max(width, height);

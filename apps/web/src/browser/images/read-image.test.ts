@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 
-import { picturesAmong } from "./read-image.ts";
+import { imagesAmong } from "./read-image.ts";
 
 test("the pictures among files", () => {
   const text = new File(["a"], "a.txt", { type: "text/plain" });
   const images = ["b.png", "c.png"].map((name) => new File(["b"], name, { type: "image/png" }));
-  expect(picturesAmong([text, ...images])).toEqual(images);
-  expect(picturesAmong([text])).toEqual([]);
+  expect(imagesAmong([text, ...images])).toEqual(images);
+  expect(imagesAmong([text])).toEqual([]);
 });

@@ -1,22 +1,22 @@
 /**
- * From a file that somebody dropped, pasted or chose to a picture that can be sent; apart because it decides what leaves
+ * From a file that somebody dropped, pasted or chose to an image that can be sent; apart because it decides what leaves
  * the browser: upright, no larger than a model can use, without the camera's notes on place and time.
  */
-import type { PictureRef } from "../services/store/records.ts";
+import type { ImageRef } from "../services/store/records.ts";
 import { TEXTS } from "../ui/texts.ts";
-import { PictureRefused, work } from "./worker/image-worker-client.ts";
-import type { Part } from "./worker/crop-rect.ts";
+import { ImageRefused, work } from "./worker/image-worker-client.ts";
+import type { CropRect } from "./worker/crop-rect.ts";
 import { chosenCap } from "./worker/send-size.ts";
 
-export interface ReadPicture {
-  readonly ref: PictureRef;
+export interface ReadImage {
+  readonly ref: ImageRef;
   /** PNG or JPEG, as it is sent. */
   readonly blob: Blob;
 }
 
-/** A sentence about a file that is no picture for us. */
-export class PictureError extends Error {
-  override readonly name = "PictureError";
+/** A sentence about a file that is no image for us. */
+export class ImageError extends Error {
+  override readonly name = "ImageError";
 }
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -26,10 +26,10 @@ export interface ReadOptions {
   readonly cap?: number | null;
 }
 
-/** Throws `PictureError`. */
-export async function readPicture(file: File, { cap = chosenCap() }: ReadOptions = {}): Promise<ReadPicture> {
+/** Throws `ImageError`. */
+export async function readImage(file: File, { cap = chosenCap() }: ReadOptions = {}): Promise<ReadImage> {
   if (file.size > MAX_FILE_BYTES)
-    throw new PictureError(TEXTS.pictures.tooLarge(file.name, MAX_FILE_BYTES / 1024 / 1024));
+    throw new ImageError(TEXTS.images.tooLarge(file.name, MAX_FILE_BYTES / 1024 / 1024));
   try {
     const { blob, key, width, height, original } = await work({ kind: "prepare", file, cap });
     const isShrunk = original.width !== width || original.height !== height;
@@ -38,13 +38,13 @@ export async function readPicture(file: File, { cap = chosenCap() }: ReadOptions
       blob,
     };
   } catch (cause) {
-    throw new PictureError(sentenceOf(cause, file.name), { cause });
+    throw new ImageError(sentenceOf(cause, file.name), { cause });
   }
 }
 
-/** A part of a picture. What was known of the whole is not said of it. Throws `PictureError`. */
-export async function cutPicture(picture: PictureRef, blob: Blob, part: Part): Promise<ReadPicture> {
-  const { name, mode, isDrawing } = picture;
+/** A part of an image. What was known of the whole is not said of it. Throws `ImageError`. */
+export async function cropImage(image: ImageRef, blob: Blob, part: CropRect): Promise<ReadImage> {
+  const { name, mode, isDrawing } = image;
   try {
     const { width, height, ...made } = await work({ kind: "cut", blob, part });
     return {
@@ -52,15 +52,15 @@ export async function cutPicture(picture: PictureRef, blob: Blob, part: Part): P
       blob: made.blob,
     };
   } catch (cause) {
-    throw new PictureError(sentenceOf(cause, name), { cause });
+    throw new ImageError(sentenceOf(cause, name), { cause });
   }
 }
 
 function sentenceOf(cause: unknown, name: string): string {
-  return TEXTS.pictures.refusals[cause instanceof PictureRefused ? cause.refusal : "no_memory"](name);
+  return TEXTS.images.refusals[cause instanceof ImageRefused ? cause.refusal : "no_memory"](name);
 }
 
-/** The pictures among files that came along with a drop or a paste. */
-export function picturesAmong(files: Iterable<File>): readonly File[] {
+/** The images among files that came along with a drop or a paste. */
+export function imagesAmong(files: Iterable<File>): readonly File[] {
   return [...files].filter(({ type }) => type.startsWith("image/"));
 }

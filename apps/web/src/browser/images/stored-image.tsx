@@ -1,20 +1,20 @@
-/** A picture out of the browser's database. */
+/** An image out of the browser's database. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
 
-import type { PictureRef } from "../services/store/records.ts";
-import type { PictureUrls } from "./image-urls.ts";
+import type { ImageRef } from "../services/store/records.ts";
+import type { ImageUrls } from "./image-urls.ts";
 
 interface Props {
-  readonly picture: PictureRef;
-  readonly urls: PictureUrls;
+  readonly image: ImageRef;
+  readonly urls: ImageUrls;
   readonly alt: string;
 }
 
-export function StoredPicture({ picture, urls, alt }: Props): JSX.Element {
+export function StoredImage({ image, urls, alt }: Props): JSX.Element {
   const url = useSignal<string | null>(null);
-  const { key, width, height } = picture;
+  const { key, width, height } = image;
   useEffect(() => {
     let isShown = true;
     void urls.of(key).then((found) => isShown && (url.value = found));

@@ -25,7 +25,7 @@ function draw(tex: string, isDisplay: boolean): Element | null {
   if (tex.length > MAX_LENGTH) return null;
   const host = document.createElement("span");
   try {
-    // Without trust no formula makes a link, loads a picture or names a class.
+    // Without trust no formula makes a link, loads an image or names a class.
     temml.render(tex, host, { displayMode: isDisplay, throwOnError: true, trust: false, maxExpand: 200 });
   } catch {
     return null;

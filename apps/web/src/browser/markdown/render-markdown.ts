@@ -1,6 +1,6 @@
 /**
  * Markdown to elements, token by token: no string of HTML is ever made, so whatever a model writes can show and not act.
- * Markup in the text is text; pictures are links, for a picture from elsewhere tells elsewhere that it was looked at.
+ * Markup in the text is text; images are links, for an image from elsewhere tells elsewhere that it was looked at.
  */
 import type { MarkedToken, Token, Tokens } from "marked";
 

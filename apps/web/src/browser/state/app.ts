@@ -7,22 +7,22 @@ import { Answers } from "./chat/answers.ts";
 import { Chat } from "./chat/chat-state.ts";
 import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
-import { Keeper } from "./chat/answer-persistence.ts";
+import { AnswerPersistence } from "./chat/answer-persistence.ts";
 import type { MessageNode } from "./chat/message-node.ts";
 import { Spoken } from "./screen-reader-announcer.ts";
-import type { ImageMode, PictureRef } from "../services/store/records.ts";
+import type { ImageMode, ImageRef } from "../services/store/records.ts";
 import { whenIdle } from "../ui/idle.ts";
 import { loadMarkdown } from "../markdown/markdown-view.tsx";
 import { Models } from "./models/available-models.ts";
-import type { Part } from "../images/worker/crop-rect.ts";
-import { cutPicture } from "../images/read-image.ts";
-import { PictureUrls } from "../images/image-urls.ts";
+import type { CropRect } from "../images/worker/crop-rect.ts";
+import { cropImage } from "../images/read-image.ts";
+import { ImageUrls } from "../images/image-urls.ts";
 import { Router } from "./router.ts";
-import { loadSamplePicture, loadSamples } from "./samples.ts";
+import { loadSampleImage, loadSamples } from "./samples.ts";
 import type { Sample } from "./samples.ts";
 import { Store } from "../services/store/store.ts";
 import { TEXTS } from "../ui/texts.ts";
-import { EventLine } from "../services/wire/event-stream-client.ts";
+import { EventStreamClient } from "../services/wire/event-stream-client.ts";
 import { Uploads } from "../services/wire/uploads.ts";
 
 /** A word about what was just done, and the way back. */
@@ -41,14 +41,14 @@ export class App {
   readonly store = new Store();
   readonly uploads = new Uploads(this.store);
   readonly answers = new Answers(this.uploads);
-  readonly keeper = new Keeper(this.store);
+  readonly keeper = new AnswerPersistence(this.store);
   readonly conversations = new Conversations(this.store);
   readonly chat = new Chat(this);
   readonly draft = new Draft(this.store);
   readonly models = new Models();
   readonly router = new Router();
-  readonly urls = new PictureUrls(this.store);
-  readonly events = new EventLine((event) => this.#take(event));
+  readonly urls = new ImageUrls(this.store);
+  readonly events = new EventStreamClient((event) => this.#take(event));
   /** What the controller last told of its workers, while somebody watches: null where it tells this page nothing. */
   readonly cluster: Signal<ClusterNews | null> = signal(null);
   readonly samples: Signal<readonly Sample[] | null> = signal(null);
@@ -59,19 +59,19 @@ export class App {
   readonly canAsk: ReadonlySignal<boolean> = computed(
     () => this.models.selected.value !== null && this.chat.running.value === null,
   );
-  /** Questions that go with the picture in play and were not asked yet. */
+  /** Questions that go with the image in play and were not asked yet. */
   readonly suggestions: ReadonlySignal<readonly string[]> = computed(() => {
     const asked = this.chat.path.value.flatMap(({ node }) => {
       const message = node.message.value;
       return message.role === "user" ? [message] : [];
     });
-    const pictures = [...asked.flatMap((message) => message.pictures), ...this.draft.pictures.value];
+    const images = [...asked.flatMap((message) => message.images), ...this.draft.images.value];
     const texts = new Set(asked.map(({ text }) => text));
-    return (pictures.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
+    return (images.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
   });
   #hasAskedForSamples = false;
   /** By the address: one of the samples, and how the model shall see it. */
-  #askedPicture: { readonly name: string | null; readonly mode: ImageMode | null } | null = null;
+  #askedImage: { readonly name: string | null; readonly mode: ImageMode | null } | null = null;
   #isSending = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
 
@@ -109,36 +109,36 @@ export class App {
     this.#readAddress();
   }
 
-  /** Sends what is typed, with the attached pictures; what cannot be sent stays. */
+  /** Sends what is typed, with the attached images; what cannot be sent stays. */
   async sendDraft(): Promise<void> {
     if (this.draft.text.value.trim() === "") return;
     await this.#ask(() => this.draft.give());
   }
 
-  /** Sends a question with the attached pictures; typed words stay. */
+  /** Sends a question with the attached images; typed words stay. */
   async ask(text: string): Promise<void> {
     await this.#ask(() => {
-      const { pictures } = this.draft;
-      const given = { text, pictures: pictures.peek() };
+      const { images } = this.draft;
+      const given = { text, images: images.peek() };
       this.draft.set(this.draft.text.peek(), []);
       return given;
     });
   }
 
   async takeSample(sample: Sample): Promise<void> {
-    const taken = this.draft.pictures.value.find(({ name, isDrawing }) => isDrawing && name === sample.title);
+    const taken = this.draft.images.value.find(({ name, isDrawing }) => isDrawing && name === sample.title);
     if (taken) this.draft.remove(taken.key);
-    else await this.draft.take(() => loadSamplePicture(sample));
+    else await this.draft.take(() => loadSampleImage(sample));
   }
 
-  /** What lies outside of a part of an attached picture is cut off. Null when that could not be done. */
-  async cutPicture(picture: PictureRef, part: Part): Promise<PictureRef | null> {
-    const blob = await this.store.picture(picture.key);
+  /** What lies outside of a part of an attached image is cut off. Null when that could not be done. */
+  async cropImage(image: ImageRef, part: CropRect): Promise<ImageRef | null> {
+    const blob = await this.store.image(image.key);
     if (blob === null) return null;
-    const cut = await this.draft.exchange(picture.key, () => cutPicture(picture, blob, part));
+    const cut = await this.draft.exchange(image.key, () => cropImage(image, blob, part));
     if (cut === null) return null;
-    const undo = (): void => void this.draft.exchange(cut.key, async () => ({ ref: picture, blob }));
-    this.#offerUndo(TEXTS.pictures.cut.done, undo, () => undefined);
+    const undo = (): void => void this.draft.exchange(cut.key, async () => ({ ref: image, blob }));
+    this.#offerUndo(TEXTS.images.cut.done, undo, () => undefined);
     return cut;
   }
 
@@ -203,15 +203,15 @@ export class App {
   async #ask(give: () => ReturnType<Draft["give"]>): Promise<void> {
     if (this.#isSending || !this.canAsk.value) return;
     this.#isSending = true;
-    // Whoever is quicker than the opening of a picture means that picture, too.
+    // Whoever is quicker than the opening of an image means that image, too.
     await this.draft.settled();
     this.#isSending = false;
     const model = this.models.selected.value;
     if (model === null || !this.canAsk.value) return;
-    const { text, pictures } = give();
+    const { text, images } = give();
     this.status.value = TEXTS.status.onItsWay;
     const isNew = this.chat.conversation.peek() === null;
-    const asking = this.chat.ask(model.card.id, text, pictures);
+    const asking = this.chat.ask(model.card.id, text, images);
     const id = this.chat.conversation.peek()?.id;
     if (isNew && id !== undefined) {
       this.draft.moveTo(id);
@@ -229,7 +229,7 @@ export class App {
     if (event.type === "models") this.#loadSamples();
   }
 
-  /** Once, when one could ask already: nobody waits for pictures to begin with. */
+  /** Once, when one could ask already: nobody waits for images to begin with. */
   #loadSamples(): void {
     if (this.#hasAskedForSamples) return;
     this.#hasAskedForSamples = true;
@@ -241,11 +241,11 @@ export class App {
   async #showSamples(): Promise<void> {
     const samples = await loadSamples();
     this.samples.value = samples;
-    const { name, mode } = this.#askedPicture ?? { name: null, mode: null };
+    const { name, mode } = this.#askedImage ?? { name: null, mode: null };
     const sample = samples.find(({ file }) => file.replace(/\.\w+$/, "") === name);
     if (sample === undefined) return;
     await this.takeSample(sample);
-    const taken = this.draft.pictures.peek().at(-1);
+    const taken = this.draft.images.peek().at(-1);
     if (taken !== undefined && mode !== null) this.draft.setMode(taken.key, mode);
   }
 
@@ -285,7 +285,7 @@ export class App {
     const temperature = Number(asked.get("temperature") ?? Number.NaN);
     if (question !== null) this.draft.type(question);
     if (model !== null) this.models.choose(model);
-    this.#askedPicture = { name: asked.get("image"), mode: modeIn(asked.get("mode")) };
+    this.#askedImage = { name: asked.get("image"), mode: modeIn(asked.get("mode")) };
     if (temperature >= 0 && temperature <= 1)
       this.chat.setSettings({ ...this.chat.settings.peek(), temperature });
     if (location.search !== "") history.replaceState(null, "", location.pathname);

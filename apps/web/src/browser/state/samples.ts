@@ -1,15 +1,15 @@
-/** The pictures that the page brings along, each with questions worth asking; made by scripts/demo/page-samples.ts. */
-import { readPicture } from "../images/read-image.ts";
-import type { ReadPicture } from "../images/read-image.ts";
+/** The images that the page brings along, each with questions worth asking; made by scripts/demo/page-samples.ts. */
+import { readImage } from "../images/read-image.ts";
+import type { ReadImage } from "../images/read-image.ts";
 
 export interface Sample {
   /** Below /samples/. */
   readonly file: string;
   /** Two or three words under the thumbnail. */
   readonly title: string;
-  /** What the picture shows, for those who do not see it. */
+  /** What the image shows, for those who do not see it. */
   readonly alt: string;
-  /** A word of truth about the picture, such as "never seen in training". */
+  /** A word of truth about the image, such as "never seen in training". */
   readonly badge?: string;
   readonly questions: readonly string[];
   /** The true answers to them, in the same order. */
@@ -26,11 +26,11 @@ export async function loadSamples(): Promise<readonly Sample[]> {
   }
 }
 
-/** Throws `PictureError` when the file does not come. */
-export async function loadSamplePicture(sample: Sample): Promise<ReadPicture> {
+/** Throws `ImageError` when the file does not come. */
+export async function loadSampleImage(sample: Sample): Promise<ReadImage> {
   const response = await fetch(sampleUrl(sample));
   const file = new File([await response.blob()], sample.file, { type: "image/png" });
-  const { ref, blob } = await readPicture(file);
+  const { ref, blob } = await readImage(file);
   const { title, alt, questions, answers = [] } = sample;
   return { ref: { ...ref, name: title, alt, questions, answers, isDrawing: true }, blob };
 }

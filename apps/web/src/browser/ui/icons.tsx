@@ -50,9 +50,9 @@ export const HelpIcon = icon(
 export const CameraIcon = icon(
   <path d="M4 8h3.500l1.500-2.500h6L16.500 8H20v11H4zM12 10.200a3 3 0 1 1 0 6 3 3 0 0 1 0-6Z" />,
 );
-export const CutIcon = icon(<path d="M7 3v14h14M3 7h14v14" />);
+export const CropIcon = icon(<path d="M7 3v14h14M3 7h14v14" />);
 export const DiceIcon = icon(<path d="M5 5h14v14H5zM9 9v.01M15 15v.01M15 9v.01M9 15v.01" />);
-export const PictureIcon = icon(
+export const ImageIcon = icon(
   <>
     <rect x="3.5" y="4.5" width="17" height="15" rx="3" />
     <circle cx="9" cy="10" r="1.6" />

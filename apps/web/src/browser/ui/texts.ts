@@ -77,19 +77,19 @@ export const TEXTS = {
     opening: "Opening the picture…",
     remove: (name: string) => `Remove ${name}`,
     move: "Alt and an arrow key move a picture, Delete removes it.",
-    pictures: "Pictures of this question",
+    images: "Pictures of this question",
     pixels: (width: number, height: number) => `${width} × ${height} pixels`,
-    tooManyPictures: (most: number, left: number) =>
+    tooManyImages: (most: number, left: number) =>
       `A question can have ${most} pictures at most: ${left} ${plural(left, "was", "were")} left out.`,
-    pictureFailed: "The picture could not be loaded. Try again.",
-    notAPicture: (name: string) => `"${name}" is not a picture.`,
+    imageFailed: "The picture could not be loaded. Try again.",
+    notAnImage: (name: string) => `"${name}" is not a picture.`,
     suggestions: "Suggested questions",
     keys: ["Enter", " sends, ", "Shift", "+", "Enter", " breaks the line, ", "Esc", " stops"],
     context: (used: number, all: number) => `about ${used} of ${all} tokens`,
     contextLabel: "Room in the model's context",
   },
   turn: {
-    yourPicture: (name: string) => `Your picture ${name}`,
+    yourImage: (name: string) => `Your picture ${name}`,
     latest: "Latest",
     edit: "Edit the question",
     save: "Ask this instead",
@@ -122,7 +122,7 @@ export const TEXTS = {
     sent: "Asking…",
     queued: (position: number, length: number) => `Waiting: ${position} of ${length}`,
     reading: (percent: number) => `Reading, ${percent} %`,
-    picture: "Reading the picture…",
+    image: "Reading the picture…",
     thinking: "Thinking…",
   },
   status: {
@@ -220,7 +220,7 @@ export const TEXTS = {
     larger: "Larger",
     smaller: "Smaller",
   },
-  pictures: {
+  images: {
     tooLarge: (name: string, megabytes: number) =>
       `"${name}" is larger than ${megabytes} MB. Choose a smaller picture.`,
     refusals: {
@@ -342,7 +342,7 @@ export const TEXTS = {
       open: "failing, left alone",
       "half-open": "being tried again",
     },
-    unanswered: {
+    pending: {
       title: "Waiting for the first word",
       none: "Nobody waits.",
       columns: { model: "Model", waited: "Waits", worker: "Worker", stream: "Answer" },
@@ -378,7 +378,7 @@ export const TEXTS = {
     open: "What it looked at",
     title: "What a word owes to the picture",
     choose: "Choose a word of the answer:",
-    pictures: "Picture",
+    images: "Picture",
     computing: (word: string) => `Computing the map of “${word}”…`,
     ready: (word: string) => `The map of “${word}” is there.`,
     progress: "Runs of the model",

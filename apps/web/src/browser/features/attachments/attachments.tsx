@@ -1,25 +1,25 @@
-/** The pictures that go with the next question: seen, put in order, removed, by mouse and by keys; and as the model sees them. */
+/** The images that go with the next question: seen, put in order, removed, by mouse and by keys; and as the model sees them. */
 import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
-import type { PictureRef } from "../../services/store/records.ts";
-import { CloseIcon, CutIcon, LeftIcon, RightIcon } from "../../ui/icons.tsx";
+import type { ImageRef } from "../../services/store/records.ts";
+import { CloseIcon, CropIcon, LeftIcon, RightIcon } from "../../ui/icons.tsx";
 import { lazily } from "../../ui/lazy.tsx";
 import { PhotoNotice } from "../scenes/photo-notice.tsx";
 import "../../styles/images.css";
 import { TEXTS } from "../../ui/texts.ts";
-import type { CutDialogProps } from "./crop-dialog.tsx";
+import type { CropDialogProps } from "./crop-dialog.tsx";
 import type { LightboxProps } from "./lightbox.tsx";
 import { modelSquare } from "../../images/model-square.ts";
 import type { ModelSquare } from "../../images/model-square.ts";
 import { FilledPart, ModelView, SeenPart } from "./model-view.tsx";
-import type { Part } from "../../images/worker/crop-rect.ts";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import type { CropRect } from "../../images/worker/crop-rect.ts";
+import { StoredImage } from "../../images/stored-image.tsx";
 import { ViewPanel } from "./view-panel.tsx";
 
-const CutDialog = lazily<CutDialogProps>(async () => (await import("./crop-dialog.tsx")).CutDialog);
+const CropDialog = lazily<CropDialogProps>(async () => (await import("./crop-dialog.tsx")).CropDialog);
 
 const Lightbox = lazily<LightboxProps>(async () => (await import("./lightbox.tsx")).Lightbox);
 
@@ -27,22 +27,22 @@ interface Props {
   readonly app: App;
 }
 
-export function PictureTray({ app }: Props): JSX.Element | null {
-  const pictures = app.draft.pictures.value;
+export function Attachments({ app }: Props): JSX.Element | null {
+  const images = app.draft.images.value;
   const isReading = app.draft.numReading.value > 0;
-  if (pictures.length === 0) return isReading ? <p class="reading">{TEXTS.composer.opening}</p> : null;
+  if (images.length === 0) return isReading ? <p class="reading">{TEXTS.composer.opening}</p> : null;
   const square = modelSquare(app.models.selected.value?.card);
   return (
     <div class="tray">
-      <ul class="attachments" aria-label={TEXTS.composer.pictures}>
-        {pictures.map((picture, index) => (
+      <ul class="attachments" aria-label={TEXTS.composer.images}>
+        {images.map((image, index) => (
           <Attachment
-            key={picture.key}
+            key={image.key}
             app={app}
-            picture={picture}
+            image={image}
             square={square}
             index={index}
-            count={pictures.length}
+            count={images.length}
           />
         ))}
       </ul>
@@ -54,15 +54,15 @@ export function PictureTray({ app }: Props): JSX.Element | null {
 }
 
 interface AttachmentProps extends Props {
-  readonly picture: PictureRef;
+  readonly image: ImageRef;
   readonly square: ModelSquare | null;
   readonly index: number;
   readonly count: number;
 }
 
 function Attachment(props: AttachmentProps): JSX.Element {
-  const { app, picture, count } = props;
-  const { key } = picture;
+  const { app, image, count } = props;
+  const { key } = image;
   const open = useSignal<Dialog | null>(null);
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -79,21 +79,21 @@ function Attachment(props: AttachmentProps): JSX.Element {
         <Thumbnails {...props} show={show} />
         {count > 1 && <Tools {...props} show={show} />}
       </div>
-      {count === 1 && <Notes picture={picture} show={show} />}
+      {count === 1 && <Notes image={image} show={show} />}
       <Dialogs {...props} open={open} />
     </li>
   );
 }
 
-/** What can be opened of a picture. */
+/** What can be opened of an image. */
 type Dialog = "large" | "cut";
 
 interface Showing {
   readonly show: (dialog: Dialog) => void;
 }
 
-function Thumbnails({ app, picture, square, count, show }: AttachmentProps & Showing): JSX.Element {
-  const { key, name } = picture;
+function Thumbnails({ app, image, square, count, show }: AttachmentProps & Showing): JSX.Element {
+  const { key, name } = image;
   return (
     <>
       <button
@@ -103,13 +103,13 @@ function Thumbnails({ app, picture, square, count, show }: AttachmentProps & Sho
         aria-label={TEXTS.turn.open(name)}
         onClick={() => show("large")}
       >
-        <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? name} />
-        {square && <SeenPart picture={picture} square={square} />}
+        <StoredImage image={image} urls={app.urls} alt={image.alt ?? name} />
+        {square && <SeenPart image={image} square={square} />}
       </button>
       {square && (
         <span class="overlaid as-seen">
-          <ModelView app={app} picture={picture} square={square} />
-          <FilledPart picture={picture} square={square} />
+          <ModelView app={app} image={image} square={square} />
+          <FilledPart image={image} square={square} />
         </span>
       )}
       <button
@@ -125,15 +125,15 @@ function Thumbnails({ app, picture, square, count, show }: AttachmentProps & Sho
   );
 }
 
-function Notes({ picture, show }: Pick<AttachmentProps, "picture"> & Showing): JSX.Element {
-  const { name, width, height, original } = picture;
+function Notes({ image, show }: Pick<AttachmentProps, "image"> & Showing): JSX.Element {
+  const { name, width, height, original } = image;
   return (
     <div class="attached-notes">
       <p class="file-name">{name}</p>
       <p>{TEXTS.composer.pixels(width, height)}</p>
-      {original && <p>{TEXTS.pictures.shrunk(original.width, original.height)}</p>}
+      {original && <p>{TEXTS.images.shrunk(original.width, original.height)}</p>}
       <button type="button" class="text-button" onClick={() => show("cut")}>
-        {TEXTS.pictures.cut.short}
+        {TEXTS.images.cut.short}
       </button>
     </div>
   );
@@ -143,30 +143,30 @@ interface DialogsProps extends AttachmentProps {
   readonly open: Signal<Dialog | null>;
 }
 
-function Dialogs({ app, picture, index, open }: DialogsProps): JSX.Element | null {
+function Dialogs({ app, image, index, open }: DialogsProps): JSX.Element | null {
   const onClose = (): void => void (open.value = null);
   if (open.value === "large")
-    return <Lightbox app={app} pictures={app.draft.pictures.value} first={index} onClose={onClose} />;
+    return <Lightbox app={app} images={app.draft.images.value} first={index} onClose={onClose} />;
   if (open.value !== "cut") return null;
-  const cut = async (part: Part): Promise<void> => {
-    const made = await app.cutPicture(picture, part);
-    // The picture from which one came is gone.
+  const cut = async (part: CropRect): Promise<void> => {
+    const made = await app.cropImage(image, part);
+    // The image from which one came is gone.
     if (made !== null) requestAnimationFrame(() => document.getElementById(idOf(made.key))?.focus());
   };
-  return <CutDialog app={app} picture={picture} onUse={(part) => void cut(part)} onClose={onClose} />;
+  return <CropDialog app={app} image={image} onUse={(part) => void cut(part)} onClose={onClose} />;
 }
 
 function idOf(key: string): string {
-  return `picture-${key}`;
+  return `image-${key}`;
 }
 
-function Tools({ app, picture, index, count, show }: AttachmentProps & Showing): JSX.Element {
-  const { key, name } = picture;
+function Tools({ app, image, index, count, show }: AttachmentProps & Showing): JSX.Element {
+  const { key, name } = image;
   return (
     <span class="order">
       <button
         type="button"
-        aria-label={TEXTS.pictures.moveLeft(name)}
+        aria-label={TEXTS.images.moveLeft(name)}
         disabled={index === 0}
         onClick={() => app.draft.move(key, -1)}
       >
@@ -174,7 +174,7 @@ function Tools({ app, picture, index, count, show }: AttachmentProps & Showing):
       </button>
       <button
         type="button"
-        aria-label={TEXTS.pictures.moveRight(name)}
+        aria-label={TEXTS.images.moveRight(name)}
         disabled={index === count - 1}
         onClick={() => app.draft.move(key, 1)}
       >
@@ -182,11 +182,11 @@ function Tools({ app, picture, index, count, show }: AttachmentProps & Showing):
       </button>
       <button
         type="button"
-        aria-label={TEXTS.pictures.cut.open(name)}
-        title={TEXTS.pictures.cut.short}
+        aria-label={TEXTS.images.cut.open(name)}
+        title={TEXTS.images.cut.short}
         onClick={() => show("cut")}
       >
-        <CutIcon />
+        <CropIcon />
       </button>
     </span>
   );

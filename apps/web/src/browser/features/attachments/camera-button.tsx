@@ -1,4 +1,4 @@
-/** A picture from the camera: this page's own finder where the browser allows one, else whatever the device takes pictures with. */
+/** An image from the camera: this page's own finder where the browser allows one, else whatever the device takes images with. */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
@@ -41,7 +41,7 @@ export function CameraButton({ app }: { readonly app: App }): JSX.Element {
       {isOpen.value && (
         <Camera
           onTake={(file) => void app.draft.takeFiles([file])}
-          onFail={() => (app.draft.problem.value = TEXTS.pictures.camera.refused)}
+          onFail={() => (app.draft.problem.value = TEXTS.images.camera.refused)}
           onClose={() => (isOpen.value = false)}
         />
       )}

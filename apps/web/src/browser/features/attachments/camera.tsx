@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-import { CloseIcon } from "../../ui/icons.tsx";
+import { Sheet } from "../../ui/dialog.tsx";
 import "../../styles/camera.css";
 import { TEXTS } from "../../ui/texts.ts";
 
@@ -13,37 +13,40 @@ export interface CameraProps {
   readonly onClose: () => void;
 }
 
-export function Camera({ onTake, onFail, onClose }: CameraProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+export function Camera({ onClose, ...props }: CameraProps): JSX.Element {
+  return (
+    <Sheet class="camera" title={TEXTS.images.camera.title} onClose={onClose}>
+      {(close) => <Viewfinder {...props} close={close} />}
+    </Sheet>
+  );
+}
+
+interface ViewfinderProps extends Omit<CameraProps, "onClose"> {
+  readonly close: () => void;
+}
+
+function Viewfinder({ onTake, onFail, close }: ViewfinderProps): JSX.Element {
   const video = useRef<HTMLVideoElement>(null);
-  useEffect(() => {
-    dialog.current?.showModal();
-    return watch(video.current, () => {
-      onFail();
-      dialog.current?.close();
-    });
-  }, []);
+  useEffect(
+    () =>
+      watch(video.current, () => {
+        onFail();
+        close();
+      }),
+    [],
+  );
   const take = async (): Promise<void> => {
     const file = video.current && (await still(video.current));
     if (file) onTake(file);
-    dialog.current?.close();
+    close();
   };
   return (
-    <dialog ref={dialog} class="sheet camera" aria-labelledby="camera-title" onClose={onClose}>
-      <h2 id="camera-title">{TEXTS.pictures.camera.title}</h2>
+    <>
       <video ref={video} autoPlay playsInline muted />
       <button type="button" class="shutter" onClick={() => void take()}>
-        {TEXTS.pictures.camera.take}
+        {TEXTS.images.camera.take}
       </button>
-      <button
-        type="button"
-        class="round-button sheet-close"
-        aria-label={TEXTS.shell.close}
-        onClick={() => dialog.current?.close()}
-      >
-        <CloseIcon />
-      </button>
-    </dialog>
+    </>
   );
 }
 
@@ -78,5 +81,5 @@ async function still(video: HTMLVideoElement): Promise<File | null> {
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.drawImage(video, 0, 0);
   const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
-  return new File([blob], TEXTS.pictures.camera.file, { type: "image/jpeg" });
+  return new File([blob], TEXTS.images.camera.file, { type: "image/jpeg" });
 }

@@ -1,25 +1,25 @@
-/** Which part of a picture goes with the question: what is left fills the model's square, and small things in it are larger. */
+/** Which part of an image goes with the question: what is left fills the model's square, and small things in it are larger. */
 import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import type { App } from "../../state/app.ts";
-import type { PictureRef } from "../../services/store/records.ts";
-import { CloseIcon } from "../../ui/icons.tsx";
+import type { ImageRef } from "../../services/store/records.ts";
+import { Sheet } from "../../ui/dialog.tsx";
 import "../../styles/crop.css";
 import { TEXTS } from "../../ui/texts.ts";
 import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "../../images/worker/crop-rect.ts";
-import type { Corner, Part, Point } from "../../images/worker/crop-rect.ts";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import type { Corner, CropRect, Point } from "../../images/worker/crop-rect.ts";
+import { StoredImage } from "../../images/stored-image.tsx";
 
-export interface CutDialogProps {
+export interface CropDialogProps {
   readonly app: App;
-  readonly picture: PictureRef;
-  readonly onUse: (part: Part) => void;
+  readonly image: ImageRef;
+  readonly onUse: (part: CropRect) => void;
   readonly onClose: () => void;
 }
 
-const texts = TEXTS.pictures.cut;
+const texts = TEXTS.images.cut;
 /** Of the longer side, at one press of an arrow key. */
 const STEP_SHARE = 1 / 32;
 /** A finger is as wide, CSS pixels. */
@@ -31,112 +31,105 @@ const ARROWS: Readonly<Record<string, Point>> = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-export function CutDialog({ app, picture, onUse, onClose }: CutDialogProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const part = useSignal<Part>(wholeOf(picture));
-  useEffect(() => dialog.current?.showModal(), []);
+export function CropDialog({ app, image, onUse, onClose }: CropDialogProps): JSX.Element {
+  const part = useSignal<CropRect>(wholeOf(image));
   const { width, height } = part.value;
   return (
-    <dialog ref={dialog} class="sheet cut" aria-labelledby="cut-title" onClose={onClose}>
-      <h2 id="cut-title">{texts.title}</h2>
-      <p class="soft">{texts.how}</p>
-      <Stage app={app} picture={picture} part={part.value} onChange={(chosen) => (part.value = chosen)} />
-      <p role="status">{texts.size(width, height)}</p>
-      <p class="cut-tools">
-        <button type="button" class="text-button" onClick={() => (part.value = wholeOf(picture))}>
-          {texts.whole}
-        </button>
-        <button
-          type="button"
-          class="cut-use"
-          disabled={isWhole(part.value, picture)}
-          onClick={() => {
-            onUse(part.value);
-            dialog.current?.close();
-          }}
-        >
-          {texts.use}
-        </button>
-      </p>
-      <button
-        type="button"
-        class="round-button sheet-close"
-        aria-label={TEXTS.shell.close}
-        onClick={() => dialog.current?.close()}
-      >
-        <CloseIcon />
-      </button>
-    </dialog>
+    <Sheet class="crop" title={texts.title} onClose={onClose}>
+      {(close) => (
+        <>
+          <p class="soft">{texts.how}</p>
+          <Stage app={app} image={image} part={part.value} onChange={(chosen) => (part.value = chosen)} />
+          <p role="status">{texts.size(width, height)}</p>
+          <p class="crop-tools">
+            <button type="button" class="text-button" onClick={() => (part.value = wholeOf(image))}>
+              {texts.whole}
+            </button>
+            <button
+              type="button"
+              class="crop-use"
+              disabled={isWhole(part.value, image)}
+              onClick={() => {
+                onUse(part.value);
+                close();
+              }}
+            >
+              {texts.use}
+            </button>
+          </p>
+        </>
+      )}
+    </Sheet>
   );
 }
 
-interface StageProps extends Pick<CutDialogProps, "app" | "picture"> {
-  readonly part: Part;
-  readonly onChange: (part: Part) => void;
+interface StageProps extends Pick<CropDialogProps, "app" | "image"> {
+  readonly part: CropRect;
+  readonly onChange: (part: CropRect) => void;
 }
 
 /** What a pointer holds: a corner, or the place where it took hold of the part. */
-type Grip = { readonly corner: Corner } | { readonly at: Point; readonly from: Part };
+type Grip = { readonly corner: Corner } | { readonly at: Point; readonly from: CropRect };
 
-function Stage({ app, picture, part, onChange }: StageProps): JSX.Element {
+function Stage({ app, image, part, onChange }: StageProps): JSX.Element {
   const grip = useRef<Grip | null>(null);
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
     const way = ARROWS[event.key];
     if (way === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    const step = Math.max(1, Math.round(Math.max(picture.width, picture.height) * STEP_SHARE));
+    const step = Math.max(1, Math.round(Math.max(image.width, image.height) * STEP_SHARE));
     const by = { x: way.x * step, y: way.y * step };
     const end = { x: part.left + part.width + by.x, y: part.top + part.height + by.y };
     const farCorner = { isRight: true, isBottom: true };
-    onChange(event.shiftKey ? cornerAt(part, picture, farCorner, end) : moved(part, picture, by));
+    onChange(event.shiftKey ? cornerAt(part, image, farCorner, end) : moved(part, image, by));
   };
   const onPointerDown = (event: TargetedPointerEvent<HTMLDivElement>): void => {
     event.currentTarget.setPointerCapture(event.pointerId);
-    const at = pointOf(event, picture);
+    const at = pointOf(event, image);
     const { corner, distance } = nearestCorner(part, at);
-    const reach = (GRIP_PX * picture.width) / event.currentTarget.clientWidth;
-    const isHeld = distance > reach && contains(part, at) && !isWhole(part, picture);
+    const reach = (GRIP_PX * image.width) / event.currentTarget.clientWidth;
+    const isHeld = distance > reach && contains(part, at) && !isWhole(part, image);
     grip.current = isHeld ? { at, from: part } : { corner };
     drag(at);
   };
   const drag = (to: Point): void => {
     const held = grip.current;
     if (held === null) return;
-    if ("corner" in held) onChange(cornerAt(part, picture, held.corner, to));
-    else onChange(moved(held.from, picture, { x: to.x - held.at.x, y: to.y - held.at.y }));
+    if ("corner" in held) onChange(cornerAt(part, image, held.corner, to));
+    else onChange(moved(held.from, image, { x: to.x - held.at.x, y: to.y - held.at.y }));
   };
   const letGo = (): void => void (grip.current = null);
   return (
     <div
-      class="cut-stage"
+      class="crop-stage"
       tabIndex={0}
       role="application"
       aria-label={texts.stage}
-      style={{ "--ratio": picture.width / picture.height }}
+      style={{ "--ratio": image.width / image.height }}
       onKeyDown={onKeyDown}
       onPointerDown={onPointerDown}
-      onPointerMove={(event) => drag(pointOf(event, picture))}
+      onPointerMove={(event) => drag(pointOf(event, image))}
       onPointerUp={letGo}
       onPointerCancel={letGo}
     >
-      <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? picture.name} />
-      <Frame part={part} picture={picture} />
+      <StoredImage image={image} urls={app.urls} alt={image.alt ?? image.name} />
+      <Frame part={part} image={image} />
     </div>
   );
 }
 
 /** What is outside is dimmed; an `i` for each corner. */
-function Frame({ part, picture }: Pick<StageProps, "part" | "picture">): JSX.Element {
+function Frame({ part, image }: Pick<StageProps, "part" | "image">): JSX.Element {
   const percent = (pixels: number, of: number): string => `${(100 * pixels) / of}%`;
   return (
     <span
-      class="cut-part"
+      class="crop-part"
       aria-hidden="true"
       style={{
-        left: percent(part.left, picture.width),
-        top: percent(part.top, picture.height),
-        width: percent(part.width, picture.width),
-        height: percent(part.height, picture.height),
+        left: percent(part.left, image.width),
+        top: percent(part.top, image.height),
+        width: percent(part.width, image.width),
+        height: percent(part.height, image.height),
       }}
     >
       <i />
@@ -147,11 +140,11 @@ function Frame({ part, picture }: Pick<StageProps, "part" | "picture">): JSX.Ele
   );
 }
 
-/** In pixels of the picture. */
-function pointOf(event: TargetedPointerEvent<HTMLDivElement>, picture: PictureRef): Point {
+/** In pixels of the image. */
+function pointOf(event: TargetedPointerEvent<HTMLDivElement>, image: ImageRef): Point {
   const box = event.currentTarget.getBoundingClientRect();
   return {
-    x: ((event.clientX - box.left) / box.width) * picture.width,
-    y: ((event.clientY - box.top) / box.height) * picture.height,
+    x: ((event.clientX - box.left) / box.width) * image.width,
+    y: ((event.clientY - box.top) / box.height) * image.height,
   };
 }

@@ -1,15 +1,15 @@
-/** What can be done with the picture that is shown large. */
+/** What can be done with the image that is shown large. */
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 
-import type { PictureRef } from "../../services/store/records.ts";
+import type { ImageRef } from "../../services/store/records.ts";
 import { CloseIcon, LeftIcon, MinusIcon, NewChatIcon, RightIcon } from "../../ui/icons.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import type { ModelSquare } from "../../images/model-square.ts";
 import type { Zoom } from "./zoom.ts";
 
 interface Props {
-  readonly picture: PictureRef;
+  readonly image: ImageRef;
   readonly position: readonly [index: number, count: number];
   readonly square: ModelSquare | null;
   readonly isModelView: Signal<boolean>;
@@ -19,15 +19,14 @@ interface Props {
 }
 
 export function LightboxBar(props: Props): JSX.Element {
-  const { picture, position, square, isModelView, zoom, show, close } = props;
+  const { image, position, square, isModelView, zoom, show, close } = props;
   const [index, count] = position;
-  const pixels = TEXTS.composer.pixels(picture.width, picture.height);
+  const pixels = TEXTS.composer.pixels(image.width, image.height);
   return (
     <div class="lightbox-bar">
       <p aria-live="polite">
-        {picture.name} ·{" "}
-        {isModelView.value && square ? TEXTS.pictures.sees(square.size, square.tokens) : pixels}
-        {count > 1 && ` · ${TEXTS.pictures.position(index + 1, count)}`}
+        {image.name} · {isModelView.value && square ? TEXTS.images.sees(square.size, square.tokens) : pixels}
+        {count > 1 && ` · ${TEXTS.images.position(index + 1, count)}`}
       </p>
       {square && <Views isModelView={isModelView} />}
       <span class="lightbox-tools">
@@ -57,7 +56,7 @@ export function LightboxBar(props: Props): JSX.Element {
 
 function Views({ isModelView }: Pick<Props, "isModelView">): JSX.Element {
   return (
-    <span class="lightbox-views" role="group" aria-label={TEXTS.pictures.showAs}>
+    <span class="lightbox-views" role="group" aria-label={TEXTS.images.showAs}>
       {[false, true].map((choice) => (
         <button
           key={String(choice)}
@@ -65,7 +64,7 @@ function Views({ isModelView }: Pick<Props, "isModelView">): JSX.Element {
           aria-pressed={isModelView.value === choice}
           onClick={() => (isModelView.value = choice)}
         >
-          {choice ? TEXTS.pictures.modelView : TEXTS.pictures.original}
+          {choice ? TEXTS.images.modelView : TEXTS.images.original}
         </button>
       ))}
     </span>

@@ -1,9 +1,9 @@
-/** What the model sees of a picture, to the pixel: computed beside the page by the code that the worker uses. */
+/** What the model sees of an image, to the pixel: computed beside the page by the code that the worker uses. */
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 import type { App } from "../../state/app.ts";
-import type { PictureRef } from "../../services/store/records.ts";
+import type { ImageRef } from "../../services/store/records.ts";
 import { TEXTS } from "../../ui/texts.ts";
 import { work } from "../../images/worker/image-worker-client.ts";
 import { filledBox, seenBox, shapeOf } from "../../images/model-square.ts";
@@ -11,18 +11,18 @@ import type { Box, ModelSquare } from "../../images/model-square.ts";
 
 interface Props {
   readonly app: App;
-  readonly picture: PictureRef;
+  readonly image: ImageRef;
   readonly square: ModelSquare;
 }
 
-export function ModelView({ app, picture, square }: Props): JSX.Element {
+export function ModelView({ app, image, square }: Props): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { size } = square;
-  const shape = shapeOf(picture.mode, square);
+  const shape = shapeOf(image.mode, square);
   useEffect(() => {
     let isShown = true;
     const paint = async (): Promise<void> => {
-      const blob = await app.store.picture(picture.key);
+      const blob = await app.store.image(image.key);
       if (blob === null || !isShown) return;
       const bitmap = await work({ kind: "view", blob, size, shape });
       if (isShown) canvas.current?.getContext("bitmaprenderer")?.transferFromImageBitmap(bitmap);
@@ -31,7 +31,7 @@ export function ModelView({ app, picture, square }: Props): JSX.Element {
     // A preview that does not come says nothing: sending goes on without it.
     void paint().catch(() => undefined);
     return () => void (isShown = false);
-  }, [picture.key, size, shape]);
+  }, [image.key, size, shape]);
   return (
     <canvas
       ref={canvas}
@@ -39,22 +39,22 @@ export function ModelView({ app, picture, square }: Props): JSX.Element {
       width={size}
       height={size}
       role="img"
-      aria-label={TEXTS.pictures.viewOf(picture.name)}
+      aria-label={TEXTS.images.viewOf(image.name)}
     />
   );
 }
 
 /** Lies over the original: what is outside of the model's square is dimmed. */
-export function SeenPart({ picture, square }: Omit<Props, "app">): JSX.Element | null {
-  const { width, height, mode } = picture;
+export function SeenPart({ image, square }: Omit<Props, "app">): JSX.Element | null {
+  const { width, height, mode } = image;
   const box = seenBox(width, height, square.size, shapeOf(mode, square));
   if (box.width >= 1 && box.height >= 1) return null;
   return <span class="seen-part" style={placed(box)} aria-hidden="true" />;
 }
 
-/** Lies over the model's square: where the picture is, between what pads it. */
-export function FilledPart({ picture, square }: Omit<Props, "app">): JSX.Element | null {
-  const { width, height, mode } = picture;
+/** Lies over the model's square: where the image is, between what pads it. */
+export function FilledPart({ image, square }: Omit<Props, "app">): JSX.Element | null {
+  const { width, height, mode } = image;
   const box = filledBox(width, height, shapeOf(mode, square));
   if (box.width >= 1 && box.height >= 1) return null;
   return <span class="filled-part" style={placed(box)} aria-hidden="true" />;

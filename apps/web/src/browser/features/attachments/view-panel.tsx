@@ -1,4 +1,4 @@
-/** How pictures become the model's square, what that costs, and at which size new ones are sent. */
+/** How images become the model's square, what that costs, and at which size new ones are sent. */
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 
@@ -19,37 +19,37 @@ const cap = signal(chosenCap());
 export function ViewPanel({ app, square }: Props): JSX.Element {
   return (
     <div class="view-panel">
-      {square && <p>{TEXTS.pictures.sees(square.size, square.tokens)}</p>}
+      {square && <p>{TEXTS.images.sees(square.size, square.tokens)}</p>}
       {square && app.can("image_modes") && <Modes app={app} />}
       <Cap />
     </div>
   );
 }
 
-/** One choice for all pictures of the question: what is compared must be seen alike. */
+/** One choice for all images of the question: what is compared must be seen alike. */
 function Modes({ app }: Pick<Props, "app">): JSX.Element {
-  const pictures = app.draft.pictures.value;
-  const chosen = pictures[0]?.mode ?? "default";
+  const images = app.draft.images.value;
+  const chosen = images[0]?.mode ?? "default";
   const choose = (mode: ImageMode): void => {
-    for (const { key } of pictures) app.draft.setMode(key, mode);
+    for (const { key } of images) app.draft.setMode(key, mode);
   };
   return (
     <fieldset class="modes">
-      <legend class="unseen">{TEXTS.pictures.modes}</legend>
+      <legend class="unseen">{TEXTS.images.modes}</legend>
       {MODES.map((mode) => (
-        <label key={mode} title={TEXTS.pictures.modeHint[mode]}>
+        <label key={mode} title={TEXTS.images.modeHint[mode]}>
           <input
             type="radio"
-            name="picture-mode"
+            name="image-mode"
             checked={mode === chosen}
             onChange={() => choose(mode)}
             aria-describedby={mode === chosen ? "mode-hint" : undefined}
           />
-          <span>{TEXTS.pictures.mode[mode]}</span>
+          <span>{TEXTS.images.mode[mode]}</span>
         </label>
       ))}
       <p id="mode-hint" class="unseen">
-        {TEXTS.pictures.modeHint[chosen]}
+        {TEXTS.images.modeHint[chosen]}
       </p>
     </fieldset>
   );
@@ -58,7 +58,7 @@ function Modes({ app }: Pick<Props, "app">): JSX.Element {
 function Cap(): JSX.Element {
   return (
     <label class="cap">
-      {TEXTS.pictures.cap}{" "}
+      {TEXTS.images.cap}{" "}
       <select
         value={String(cap.value)}
         onChange={({ currentTarget }) => {
@@ -68,7 +68,7 @@ function Cap(): JSX.Element {
       >
         {CAPS.map((choice) => (
           <option key={choice} value={String(choice)}>
-            {TEXTS.pictures.caps(choice)}
+            {TEXTS.images.caps(choice)}
           </option>
         ))}
       </select>

@@ -18,12 +18,12 @@ interface Props {
   readonly state: AnswerState;
   readonly isLast: boolean;
   /** In this question or one before it. */
-  readonly hasPicture: boolean;
+  readonly hasImage: boolean;
 }
 
 const HeatMap = lazily<HeatMapProps>(async () => (await import("../explain/heat-map.tsx")).HeatMap);
 
-export function AnswerActions({ app, node, message, state, isLast, hasPicture }: Props): JSX.Element {
+export function AnswerActions({ app, node, message, state, isLast, hasImage }: Props): JSX.Element {
   const isMapOpen = useSignal(false);
   const isCopied = useSignal(false);
   const copy = (): void => void copyText(node.text.peek(), (is) => (isCopied.value = is));
@@ -42,7 +42,7 @@ export function AnswerActions({ app, node, message, state, isLast, hasPicture }:
             <CopyIcon />
           </Action>
         )}
-        {hasPicture && node.text.value !== "" && app.can("occlusion_maps") && (
+        {hasImage && node.text.value !== "" && app.can("occlusion_maps") && (
           <Action label={TEXTS.heatMap.open} onClick={() => (isMapOpen.value = true)}>
             <HeatIcon />
           </Action>

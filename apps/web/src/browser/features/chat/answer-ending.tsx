@@ -14,16 +14,16 @@ interface Props {
   readonly app: App;
   readonly node: MessageNode;
   readonly state: AnswerState;
-  readonly hasPicture: boolean;
+  readonly hasImage: boolean;
   readonly isLast: boolean;
 }
 
-export function Ending({ app, node, state, hasPicture, isLast }: Props): JSX.Element | null {
+export function Ending({ app, node, state, hasImage, isLast }: Props): JSX.Element | null {
   switch (state.kind) {
     case "sending":
       return <Waiting text={TEXTS.progress.sending} />;
     case "progress":
-      return <Waiting text={progressText(state.progress, hasPicture)} />;
+      return <Waiting text={progressText(state.progress, hasImage)} />;
     case "streaming":
       return null;
     case "finished": {
@@ -42,10 +42,10 @@ export function Ending({ app, node, state, hasPicture, isLast }: Props): JSX.Ele
   }
 }
 
-function progressText(progress: PageProgress, hasPicture: boolean): string {
+function progressText(progress: PageProgress, hasImage: boolean): string {
   switch (progress.kind) {
     case "sent":
-      return hasPicture ? TEXTS.progress.picture : TEXTS.progress.thinking;
+      return hasImage ? TEXTS.progress.image : TEXTS.progress.thinking;
     case "queued":
       return TEXTS.progress.queued(progress.position, progress.length);
     case "reading":

@@ -1,11 +1,11 @@
-/** Where one types: the pictures to be sent, suggested questions, the words, and one button that sends or stops. */
+/** Where one types: the images to be sent, suggested questions, the words, and one button that sends or stops. */
 import { useRef } from "preact/hooks";
 import type { JSX, TargetedEvent } from "preact";
 
 import type { App } from "../../state/app.ts";
-import { PictureIcon, SendIcon, StopIcon } from "../../ui/icons.tsx";
+import { ImageIcon, SendIcon, StopIcon } from "../../ui/icons.tsx";
 import { CameraButton } from "../attachments/camera-button.tsx";
-import { PictureTray } from "../attachments/attachments.tsx";
+import { Attachments } from "../attachments/attachments.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import { ContextBar } from "./context-bar.tsx";
 import { Notice } from "./notice.tsx";
@@ -27,10 +27,10 @@ export function Composer({ app }: Props): JSX.Element {
         <Notice app={app} />
         <Suggestions app={app} />
         <form class="card" onSubmit={submit}>
-          <PictureTray app={app} />
+          <Attachments app={app} />
           {app.draft.problem.value && <p class="draft-problem">{app.draft.problem}</p>}
           <div class="card-row">
-            <ChoosePictures app={app} />
+            <ChooseImages app={app} />
             <CameraButton app={app} />
             <QuestionField app={app} send={() => void app.sendDraft()} />
             <SendButton app={app} />
@@ -67,7 +67,7 @@ function SendButton({ app }: Props): JSX.Element {
   );
 }
 
-function ChoosePictures({ app }: Props): JSX.Element {
+function ChooseImages({ app }: Props): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const choose = (event: TargetedEvent<HTMLInputElement>): void => {
     void app.draft.takeFiles([...(event.currentTarget.files ?? [])]);
@@ -83,7 +83,7 @@ function ChoosePictures({ app }: Props): JSX.Element {
         title={TEXTS.composer.choose}
         onClick={() => input.current?.click()}
       >
-        <PictureIcon />
+        <ImageIcon />
       </button>
       <input ref={input} type="file" accept="image/*" multiple hidden onChange={choose} />
     </>

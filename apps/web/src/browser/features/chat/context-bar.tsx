@@ -1,4 +1,4 @@
-/** How much of the model's context the conversation takes, pictures included: what the last answer said, and a guess at what was typed since. */
+/** How much of the model's context the conversation takes, images included: what the last answer said, and a guess at what was typed since. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
@@ -11,9 +11,9 @@ export function ContextBar({ app }: { readonly app: App }): JSX.Element | null {
   const card = app.models.selected.value?.card;
   const all = card?.context_length;
   if (all === undefined || (app.chat.path.value.length === 0 && app.draft.isEmpty)) return null;
-  const perPicture = card?.tokens_per_image ?? 0;
+  const perImage = card?.tokens_per_image ?? 0;
   const typed = Math.ceil(app.draft.text.value.length / CHARACTERS_PER_TOKEN);
-  const used = Math.min(all, answered(app) + typed + perPicture * app.draft.pictures.value.length);
+  const used = Math.min(all, answered(app) + typed + perImage * app.draft.images.value.length);
   return (
     <p class="context">
       <meter aria-label={TEXTS.composer.contextLabel} min={0} max={all} high={0.85 * all} value={used} />

@@ -22,7 +22,7 @@ export function EditForm({ app, message, onClose }: Props): JSX.Element {
     const model = app.models.selected.peek();
     if (model === null || text.value.trim() === "") return;
     onClose();
-    void app.chat.edit(message.id, model.card.id, text.value.trim(), message.pictures);
+    void app.chat.edit(message.id, model.card.id, text.value.trim(), message.images);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Escape") {

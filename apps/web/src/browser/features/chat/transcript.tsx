@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
 import type { ShownMessage } from "../../state/chat/chat-state.ts";
-import type { PictureRef } from "../../services/store/records.ts";
+import type { ImageRef } from "../../services/store/records.ts";
 import { DownIcon } from "../../ui/icons.tsx";
 import { whenIdle } from "../../ui/idle.ts";
 import { TEXTS } from "../../ui/texts.ts";
@@ -76,19 +76,19 @@ interface TurnParts {
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
   /** Of this question and of those before it. */
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
 }
 
 /** Each question with the answer that follows it. */
 function turnsOf(path: readonly ShownMessage[]): readonly TurnParts[] {
-  let pictures: readonly PictureRef[] = [];
+  let images: readonly ImageRef[] = [];
   return path.flatMap((shown, index) => {
     const message = shown.node.message.peek();
     if (message.role !== "user") return [];
-    if (message.pictures.length > 0) pictures = [...pictures, ...message.pictures];
+    if (message.images.length > 0) images = [...images, ...message.images];
     const next = path[index + 1];
     const isAnswer = next?.node.message.peek().role === "assistant";
-    return [{ question: shown, answer: isAnswer ? next : null, pictures }];
+    return [{ question: shown, answer: isAnswer ? next : null, images }];
   });
 }
 

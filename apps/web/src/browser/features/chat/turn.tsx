@@ -5,12 +5,12 @@ import type { JSX } from "preact";
 import type { App } from "../../state/app.ts";
 import { isOver } from "../../state/chat/answers.ts";
 import type { ShownMessage } from "../../state/chat/chat-state.ts";
-import type { AnswerState, PictureRef, UserMessage } from "../../services/store/records.ts";
+import type { AnswerState, ImageRef, UserMessage } from "../../services/store/records.ts";
 import { EditIcon, LeftIcon, RightIcon, TrashIcon } from "../../ui/icons.tsx";
 import { Markdown } from "../../markdown/markdown-view.tsx";
 import { lazily } from "../../ui/lazy.tsx";
 import type { LightboxProps } from "../attachments/lightbox.tsx";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import { StoredImage } from "../../images/stored-image.tsx";
 import { TrueAnswer } from "../scenes/true-answer.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import { AnswerActions } from "./answer-actions.tsx";
@@ -24,11 +24,11 @@ interface Props {
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
   /** Of the question and of those before it. */
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
   readonly isLast: boolean;
 }
 
-export function Turn({ app, question, answer, pictures, isLast }: Props): JSX.Element | null {
+export function Turn({ app, question, answer, images, isLast }: Props): JSX.Element | null {
   const message = question.node.message.value;
   const isEditing = useSignal(false);
   if (message.role !== "user") return null;
@@ -36,7 +36,7 @@ export function Turn({ app, question, answer, pictures, isLast }: Props): JSX.El
   return (
     <article class="turn" aria-busy={state !== null && !isOver(state)}>
       <div class="question">
-        <Pictures app={app} message={message} />
+        <Images app={app} message={message} />
         {isEditing.value ? (
           <EditForm app={app} message={message} onClose={() => (isEditing.value = false)} />
         ) : (
@@ -65,8 +65,8 @@ export function Turn({ app, question, answer, pictures, isLast }: Props): JSX.El
           </div>
         )}
       </div>
-      {answer && <AnswerView app={app} answer={answer} pictures={pictures} isLast={isLast} />}
-      {answer && <TrueAnswer pictures={pictures} question={message.text} node={answer.node} />}
+      {answer && <AnswerView app={app} answer={answer} images={images} isLast={isLast} />}
+      {answer && <TrueAnswer images={images} question={message.text} node={answer.node} />}
     </article>
   );
 }
@@ -75,11 +75,11 @@ interface AnswerProps {
   readonly app: App;
   readonly answer: ShownMessage;
   /** Of the question and of those before it. */
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
   readonly isLast: boolean;
 }
 
-function AnswerView({ app, answer, pictures, isLast }: AnswerProps): JSX.Element | null {
+function AnswerView({ app, answer, images, isLast }: AnswerProps): JSX.Element | null {
   const { node } = answer;
   const message = node.message.value;
   const state = node.state.value;
@@ -92,9 +92,9 @@ function AnswerView({ app, answer, pictures, isLast }: AnswerProps): JSX.Element
         <Versions app={app} shown={answer} />
       </div>
       <Markdown key={node.id} text={node.text} isDone={isDone} />
-      <Ending app={app} node={node} state={state} hasPicture={pictures.length > 0} isLast={isLast} />
+      <Ending app={app} node={node} state={state} hasImage={images.length > 0} isLast={isLast} />
       {isDone.value && (
-        <AnswerActions {...{ app, node, message, state, isLast }} hasPicture={pictures.length > 0} />
+        <AnswerActions {...{ app, node, message, state, isLast }} hasImage={images.length > 0} />
       )}
     </div>
   );
@@ -131,36 +131,30 @@ function Versions({ app, shown }: { readonly app: App; readonly shown: ShownMess
   );
 }
 
-function Pictures({
-  app,
-  message,
-}: {
-  readonly app: App;
-  readonly message: UserMessage;
-}): JSX.Element | null {
+function Images({ app, message }: { readonly app: App; readonly message: UserMessage }): JSX.Element | null {
   const open = useSignal<number | null>(null);
-  const { pictures } = message;
-  if (pictures.length === 0) return null;
+  const { images } = message;
+  if (images.length === 0) return null;
   return (
-    <div class="pictures">
-      {pictures.map((picture, index) => (
+    <div class="images">
+      {images.map((image, index) => (
         <button
-          key={picture.key}
+          key={image.key}
           type="button"
-          class="picture"
-          aria-label={TEXTS.turn.open(picture.name)}
+          class="image"
+          aria-label={TEXTS.turn.open(image.name)}
           onClick={() => (open.value = index)}
         >
-          <StoredPicture picture={picture} urls={app.urls} alt={altOf(picture)} />
+          <StoredImage image={image} urls={app.urls} alt={altOf(image)} />
         </button>
       ))}
       {open.value !== null && (
-        <Lightbox app={app} pictures={pictures} first={open.value} onClose={() => (open.value = null)} />
+        <Lightbox app={app} images={images} first={open.value} onClose={() => (open.value = null)} />
       )}
     </div>
   );
 }
 
-function altOf({ alt, name }: PictureRef): string {
-  return alt ?? TEXTS.turn.yourPicture(name);
+function altOf({ alt, name }: ImageRef): string {
+  return alt ?? TEXTS.turn.yourImage(name);
 }

@@ -1,4 +1,4 @@
-/** What one sees before the first question: what this is, pictures to begin with, and what the model cannot do. */
+/** What one sees before the first question: what this is, images to begin with, and what the model cannot do. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
@@ -49,7 +49,7 @@ export function Welcome({ app }: Props): JSX.Element {
 }
 
 function SampleButton({ sample, app }: Props & { readonly sample: Sample }): JSX.Element {
-  const isChosen = app.draft.pictures.value.some(({ name, isDrawing }) => isDrawing && name === sample.title);
+  const isChosen = app.draft.images.value.some(({ name, isDrawing }) => isDrawing && name === sample.title);
   return (
     <button type="button" class="sample" aria-pressed={isChosen} onClick={() => void app.takeSample(sample)}>
       <img src={sampleUrl(sample)} alt={sample.alt} width="384" height="384" draggable={false} />

@@ -13,7 +13,7 @@ import type { ChartName } from "./chart.tsx";
 import { ClusterState } from "./cluster-state.ts";
 import { figure } from "./figures.ts";
 import { sentenceOf } from "./event-sentence.ts";
-import { UnansweredTable } from "./pending-table.tsx";
+import { PendingTable } from "./pending-table.tsx";
 import { WorkersTable } from "./workers-table.tsx";
 
 interface Props {
@@ -88,8 +88,8 @@ function Whole({ cluster }: { readonly cluster: Cluster }): JSX.Element {
       </div>
       <h3>{TEXTS.cluster.workers}</h3>
       <WorkersTable workers={cluster.workers} />
-      <h3>{TEXTS.cluster.unanswered.title}</h3>
-      <UnansweredTable unanswered={cluster.unanswered} />
+      <h3>{TEXTS.cluster.pending.title}</h3>
+      <PendingTable pending={cluster.unanswered} />
       <h3>{TEXTS.cluster.events}</h3>
       <Events events={cluster.events} />
     </>

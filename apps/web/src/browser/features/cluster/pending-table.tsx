@@ -6,10 +6,10 @@ import { TEXTS } from "../../ui/texts.ts";
 import { duration } from "./figures.ts";
 import { shortName } from "./event-sentence.ts";
 
-const WORDS = TEXTS.cluster.unanswered;
+const WORDS = TEXTS.cluster.pending;
 
-export function UnansweredTable({ unanswered }: { readonly unanswered: ClusterUnanswered }): JSX.Element {
-  const { total, oldest } = unanswered;
+export function PendingTable({ pending }: { readonly pending: ClusterUnanswered }): JSX.Element {
+  const { total, oldest } = pending;
   if (total === 0) return <p class="soft">{WORDS.none}</p>;
   return (
     <div class="cluster-table" tabIndex={0} role="group" aria-label={WORDS.title}>

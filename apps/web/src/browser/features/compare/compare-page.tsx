@@ -4,8 +4,8 @@ import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
 import { QuestionField } from "../chat/question-field.tsx";
-import { PictureIcon, SendIcon } from "../../ui/icons.tsx";
-import { PictureTray } from "../attachments/attachments.tsx";
+import { ImageIcon, SendIcon } from "../../ui/icons.tsx";
+import { Attachments } from "../attachments/attachments.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import { Comparison } from "./comparison.ts";
 import { RoundView } from "./round-view.tsx";
@@ -83,11 +83,11 @@ function Ask({ app, comparison }: Props & { readonly comparison: Comparison }): 
             void comparison.ask();
           }}
         >
-          <PictureTray app={app} />
+          <Attachments app={app} />
           {app.draft.problem.value && <p class="draft-problem">{app.draft.problem}</p>}
           <div class="card-row">
             <label class="round-button choose" title={TEXTS.composer.choose}>
-              <PictureIcon />
+              <ImageIcon />
               <span class="unseen">{TEXTS.composer.choose}</span>
               <input class="unseen" type="file" accept="image/*" multiple onChange={choose} />
             </label>

@@ -68,7 +68,7 @@ export class Comparison {
     const pair = this.isBlind.peek() ? this.#drawPair() : ([this.modelOf(0), this.modelOf(1)] as const);
     const [left, right] = pair;
     if (left === null || right === null || draft.text.peek().trim() === "" || this.isAnswering) return;
-    const { text, pictures } = draft.give();
+    const { text, images } = draft.give();
     const settings = (index: 0 | 1): Settings =>
       this.isBlind.peek()
         ? chat.settings.peek()
@@ -86,7 +86,7 @@ export class Comparison {
       createdMs: Date.now(),
       isBlind: this.isBlind.peek(),
       text,
-      pictures,
+      images,
       sides: [side(left, 0), side(right, 1)],
       vote: null,
     };
@@ -106,8 +106,8 @@ export class Comparison {
     if (round === undefined || round.vote !== null) return;
     this.#change(id, (before) => ({ ...before, vote }));
     const conversation = (index: 0 | 1) => [
-      { role: "user", text: round.text, pictures: round.pictures.map(({ key }) => key) } as const,
-      { role: "assistant", text: this.textOf(round, index), pictures: [] } as const,
+      { role: "user", text: round.text, images: round.images.map(({ key }) => key) } as const,
+      { role: "assistant", text: this.textOf(round, index), images: [] } as const,
     ];
     const models = round.sides.map(({ model }) => model);
     await postVote({ type: vote, models, conversations: [conversation(0), conversation(1)] }).catch(
@@ -139,7 +139,7 @@ export class Comparison {
       parentId: null,
       createdMs: round.createdMs,
       text: round.text,
-      pictures: round.pictures,
+      images: round.images,
     };
     const answer = this.#app.answers.start({ model, path: [question], settings }, () =>
       this.#write(round.id, index, answer),

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent } from "preact";
 
 import type { App } from "../../state/app.ts";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import { StoredImage } from "../../images/stored-image.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import type { Comparison } from "./comparison.ts";
 import type { ComparisonVote, Round } from "../../services/store/round.ts";
@@ -32,14 +32,9 @@ export function RoundView({ app, comparison, round, isLast }: Props): JSX.Elemen
   return (
     <article class="round" aria-label={round.text} tabIndex={-1} onKeyDown={onKeyDown}>
       <div class="question">
-        <div class="pictures">
-          {round.pictures.map((picture) => (
-            <StoredPicture
-              key={picture.key}
-              picture={picture}
-              urls={app.urls}
-              alt={picture.alt ?? picture.name}
-            />
+        <div class="images">
+          {round.images.map((image) => (
+            <StoredImage key={image.key} image={image} urls={app.urls} alt={image.alt ?? image.name} />
           ))}
         </div>
         <div class="question-line">

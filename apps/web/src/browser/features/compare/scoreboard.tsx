@@ -1,10 +1,10 @@
 /** What all rounds together say, with how sure one can be of it. */
 import type { JSX } from "preact";
 
+import { saveFile } from "../../ui/save-file.ts";
 import { TEXTS } from "../../ui/texts.ts";
-import { voteLine } from "../../services/store/round.ts";
 import type { Round } from "../../services/store/round.ts";
-import { scoresOf } from "./scores.ts";
+import { scoresOf, voteLine } from "./scores.ts";
 
 /** With fewer, chance says more than the models do. */
 const ENOUGH = 30;
@@ -17,11 +17,7 @@ export function Scoreboard({ rounds }: { readonly rounds: readonly Round[] }): J
     const file = new Blob([judged.map((round) => `${voteLine(round)}\n`).join("")], {
       type: "application/jsonl",
     });
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(file);
-    link.download = "votes.jsonl";
-    link.click();
-    URL.revokeObjectURL(link.href);
+    saveFile(file, "votes.jsonl");
   };
   return (
     <section class="scoreboard" aria-labelledby="scores-title">

@@ -33,7 +33,7 @@ describe("scores", () => {
       createdMs: 0,
       isBlind: true,
       text: "",
-      pictures: [],
+      images: [],
       sides: [side(left), side(right)],
       vote,
     };

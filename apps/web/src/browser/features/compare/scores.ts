@@ -37,3 +37,21 @@ export function scoresOf(rounds: readonly Round[]): readonly Score[] {
     })
     .toSorted((a, b) => b.share - a.share || (a.model < b.model ? -1 : 1));
 }
+
+/** A line of a comparison log as FastChat's fastchat/serve/gradio_block_arena_named.py writes it; `tstamp` is in Unix seconds. */
+export function voteLine({ createdMs, vote, sides, text, images }: Round): string {
+  const states = sides.map((side) => ({
+    model_name: side.model,
+    messages: [
+      ["USER", [...images.map(() => "<image>"), text].join("\n")],
+      ["ASSISTANT", side.text],
+    ],
+  }));
+  return JSON.stringify({
+    tstamp: createdMs / 1000,
+    type: vote,
+    models: sides.map(({ model }) => model),
+    states,
+    ip: "",
+  });
+}

@@ -1,11 +1,11 @@
-/** Of one answer: the word that is chosen, the map of what it owes to a picture, and how far that is computed. */
+/** Of one answer: the word that is chosen, the map of what it owes to an image, and how far that is computed. */
 import type { OcclusionMapBody, OcclusionMapEvent, OcclusionMapResult } from "@llava/protocol/browser";
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
 import type { App } from "../../state/app.ts";
 import { toMessages } from "../../state/chat/chat-request-body.ts";
-import type { AssistantMessage, Failure, Message, PictureRef } from "../../services/store/records.ts";
+import type { AssistantMessage, Failure, Message, ImageRef } from "../../services/store/records.ts";
 import { openStream, RequestFailed } from "../../services/wire/page-api.ts";
 import type { Piece } from "./answer-words.ts";
 
@@ -24,9 +24,9 @@ export class Heat {
   readonly #message: AssistantMessage;
   readonly #path: readonly Message[];
   readonly answer: string;
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
   readonly word: Signal<Piece | null> = signal(null);
-  readonly pictureIndex: Signal<number>;
+  readonly imageIndex: Signal<number>;
   readonly #state: Signal<HeatState> = signal({ kind: "idle" });
   #computing: AbortController | null = null;
 
@@ -38,20 +38,18 @@ export class Heat {
     this.#message = message;
     this.#path = path.slice(0, -1);
     this.answer = message.text;
-    this.pictures = this.#path.flatMap((each) => (each.role === "user" ? each.pictures : []));
-    this.pictureIndex = signal(this.pictures.length - 1);
+    this.images = this.#path.flatMap((each) => (each.role === "user" ? each.images : []));
+    this.imageIndex = signal(this.images.length - 1);
   }
 
   get state(): ReadonlySignal<HeatState> {
     return this.#state;
   }
 
-  readonly picture: ReadonlySignal<PictureRef | undefined> = computed(
-    () => this.pictures[this.pictureIndex.value],
-  );
+  readonly image: ReadonlySignal<ImageRef | undefined> = computed(() => this.images[this.imageIndex.value]);
 
-  choosePicture(index: number): void {
-    this.pictureIndex.value = index;
+  chooseImage(index: number): void {
+    this.imageIndex.value = index;
     if (this.word.peek() !== null) this.#compute();
   }
 
@@ -71,7 +69,7 @@ export class Heat {
     this.cancel();
     const word = this.word.peek();
     if (word === null) return;
-    const key = JSON.stringify([this.#message.id, this.answer, word.start, this.pictureIndex.peek()]);
+    const key = JSON.stringify([this.#message.id, this.answer, word.start, this.imageIndex.peek()]);
     const known = kept.get(key);
     if (known !== undefined) return void (this.#state.value = { kind: "map", map: known });
     const computing = new AbortController();
@@ -82,7 +80,7 @@ export class Heat {
 
   async #ask(word: Piece, key: string, signal: AbortSignal): Promise<void> {
     try {
-      const keys = [...new Set(this.pictures.map((picture) => picture.key))];
+      const keys = [...new Set(this.images.map((image) => image.key))];
       await this.#app.uploads.ensure(keys, signal);
       const body = JSON.stringify(this.#body(word));
       for await (const data of openStream("/v1/occlusion_maps", body, signal)) {
@@ -115,7 +113,7 @@ export class Heat {
       answer: this.answer,
       start,
       end: start + text.length,
-      image: this.pictureIndex.peek(),
+      image: this.imageIndex.peek(),
       ...(settings.template === null ? {} : { conversation_template: settings.template }),
     };
   }

@@ -1,20 +1,20 @@
-/** A map over its picture, with its scale, and as a table for who cannot see it. */
+/** A map over its image, with its scale, and as a table for who cannot see it. */
 import type { OcclusionMapResult } from "@llava/protocol/browser";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 import type { App } from "../../state/app.ts";
-import type { PictureRef } from "../../services/store/records.ts";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import type { ImageRef } from "../../services/store/records.ts";
+import { StoredImage } from "../../images/stored-image.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import { colourOf, sharesOf } from "./colour-scale.ts";
 
 interface Props {
   readonly app: App;
-  readonly picture: PictureRef;
+  readonly image: ImageRef;
   readonly word: string | null;
-  /** Null as long as there is none: the picture alone is shown. */
+  /** Null as long as there is none: the image alone is shown. */
   readonly map: OcclusionMapResult | null;
 }
 
@@ -22,13 +22,13 @@ const FIRST_STRENGTH = 0.65;
 /** Nats: below it a word is hardly less likely than before. */
 const FAINT = 0.1;
 
-export function MapView({ app, picture, word, map }: Props): JSX.Element {
+export function MapView({ app, image, word, map }: Props): JSX.Element {
   const strength = useSignal(FIRST_STRENGTH);
   const most = map === null ? 0 : mostOf(map);
   return (
     <div class="heat-view">
-      <span class="overlaid heat-picture">
-        <StoredPicture picture={picture} urls={app.urls} alt={picture.alt ?? picture.name} />
+      <span class="overlaid heat-image">
+        <StoredImage image={image} urls={app.urls} alt={image.alt ?? image.name} />
         {map && <Overlay map={map} strength={strength.value} />}
       </span>
       {map && word !== null && (
@@ -62,7 +62,7 @@ export function MapView({ app, picture, word, map }: Props): JSX.Element {
   );
 }
 
-/** The picture's own pixels; the square that the model sees may lie in it, or reach beyond it. */
+/** The image's own pixels; the square that the model sees may lie in it, or reach beyond it. */
 function Overlay({
   map,
   strength,
@@ -156,7 +156,7 @@ function mostOf({ values }: OcclusionMapResult): number {
   return Math.max(0, ...values.flat().map((value) => value ?? 0));
 }
 
-/** Of the cell that matters most, from 0 to 1 of the picture. */
+/** Of the cell that matters most, from 0 to 1 of the image. */
 function placeOf({ values, edges, box, width, height }: OcclusionMapResult): {
   readonly x: number;
   readonly y: number;

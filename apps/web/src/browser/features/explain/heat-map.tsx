@@ -1,11 +1,11 @@
-/** What the model sees for a word of its answer: a dialog with the words to choose from and the map over the picture. */
+/** What the model sees for a word of its answer: a dialog with the words to choose from and the map over the image. */
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import type { App } from "../../state/app.ts";
-import { CloseIcon } from "../../ui/icons.tsx";
-import { StoredPicture } from "../../images/stored-image.tsx";
+import { Sheet } from "../../ui/dialog.tsx";
+import { StoredImage } from "../../images/stored-image.tsx";
 import "../../styles/heat-map.css";
 import { TEXTS } from "../../ui/texts.ts";
 import { Heat } from "./heat-map-state.ts";
@@ -20,41 +20,28 @@ export interface HeatMapProps {
 }
 
 export function HeatMap({ app, messageId, onClose }: HeatMapProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const heat = useMemo(() => new Heat(app, app.chat.messagesTo(messageId)), [messageId]);
-  useEffect(() => {
-    dialog.current?.showModal();
-    return () => heat.cancel();
-  }, [heat]);
+  useEffect(() => () => heat.cancel(), [heat]);
   const map = useComputed(() => (heat.state.value.kind === "map" ? heat.state.value.map : null));
-  const picture = heat.picture.value;
+  const image = heat.image.value;
   return (
-    <dialog ref={dialog} class="sheet heat-map" aria-labelledby="heat-title" onClose={onClose}>
-      <h2 id="heat-title">{TEXTS.heatMap.title}</h2>
-      <div class="heat-columns">
-        {picture && (
-          <MapView app={app} picture={picture} word={heat.word.value?.text ?? null} map={map.value} />
-        )}
-        <div class="heat-choice">
-          {heat.pictures.length > 1 && <Pictures app={app} heat={heat} />}
-          <p id="heat-words">{TEXTS.heatMap.choose}</p>
-          <Words heat={heat} />
-          <State heat={heat} />
-          <details class="heat-how">
-            <summary>{TEXTS.heatMap.how}</summary>
-            <p>{TEXTS.heatMap.explanation}</p>
-          </details>
+    <Sheet class="heat-map" title={TEXTS.heatMap.title} onClose={onClose}>
+      {() => (
+        <div class="heat-columns">
+          {image && <MapView app={app} image={image} word={heat.word.value?.text ?? null} map={map.value} />}
+          <div class="heat-choice">
+            {heat.images.length > 1 && <Images app={app} heat={heat} />}
+            <p id="heat-words">{TEXTS.heatMap.choose}</p>
+            <Words heat={heat} />
+            <State heat={heat} />
+            <details class="heat-how">
+              <summary>{TEXTS.heatMap.how}</summary>
+              <p>{TEXTS.heatMap.explanation}</p>
+            </details>
+          </div>
         </div>
-      </div>
-      <button
-        type="button"
-        class="round-button sheet-close"
-        aria-label={TEXTS.shell.close}
-        onClick={() => dialog.current?.close()}
-      >
-        <CloseIcon />
-      </button>
-    </dialog>
+      )}
+    </Sheet>
   );
 }
 
@@ -123,18 +110,18 @@ function State({ heat }: { readonly heat: Heat }): JSX.Element {
   );
 }
 
-function Pictures({ app, heat }: { readonly app: App; readonly heat: Heat }): JSX.Element {
+function Images({ app, heat }: { readonly app: App; readonly heat: Heat }): JSX.Element {
   return (
-    <div class="heat-pictures" role="group" aria-label={TEXTS.heatMap.pictures}>
-      {heat.pictures.map((picture, index) => (
+    <div class="heat-images" role="group" aria-label={TEXTS.heatMap.images}>
+      {heat.images.map((image, index) => (
         <button
           key={index}
           type="button"
-          aria-pressed={index === heat.pictureIndex.value}
-          aria-label={picture.name}
-          onClick={() => heat.choosePicture(index)}
+          aria-pressed={index === heat.imageIndex.value}
+          aria-label={image.name}
+          onClick={() => heat.chooseImage(index)}
         >
-          <StoredPicture picture={picture} urls={app.urls} alt="" />
+          <StoredImage image={image} urls={app.urls} alt="" />
         </button>
       ))}
     </div>

@@ -12,7 +12,7 @@ import { lazily } from "../../ui/lazy.tsx";
 import "../../styles/scenes.css";
 import { TEXTS } from "../../ui/texts.ts";
 import type { EditorProps } from "./scene-editor.tsx";
-import { paint, scenePicture } from "./scene-image.ts";
+import { paint, sceneImage } from "./scene-image.ts";
 import { isUnseen } from "./unseen.ts";
 
 const Editor = lazily<EditorProps>(async () => (await import("./scene-editor.tsx")).Editor);
@@ -34,7 +34,7 @@ export function Gallery({ app }: GalleryProps): JSX.Element {
   const drawings = useSignal<readonly Drawing[]>(drawSome());
   const isEditing = useSignal(false);
   const take = async (scene: Scene, name: string, seed: number): Promise<void> => {
-    await app.draft.take(() => scenePicture(scene, name, seed));
+    await app.draft.take(() => sceneImage(scene, name, seed));
   };
   return (
     <section class="gallery" aria-labelledby="gallery-title">

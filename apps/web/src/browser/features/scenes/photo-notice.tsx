@@ -16,7 +16,7 @@ const EXAMPLES = 3;
 
 export function PhotoNotice({ app }: Props): JSX.Element | null {
   const card = app.models.selected.value?.card;
-  const isOwn = app.draft.pictures.value.some(({ isDrawing }) => isDrawing !== true);
+  const isOwn = app.draft.images.value.some(({ isDrawing }) => isDrawing !== true);
   if (!card || !isOwn) return null;
   const { limits } = summarize(card.card);
   if (!modelFacts(card.card).isForDrawingsOnly)

@@ -12,12 +12,12 @@ import {
 import type { Scene } from "@llava/demo/scenes";
 import { useSignalEffect } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
-import { CloseIcon } from "../../ui/icons.tsx";
+import { Sheet } from "../../ui/dialog.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 import { EditorState, MAX_OBJECTS } from "./editor-state.ts";
-import { PICTURE_SIZE, paint } from "./scene-image.ts";
+import { SCENE_IMAGE_SIZE, paint } from "./scene-image.ts";
 import { unseenPair } from "./unseen.ts";
 
 export interface EditorProps {
@@ -28,42 +28,35 @@ export interface EditorProps {
 const { editor } = TEXTS.scenes;
 
 export function Editor({ onUse, onClose }: EditorProps): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const state = useRef<EditorState | null>(null);
   const table = (state.current ??= new EditorState());
-  useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog ref={dialog} class="sheet editor" aria-labelledby="editor-title" onClose={onClose}>
-      <h2 id="editor-title">{editor.title}</h2>
-      <div class="editor-parts">
-        <Table state={table} />
-        <div class="editor-tools">
-          <Objects state={table} />
-          <Looks state={table} />
-        </div>
-      </div>
-      <Remarks state={table} />
-      <p class="editor-end">
-        <button
-          type="button"
-          class="primary"
-          onClick={() => {
-            onUse(table.scene.peek());
-            dialog.current?.close();
-          }}
-        >
-          {editor.use}
-        </button>
-      </p>
-      <button
-        type="button"
-        class="round-button sheet-close"
-        aria-label={TEXTS.shell.close}
-        onClick={() => dialog.current?.close()}
-      >
-        <CloseIcon />
-      </button>
-    </dialog>
+    <Sheet class="editor" title={editor.title} onClose={onClose}>
+      {(close) => (
+        <>
+          <div class="editor-parts">
+            <Table state={table} />
+            <div class="editor-tools">
+              <Objects state={table} />
+              <Looks state={table} />
+            </div>
+          </div>
+          <Remarks state={table} />
+          <p class="editor-end">
+            <button
+              type="button"
+              class="primary"
+              onClick={() => {
+                onUse(table.scene.peek());
+                close();
+              }}
+            >
+              {editor.use}
+            </button>
+          </p>
+        </>
+      )}
+    </Sheet>
   );
 }
 
@@ -113,7 +106,7 @@ function Table({ state }: Props): JSX.Element {
       onPointerUp={() => (isDragging.current = false)}
       onPointerCancel={() => (isDragging.current = false)}
     >
-      <canvas ref={canvas} width={PICTURE_SIZE} height={PICTURE_SIZE} aria-hidden="true" />
+      <canvas ref={canvas} width={SCENE_IMAGE_SIZE} height={SCENE_IMAGE_SIZE} aria-hidden="true" />
       {radius > 0 && (
         <span
           class="editor-chosen"

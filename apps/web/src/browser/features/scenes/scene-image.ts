@@ -1,19 +1,19 @@
-/** From a scene to a picture that can be asked about: its pixels, its words for who does not see it, and what is worth asking. */
+/** From a scene to an image that can be asked about: its pixels, its words for who does not see it, and what is worth asking. */
 import { caption, render, suggestQuestions } from "@llava/demo/scenes";
 import type { Scene } from "@llava/demo/scenes";
 
 import { work } from "../../images/worker/image-worker-client.ts";
-import type { ReadPicture } from "../../images/read-image.ts";
+import type { ReadImage } from "../../images/read-image.ts";
 import { isUnseen } from "./unseen.ts";
 
 /** Edge in pixels: four to one of the demo model's, as the samples. */
-export const PICTURE_SIZE = 384;
+export const SCENE_IMAGE_SIZE = 384;
 const MAX_QUESTIONS = 4;
 
 /** @param seed decides which questions are suggested */
-export async function scenePicture(scene: Scene, name: string, seed: number): Promise<ReadPicture> {
-  const rgb = Uint8Array.from(render(scene, PICTURE_SIZE));
-  const { blob, key, width, height } = await work({ kind: "encode", rgb, size: PICTURE_SIZE });
+export async function sceneImage(scene: Scene, name: string, seed: number): Promise<ReadImage> {
+  const rgb = Uint8Array.from(render(scene, SCENE_IMAGE_SIZE));
+  const { blob, key, width, height } = await work({ kind: "encode", rgb, size: SCENE_IMAGE_SIZE });
   const questions = suggestQuestions(scene, seed, MAX_QUESTIONS, isUnseen(scene));
   return {
     ref: {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 
-import type { PictureRef } from "../../services/store/records.ts";
+import type { ImageRef } from "../../services/store/records.ts";
 import { trueAnswer } from "./true-answer.tsx";
 
-const DRAWING: PictureRef = {
+const DRAWING: ImageRef = {
   key: "sha256:0",
   name: "Shapes",
   width: 384,

@@ -2,19 +2,19 @@
 import type { JSX } from "preact";
 
 import type { MessageNode } from "../../state/chat/message-node.ts";
-import type { PictureRef } from "../../services/store/records.ts";
+import type { ImageRef } from "../../services/store/records.ts";
 import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
   /** Of the conversation so far, the question's own last. */
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
   readonly question: string;
   readonly node: MessageNode;
 }
 
 /** Nothing for a question whose answer nobody knows. */
-export function TrueAnswer({ pictures, question, node }: Props): JSX.Element | null {
-  const truth = trueAnswer(pictures, question);
+export function TrueAnswer({ images, question, node }: Props): JSX.Element | null {
+  const truth = trueAnswer(images, question);
   if (truth === null || node.state.value?.kind !== "finished") return null;
   const isRight = plain(node.text.value) === plain(truth);
   return (
@@ -25,10 +25,10 @@ export function TrueAnswer({ pictures, question, node }: Props): JSX.Element | n
 }
 
 /** As the last of the drawings has it; null when the question is none of those that came with it. */
-export function trueAnswer(pictures: readonly PictureRef[], question: string): string | null {
-  // Between two pictures "the circle" may be either's.
-  if (pictures.length !== 1) return null;
-  const { questions, answers } = pictures[0] ?? {};
+export function trueAnswer(images: readonly ImageRef[], question: string): string | null {
+  // Between two images "the circle" may be either's.
+  if (images.length !== 1) return null;
+  const { questions, answers } = images[0] ?? {};
   const index = questions?.indexOf(question.trim()) ?? -1;
   return answers?.[index] ?? null;
 }

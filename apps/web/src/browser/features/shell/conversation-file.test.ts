@@ -1,11 +1,13 @@
+import { readFile } from "node:fs/promises";
+
 import { describe, expect, it, test } from "vitest";
 
 import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
-import { readTransfer, writeTransfer } from "./conversation-file.ts";
-import type { Transfer } from "./conversation-file.ts";
+import { readConversationFile, writeConversationFile } from "./conversation-file.ts";
+import type { ConversationFile } from "./conversation-file.ts";
 
 const KEY = `sha256:${"ab".repeat(32)}`;
-const WHOLE: Transfer = {
+const WHOLE: ConversationFile = {
   conversations: [
     {
       id: "c1",
@@ -26,7 +28,7 @@ const WHOLE: Transfer = {
       parentId: null,
       createdMs: 1,
       text: "What is this?",
-      pictures: [
+      images: [
         {
           key: KEY,
           name: "heron.png",
@@ -67,16 +69,16 @@ const WHOLE: Transfer = {
       isFlagged: false,
     },
   ],
-  pictures: { [KEY]: "data:image/png;base64,AAAA" },
+  images: { [KEY]: "data:image/png;base64,AAAA" },
 };
 
-describe("a file of conversations", () => {
-  it("is the same again when it is read", () => {
-    expect(readTransfer(writeTransfer(WHOLE), "all.json")).toEqual(WHOLE);
+describe("conversation file", () => {
+  it("gives the same conversations when it is read", () => {
+    expect(readConversationFile(writeConversationFile(WHOLE), "all.json")).toEqual(WHOLE);
   });
 
-  it("takes nothing on that has not the right shape", () => {
-    const file = JSON.parse(writeTransfer(WHOLE)) as Record<string, unknown>;
+  it("leaves out everything of another shape", () => {
+    const file = JSON.parse(writeConversationFile(WHOLE)) as Record<string, unknown>;
     const hostile = {
       ...file,
       conversations: [...WHOLE.conversations, { id: "<script>", title: "x" }, 7, null, { id: "c2" }],
@@ -87,27 +89,41 @@ describe("a file of conversations", () => {
         {
           ...WHOLE.messages[0],
           id: "m5",
-          pictures: [{ key: "https://evil.example", name: "x", width: 1, height: 1 }],
+          images: [{ key: "https://evil.example", name: "x", width: 1, height: 1 }],
         },
         { ...WHOLE.messages[1], id: "m6", stream: "s", state: { kind: "streaming" }, vote: "most", model: 7 },
       ],
-      pictures: {
-        ...WHOLE.pictures,
+      images: {
+        ...WHOLE.images,
         [`sha256:${"cd".repeat(32)}`]: "data:text/html;base64,AAAA",
         evil: "data:image/png;base64,AAAA",
       },
     };
-    const read = readTransfer(JSON.stringify(hostile), "x.json");
+    const read = readConversationFile(JSON.stringify(hostile), "x.json");
     expect(read.conversations.map(({ id }) => id)).toEqual(["c1"]);
     expect(read.messages.map(({ id }) => id)).toEqual(["m1", "m2", "m5", "m6"]);
-    expect(read.messages[2]).toMatchObject({ pictures: [] });
+    expect(read.messages[2]).toMatchObject({ images: [] });
     expect(read.messages[3]).toMatchObject({
       stream: null,
       state: { kind: "stopped" },
       vote: null,
       model: "",
     });
-    expect(Object.keys(read.pictures)).toEqual([KEY]);
+    expect(Object.keys(read.images)).toEqual([KEY]);
+  });
+
+  it("of version 1, in which images were named pictures, is read", async () => {
+    const file = await readFile(
+      new URL("../../../../test/chat/exported-version-1.json", import.meta.url),
+      "utf8",
+    );
+    const { conversations, messages, images } = readConversationFile(file, "all.json");
+    expect(conversations).toEqual(WHOLE.conversations);
+    const [question, answer] = messages;
+    const [image] = question?.role === "user" ? question.images : [];
+    expect(image).toMatchObject({ name: "heron.png", mode: "pad", answers: ["A heron.", "In the reeds."] });
+    expect(Object.keys(images)).toEqual([image?.key]);
+    expect(answer).toEqual(WHOLE.messages[1]);
   });
 });
 
@@ -117,6 +133,7 @@ test.each([
   ['{"format":"other"}', "no file of conversations"],
   ['{"format":"llava-conversations","version":99}', "another version"],
   ['{"format":"llava-conversations","version":1}', "holds no conversations"],
+  ['{"format":"llava-conversations","version":2}', "holds no conversations"],
 ])("%s is refused in a sentence", (text, words) => {
-  expect(() => readTransfer(text, "x.json")).toThrow(words);
+  expect(() => readConversationFile(text, "x.json")).toThrow(words);
 });

@@ -1,246 +1,241 @@
 /**
- * Conversations as a file, to be kept or carried to another browser: what is exported, wiped and imported is the same again.
- * A file may come from anywhere, so only what has the right shape is taken out of it.
+ * Writes conversations to the text of a file and reads them back: an exported file that is imported again gives the same
+ * conversations. A file may come from anywhere, so a reader takes only the parts of it that have the right shape.
  */
 import { isErrorCode } from "@llava/protocol/browser";
-import type { ChatTimings, ChatUsage } from "@llava/protocol/browser";
+import type { ChatTimings, ChatUsage, ErrorCode } from "@llava/protocol/browser";
+import * as z from "zod/mini";
 
+import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
+import { withImages } from "../../services/store/earlier-records.ts";
 import type {
   AnswerState,
+  AssistantMessage,
   Conversation,
   Failure,
+  ImageRef,
   Message,
-  ImageMode,
-  PictureRef,
   Settings,
+  UserMessage,
 } from "../../services/store/records.ts";
-import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
 
-export interface Transfer {
+export interface ConversationFile {
   readonly conversations: readonly Conversation[];
   readonly messages: readonly Message[];
-  /** Files of pictures as `data:` URLs, by key. */
-  readonly pictures: Readonly<Record<string, string>>;
+  /** Image files as `data:` URLs, by key. */
+  readonly images: Readonly<Record<string, string>>;
 }
 
-/** A sentence about a file that holds no conversations. */
-export class TransferError extends Error {
-  override readonly name = "TransferError";
+/** A sentence about a file that has no conversations which this page can read. */
+export class ConversationFileError extends Error {
+  override readonly name = "ConversationFileError";
 }
 
 const FORMAT = "llava-conversations";
-const VERSION = 1;
+/** Version 1 had the images of messages and the image files under the name `pictures`. */
+const VERSION = 2;
+const VERSIONS: readonly unknown[] = [1, VERSION];
 const MAX_CONVERSATIONS = 10_000;
 const MAX_MESSAGES = 200_000;
-const MAX_TEXT = 1 << 21;
+const MAX_TEXT_LENGTH = 1 << 21;
+const MAX_IMAGES = 64;
 const MAX_QUESTIONS = 64;
-const MODES: readonly ImageMode[] = ["default", "pad", "crop", "resize"];
-const ID = /^[0-9a-z]{1,64}$/;
+const MAX_STOPS = 4;
+/** Pixels; far beyond what servers accept. */
+const MAX_EDGE = 65_536;
 const KEY = /^sha256:[0-9a-f]{64}$/;
 const DATA_URL = /^data:image\/(png|jpeg|webp);base64,[A-Za-z0-9+/]*={0,2}$/;
 
-export function writeTransfer(transfer: Transfer): string {
-  return JSON.stringify({ format: FORMAT, version: VERSION, ...transfer });
+// The content policy forbids the compiled parsers of zod, and their mere trial would be reported as a violation.
+z.config({ jitless: true });
+
+const text = z.string().check(z.maxLength(MAX_TEXT_LENGTH));
+const id = z.string().check(z.regex(/^[0-9a-z]{1,64}$/));
+const count = z.number().check(z.nonnegative());
+const edge = z.int().check(z.positive(), z.maximum(MAX_EDGE));
+const size = z.object({ width: edge, height: edge });
+
+/** Null in place of a value of another shape. */
+function orNull<Schema extends z.ZodMiniType>(schema: Schema) {
+  return z.catch(z.nullable(schema), null);
 }
 
-/** Throws `TransferError`. */
-export function readTransfer(text: string, fileName: string): Transfer {
+/** The elements that have the right shape, out of the first `most`; none where the value is no array. */
+function listOf<Schema extends z.ZodMiniType>(schema: Schema, most: number) {
+  const items = z.catch(z.array(z.unknown()), []);
+  return z.pipe(
+    items,
+    z.transform((values) =>
+      values.slice(0, most).flatMap((value): z.output<Schema>[] => {
+        const { success, data } = schema.safeParse(value);
+        return success ? [data] : [];
+      }),
+    ),
+  );
+}
+
+const number = (fallback: number, most: number) =>
+  z.catch(z.number().check(z.nonnegative(), z.maximum(most)), fallback);
+
+const settings = z.catch(
+  z.object({
+    temperature: number(DEFAULT_SETTINGS.temperature, 2),
+    top_p: number(DEFAULT_SETTINGS.top_p, 1),
+    max_tokens: number(DEFAULT_SETTINGS.max_tokens, 1_000_000),
+    seed: orNull(z.int().check(z.nonnegative())),
+    stop: listOf(text, MAX_STOPS),
+    system: orNull(text),
+    template: orNull(text),
+  }) satisfies z.ZodMiniType<Settings>,
+  { ...DEFAULT_SETTINGS, stop: [...DEFAULT_SETTINGS.stop] },
+);
+
+const conversation = z.object({
+  id,
+  title: text,
+  hasOwnTitle: z.catch(z.boolean(), false),
+  createdMs: z.catch(count, 0),
+  updatedMs: z.catch(count, 0),
+  leafId: orNull(id),
+  model: orNull(text),
+  settings,
+}) satisfies z.ZodMiniType<Conversation>;
+
+const image = z.pipe(
+  z.object({
+    ...size.shape,
+    key: z.string().check(z.regex(KEY)),
+    name: text,
+    original: orNull(size),
+    mode: z.catch(z.enum(["default", "pad", "crop", "resize"]), "default"),
+    alt: orNull(text),
+    questions: listOf(text, MAX_QUESTIONS),
+    answers: listOf(text, MAX_QUESTIONS),
+    isDrawing: z.catch(z.boolean(), false),
+  }),
+  z.transform(({ original, alt, questions, answers, isDrawing, ...required }): ImageRef => ({
+    ...required,
+    ...(original === null ? {} : { original }),
+    ...(alt === null ? {} : { alt }),
+    ...(questions.length > 0 ? { questions } : {}),
+    // Answers belong to the questions by their places in the list.
+    ...(answers.length > 0 && answers.length === questions.length ? { answers } : {}),
+    ...(isDrawing ? { isDrawing } : {}),
+  })),
+);
+
+const usage = z.object({
+  prompt_tokens: count,
+  completion_tokens: count,
+  total_tokens: count,
+  prompt_tokens_details: z.object({ cached_tokens: count, image_tokens: count }),
+}) satisfies z.ZodMiniType<ChatUsage>;
+
+const timings = z.object({
+  queue_ms: count,
+  encode_ms: count,
+  prefill_ms: count,
+  decode_ms: count,
+  first_token_ms: count,
+}) satisfies z.ZodMiniType<ChatTimings>;
+
+const isFailureCode = (value: unknown): value is Failure["code"] =>
+  isErrorCode(value) || value === "offline" || value === "storage_full";
+
+const failure = z.object({
+  code: z.catch(z.custom<Failure["code"]>(isFailureCode), "internal" satisfies ErrorCode),
+  message: text,
+  isRetryable: z.catch(z.boolean(), true),
+  retryAfterMs: orNull(count),
+}) satisfies z.ZodMiniType<Failure>;
+
+/** An answer that was being generated when it was exported is stopped in the file. */
+const state = z.catch(
+  z.discriminatedUnion("kind", [
+    z.object({
+      kind: z.literal("finished"),
+      reason: z.catch(z.enum(["stop", "length"]), "stop"),
+      usage: orNull(usage),
+      timings: orNull(timings),
+    }),
+    z.object({ kind: z.literal("failed"), failure }),
+    z.object({ kind: z.literal("stopped") }),
+  ]) satisfies z.ZodMiniType<AnswerState>,
+  { kind: "stopped" },
+);
+
+const messageBase = {
+  id,
+  conversationId: id,
+  parentId: orNull(id),
+  createdMs: z.catch(count, 0),
+  text,
+};
+
+const message = z.discriminatedUnion("role", [
+  z.object({
+    ...messageBase,
+    role: z.literal("user"),
+    images: listOf(image, MAX_IMAGES),
+  }) satisfies z.ZodMiniType<UserMessage>,
+  z.object({
+    ...messageBase,
+    role: z.literal("assistant"),
+    model: z.catch(text, ""),
+    settings,
+    state,
+    stream: z.catch(z.null(), null),
+    migrations: z.catch(count, 0),
+    vote: orNull(z.enum(["up", "down"])),
+    isFlagged: z.catch(z.boolean(), false),
+  }) satisfies z.ZodMiniType<AssistantMessage>,
+]);
+
+const fileSchema = z.object({
+  conversations: listOf(conversation, MAX_CONVERSATIONS),
+  messages: listOf(
+    z.pipe(z.pipe(z.record(z.string(), z.unknown()), z.transform(withImages)), message),
+    MAX_MESSAGES,
+  ),
+  images: z.pipe(
+    z.catch(z.record(z.string(), z.unknown()), {}),
+    z.transform((images) => Object.fromEntries(Object.entries(images).filter(isImageFile))),
+  ),
+}) satisfies z.ZodMiniType<ConversationFile>;
+
+export function writeConversationFile(content: ConversationFile): string {
+  return JSON.stringify({ format: FORMAT, version: VERSION, ...content });
+}
+
+/** Throws `ConversationFileError`. */
+export function readConversationFile(json: string, fileName: string): ConversationFile {
+  const { conversations, messages, images } = fileSchema.parse(withImages(parseHead(json, fileName)));
+  if (conversations.length === 0) throw new ConversationFileError(`"${fileName}" holds no conversations.`);
+  const ids = new Set(conversations.map((each) => each.id));
+  return {
+    conversations,
+    messages: messages.filter(({ conversationId }) => ids.has(conversationId)),
+    images,
+  };
+}
+
+function parseHead(json: string, fileName: string): Readonly<Record<string, unknown>> {
   let file: unknown;
   try {
-    file = JSON.parse(text);
+    file = JSON.parse(json);
   } catch (cause) {
-    throw new TransferError(`"${fileName}" is no file of conversations: it is not JSON.`, { cause });
+    throw new ConversationFileError(`"${fileName}" is no file of conversations: it is not JSON.`, { cause });
   }
-  if (!isRecord(file) || file["format"] !== FORMAT)
-    throw new TransferError(`"${fileName}" is no file of conversations of this page.`);
-  if (file["version"] !== VERSION)
-    throw new TransferError(
+  const head = z.looseObject({ format: z.literal(FORMAT), version: z.unknown() }).safeParse(file);
+  if (!head.success)
+    throw new ConversationFileError(`"${fileName}" is no file of conversations of this page.`);
+  if (!VERSIONS.includes(head.data.version))
+    throw new ConversationFileError(
       `"${fileName}" was written by another version of this page, which this one cannot read.`,
     );
-  const conversations = list(file["conversations"], MAX_CONVERSATIONS).flatMap(conversationOf);
-  const ids = new Set(conversations.map(({ id }) => id));
-  const messages = list(file["messages"], MAX_MESSAGES)
-    .flatMap(messageOf)
-    .filter(({ conversationId }) => ids.has(conversationId));
-  if (conversations.length === 0) throw new TransferError(`"${fileName}" holds no conversations.`);
-  return { conversations, messages, pictures: picturesOf(file["pictures"]) };
+  return head.data;
 }
 
-function conversationOf(value: unknown): readonly Conversation[] {
-  if (!isRecord(value) || !isId(value["id"]) || !isText(value["title"])) return [];
-  const { id, title, hasOwnTitle, createdMs, updatedMs, leafId, model } = value;
-  return [
-    {
-      id,
-      title,
-      hasOwnTitle: hasOwnTitle === true,
-      createdMs: timeOf(createdMs),
-      updatedMs: timeOf(updatedMs),
-      leafId: isId(leafId) ? leafId : null,
-      model: isText(model) ? model : null,
-      settings: settingsOf(value["settings"]),
-    },
-  ];
-}
-
-function messageOf(value: unknown): readonly Message[] {
-  if (!isRecord(value) || !isId(value["id"]) || !isId(value["conversationId"]) || !isText(value["text"]))
-    return [];
-  const { id, conversationId, parentId, createdMs, text } = value;
-  const base = {
-    id,
-    conversationId,
-    parentId: isId(parentId) ? parentId : null,
-    createdMs: timeOf(createdMs),
-    text,
-  };
-  if (value["role"] === "user")
-    return [{ ...base, role: "user", pictures: list(value["pictures"], 64).flatMap(pictureOf) }];
-  if (value["role"] !== "assistant") return [];
-  const { model, migrations, vote, isFlagged } = value;
-  return [
-    {
-      ...base,
-      role: "assistant",
-      model: isText(model) ? model : "",
-      settings: settingsOf(value["settings"]),
-      state: stateOf(value["state"]),
-      // Whatever was under way is under way no more.
-      stream: null,
-      migrations: isCount(migrations) ? migrations : 0,
-      vote: vote === "up" || vote === "down" ? vote : null,
-      isFlagged: isFlagged === true,
-    },
-  ];
-}
-
-function pictureOf(value: unknown): readonly PictureRef[] {
-  if (!isRecord(value)) return [];
-  const { key, name, mode, alt, isDrawing } = value;
-  const size = sizeOf(value);
-  if (typeof key !== "string" || !KEY.test(key) || !isText(name) || size === null) return [];
-  const original = sizeOf(value["original"]);
-  const questions = list(value["questions"], MAX_QUESTIONS).filter(isText);
-  const answers = list(value["answers"], MAX_QUESTIONS).filter(isText);
-  return [
-    {
-      key,
-      name,
-      ...size,
-      ...(original === null ? {} : { original }),
-      mode: MODES.find((known) => known === mode) ?? "default",
-      ...(isText(alt) ? { alt } : {}),
-      ...(questions.length > 0 ? { questions } : {}),
-      // Each belongs to the question in its place.
-      ...(answers.length > 0 && answers.length === questions.length ? { answers } : {}),
-      ...(isDrawing === true ? { isDrawing } : {}),
-    },
-  ];
-}
-
-function sizeOf(value: unknown): { readonly width: number; readonly height: number } | null {
-  if (!isRecord(value)) return null;
-  const { width, height } = value;
-  return isSize(width) && isSize(height) ? { width, height } : null;
-}
-
-function stateOf(value: unknown): AnswerState {
-  if (!isRecord(value)) return { kind: "stopped" };
-  if (value["kind"] === "finished")
-    return {
-      kind: "finished",
-      reason: value["reason"] === "length" ? "length" : "stop",
-      usage: usageOf(value["usage"]),
-      timings: timingsOf(value["timings"]),
-    };
-  const failure = value["failure"];
-  if (value["kind"] === "failed" && isRecord(failure) && isText(failure["message"]))
-    return { kind: "failed", failure: failureOf(failure, failure["message"]) };
-  return { kind: "stopped" };
-}
-
-function failureOf(
-  { code, isRetryable, retryAfterMs }: Readonly<Record<string, unknown>>,
-  message: string,
-): Failure {
-  const isKnown = isErrorCode(code) || code === "offline" || code === "storage_full";
-  return {
-    code: isKnown ? code : "internal",
-    message,
-    isRetryable: isRetryable !== false,
-    retryAfterMs: isCount(retryAfterMs) ? retryAfterMs : null,
-  };
-}
-
-function usageOf(value: unknown): ChatUsage | null {
-  if (!isRecord(value) || !isRecord(value["prompt_tokens_details"])) return null;
-  const { prompt_tokens, completion_tokens, total_tokens } = value;
-  const { cached_tokens, image_tokens } = value["prompt_tokens_details"];
-  if (!isCount(prompt_tokens) || !isCount(completion_tokens) || !isCount(total_tokens)) return null;
-  if (!isCount(cached_tokens) || !isCount(image_tokens)) return null;
-  const prompt_tokens_details = { cached_tokens, image_tokens };
-  return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details };
-}
-
-function timingsOf(value: unknown): ChatTimings | null {
-  if (!isRecord(value)) return null;
-  const { queue_ms, encode_ms, prefill_ms, decode_ms, first_token_ms } = value;
-  if (!isCount(queue_ms) || !isCount(encode_ms) || !isCount(prefill_ms)) return null;
-  if (!isCount(decode_ms) || !isCount(first_token_ms)) return null;
-  return { queue_ms, encode_ms, prefill_ms, decode_ms, first_token_ms };
-}
-
-function settingsOf(value: unknown): Settings {
-  if (!isRecord(value)) return DEFAULT_SETTINGS;
-  const number = (name: "temperature" | "top_p" | "max_tokens", most: number): number => {
-    const found = value[name];
-    return typeof found === "number" && found >= 0 && found <= most ? found : DEFAULT_SETTINGS[name];
-  };
-  const { seed, stop, system, template } = value;
-  return {
-    temperature: number("temperature", 2),
-    top_p: number("top_p", 1),
-    max_tokens: number("max_tokens", 1_000_000),
-    seed: typeof seed === "number" && Number.isInteger(seed) && seed >= 0 ? seed : null,
-    stop: list(stop, 4).filter(isText),
-    system: isText(system) ? system : null,
-    template: isText(template) ? template : null,
-  };
-}
-
-function picturesOf(value: unknown): Readonly<Record<string, string>> {
-  if (!isRecord(value)) return {};
-  const good = Object.entries(value).filter(
-    (entry): entry is [string, string] =>
-      KEY.test(entry[0]) && typeof entry[1] === "string" && DATA_URL.test(entry[1]),
-  );
-  return Object.fromEntries(good);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value.length <= MAX_TEXT;
-}
-
-function isId(value: unknown): value is string {
-  return typeof value === "string" && ID.test(value);
-}
-
-function isSize(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= 65_536;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0;
-}
-
-function timeOf(value: unknown): number {
-  return isCount(value) ? value : 0;
-}
-
-function list(value: unknown, most: number): readonly unknown[] {
-  return Array.isArray(value) ? value.slice(0, most) : [];
+function isImageFile(entry: [string, unknown]): entry is [string, string] {
+  return KEY.test(entry[0]) && typeof entry[1] === "string" && DATA_URL.test(entry[1]);
 }

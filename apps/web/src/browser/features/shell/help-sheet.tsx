@@ -1,10 +1,9 @@
 /** Which keys do what, and what screen readers are told. */
-import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
 import { READINGS } from "../../state/screen-reader-announcer.ts";
-import { CloseIcon } from "../../ui/icons.tsx";
+import { Sheet } from "../../ui/dialog.tsx";
 import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
@@ -13,45 +12,38 @@ interface Props {
 }
 
 export function HelpSheet({ app, onClose }: Props): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog ref={dialog} class="sheet" aria-labelledby="help-title" onClose={onClose}>
-      <h2 id="help-title">{TEXTS.help.title}</h2>
-      <dl class="key-list">
-        {TEXTS.help.rows.map(([key, does]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{does}</dd>
-          </div>
-        ))}
-      </dl>
-      <label class="reading-aloud">
-        <span>{TEXTS.help.reading}</span>
-        <select
-          value={app.spoken.reading.value}
-          onChange={({ currentTarget }) => {
-            const chosen = READINGS.find((reading) => reading === currentTarget.value);
-            if (chosen !== undefined) app.spoken.choose(chosen);
-          }}
-        >
-          {READINGS.map((reading) => (
-            <option key={reading} value={reading}>
-              {TEXTS.help.readings[reading]}
-            </option>
-          ))}
-        </select>
-      </label>
-      <button
-        type="button"
-        class="round-button sheet-close"
-        aria-label={TEXTS.shell.close}
-        onClick={() => dialog.current?.close()}
-      >
-        <CloseIcon />
-      </button>
-    </dialog>
+    <Sheet title={TEXTS.help.title} onClose={onClose}>
+      {() => (
+        <>
+          <dl class="key-list">
+            {TEXTS.help.rows.map(([key, does]) => (
+              <div key={key}>
+                <dt>
+                  <kbd>{key}</kbd>
+                </dt>
+                <dd>{does}</dd>
+              </div>
+            ))}
+          </dl>
+          <label class="reading-aloud">
+            <span>{TEXTS.help.reading}</span>
+            <select
+              value={app.spoken.reading.value}
+              onChange={({ currentTarget }) => {
+                const chosen = READINGS.find((reading) => reading === currentTarget.value);
+                if (chosen !== undefined) app.spoken.choose(chosen);
+              }}
+            >
+              {READINGS.map((reading) => (
+                <option key={reading} value={reading}>
+                  {TEXTS.help.readings[reading]}
+                </option>
+              ))}
+            </select>
+          </label>
+        </>
+      )}
+    </Sheet>
   );
 }

@@ -8,7 +8,7 @@ import { Composer } from "../chat/composer.tsx";
 import { Transcript } from "../chat/transcript.tsx";
 import { Welcome } from "../chat/welcome.tsx";
 import { lazily } from "../../ui/lazy.tsx";
-import { picturesAmong } from "../../images/read-image.ts";
+import { imagesAmong } from "../../images/read-image.ts";
 import { TEXTS } from "../../ui/texts.ts";
 import { Header } from "./header.tsx";
 import { HelpSheet } from "./help-sheet.tsx";
@@ -28,7 +28,7 @@ export function Page({ app }: Props): JSX.Element {
   const isDragging = useSignal(false);
   const isListOpen = useSignal(false);
   const isHelpOpen = useSignal(false);
-  useEffect(() => listenForPictures(app, (is) => (isDragging.value = is)), [app]);
+  useEffect(() => listenForImages(app, (is) => (isDragging.value = is)), [app]);
   useEffect(() => {
     const openList = (): void => void (isListOpen.value = true);
     return listenForKeys(app, { openList, openHelp: () => (isHelpOpen.value = true) });
@@ -79,17 +79,17 @@ function Spoken({ app }: Props): JSX.Element {
 }
 
 /** Returns what ends the listening. */
-function listenForPictures(app: App, setDragging: (isDragging: boolean) => void): () => void {
+function listenForImages(app: App, setDragging: (isDragging: boolean) => void): () => void {
   const ending = new AbortController();
   const { signal } = ending;
   // Entering a child comes before leaving its parent, so only the depth tells when the pointer left the page.
   let depth = 0;
   const takeFrom = (data: DataTransfer | null): boolean => {
     const files = [...(data?.files ?? [])];
-    const pictures = picturesAmong(files);
-    if (pictures.length > 0) void app.draft.takeFiles(pictures);
-    else if (files[0]) app.draft.problem.value = TEXTS.composer.notAPicture(files[0].name);
-    return pictures.length > 0;
+    const images = imagesAmong(files);
+    if (images.length > 0) void app.draft.takeFiles(images);
+    else if (files[0]) app.draft.problem.value = TEXTS.composer.notAnImage(files[0].name);
+    return images.length > 0;
   };
   const drag = (step: number) => (event: DragEvent) => {
     if (!event.dataTransfer?.types.includes("Files")) return;

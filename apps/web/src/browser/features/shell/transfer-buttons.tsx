@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
+import { saveFile } from "../../ui/save-file.ts";
 import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
@@ -16,14 +17,14 @@ export function TransferButtons({ app }: Props): JSX.Element {
   const conversation = app.chat.conversation.value;
   const exportEverything = async (): Promise<void> => {
     const { exportAll } = await import("./conversation-export.ts");
-    save(await exportAll(app.store), "conversations.json");
+    saveFile(await exportAll(app.store), "conversations.json");
   };
   const exportOpen = async (): Promise<void> => {
     const last = app.chat.path.peek().at(-1);
     if (conversation === null || last === undefined) return;
     const { toMarkdown } = await import("./conversation-export.ts");
     const title = conversation.title || TEXTS.shell.untitled;
-    save(toMarkdown(title, app.chat.messagesTo(last.node.id)), "conversation.md");
+    saveFile(toMarkdown(title, app.chat.messagesTo(last.node.id)), "conversation.md");
   };
   const importChosen = async (file: File | undefined): Promise<void> => {
     if (file === undefined) return;
@@ -65,12 +66,4 @@ export function TransferButtons({ app }: Props): JSX.Element {
       {problem.value !== null && <p class="usage problem">{problem}</p>}
     </div>
   );
-}
-
-function save(file: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

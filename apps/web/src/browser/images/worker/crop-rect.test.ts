@@ -2,10 +2,10 @@ import { assert, boolean, integer, property, record } from "fast-check";
 import { expect, test } from "vitest";
 
 import { contains, cornerAt, isWhole, moved, nearestCorner, wholeOf } from "./crop-rect.ts";
-import type { Part } from "./crop-rect.ts";
+import type { CropRect } from "./crop-rect.ts";
 
 const SIZE = { width: 400, height: 300 };
-const PART: Part = { left: 100, top: 50, width: 200, height: 100 };
+const PART: CropRect = { left: 100, top: 50, width: 200, height: 100 };
 
 test("a corner is put somewhere, the opposite one stays", () => {
   expect(cornerAt(PART, SIZE, { isRight: true, isBottom: true }, { x: 350.4, y: 250 })).toEqual({

@@ -1,6 +1,6 @@
-/** A part of a picture that is being chosen, in whole pixels; apart because it is pure. */
+/** A part of an image that is being chosen, in whole pixels; apart because it is pure. */
 
-export interface Part {
+export interface CropRect {
   readonly left: number;
   readonly top: number;
   readonly width: number;
@@ -26,16 +26,16 @@ export interface Corner {
 /** Nothing can be seen on less, pixels. */
 const LEAST = 16;
 
-export function wholeOf({ width, height }: Size): Part {
+export function wholeOf({ width, height }: Size): CropRect {
   return { left: 0, top: 0, width, height };
 }
 
-export function isWhole(part: Part, size: Size): boolean {
+export function isWhole(part: CropRect, size: Size): boolean {
   return part.width === size.width && part.height === size.height;
 }
 
-/** As far as the picture goes. */
-export function moved(part: Part, size: Size, by: Point): Part {
+/** As far as the image goes. */
+export function moved(part: CropRect, size: Size, by: Point): CropRect {
   return {
     ...part,
     left: clamp(Math.round(part.left + by.x), 0, size.width - part.width),
@@ -44,7 +44,7 @@ export function moved(part: Part, size: Size, by: Point): Part {
 }
 
 /** With one corner at a point, the opposite one where it was. */
-export function cornerAt(part: Part, size: Size, corner: Corner, point: Point): Part {
+export function cornerAt(part: CropRect, size: Size, corner: Corner, point: Point): CropRect {
   const [left, width] = edges(part.left, part.width, size.width, corner.isRight, point.x);
   const [top, height] = edges(part.top, part.height, size.height, corner.isBottom, point.y);
   return { left, top, width, height };
@@ -52,7 +52,7 @@ export function cornerAt(part: Part, size: Size, corner: Corner, point: Point): 
 
 /** The one next to a point, and how far off it is. */
 export function nearestCorner(
-  part: Part,
+  part: CropRect,
   point: Point,
 ): { readonly corner: Corner; readonly distance: number } {
   const corner = {
@@ -64,7 +64,7 @@ export function nearestCorner(
   return { corner, distance: Math.hypot(point.x - x, point.y - y) };
 }
 
-export function contains({ left, top, width, height }: Part, { x, y }: Point): boolean {
+export function contains({ left, top, width, height }: CropRect, { x, y }: Point): boolean {
   return x >= left && x <= left + width && y >= top && y <= top + height;
 }
 

@@ -1,19 +1,19 @@
-/** What the page asks its picture worker for, and what comes back. */
+/** What the page asks its image worker for, and what comes back. */
 import type { SquareShape } from "@llava/processing/view";
 
-import type { Part } from "./crop-rect.ts";
+import type { CropRect } from "./crop-rect.ts";
 
-export type PictureTask =
+export type ImageTask =
   /** A file as it was given to what is sent; `cap` is the most of its longer side in pixels, null for any. */
   | { readonly kind: "prepare"; readonly file: Blob; readonly cap: number | null }
-  /** A part of a picture that was prepared, in its pixels. */
-  | { readonly kind: "cut"; readonly blob: Blob; readonly part: Part }
-  /** What a model sees of a picture that was prepared. */
+  /** A part of an image that was prepared, in its pixels. */
+  | { readonly kind: "cut"; readonly blob: Blob; readonly part: CropRect }
+  /** What a model sees of an image that was prepared. */
   | { readonly kind: "view"; readonly blob: Blob; readonly size: number; readonly shape: SquareShape }
   /** Pixels to a PNG: [size, size, 3]. */
   | { readonly kind: "encode"; readonly rgb: Uint8Array<ArrayBuffer>; readonly size: number };
 
-export interface PreparedPicture {
+export interface PreparedImage {
   readonly blob: Blob;
   readonly key: string;
   readonly width: number;
@@ -36,15 +36,15 @@ export type Refusal =
   | "no_memory";
 
 export interface TaskResult {
-  readonly prepare: PreparedPicture;
-  readonly cut: PreparedPicture;
+  readonly prepare: PreparedImage;
+  readonly cut: PreparedImage;
   readonly view: ImageBitmap;
-  readonly encode: PreparedPicture;
+  readonly encode: PreparedImage;
 }
 
 export interface TaskMessage {
   readonly id: number;
-  readonly task: PictureTask;
+  readonly task: ImageTask;
 }
 
 export type TaskAnswer =

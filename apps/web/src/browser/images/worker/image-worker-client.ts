@@ -1,10 +1,10 @@
-/** Hands work to the picture worker and waits for it: one worker for the page, begun with the first picture. */
-import type { PictureTask, Refusal, TaskAnswer, TaskMessage, TaskResult } from "./image-tasks.ts";
+/** Hands work to the image worker and waits for it: one worker for the page, begun with the first image. */
+import type { ImageTask, Refusal, TaskAnswer, TaskMessage, TaskResult } from "./image-tasks.ts";
 import { workerUrl } from "./image-worker-url.ts";
 
-/** Why a picture could not be worked on; sentences are made where it is shown. */
-export class PictureRefused extends Error {
-  override readonly name = "PictureRefused";
+/** Why an image could not be worked on; sentences are made where it is shown. */
+export class ImageRefused extends Error {
+  override readonly name = "ImageRefused";
   readonly refusal: Refusal;
   constructor(refusal: Refusal) {
     super(refusal);
@@ -14,16 +14,16 @@ export class PictureRefused extends Error {
 
 interface Waiting {
   readonly resolve: (result: TaskResult[keyof TaskResult]) => void;
-  readonly reject: (error: PictureRefused) => void;
+  readonly reject: (error: ImageRefused) => void;
 }
 
 const waiting = new Map<number, Waiting>();
 let worker: Worker | null = null;
 let lastId = 0;
 
-/** Throws `PictureRefused`. */
-export async function work<Kind extends PictureTask["kind"]>(
-  task: Extract<PictureTask, { kind: Kind }>,
+/** Throws `ImageRefused`. */
+export async function work<Kind extends ImageTask["kind"]>(
+  task: Extract<ImageTask, { kind: Kind }>,
 ): Promise<TaskResult[Kind]> {
   const id = ++lastId;
   const result = new Promise<TaskResult[keyof TaskResult]>((resolve, reject) => {
@@ -35,18 +35,18 @@ export async function work<Kind extends PictureTask["kind"]>(
 }
 
 function begin(): Worker {
-  const begun = new Worker(workerUrl(), { type: "module", name: "pictures" });
+  const begun = new Worker(workerUrl(), { type: "module", name: "images" });
   begun.addEventListener("message", ({ data }: MessageEvent<TaskAnswer>) => {
     const asked = waiting.get(data.id);
     waiting.delete(data.id);
     if ("result" in data) asked?.resolve(data.result);
-    else asked?.reject(new PictureRefused(data.refusal));
+    else asked?.reject(new ImageRefused(data.refusal));
   });
-  // Out of memory, or its file did not come: what waits has failed, and the next picture begins another one.
+  // Out of memory, or its file did not come: what waits has failed, and the next image begins another one.
   begun.addEventListener("error", () => {
     worker = null;
     begun.terminate();
-    for (const { reject } of waiting.values()) reject(new PictureRefused("no_memory"));
+    for (const { reject } of waiting.values()) reject(new ImageRefused("no_memory"));
     waiting.clear();
   });
   return begun;

@@ -3,7 +3,7 @@
 import file from "./image-worker.ts?worker&url";
 
 /** The name in `trusted-types` of apps/web/src/server/security-headers.ts. */
-const POLICY = "picture-worker";
+const POLICY = "image-worker";
 
 interface Policies {
   createPolicy(

@@ -1,13 +1,13 @@
 /**
- * Decodes, shrinks, hashes and previews pictures beside the page, which goes on scrolling and typing meanwhile. One task
+ * Decodes, shrinks, hashes and previews images beside the page, which goes on scrolling and typing meanwhile. One task
  * at a time: eight photographs decoded at once would need a gigabyte.
  */
 import { CLIP_MEAN, modelView } from "@llava/processing/view";
 import type { SquareShape, Turns } from "@llava/processing/view";
 
-import type { Part } from "./crop-rect.ts";
-import type { PictureTask, PreparedPicture, Refusal, TaskAnswer, TaskMessage } from "./image-tasks.ts";
-import { decode } from "./decode-image.ts";
+import type { CropRect } from "./crop-rect.ts";
+import type { ImageTask, PreparedImage, Refusal, TaskAnswer, TaskMessage } from "./image-tasks.ts";
+import { decode } from "./decode-file.ts";
 import { fitted } from "./send-size.ts";
 import { sha256Hex } from "./sha256.ts";
 import { sniff } from "./sniff.ts";
@@ -17,11 +17,11 @@ import type { Sniffed } from "./sniff.ts";
 const MAX_UNTOUCHED_BYTES = 1024 * 1024;
 /** Up to this many pixels a PNG is small enough, and drawings keep their edges. */
 const MAX_PNG_PIXELS = 512 * 512;
-/** Servers take 10 MiB (PICTURE_LIMITS of @llava/model). */
+/** Servers take 10 MiB (IMAGE_LIMITS of @llava/processing). */
 const MAX_SENT_BYTES = 10 * 1024 * 1024;
 /** Of the decoded file, at 4 bytes each: what a telephone's memory bears. */
 const MAX_PIXELS = 120_000_000;
-/** The longer side over the shorter one (PICTURE_LIMITS). */
+/** The longer side over the shorter one (IMAGE_LIMITS). */
 const MAX_ASPECT = 200;
 const JPEG_QUALITY = 0.9;
 
@@ -33,7 +33,7 @@ class Refused extends Error {
   }
 }
 
-async function prepare(file: Blob, cap: number | null): Promise<PreparedPicture> {
+async function prepare(file: Blob, cap: number | null): Promise<PreparedImage> {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const sniffed = sniff(bytes);
   refuseByContent(sniffed);
@@ -71,7 +71,7 @@ function refuseByShape(width: number, height: number): void {
   if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
 }
 
-async function cut(blob: Blob, { left, top, width, height }: Part): Promise<PreparedPicture> {
+async function cut(blob: Blob, { left, top, width, height }: CropRect): Promise<PreparedImage> {
   refuseByShape(width, height);
   const image = await createImageBitmap(blob, left, top, width, height);
   const canvas = draw(image, width, height, false);
@@ -143,7 +143,7 @@ async function view(blob: Blob, size: number, shape: SquareShape): Promise<Image
 /** Nobody else waits in this thread. */
 const ALONE: Turns = { isDue: false, rest: async () => undefined };
 
-async function encodePixels(rgb: Uint8Array, size: number): Promise<PreparedPicture> {
+async function encodePixels(rgb: Uint8Array, size: number): Promise<PreparedImage> {
   const canvas = new OffscreenCanvas(size, size);
   contextOf(canvas).putImageData(toImageData(rgb, size), 0, 0);
   const blob = await canvas.convertToBlob({ type: "image/png" });
@@ -157,7 +157,7 @@ function toImageData(rgb: Uint8Array, size: number): ImageData {
   return new ImageData(data, size, size);
 }
 
-async function run(task: PictureTask): Promise<PreparedPicture | ImageBitmap> {
+async function run(task: ImageTask): Promise<PreparedImage | ImageBitmap> {
   switch (task.kind) {
     case "prepare":
       return await prepare(task.file, task.cap);

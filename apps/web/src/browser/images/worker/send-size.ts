@@ -1,8 +1,8 @@
-/** At which size a picture is sent. */
+/** At which size an image is sent. */
 
 /** Above this, models of the LLaVA family see nothing more: four tiles of 336 pixels. */
 const DEFAULT_CAP = 1344;
-/** Of the longer side, pixels; null is the picture as it is. */
+/** Of the longer side, pixels; null is the image as it is. */
 export const CAPS: readonly (number | null)[] = [672, 1344, 2048, null];
 
 const STORED = "llava.picture-cap";
@@ -18,7 +18,7 @@ export function chooseCap(cap: number | null): void {
   localStorage.setItem(STORED, cap === null ? "original" : String(cap));
 }
 
-/** The size in pixels at which a picture is sent: whole if it fits, else its longest side is `cap`. */
+/** The size in pixels at which an image is sent: whole if it fits, else its longest side is `cap`. */
 export function fitted(
   width: number,
   height: number,

@@ -44,7 +44,7 @@ export function sniff(bytes: Uint8Array): Sniffed {
   return { ...PLAIN, kind: "unknown" };
 }
 
-/** ISO 14496-12's brands: pictures of phones, of the web, and films. */
+/** ISO 14496-12's brands: images of phones, of the web, and films. */
 function sniffIsoMedia(brand: string): Sniffed {
   if (brand === "avif" || brand === "avis")
     return { ...PLAIN, kind: "avif", isAnimated: brand === "avis", mayBeTransparent: true };
@@ -101,7 +101,7 @@ function sniffWebp(bytes: Uint8Array): Sniffed {
   };
 }
 
-/** Counts up to `most`: its blocks are walked through, so that no byte of a picture is taken for a block. */
+/** Counts up to `most`: its blocks are walked through, so that no byte of an image is taken for a block. */
 function countGifFrames(bytes: Uint8Array, most: number): number {
   const tableSize = (flags: number): number => ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
   const afterSubBlocks = (start: number): number => {

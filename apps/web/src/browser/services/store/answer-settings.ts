@@ -1,4 +1,4 @@
-/** How the model is to answer; ranges and defaults are those of LLaVA's own page. */
+/** Holds the default settings of an answer and their ranges, which are those of LLaVA's llava/serve/gradio_web_server.py. */
 import type { Settings } from "./records.ts";
 
 export const DEFAULT_SETTINGS: Settings = {

@@ -1,4 +1,4 @@
-/** What the page remembers of conversations: plain values, as they lie in the browser's database and in exported files. */
+/** Describes the records of conversations: plain values, as they are in the browser's database and in exported files. */
 import type {
   ChatTimings,
   ChatUsage,
@@ -10,24 +10,25 @@ import type {
 
 export type { ImageMode };
 
-/** A picture of a message; its file lies in the database under its key. */
-export interface PictureRef {
-  /** `sha256:…` of the file as it is sent. */
+/** An image of a message, whose file is in the database under its key. */
+export interface ImageRef {
+  /** The hash of the file as it is sent, `sha256:…`. */
   readonly key: string;
   readonly name: string;
-  /** Pixels of the file as it is sent. */
+  /** Width of the file as it is sent, pixels. */
   readonly width: number;
+  /** Height of the file as it is sent, pixels. */
   readonly height: number;
-  /** Pixels of the file that was given, upright, where it was larger. */
+  /** Size in pixels of the file that the user gave, after rotation by its EXIF orientation; absent where nothing was shrunk. */
   readonly original?: { readonly width: number; readonly height: number };
   readonly mode: ImageMode;
-  /** What it shows, where somebody said so. */
+  /** Description of what the image shows; absent for the user's own files. */
   readonly alt?: string;
-  /** Questions worth asking about it. */
+  /** Suggested questions about the image. */
   readonly questions?: readonly string[];
-  /** The true answers to them, in the same order, where the page knows them. */
+  /** True answers to `questions`, in the same order; absent where the page does not know them. */
   readonly answers?: readonly string[];
-  /** Drawn by this page or brought along by it: of the kind that the demo model was trained on. */
+  /** Whether the page drew or delivered the image: such images are of the kind that the demo model was trained on. */
   readonly isDrawing?: boolean;
 }
 
@@ -35,35 +36,35 @@ export interface Settings {
   readonly temperature: number;
   readonly top_p: number;
   readonly max_tokens: number;
-  /** A random one for each answer when null. */
+  /** Seed of the sampler; null draws another one for each answer. */
   readonly seed: number | null;
   readonly stop: readonly string[];
-  /** The template's own when null. */
+  /** System prompt; null takes the one of the conversation template. */
   readonly system: string | null;
-  /** Key of a conversation template; the model's own when null. */
+  /** Key of a conversation template; null takes the one that the model was trained with. */
   readonly template: string | null;
 }
 
 export interface Conversation {
   readonly id: string;
   readonly title: string;
-  /** Somebody wrote it: it does not follow the first question any more. */
+  /** Whether the user wrote the title, instead of the page taking it from the first question. */
   readonly hasOwnTitle: boolean;
   readonly createdMs: number;
   readonly updatedMs: number;
-  /** The last message of the branch that is shown; null in an empty conversation. */
+  /** Id of the last message of the branch that is shown; null in an empty conversation. */
   readonly leafId: string | null;
   readonly model: string | null;
   readonly settings: Settings;
 }
 
-/** A node of a conversation's tree: messages with the same parent are versions of each other. */
+/** A node of a conversation's tree; messages with the same parent are versions of each other. */
 export type Message = UserMessage | AssistantMessage;
 
 interface MessageBase {
   readonly id: string;
   readonly conversationId: string;
-  /** Null for the first. */
+  /** Id of the message before this one; null for the first. */
   readonly parentId: string | null;
   readonly createdMs: number;
   readonly text: string;
@@ -71,7 +72,7 @@ interface MessageBase {
 
 export interface UserMessage extends MessageBase {
   readonly role: "user";
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
 }
 
 export interface AssistantMessage extends MessageBase {
@@ -79,17 +80,17 @@ export interface AssistantMessage extends MessageBase {
   readonly model: string;
   readonly settings: Settings;
   readonly state: AnswerState;
-  /** What it said when it was last asked to go on: what comes from the server stands behind it. */
+  /** The text that the answer had when it was last continued; the text of the server's stream follows it. */
   readonly begun?: string;
-  /** Its name on the server while it is under way. */
+  /** Id of the server's stream of this answer while it is generated; null before and afterwards. */
   readonly stream: string | null;
-  /** How often another worker had to go on with it. */
+  /** Number of times that another worker had to continue the answer. */
   readonly migrations: number;
   readonly vote: "up" | "down" | null;
   readonly isFlagged: boolean;
 }
 
-/** `draft → sending → progress → streaming → finished | stopped | failed`; from each of the middle ones to the last two. */
+/** `sending → progress → streaming → finished | stopped | failed`; each of the first three may be followed by `stopped` or `failed`. */
 export type AnswerState =
   | { readonly kind: "sending" }
   | { readonly kind: "progress"; readonly progress: PageProgress }
@@ -103,7 +104,7 @@ export type AnswerState =
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly failure: Failure };
 
-/** `offline` and `storage_full` are the page's own; everything else is the server's. */
+/** Why there is no answer, or only a part of one; the codes `offline` and `storage_full` come from the page, all others from the server. */
 export interface Failure {
   readonly code: ErrorCode | "offline" | "storage_full";
   readonly message: string;

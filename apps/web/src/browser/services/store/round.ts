@@ -1,7 +1,7 @@
-/** One question to two models, as it lies in the browser's database. */
-import type { AnswerState, PictureRef, Settings } from "./records.ts";
+/** Describes a round of a comparison, which is one question to two models, as it is in the browser's database. */
+import type { AnswerState, ImageRef, Settings } from "./records.ts";
 
-/** FastChat's names. */
+/** A verdict; the names are those of FastChat's fastchat/serve/gradio_block_arena_named.py. */
 export type ComparisonVote = "leftvote" | "rightvote" | "tievote" | "bothbad_vote";
 
 export interface Side {
@@ -9,36 +9,19 @@ export interface Side {
   readonly settings: Settings;
   readonly text: string;
   readonly state: AnswerState;
-  /** Its name on the server while it is under way. */
+  /** Id of the server's stream of this answer while it is generated; null before and afterwards. */
   readonly stream: string | null;
+  /** Number of times that another worker had to continue the answer. */
   readonly migrations: number;
 }
 
 export interface Round {
   readonly id: string;
   readonly createdMs: number;
-  /** Names and speeds are hidden until there is a vote. */
+  /** Whether the models' names and speeds are hidden until there is a vote. */
   readonly isBlind: boolean;
   readonly text: string;
-  readonly pictures: readonly PictureRef[];
+  readonly images: readonly ImageRef[];
   readonly sides: readonly [Side, Side];
   readonly vote: ComparisonVote | null;
-}
-
-/** A line of FastChat's log of comparisons. */
-export function voteLine({ createdMs, vote, sides, text, pictures }: Round): string {
-  const states = sides.map((side) => ({
-    model_name: side.model,
-    messages: [
-      ["USER", [...pictures.map(() => "<image>"), text].join("\n")],
-      ["ASSISTANT", side.text],
-    ],
-  }));
-  return JSON.stringify({
-    tstamp: createdMs / 1000,
-    type: vote,
-    models: sides.map(({ model }) => model),
-    states,
-    ip: "",
-  });
 }

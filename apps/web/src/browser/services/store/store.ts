@@ -1,6 +1,6 @@
 /**
- * What the page remembers, in the browser's database and before it in memory: where the database is full, forbidden or
- * broken, the page goes on and says that it will forget.
+ * Reads and writes the page's records in the browser's database. Where the database is full, forbidden or broken, records
+ * stay in memory, the page works on, and `problem` says that they are not stored.
  */
 import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
@@ -13,7 +13,7 @@ import type { Database } from "./database.ts";
 import { TEXTS } from "../../ui/texts.ts";
 import { Unwritten, withUnwritten } from "./unwritten.ts";
 
-/** Other tabs are told which conversation has changed. */
+/** Name of the broadcast channel on which the tabs of one browser announce changed conversations. */
 const CHANNEL = "llava";
 
 export interface Changed {
@@ -21,7 +21,7 @@ export interface Changed {
 }
 
 export class Store {
-  /** A sentence, once something could not be written. */
+  /** A sentence for the user when something could not be written; null otherwise. */
   readonly problem: Signal<string | null> = signal(null);
   readonly #database: Promise<Database | null>;
   readonly #channel = new BroadcastChannel(CHANNEL);
@@ -34,12 +34,12 @@ export class Store {
     });
   }
 
-  /** Whether something is lost when the page is left. */
+  /** Whether records are in memory only and would be lost with the page. */
   get hasUnwritten(): boolean {
     return !this.#unwritten.isEmpty;
   }
 
-  /** Calls back when another tab has changed something. */
+  /** Calls back when another tab has changed a conversation. */
   onChange(take: (changed: Changed) => void): void {
     this.#channel.addEventListener("message", ({ data }) => take(data as Changed));
   }
@@ -62,7 +62,7 @@ export class Store {
     return withUnwritten(stored, this.#unwritten.messages);
   }
 
-  /** Answers that were under way when they were last written. */
+  /** Answers that were being generated when they were last written. */
   async unfinished(): Promise<readonly Message[]> {
     const stored = await this.#read((database) => database.getAllFromIndex("messages", "stream"));
     return withUnwritten(stored, this.#unwritten.messages).filter(
@@ -75,9 +75,9 @@ export class Store {
     return withUnwritten(stored, this.#unwritten.rounds);
   }
 
-  async picture(key: string): Promise<Blob | null> {
-    const unwritten = this.#unwritten.pictures.get(key);
-    return unwritten ?? (await this.#read((database) => database.get("pictures", key))) ?? null;
+  async image(key: string): Promise<Blob | null> {
+    const unwritten = this.#unwritten.images.get(key);
+    return unwritten ?? (await this.#read((database) => database.get("images", key))) ?? null;
   }
 
   async putConversation(conversation: Conversation): Promise<void> {
@@ -85,7 +85,7 @@ export class Store {
     await this.#put(conversations, conversation.id, conversation, (database) =>
       database.put("conversations", conversation),
     );
-    this.#tell(conversation.id);
+    this.#announce(conversation.id);
   }
 
   async putMessage(message: Message): Promise<void> {
@@ -97,8 +97,8 @@ export class Store {
     await this.#put(this.#unwritten.rounds, round.id, round, (database) => database.put("rounds", round));
   }
 
-  async putPicture(key: string, blob: Blob): Promise<void> {
-    await this.#put(this.#unwritten.pictures, key, blob, (database) => database.put("pictures", blob, key));
+  async putImage(key: string, blob: Blob): Promise<void> {
+    await this.#put(this.#unwritten.images, key, blob, (database) => database.put("images", blob, key));
   }
 
   async deleteMessages(conversationId: string, ids: readonly string[]): Promise<void> {
@@ -107,39 +107,39 @@ export class Store {
       const transaction = database.transaction("messages", "readwrite");
       await Promise.all([...ids.map((id) => transaction.store.delete(id)), transaction.done]);
     });
-    this.#tell(conversationId);
+    this.#announce(conversationId);
   }
 
-  /** With its messages; pictures that no message shows any more go too. */
+  /** Deletes a conversation, its messages, and the images that no message, round or draft refers to any more. */
   async deleteConversation(id: string): Promise<void> {
-    writeDraft(id, { text: "", pictures: [] });
+    writeDraft(id, { text: "", images: [] });
     this.#unwritten.delete(id);
     await this.#delete(async (database) => {
-      const names = ["conversations", "messages", "pictures", "rounds"] as const;
+      const names = ["conversations", "messages", "images", "rounds"] as const;
       const transaction = database.transaction(names, "readwrite");
       await transaction.objectStore("conversations").delete(id);
       const messages = await transaction.objectStore("messages").getAll();
       const used = new Set(draftedKeys());
       for (const message of messages) {
         if (message.conversationId === id) await transaction.objectStore("messages").delete(message.id);
-        else if (message.role === "user") for (const { key } of message.pictures) used.add(key);
+        else if (message.role === "user") for (const { key } of message.images) used.add(key);
       }
-      for (const { pictures } of await transaction.objectStore("rounds").getAll())
-        for (const { key } of pictures) used.add(key);
-      for (const key of await transaction.objectStore("pictures").getAllKeys())
-        if (!used.has(key)) await transaction.objectStore("pictures").delete(key);
+      for (const { images } of await transaction.objectStore("rounds").getAll())
+        for (const { key } of images) used.add(key);
+      for (const key of await transaction.objectStore("images").getAllKeys())
+        if (!used.has(key)) await transaction.objectStore("images").delete(key);
       await transaction.done;
     });
-    this.#tell(id);
+    this.#announce(id);
   }
 
-  /** Bytes that this page takes up in the browser; null where it does not say. */
+  /** Number of bytes that the browser stores for this page; null where the browser does not say. */
   async usage(): Promise<number | null> {
     const estimate = await navigator.storage?.estimate().catch(() => null);
     return estimate?.usage ?? null;
   }
 
-  #tell(conversationId: string): void {
+  #announce(conversationId: string): void {
     this.#channel.postMessage({ conversationId } satisfies Changed);
   }
 
@@ -152,7 +152,7 @@ export class Store {
     }
   }
 
-  /** What cannot be written stays in memory. */
+  /** A value that cannot be written stays in memory. */
   async #put<Value>(
     unwritten: Map<string, Value>,
     key: string,
@@ -161,21 +161,21 @@ export class Store {
   ): Promise<void> {
     if (await this.#write(write)) unwritten.delete(key);
     else unwritten.set(key, value);
-    this.#judge();
+    this.#updateProblem();
   }
 
-  /** Afterwards there may be room for what was not written. */
+  /** Writes the values in memory afterwards, for which there may be room now. */
   async #delete(write: (database: Database) => Promise<unknown>): Promise<void> {
     if ((await this.#write(write)) && !this.#unwritten.isEmpty)
       await this.#write((database) => this.#unwritten.writeTo(database));
-    this.#judge();
+    this.#updateProblem();
   }
 
-  #judge(): void {
+  #updateProblem(): void {
     this.problem.value = this.#unwritten.isEmpty ? null : TEXTS.shell.notStored;
   }
 
-  /** Whether it was written. */
+  /** Resolves to whether the write succeeded. */
   async #write(write: (database: Database) => Promise<unknown>): Promise<boolean> {
     try {
       const database = await this.#database;

@@ -1,4 +1,4 @@
-/** What the database did not take: it is there as long as the page is, and before what the database has of it. */
+/** Keeps the records that the database did not accept for as long as the page is open; they replace the stored ones. */
 import type { Conversation, Message } from "./records.ts";
 import type { Round } from "./round.ts";
 import type { Database } from "./database.ts";
@@ -7,29 +7,29 @@ export class Unwritten {
   readonly conversations = new Map<string, Conversation>();
   readonly messages = new Map<string, Message>();
   readonly rounds = new Map<string, Round>();
-  readonly pictures = new Map<string, Blob>();
+  readonly images = new Map<string, Blob>();
 
   get isEmpty(): boolean {
-    return [this.conversations, this.messages, this.rounds, this.pictures].every(({ size }) => size === 0);
+    return [this.conversations, this.messages, this.rounds, this.images].every(({ size }) => size === 0);
   }
 
-  /** Forgets a conversation and its messages. */
+  /** Removes a conversation and its messages. */
   delete(conversationId: string): void {
     this.conversations.delete(conversationId);
     for (const message of this.messages.values())
       if (message.conversationId === conversationId) this.messages.delete(message.id);
   }
 
-  /** Tries again, until one does not fit. */
+  /** Writes the records in turn, until one is refused. */
   async writeTo(database: Database): Promise<void> {
     await writeAll(this.conversations, (value) => database.put("conversations", value));
     await writeAll(this.messages, (value) => database.put("messages", value));
     await writeAll(this.rounds, (value) => database.put("rounds", value));
-    await writeAll(this.pictures, (value, key) => database.put("pictures", value, key));
+    await writeAll(this.images, (value, key) => database.put("images", value, key));
   }
 }
 
-/** Stored values, and in their places those that are newer. */
+/** The stored values, with the unwritten ones in place of those with the same id. */
 export function withUnwritten<Value extends { readonly id: string }>(
   stored: readonly Value[] | undefined,
   unwritten: ReadonlyMap<string, Value>,
@@ -44,7 +44,7 @@ async function writeAll<Value>(
 ): Promise<void> {
   for (const [key, value] of values) {
     await write(value, key);
-    // Meanwhile a newer one may have come.
+    // A newer value may have replaced it during the write.
     if (values.get(key) === value) values.delete(key);
   }
 }

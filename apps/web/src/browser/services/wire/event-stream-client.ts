@@ -12,7 +12,7 @@ const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
 
-export class EventLine {
+export class EventStreamClient {
   /** False while it is broken. */
   readonly isConnected: Signal<boolean> = signal(true);
   readonly #take: (event: PageEvent) => void;

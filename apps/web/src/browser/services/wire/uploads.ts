@@ -1,4 +1,4 @@
-/** Which pictures the server has: each goes once, by its hash, before the first question that refers to it. */
+/** Which images the server has: each goes once, by its hash, before the first question that refers to it. */
 import type { Store } from "../store/store.ts";
 import { putBlob, RequestFailed } from "./page-api.ts";
 
@@ -21,7 +21,7 @@ export class Uploads {
   }
 
   async #upload(key: string, signal: AbortSignal): Promise<void> {
-    const blob = await this.#store.picture(key);
+    const blob = await this.#store.image(key);
     if (blob === null) {
       const message = "A picture of this conversation is no longer in this browser. Add it again.";
       throw new RequestFailed({ code: "blob_missing", message, isRetryable: false, retryAfterMs: null });

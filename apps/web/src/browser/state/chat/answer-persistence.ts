@@ -12,7 +12,7 @@ import type { AssistantMessage } from "../../services/store/records.ts";
 
 const WRITE_MS = 1_000;
 
-export class Keeper {
+export class AnswerPersistence {
   readonly #store: Store;
   readonly #running = new Map<string, MessageNode>();
   /** Called when an answer has ended, in whatever way. */

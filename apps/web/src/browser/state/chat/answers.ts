@@ -9,7 +9,7 @@ import type { ReadonlySignal, Signal } from "@preact/signals";
 import { failureOf, postChat, RequestFailed, stopStream } from "../../services/wire/page-api.ts";
 import type { Uploads } from "../../services/wire/uploads.ts";
 import { FrameText } from "./frame-text.ts";
-import { pictureKeys, toBody } from "./chat-request-body.ts";
+import { imageKeys, toBody } from "./chat-request-body.ts";
 import type { AnswerState, Failure, Message, Settings } from "../../services/store/records.ts";
 
 export interface AnswerQuestion {
@@ -130,7 +130,7 @@ export function isOver({ kind }: AnswerState): boolean {
 export class Answers {
   readonly #uploads: Uploads;
   readonly #running = new Map<string, Answer>();
-  /** How to ask again, of those that refer to pictures which the server may have let go. */
+  /** How to ask again, of those that refer to images which the server may have let go. */
   readonly #again = new Map<string, () => void>();
   #early: PageEvent[] = [];
   #numAsking = 0;
@@ -168,7 +168,7 @@ export class Answers {
       return;
     }
     const again = this.#again.get(event.stream);
-    if (again !== undefined && isMissingPicture(event)) {
+    if (again !== undefined && isMissingImage(event)) {
       this.#drop(event.stream);
       return again();
     }
@@ -198,12 +198,12 @@ export class Answers {
     this.#numAsking += 1;
     try {
       const { model, path, settings } = question;
-      await this.#uploads.ensure(pictureKeys(path), answer.asking);
+      await this.#uploads.ensure(imageKeys(path), answer.asking);
       const stream = await postChat(toBody(model, path, settings), answer.asking);
       answer.named(stream);
       if (answer.isOver) return void stopStream(stream);
       this.#running.set(stream, answer);
-      if (!isAgain && pictureKeys(path).length > 0)
+      if (!isAgain && imageKeys(path).length > 0)
         this.#again.set(stream, () => {
           this.#uploads.forget();
           void this.#ask(answer, question, onNamed, true);
@@ -221,7 +221,7 @@ export class Answers {
   }
 }
 
-function isMissingPicture(event: PageEvent): boolean {
+function isMissingImage(event: PageEvent): boolean {
   return event.type === "end" && event.end.kind === "failed" && event.end.error.code === "blob_missing";
 }
 

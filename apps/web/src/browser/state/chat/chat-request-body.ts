@@ -1,37 +1,37 @@
 /** From the way through a conversation to what the server is asked; apart because it is a pure function of both. */
 import type { ChatMessageBody, PageChatBody } from "@llava/protocol/browser";
 
-import type { Message, PictureRef, Settings } from "../../services/store/records.ts";
+import type { Message, ImageRef, Settings } from "../../services/store/records.ts";
 
 /**
  * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its
- * pictures: they go with the next question.
+ * images: they go with the next question.
  */
 export function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
   const messages: ChatMessageBody[] = [];
   if (system !== null && system.trim() !== "") messages.push({ role: "system", content: system });
-  let pictures: readonly PictureRef[] = [];
+  let images: readonly ImageRef[] = [];
   for (const [index, message] of path.entries()) {
     if (message.role === "assistant") {
       if (message.text !== "") messages.push({ role: "assistant", content: message.text });
       continue;
     }
-    pictures = [...pictures, ...message.pictures];
+    images = [...images, ...message.images];
     const next = path[index + 1];
     if (next?.role === "assistant" && next.text === "" && index + 2 < path.length) continue;
-    messages.push({ role: "user", content: contentOf(message.text, pictures) });
-    pictures = [];
+    messages.push({ role: "user", content: contentOf(message.text, images) });
+    images = [];
   }
   return messages;
 }
 
-function contentOf(text: string, pictures: readonly PictureRef[]): ChatMessageBody["content"] {
-  if (pictures.length === 0) return text;
-  const images = pictures.map(({ key, mode }) => {
+function contentOf(text: string, images: readonly ImageRef[]): ChatMessageBody["content"] {
+  if (images.length === 0) return text;
+  const parts = images.map(({ key, mode }) => {
     const shown = mode === "default" ? {} : { mode };
     return { type: "image_url", image_url: { url: key, ...shown } } as const;
   });
-  return [...images, { type: "text", text }];
+  return [...parts, { type: "text", text }];
 }
 
 /** @param path ends in the question, or in the answer that is to go on */
@@ -51,9 +51,9 @@ export function toBody(model: string, path: readonly Message[], settings: Settin
 }
 
 /** Of all messages on the way, each once. */
-export function pictureKeys(path: readonly Message[]): readonly string[] {
+export function imageKeys(path: readonly Message[]): readonly string[] {
   const keys = path.flatMap((message) =>
-    message.role === "user" ? message.pictures.map(({ key }) => key) : [],
+    message.role === "user" ? message.images.map(({ key }) => key) : [],
   );
   return [...new Set(keys)];
 }

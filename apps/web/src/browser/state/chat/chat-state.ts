@@ -10,12 +10,19 @@ import { postVote } from "../../services/wire/page-api.ts";
 import type { Answers } from "./answers.ts";
 import { isOver } from "./answers.ts";
 import type { Conversations } from "./conversations.ts";
-import type { Keeper } from "./answer-persistence.ts";
+import type { AnswerPersistence } from "./answer-persistence.ts";
 import { MessageNode } from "./message-node.ts";
 import { newId } from "./new-id.ts";
 import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
 import { newestLeaf, pathTo, versionsOf, withDescendants } from "./message-tree.ts";
-import type { AssistantMessage, Conversation, Message, PictureRef, Settings, UserMessage } from "../../services/store/records.ts";
+import type {
+  AssistantMessage,
+  Conversation,
+  Message,
+  ImageRef,
+  Settings,
+  UserMessage,
+} from "../../services/store/records.ts";
 
 export interface ShownMessage {
   readonly node: MessageNode;
@@ -27,7 +34,7 @@ export interface ShownMessage {
 interface Parts {
   readonly store: Store;
   readonly answers: Answers;
-  readonly keeper: Keeper;
+  readonly keeper: AnswerPersistence;
   readonly conversations: Conversations;
 }
 
@@ -93,18 +100,18 @@ export class Chat {
   }
 
   /** Asks at the end of what is shown. */
-  async ask(model: string, text: string, pictures: readonly PictureRef[]): Promise<void> {
+  async ask(model: string, text: string, images: readonly ImageRef[]): Promise<void> {
     const conversation = this.conversation.peek() ?? this.#create(text, model);
-    await this.#askAt(conversation, model, conversation.leafId, text, pictures);
+    await this.#askAt(conversation, model, conversation.leafId, text, images);
   }
 
   /** The same place, other words: a branch beside the first one. */
-  async edit(id: string, model: string, text: string, pictures: readonly PictureRef[]): Promise<void> {
+  async edit(id: string, model: string, text: string, images: readonly ImageRef[]): Promise<void> {
     const conversation = this.conversation.peek();
     const node = this.#nodes.peek().get(id);
     if (conversation === null || node === undefined) return;
     this.stop();
-    await this.#askAt(conversation, model, node.parentId, text, pictures);
+    await this.#askAt(conversation, model, node.parentId, text, images);
   }
 
   /** Another version of an answer. */
@@ -197,7 +204,7 @@ export class Chat {
     const conversation = this.messagesTo(id).map((each) => ({
       role: each.role,
       text: each.text,
-      pictures: each.role === "user" ? each.pictures.map(({ key }) => key) : [],
+      images: each.role === "user" ? each.images.map(({ key }) => key) : [],
     }));
     await postVote({ type: type[judgement], models: [message.model], conversations: [conversation] });
   }
@@ -235,7 +242,7 @@ export class Chat {
     model: string,
     parentId: string | null,
     text: string,
-    pictures: readonly PictureRef[],
+    images: readonly ImageRef[],
   ): Promise<void> {
     const question: UserMessage = {
       role: "user",
@@ -244,7 +251,7 @@ export class Chat {
       parentId,
       createdMs: this.#nextMs(),
       text,
-      pictures,
+      images,
     };
     this.#add(new MessageNode(question));
     await this.#parts.store.putMessage(question);

@@ -17,7 +17,7 @@ export interface ModelFacts {
   readonly kinds: readonly Accuracy[];
 }
 
-/** A row such as "| **all** | 96.1 (95–97) | 3200 | … |": what was measured on its own kind of pictures comes first. */
+/** A row such as "| **all** | 96.1 (95–97) | 3200 | … |": what was measured on its own kind of images comes first. */
 const ROW =
   /^\|\s*\**([a-z][a-z ]*?)\**\s*\|\s*(\d+(?:\.\d+)?)\s*(?:\((\d+)\s*[–-]\s*(\d+)\))?\s*\|\s*(\d+)\s*\|/gim;
 

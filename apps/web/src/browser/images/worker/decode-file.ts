@@ -17,7 +17,7 @@ export async function decode(file: Blob, sniffed: Sniffed, cap: number | null): 
   return { image, width: image.width, height: image.height };
 }
 
-/** A JPEG's blocks are 8 × 8 frequencies, the lowest n × n of which make a picture of n eighths in less time than the whole. */
+/** A JPEG's blocks are 8 × 8 frequencies, the lowest n × n of which make an image of n eighths in less time than the whole. */
 const BLOCK = 8;
 
 /** Null where the browser cannot, or nothing is saved. */
