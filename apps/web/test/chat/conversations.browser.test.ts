@@ -1,5 +1,6 @@
 /** Conversations over time: found again, branched, judged, carried to another browser. */
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
@@ -112,15 +113,16 @@ describe("the conversation", () => {
     await visit.whenReady();
     await visit.send("Yes?");
     await visit.answer("finished").waitFor();
-    const voted = visit.page.waitForRequest("**/api/votes");
+    const voted = visit.page.waitForResponse("**/api/votes");
     await visit.button("Good answer").click();
-    expect((await voted).postDataJSON()).toMatchObject({
+    expect((await voted).status()).toBe(200);
+    expect((await voted).request().postDataJSON()).toMatchObject({
       type: "upvote",
       models: ["llava-demo"],
       conversations: [
         [
-          { role: "user", text: "Yes?" },
-          { role: "assistant", text: "Yes." },
+          { role: "user", text: "Yes?", images: [] },
+          { role: "assistant", text: "Yes.", images: [] },
         ],
       ],
     });
@@ -155,6 +157,21 @@ describe("the conversation", () => {
       )
       .toBeGreaterThan(0);
     expect(other.complaints).toEqual([]);
+  });
+
+  test("is imported from a file that version 1 of the page exported", async () => {
+    const file = fileURLToPath(new URL("exported-version-1.json", import.meta.url));
+    await visit.whenReady();
+    await visit.page.locator('.transfer input[type="file"]').setInputFiles(file);
+    await visit.page.getByRole("link", { name: "A heron" }).click();
+    await expect.poll(() => visit.words.textContent()).toBe("A heron.");
+    await expect
+      .poll(() =>
+        visit.page
+          .locator(".question img")
+          .evaluate((img) => (img as unknown as { naturalWidth: number }).naturalWidth),
+      )
+      .toBe(3);
   });
 
   test("survives a network that is cut and comes back", async () => {

@@ -1,6 +1,8 @@
 /** What was said stays said: with a full storage, after a tab that died, from one browser's database to another's. */
+import { readFile } from "node:fs/promises";
+
 import type { FastifyInstance } from "fastify";
-import type { Browser } from "playwright-core";
+import type { Browser, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { createApp } from "../../src/server/web-app.ts";
@@ -8,7 +10,7 @@ import { openBrowser } from "../../../../scripts/page/chromium.ts";
 import { buildPage } from "../support/built-page.ts";
 import type { BuiltPage } from "../support/built-page.ts";
 import { ControllerStage } from "../support/controller-stage.ts";
-import { readStored, wipe } from "../support/stored.ts";
+import { readStored, wipe, writeVersion1 } from "../support/stored.ts";
 import { Visit } from "../support/visit.ts";
 
 const FULL = "its storage is full or forbidden";
@@ -161,7 +163,7 @@ test("exported, wiped and imported, the database is the same again", async () =>
   const before = await readStored(visit.page);
   expect(before.conversations).toHaveLength(2);
   expect(before.messages).toHaveLength(7);
-  expect(before.pictures).toHaveLength(1);
+  expect(before.images).toHaveLength(1);
   const save = visit.page.waitForEvent("download");
   await visit.button("Export all").click();
   const file = await (await save).path();
@@ -174,3 +176,27 @@ test("exported, wiped and imported, the database is the same again", async () =>
   await expect.poll(() => visit.words.textContent()).toBe("A wheel.");
   expect(await readStored(visit.page)).toEqual(before);
 });
+
+test("the database and a draft of version 1, in which images were named pictures, are converted", async () => {
+  await using later = await Visit.open(browser, `${url}/samples/samples.json`);
+  const exported = await readFile(new URL("exported-version-1.json", import.meta.url), "utf8");
+  await writeVersion1(later.page, exported);
+  await later.page.goto(url);
+  await later.whenReady();
+  expect(await later.question.inputValue()).toBe("Typed before");
+  await expectLoaded(later.attached);
+  await later.page.getByRole("link", { name: "A heron" }).click();
+  await expect.poll(() => later.words.textContent()).toBe("A heron.");
+  await expectLoaded(later.page.locator(".question img"));
+  await later.page.goto(`${url}/compare`);
+  await later.page.getByRole("article", { name: "A round?" }).waitFor();
+  await expectLoaded(later.page.locator(".round .question img"));
+  expect((await readStored(later.page)).images).toHaveLength(1);
+  expect(later.complaints).toEqual([]);
+});
+
+async function expectLoaded(image: Locator): Promise<void> {
+  await expect
+    .poll(() => image.evaluate((img) => (img as unknown as { naturalWidth: number }).naturalWidth))
+    .toBe(3);
+}

@@ -168,7 +168,7 @@ test("a drawing made by the page is picked, shown large as the model sees it, an
   await dialog.getByRole("button", { name: "What the model sees" }).click();
   await dialog.getByRole("img", { name: /^What the model sees of/ }).waitFor();
   await visit.page.keyboard.press("+");
-  expect(await dialog.locator(".lightbox-picture").evaluate((part) => part.getAttribute("style"))).toContain(
+  expect(await dialog.locator(".lightbox-image").evaluate((part) => part.getAttribute("style"))).toContain(
     "125%",
   );
   await visit.page.keyboard.press("0");

@@ -5,6 +5,7 @@
 import { isErrorCode } from "@llava/protocol/browser";
 import type { ChatTimings, ChatUsage, ErrorCode } from "@llava/protocol/browser";
 import * as z from "zod/mini";
+import { catch as withDefault } from "zod/mini";
 
 import { DEFAULT_SETTINGS } from "../../services/store/answer-settings.ts";
 import { withImages } from "../../services/store/earlier-records.ts";
@@ -57,12 +58,12 @@ const size = z.object({ width: edge, height: edge });
 
 /** Null in place of a value of another shape. */
 function orNull<Schema extends z.ZodMiniType>(schema: Schema) {
-  return z.catch(z.nullable(schema), null);
+  return withDefault(z.nullable(schema), null);
 }
 
 /** The elements that have the right shape, out of the first `most`; none where the value is no array. */
 function listOf<Schema extends z.ZodMiniType>(schema: Schema, most: number) {
-  const items = z.catch(z.array(z.unknown()), []);
+  const items = withDefault(z.array(z.unknown()), []);
   return z.pipe(
     items,
     z.transform((values) =>
@@ -75,9 +76,9 @@ function listOf<Schema extends z.ZodMiniType>(schema: Schema, most: number) {
 }
 
 const number = (fallback: number, most: number) =>
-  z.catch(z.number().check(z.nonnegative(), z.maximum(most)), fallback);
+  withDefault(z.number().check(z.nonnegative(), z.maximum(most)), fallback);
 
-const settings = z.catch(
+const settings = withDefault(
   z.object({
     temperature: number(DEFAULT_SETTINGS.temperature, 2),
     top_p: number(DEFAULT_SETTINGS.top_p, 1),
@@ -93,9 +94,9 @@ const settings = z.catch(
 const conversation = z.object({
   id,
   title: text,
-  hasOwnTitle: z.catch(z.boolean(), false),
-  createdMs: z.catch(count, 0),
-  updatedMs: z.catch(count, 0),
+  hasOwnTitle: withDefault(z.boolean(), false),
+  createdMs: withDefault(count, 0),
+  updatedMs: withDefault(count, 0),
   leafId: orNull(id),
   model: orNull(text),
   settings,
@@ -107,11 +108,11 @@ const image = z.pipe(
     key: z.string().check(z.regex(KEY)),
     name: text,
     original: orNull(size),
-    mode: z.catch(z.enum(["default", "pad", "crop", "resize"]), "default"),
+    mode: withDefault(z.enum(["default", "pad", "crop", "resize"]), "default"),
     alt: orNull(text),
     questions: listOf(text, MAX_QUESTIONS),
     answers: listOf(text, MAX_QUESTIONS),
-    isDrawing: z.catch(z.boolean(), false),
+    isDrawing: withDefault(z.boolean(), false),
   }),
   z.transform(({ original, alt, questions, answers, isDrawing, ...required }): ImageRef => ({
     ...required,
@@ -143,18 +144,18 @@ const isFailureCode = (value: unknown): value is Failure["code"] =>
   isErrorCode(value) || value === "offline" || value === "storage_full";
 
 const failure = z.object({
-  code: z.catch(z.custom<Failure["code"]>(isFailureCode), "internal" satisfies ErrorCode),
+  code: withDefault(z.custom<Failure["code"]>(isFailureCode), "internal" satisfies ErrorCode),
   message: text,
-  isRetryable: z.catch(z.boolean(), true),
+  isRetryable: withDefault(z.boolean(), true),
   retryAfterMs: orNull(count),
 }) satisfies z.ZodMiniType<Failure>;
 
 /** An answer that was being generated when it was exported is stopped in the file. */
-const state = z.catch(
+const state = withDefault(
   z.discriminatedUnion("kind", [
     z.object({
       kind: z.literal("finished"),
-      reason: z.catch(z.enum(["stop", "length"]), "stop"),
+      reason: withDefault(z.enum(["stop", "length"]), "stop"),
       usage: orNull(usage),
       timings: orNull(timings),
     }),
@@ -168,7 +169,7 @@ const messageBase = {
   id,
   conversationId: id,
   parentId: orNull(id),
-  createdMs: z.catch(count, 0),
+  createdMs: withDefault(count, 0),
   text,
 };
 
@@ -181,13 +182,13 @@ const message = z.discriminatedUnion("role", [
   z.object({
     ...messageBase,
     role: z.literal("assistant"),
-    model: z.catch(text, ""),
+    model: withDefault(text, ""),
     settings,
     state,
-    stream: z.catch(z.null(), null),
-    migrations: z.catch(count, 0),
+    stream: withDefault(z.null(), null),
+    migrations: withDefault(count, 0),
     vote: orNull(z.enum(["up", "down"])),
-    isFlagged: z.catch(z.boolean(), false),
+    isFlagged: withDefault(z.boolean(), false),
   }) satisfies z.ZodMiniType<AssistantMessage>,
 ]);
 
@@ -198,7 +199,7 @@ const fileSchema = z.object({
     MAX_MESSAGES,
   ),
   images: z.pipe(
-    z.catch(z.record(z.string(), z.unknown()), {}),
+    withDefault(z.record(z.string(), z.unknown()), {}),
     z.transform((images) => Object.fromEntries(Object.entries(images).filter(isImageFile))),
   ),
 }) satisfies z.ZodMiniType<ConversationFile>;
