@@ -1,2 +1,5 @@
-/** Of `CHAT_LIMITS` in @llava/protocol, which a page does not load; a test holds them equal. */
+/**
+ * Most images of one chat; `CHAT_LIMITS.images` of @llava/protocol, whose schemas the page does not load. A test
+ * compares the two.
+ */
 export const MAX_CHAT_IMAGES = 8;

@@ -1,19 +1,22 @@
-/** Addresses under which the page shows images out of its database; apart because each holds a file in memory until it is let go. */
+/**
+ * Keeps object URLs of the images in the database, a bounded number of them because each holds a file in memory until
+ * it is revoked.
+ */
 import type { Store } from "../services/store/store.ts";
 
-/** More than a screen shows. */
+/** More images than a screen shows. */
 const MAX_URLS = 128;
 
 export class ImageUrls {
   readonly #store: Store;
-  /** The one used longest ago first. */
+  /** The least recently used first. */
   readonly #urls = new Map<string, Promise<string | null>>();
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Null when the image is gone. */
+  /** The URL of an image; null when the database no longer has it. */
   async of(key: string): Promise<string | null> {
     const url = this.#urls.get(key) ?? this.#open(key);
     this.#urls.delete(key);

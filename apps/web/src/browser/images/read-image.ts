@@ -1,6 +1,6 @@
 /**
- * From a file that somebody dropped, pasted or chose to an image that can be sent; apart because it decides what leaves
- * the browser: upright, no larger than a model can use, without the camera's notes on place and time.
+ * Turns a file that was dropped, pasted or chosen into an image that can be sent. It decides what leaves the browser:
+ * the image upright, no larger than a model can use, and without metadata on place and time.
  */
 import type { ImageRef } from "../services/store/records.ts";
 import { TEXTS } from "../ui/texts.ts";
@@ -10,11 +10,11 @@ import { chosenCap } from "./worker/send-size.ts";
 
 export interface ReadImage {
   readonly ref: ImageRef;
-  /** PNG or JPEG, as it is sent. */
+  /** The file as it is sent, PNG or JPEG. */
   readonly blob: Blob;
 }
 
-/** A sentence about a file that is no image for us. */
+/** A sentence about a file that cannot be used as an image. */
 export class ImageError extends Error {
   override readonly name = "ImageError";
 }
@@ -22,7 +22,7 @@ export class ImageError extends Error {
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 export interface ReadOptions {
-  /** Most of its longer side, pixels; null for any. */
+  /** Most pixels of the longer side; null for no limit. */
   readonly cap?: number | null;
 }
 
@@ -42,11 +42,11 @@ export async function readImage(file: File, { cap = chosenCap() }: ReadOptions =
   }
 }
 
-/** A part of an image. What was known of the whole is not said of it. Throws `ImageError`. */
-export async function cropImage(image: ImageRef, blob: Blob, part: CropRect): Promise<ReadImage> {
+/** A part of an image, without the description and the questions of the whole. Throws `ImageError`. */
+export async function cropImage(image: ImageRef, blob: Blob, rect: CropRect): Promise<ReadImage> {
   const { name, mode, isDrawing } = image;
   try {
-    const { width, height, ...made } = await work({ kind: "cut", blob, part });
+    const { width, height, ...made } = await work({ kind: "crop", blob, rect });
     return {
       ref: { key: made.key, name, width, height, mode, ...(isDrawing ? { isDrawing } : {}) },
       blob: made.blob,
@@ -60,7 +60,7 @@ function sentenceOf(cause: unknown, name: string): string {
   return TEXTS.images.refusals[cause instanceof ImageRefused ? cause.refusal : "no_memory"](name);
 }
 
-/** The images among files that came along with a drop or a paste. */
+/** The images among the files of a drop or a paste. */
 export function imagesAmong(files: Iterable<File>): readonly File[] {
   return [...files].filter(({ type }) => type.startsWith("image/"));
 }

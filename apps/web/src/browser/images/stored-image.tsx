@@ -1,4 +1,4 @@
-/** An image out of the browser's database. */
+/** Shows an image from the browser's database. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";

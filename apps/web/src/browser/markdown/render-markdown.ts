@@ -1,6 +1,7 @@
 /**
- * Markdown to elements, token by token: no string of HTML is ever made, so whatever a model writes can show and not act.
- * Markup in the text is text; images are links, for an image from elsewhere tells elsewhere that it was looked at.
+ * Renders tokens of Markdown to elements. It never makes a string of HTML, so a model's text can be shown but cannot
+ * act. HTML in the text is shown as text, and images are shown as links, because loading an image from another server
+ * would tell that server of the visit.
  */
 import type { MarkedToken, Token, Tokens } from "marked";
 
@@ -21,14 +22,14 @@ type BlockName =
   | "hr"
   | "space"
   | "def";
-/** Without further extensions the lexer makes no others. */
+/** The lexer makes no other tokens without further extensions. */
 type BlockToken = Extract<MarkedToken, { type: BlockName }> | MathBlockToken;
 type InlineName = "strong" | "em" | "del" | "codespan" | "br" | "link" | "image" | "text" | "escape" | "html";
 type InlineToken = Extract<MarkedToken, { type: InlineName }> | MathToken;
 
 const SAFE_LINK = /^(https?:|mailto:)/i;
 
-/** Null for what shows nothing. */
+/** Null for a token that shows nothing. */
 export function renderBlock(token: Token): HTMLElement | null {
   const block = token as BlockToken;
   switch (block.type) {
@@ -58,7 +59,7 @@ export function renderBlock(token: Token): HTMLElement | null {
   }
 }
 
-/** Levels above are the page's own; models begin with the first or the second as they like. */
+/** The page uses the levels above itself; models begin with the first or the second level. */
 function headingName(depth: number): "h4" | "h5" | "h6" {
   if (depth <= 2) return "h4";
   return depth === 3 ? "h5" : "h6";
@@ -81,13 +82,13 @@ function listItem({ task, checked, tokens, loose }: Tokens.ListItem): HTMLElemen
     const box = document.createElement("input");
     box.type = "checkbox";
     box.disabled = true;
-    // As an attribute, for blocks are compared by these.
+    // Set as an attribute because `patch` compares attributes.
     box.toggleAttribute("checked", checked === true);
     box.setAttribute("aria-label", checked === true ? TEXTS.words.done : TEXTS.words.open);
     item.append(box, " ");
   }
   for (const token of tokens) {
-    // A tight list's words stand in the item itself.
+    // The text of a tight list is a direct child of its item.
     if (token.type === "text" && !loose) item.append(...inline((token as Tokens.Text).tokens ?? []));
     else if (token.type !== "checkbox") item.append(...blocks([token]));
   }
@@ -107,7 +108,7 @@ function table({ header, rows }: Tokens.Table): HTMLElement {
   );
   const wrapper = element("div", [element("table", [head, body])]);
   wrapper.className = "table-scroll";
-  // Wide ones scroll, by keyboard too.
+  // Wide tables scroll, and `tabIndex` makes that possible by keyboard.
   wrapper.tabIndex = 0;
   wrapper.setAttribute("role", "region");
   wrapper.setAttribute("aria-label", TEXTS.words.table);
@@ -141,7 +142,7 @@ function mathBlock({ tex, raw }: MathBlockToken): HTMLElement {
   if (tex === null) return element("p", [raw.trimEnd()]);
   const block = element("div", [formula(tex, raw.trim(), true)]);
   block.className = "math-block";
-  // Long ones scroll, by keyboard too.
+  // Long formulas scroll, and `tabIndex` makes that possible by keyboard.
   block.tabIndex = 0;
   block.setAttribute("role", "group");
   block.setAttribute("aria-label", TEXTS.words.formula);
@@ -180,7 +181,7 @@ function renderInline(inlineToken: Token): Node | string {
   }
 }
 
-/** Words with the address behind them, where it is of a kind that cannot act. */
+/** Text that links to the address if its scheme cannot run code, and plain text otherwise. */
 function link(href: string, words: readonly (Node | string)[]): HTMLElement {
   if (!SAFE_LINK.test(href)) return element("span", words);
   const made = element("a", words) as HTMLAnchorElement;
@@ -196,7 +197,7 @@ function element(name: keyof HTMLElementTagNameMap, children: readonly (Node | s
   return made;
 }
 
-/** By their case: what names a letter with it is not here. */
+/** Named character references, by their exact case; names of accented letters are not included. */
 const NAMED: Readonly<Record<string, string>> = {
   amp: "&",
   lt: "<",
@@ -215,7 +216,7 @@ const NAMED: Readonly<Record<string, string>> = {
   rarr: "→",
 };
 
-/** The few references to characters that models write. */
+/** Replaces the character references that models commonly write. */
 function decoded(text: string): string {
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{2,6}));/gi, (whole, decimal, hex, name) => {
     const code = decimal ? Number(decimal) : hex ? Number.parseInt(String(hex), 16) : null;

@@ -1,19 +1,19 @@
 /**
- * Work that is asked for with each frame, and done less often where it takes long: then at most a third of the time goes there,
- * and the rest is for scrolling and typing.
+ * Runs work that is requested with each frame less often when it takes long, so that it uses at most a third of the
+ * time and the rest is left for scrolling and typing.
  */
 
-/** Of a frame, 60 a second: what is done by then is done with each. */
+/** Longest run, milliseconds, that may be repeated with each frame, of which there are 60 a second. */
 const FITS_MS = 16;
 
-export interface Paced {
-  /** Now, or when the work of last time has been rested from. */
+export interface RenderThrottle {
+  /** Runs the work now, or after the pause that followed the last run. */
   ask(): void;
   cancel(): void;
 }
 
-/** @param work changes what is shown; laying that out and painting it counts as part of it */
-export function paced(work: () => void): Paced {
+/** @param work changes what is shown; the time of laying out and painting it counts too */
+export function renderThrottle(work: () => void): RenderThrottle {
   let restsUntilMs = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let frame = 0;
@@ -22,7 +22,7 @@ export function paced(work: () => void): Paced {
     frame = 0;
     const startMs = performance.now();
     work();
-    // Called in a frame, this comes after it was painted.
+    // Within a frame, this callback runs after the frame was painted.
     setTimeout(() => {
       const tookMs = performance.now() - startMs;
       restsUntilMs = tookMs <= FITS_MS ? 0 : startMs + 3 * tookMs;

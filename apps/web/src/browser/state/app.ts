@@ -1,4 +1,4 @@
-/** Everything the page knows, put together once. Views show it and call it. */
+/** Holds the whole state of the page and the actions on it; the views show the state and call the actions. */
 import type { PageCluster, PageEvent } from "@llava/protocol/browser";
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
@@ -9,7 +9,7 @@ import { Conversations } from "./chat/conversations.ts";
 import { Draft } from "./chat/draft.ts";
 import { AnswerPersistence } from "./chat/answer-persistence.ts";
 import type { MessageNode } from "./chat/message-node.ts";
-import { Spoken } from "./screen-reader-announcer.ts";
+import { ScreenReaderAnnouncer } from "./screen-reader-announcer.ts";
 import type { ImageMode, ImageRef } from "../services/store/records.ts";
 import { whenIdle } from "../ui/idle.ts";
 import { loadMarkdown } from "../markdown/markdown-view.tsx";
@@ -25,13 +25,13 @@ import { TEXTS } from "../ui/texts.ts";
 import { EventStreamClient } from "../services/wire/event-stream-client.ts";
 import { Uploads } from "../services/wire/uploads.ts";
 
-/** A word about what was just done, and the way back. */
+/** A message about the last action, with a way to undo it. */
 export interface Toast {
   readonly text: string;
   readonly undo: () => void;
 }
 
-export interface ClusterNews {
+export interface ClusterUpdate {
   readonly cluster: PageCluster | null;
 }
 
@@ -41,7 +41,7 @@ export class App {
   readonly store = new Store();
   readonly uploads = new Uploads(this.store);
   readonly answers = new Answers(this.uploads);
-  readonly keeper = new AnswerPersistence(this.store);
+  readonly persistence = new AnswerPersistence(this.store);
   readonly conversations = new Conversations(this.store);
   readonly chat = new Chat(this);
   readonly draft = new Draft(this.store);
@@ -49,17 +49,20 @@ export class App {
   readonly router = new Router();
   readonly urls = new ImageUrls(this.store);
   readonly events = new EventStreamClient((event) => this.#take(event));
-  /** What the controller last told of its workers, while somebody watches: null where it tells this page nothing. */
-  readonly cluster: Signal<ClusterNews | null> = signal(null);
+  /**
+   * The controller's last state while the cluster page is open; its `cluster` is null where the controller does not
+   * show it to this page.
+   */
+  readonly cluster: Signal<ClusterUpdate | null> = signal(null);
   readonly samples: Signal<readonly Sample[] | null> = signal(null);
-  /** Read out by screen readers: what is going on, and each answer once, when it is whole. */
+  /** The current activity, for screen readers. */
   readonly status: Signal<string> = signal("");
-  readonly spoken: Spoken = new Spoken();
+  readonly announcer: ScreenReaderAnnouncer = new ScreenReaderAnnouncer();
   readonly toast: Signal<Toast | null> = signal(null);
   readonly canAsk: ReadonlySignal<boolean> = computed(
     () => this.models.selected.value !== null && this.chat.running.value === null,
   );
-  /** Questions that go with the image in play and were not asked yet. */
+  /** Suggested questions about the last image that were not asked yet. */
   readonly suggestions: ReadonlySignal<readonly string[]> = computed(() => {
     const asked = this.chat.path.value.flatMap(({ node }) => {
       const message = node.message.value;
@@ -70,29 +73,29 @@ export class App {
     return (images.at(-1)?.questions ?? []).filter((question) => !texts.has(question));
   });
   #hasAskedForSamples = false;
-  /** By the address: one of the samples, and how the model shall see it. */
-  #askedImage: { readonly name: string | null; readonly mode: ImageMode | null } | null = null;
+  /** A sample named by the address, and the mode in which the model shall see it. */
+  #addressedImage: { readonly name: string | null; readonly mode: ImageMode | null } | null = null;
   #isSending = false;
   #toastEnd: { readonly timer: ReturnType<typeof setTimeout>; readonly finish: () => void } | null = null;
 
-  /** Whether the chosen model says so of itself. */
+  /** Whether the card of the chosen model states a capability. */
   can(capability: string): boolean {
     return this.models.selected.value?.card.capabilities?.[capability] === true;
   }
 
   async start(): Promise<void> {
-    this.keeper.onEnd = (node) => this.#say(node);
-    // Typed words are there before anything else is.
+    this.persistence.onEnd = (node) => this.#announceEnd(node);
+    // The draft is opened first, so that text which was typed before is there immediately.
     const route = this.router.route.peek();
     this.draft.open(route.kind === "chat" ? route.id : route.kind === "compare" ? "compare" : "");
     this.store.onChange(() => void this.#reload());
     await this.conversations.load();
-    // Before the first event: what an earlier visit has asked for is told in it.
-    await this.keeper.resume(this.answers);
+    // Must precede the first event, which lists the answers that an earlier visit asked for.
+    await this.persistence.resume(this.answers);
     effect(() => void this.#show(this.router.route.value));
     effect(() => {
       const running = this.chat.running.value;
-      if (running !== null) this.spoken.grow(running.id, running.text.value);
+      if (running !== null) this.announcer.grow(running.id, running.text.value);
     });
     effect(() => {
       document.title = this.chat.conversation.value?.title || TEXTS.shell.name;
@@ -101,7 +104,7 @@ export class App {
       const problem = this.store.problem.value;
       if (problem !== null) this.status.value = problem;
     });
-    // Whoever leaves now would lose what is in memory only: the browser asks.
+    // The browser asks the user before it discards records that are in memory only.
     window.addEventListener("beforeunload", (event) => {
       if (this.store.hasUnwritten) event.preventDefault();
     });
@@ -109,13 +112,13 @@ export class App {
     this.#readAddress();
   }
 
-  /** Sends what is typed, with the attached images; what cannot be sent stays. */
+  /** Sends the draft with its images; does nothing when it cannot be sent. */
   async sendDraft(): Promise<void> {
     if (this.draft.text.value.trim() === "") return;
     await this.#ask(() => this.draft.give());
   }
 
-  /** Sends a question with the attached images; typed words stay. */
+  /** Sends a question with the attached images and leaves the text of the draft. */
   async ask(text: string): Promise<void> {
     await this.#ask(() => {
       const { images } = this.draft;
@@ -131,15 +134,15 @@ export class App {
     else await this.draft.take(() => loadSampleImage(sample));
   }
 
-  /** What lies outside of a part of an attached image is cut off. Null when that could not be done. */
-  async cropImage(image: ImageRef, part: CropRect): Promise<ImageRef | null> {
+  /** Replaces an attached image by a part of it. Null when that failed. */
+  async cropImage(image: ImageRef, rect: CropRect): Promise<ImageRef | null> {
     const blob = await this.store.image(image.key);
     if (blob === null) return null;
-    const cut = await this.draft.exchange(image.key, () => cropImage(image, blob, part));
-    if (cut === null) return null;
-    const undo = (): void => void this.draft.exchange(cut.key, async () => ({ ref: image, blob }));
-    this.#offerUndo(TEXTS.images.cut.done, undo, () => undefined);
-    return cut;
+    const cropped = await this.draft.exchange(image.key, () => cropImage(image, blob, rect));
+    if (cropped === null) return null;
+    const undo = (): void => void this.draft.exchange(cropped.key, async () => ({ ref: image, blob }));
+    this.#offerUndo(TEXTS.images.crop.done, undo, () => undefined);
+    return cropped;
   }
 
   async regenerate(id: string): Promise<void> {
@@ -149,9 +152,9 @@ export class App {
     await this.chat.regenerate(id, model.card.id);
   }
 
-  async goOn(id: string): Promise<void> {
+  async continueAnswer(id: string): Promise<void> {
     this.status.value = TEXTS.status.onItsWay;
-    await this.chat.goOn(id);
+    await this.chat.continueAnswer(id);
   }
 
   newChat(): void {
@@ -191,7 +194,7 @@ export class App {
     };
   }
 
-  /** The time to change one's mind is over. */
+  /** Ends the time in which the action can be undone. */
   #endToast(): void {
     if (this.#toastEnd === null) return;
     clearTimeout(this.#toastEnd.timer);
@@ -203,7 +206,7 @@ export class App {
   async #ask(give: () => ReturnType<Draft["give"]>): Promise<void> {
     if (this.#isSending || !this.canAsk.value) return;
     this.#isSending = true;
-    // Whoever is quicker than the opening of an image means that image, too.
+    // A user who sends while an image is still being read means that image too.
     await this.draft.settled();
     this.#isSending = false;
     const model = this.models.selected.value;
@@ -229,7 +232,7 @@ export class App {
     if (event.type === "models") this.#loadSamples();
   }
 
-  /** Once, when one could ask already: nobody waits for images to begin with. */
+  /** Loads the samples once, after the first list of models: loading images must not delay the first question. */
   #loadSamples(): void {
     if (this.#hasAskedForSamples) return;
     this.#hasAskedForSamples = true;
@@ -241,7 +244,7 @@ export class App {
   async #showSamples(): Promise<void> {
     const samples = await loadSamples();
     this.samples.value = samples;
-    const { name, mode } = this.#askedImage ?? { name: null, mode: null };
+    const { name, mode } = this.#addressedImage ?? { name: null, mode: null };
     const sample = samples.find(({ file }) => file.replace(/\.\w+$/, "") === name);
     if (sample === undefined) return;
     await this.takeSample(sample);
@@ -254,7 +257,7 @@ export class App {
     if (route.kind === "cluster") return;
     if (route.kind === "compare") return this.draft.open("compare");
     const id = route.kind === "chat" ? route.id : null;
-    // Its answers are shown at once as they shall be, and nothing moves.
+    // The renderer is loaded first, so that the answers appear in their final form and nothing moves.
     if (id !== null) await loadMarkdown();
     if (this.router.route.peek() !== route) return;
     if (id !== (this.chat.conversation.peek()?.id ?? null) && !(await this.chat.open(id)))
@@ -267,17 +270,17 @@ export class App {
     await this.chat.reload();
   }
 
-  #say(node: MessageNode): void {
+  #announceEnd(node: MessageNode): void {
     if (!this.chat.path.peek().some((shown) => shown.node === node)) return;
     const state = node.state.peek();
     if (state?.kind === "stopped") this.status.value = TEXTS.status.stopped;
     if (state?.kind === "failed") this.status.value = state.failure.message;
     if (state?.kind !== "finished") return;
     this.status.value = TEXTS.status.complete;
-    this.spoken.finish(node.id, node.text.peek());
+    this.announcer.finish(node.id, node.text.peek());
   }
 
-  /** `?q=` fills the field and never sends: a link must not ask in somebody's name. */
+  /** `?q=` fills the field and never sends: a link must not ask in the user's name. */
   #readAddress(): void {
     const asked = new URLSearchParams(location.search);
     const question = asked.get("q");
@@ -285,7 +288,7 @@ export class App {
     const temperature = Number(asked.get("temperature") ?? Number.NaN);
     if (question !== null) this.draft.type(question);
     if (model !== null) this.models.choose(model);
-    this.#askedImage = { name: asked.get("image"), mode: modeIn(asked.get("mode")) };
+    this.#addressedImage = { name: asked.get("image"), mode: modeIn(asked.get("mode")) };
     if (temperature >= 0 && temperature <= 1)
       this.chat.setSettings({ ...this.chat.settings.peek(), temperature });
     if (location.search !== "") history.replaceState(null, "", location.pathname);

@@ -1,4 +1,4 @@
-/** Where in the page one is, as its address says. */
+/** Maps the page's address to the part of the page that is shown, and back. */
 import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
@@ -19,7 +19,7 @@ export class Router {
     this.#move(route, "pushState");
   }
 
-  /** Without a way back to where one was. */
+  /** Replaces the current entry of the browser's history. */
   become(route: Route): void {
     this.#move(route, "replaceState");
   }

@@ -1,22 +1,22 @@
-/** The images that the page brings along, each with questions worth asking; made by scripts/demo/page-samples.ts. */
+/** Loads the sample images, each with suggested questions; scripts/demo/page-samples.ts makes them. */
 import { readImage } from "../images/read-image.ts";
 import type { ReadImage } from "../images/read-image.ts";
 
 export interface Sample {
-  /** Below /samples/. */
+  /** File name below /samples/. */
   readonly file: string;
-  /** Two or three words under the thumbnail. */
+  /** Two or three words that are shown under the thumbnail. */
   readonly title: string;
-  /** What the image shows, for those who do not see it. */
+  /** Description of the image for screen readers. */
   readonly alt: string;
-  /** A word of truth about the image, such as "never seen in training". */
+  /** Remark about the image, such as "never seen in training". */
   readonly badge?: string;
   readonly questions: readonly string[];
-  /** The true answers to them, in the same order. */
+  /** True answers to `questions`, in the same order. */
   readonly answers?: readonly string[];
 }
 
-/** An empty list when the server has no samples: the page works without. */
+/** An empty list when the server has no samples: the page works without them. */
 export async function loadSamples(): Promise<readonly Sample[]> {
   try {
     const response = await fetch("/samples/samples.json");
@@ -26,7 +26,7 @@ export async function loadSamples(): Promise<readonly Sample[]> {
   }
 }
 
-/** Throws `ImageError` when the file does not come. */
+/** Throws `ImageError` when the file cannot be loaded. */
 export async function loadSampleImage(sample: Sample): Promise<ReadImage> {
   const response = await fetch(sampleUrl(sample));
   const file = new File([await response.blob()], sample.file, { type: "image/png" });
@@ -39,7 +39,7 @@ export function sampleUrl(sample: Sample): string {
   return `/samples/${sample.file}`;
 }
 
-/** Our own file: what has not the right shape is left out. */
+/** The file is made by this project, so entries of another shape are left out without a message. */
 function parseSamples(body: unknown): readonly Sample[] {
   return Array.isArray(body) ? body.filter(isSample) : [];
 }

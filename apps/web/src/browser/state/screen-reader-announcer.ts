@@ -1,8 +1,8 @@
-/** What screen readers are told of answers: apart from the words on the page, which would be read letter by letter as they come. */
+/** Announces answers to screen readers, which would read the growing text of the page itself letter by letter. */
 import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-/** When an answer is read: once it is whole, paragraph by paragraph as they are finished, or not by itself. */
+/** When an answer is announced: once it is whole, paragraph by paragraph, or never. */
 export type Reading = "whole" | "paragraphs" | "never";
 
 export const READINGS: readonly Reading[] = ["whole", "paragraphs", "never"];
@@ -10,20 +10,20 @@ export const READINGS: readonly Reading[] = ["whole", "paragraphs", "never"];
 const KEY = "llava.reading";
 const PARAGRAPH_END = "\n\n";
 
-export class Spoken {
+export class ScreenReaderAnnouncer {
   readonly #reading: Signal<Reading> = signal(
     READINGS.find((name) => name === localStorage.getItem(KEY)) ?? "whole",
   );
   readonly #paragraphs: Signal<readonly string[]> = signal([]);
-  /** The answer that is being told, and how much of it has been. */
+  /** Id of the answer that is announced, and the length of the text that has been. */
   #id = "";
-  #told = 0;
+  #announcedLength = 0;
 
   get reading(): ReadonlySignal<Reading> {
     return this.#reading;
   }
 
-  /** Of one answer; each is read when it comes. */
+  /** Announced paragraphs of one answer; a screen reader reads each when it is added. */
   get paragraphs(): ReadonlySignal<readonly string[]> {
     return this.#paragraphs;
   }
@@ -33,28 +33,28 @@ export class Spoken {
     localStorage.setItem(KEY, reading);
   }
 
-  /** @param text the answer's so far */
+  /** @param text the answer so far */
   grow(id: string, text: string): void {
-    this.#turnTo(id);
-    if (this.#reading.peek() === "paragraphs") this.#tell(text, text.lastIndexOf(PARAGRAPH_END));
+    this.#startAnswer(id);
+    if (this.#reading.peek() === "paragraphs") this.#announce(text, text.lastIndexOf(PARAGRAPH_END));
   }
 
   finish(id: string, text: string): void {
-    this.#turnTo(id);
-    if (this.#reading.peek() !== "never") this.#tell(text, text.length);
+    this.#startAnswer(id);
+    if (this.#reading.peek() !== "never") this.#announce(text, text.length);
   }
 
-  #turnTo(id: string): void {
+  #startAnswer(id: string): void {
     if (id === this.#id) return;
     this.#id = id;
-    this.#told = 0;
+    this.#announcedLength = 0;
     this.#paragraphs.value = [];
   }
 
-  #tell(text: string, end: number): void {
-    const paragraph = text.slice(this.#told, Math.max(end, 0)).trim();
+  #announce(text: string, end: number): void {
+    const paragraph = text.slice(this.#announcedLength, Math.max(end, 0)).trim();
     if (paragraph === "") return;
-    this.#told = end;
+    this.#announcedLength = end;
     this.#paragraphs.value = [...this.#paragraphs.peek(), paragraph];
   }
 }

@@ -1,8 +1,11 @@
-/** Words to the clipboard, with a word about it for a moment. */
+/** Copies text to the clipboard and reports success for a moment. */
 
 const SHOWN_MS = 1_500;
 
-/** @param show called with true, and with false when the moment is over; not at all where the browser forbids it */
+/**
+ * @param show called with true after copying and with false a moment later; not called where the browser forbids
+ * copying
+ */
 export async function copyText(text: string, show: (isCopied: boolean) => void): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);

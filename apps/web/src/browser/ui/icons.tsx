@@ -1,4 +1,4 @@
-/** The page's few icons, drawn for it: strokes on a grid of 24 in the colour of the text around. */
+/** Draws the page's icons: strokes on a grid of 24 in the colour of the surrounding text. */
 import type { ComponentChildren, JSX } from "preact";
 
 function icon(children: ComponentChildren): () => JSX.Element {
@@ -33,8 +33,8 @@ export const UpIcon = icon(
 export const ThumbDownIcon = icon(
   <path d="M16 13l-3.500 7c-1.500 0-2.300-1-2-2.500l.500-3H5.500l1.500-9h9zM16 13h3.500V5.500H16" />,
 );
-export const GoOnIcon = icon(<path d="M4 7h16M4 12h9M4 17h5M14 17h6M17 14l3 3-3 3" />);
-export const HeatIcon = icon(
+export const ContinueIcon = icon(<path d="M4 7h16M4 12h9M4 17h5M14 17h6M17 14l3 3-3 3" />);
+export const ExplainIcon = icon(
   <>
     <path d="M2.5 12C5 7.500 8.300 5.500 12 5.500s7 2 9.500 6.500c-2.500 4.500-5.800 6.500-9.500 6.500S5 16.500 2.500 12Z" />
     <circle cx="12" cy="12" r="3" class="filled" />

@@ -1,6 +1,6 @@
-/** Work that can wait until the browser has nothing else to do. */
+/** Runs work when the browser is idle. */
 
-/** Safari has no idle callbacks. Returns what cancels it. */
+/** Falls back to a timer in Safari, which has no idle callbacks. Returns a function that cancels the work. */
 export function whenIdle(work: () => void): () => void {
   if ("requestIdleCallback" in window) {
     const handle = requestIdleCallback(work);

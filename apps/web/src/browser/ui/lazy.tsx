@@ -1,9 +1,9 @@
-/** Parts of the page whose script is loaded when they are first shown. */
+/** Makes components whose script is loaded when they are first shown. */
 import { signal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { useEffect } from "preact/hooks";
 
-/** Shows nothing until the part is there; where its script does not come, the next time it is shown tries again. */
+/** Shows nothing until the script is loaded; after a failure, the next time it is shown tries again. */
 export function lazily<Props extends object>(
   load: () => Promise<FunctionComponent<Props>>,
 ): FunctionComponent<Props> {

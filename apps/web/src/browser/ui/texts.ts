@@ -1,5 +1,5 @@
-// oxlint-disable max-lines -- one file for who translates it
-/** Every English word of the page, in one place for who translates it. */
+// oxlint-disable max-lines -- one file with all texts, for translators
+/** Holds every English text of the page, for translators. */
 
 const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);
 
@@ -97,7 +97,7 @@ export const TEXTS = {
     copy: "Copy",
     copied: "Copied",
     regenerate: "Answer again",
-    goOn: "Go on with the answer",
+    continueAnswer: "Go on with the answer",
     asksAgain: (seconds: number) => `Asks again by itself in ${seconds} s`,
     dontAskAgain: "Don't",
     remove: "Delete",
@@ -260,7 +260,7 @@ export const TEXTS = {
       crop: "the middle only; what lies outside is not seen",
       resize: "the whole picture, its proportions changed",
     },
-    cut: {
+    crop: {
       open: (name: string) => `Cut out a part of ${name}`,
       short: "Cut out a part",
       title: "Cut out a part",
@@ -291,7 +291,7 @@ export const TEXTS = {
     hidden:
       "The controller does not show its workers to this page. Open the page on the controller's own machine, or with an operator's key.",
     pause: "Pause",
-    goOn: "Go on",
+    continueAnswer: "Go on",
     paused: "Paused",
     age: (seconds: number) => `${seconds} s old`,
     live: "live",
@@ -352,7 +352,7 @@ export const TEXTS = {
     },
     events: "Events",
     noEvents: "Nothing has happened since the controller was started.",
-    said: {
+    sentences: {
       joined: (worker: string, models: string) => `${worker} joined with ${models}.`,
       left: (worker: string) => `${worker} left.`,
       lost: (worker: string, why: string) => `${worker} was lost: ${why}.`,

@@ -1,4 +1,4 @@
-/** Light or dark, as the system has it until somebody chooses. */
+/** Stores the choice of a light or dark theme; without one the theme is the system's. */
 import { effect, signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
@@ -15,7 +15,7 @@ export function nextTheme(): void {
   theme.value = ORDER[(ORDER.indexOf(theme.value) + 1) % ORDER.length] ?? "system";
 }
 
-/** Writes it to the page, now and whenever it changes. */
+/** Applies the theme to the page, now and on each change. */
 export function followTheme(): void {
   effect(() => {
     document.documentElement.dataset["theme"] = theme.value;

@@ -1,4 +1,7 @@
-/** The images that go with the next question: seen, put in order, removed, by mouse and by keys; and as the model sees them. */
+/**
+ * Shows the images that go with the next question, as they are and as the model sees them, to be ordered and removed
+ * by mouse or keys.
+ */
 import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -85,8 +88,8 @@ function Attachment(props: AttachmentProps): JSX.Element {
   );
 }
 
-/** What can be opened of an image. */
-type Dialog = "large" | "cut";
+/** The dialog that is open for an image. */
+type Dialog = "large" | "crop";
 
 interface Showing {
   readonly show: (dialog: Dialog) => void;
@@ -132,8 +135,8 @@ function Notes({ image, show }: Pick<AttachmentProps, "image"> & Showing): JSX.E
       <p class="file-name">{name}</p>
       <p>{TEXTS.composer.pixels(width, height)}</p>
       {original && <p>{TEXTS.images.shrunk(original.width, original.height)}</p>}
-      <button type="button" class="text-button" onClick={() => show("cut")}>
-        {TEXTS.images.cut.short}
+      <button type="button" class="text-button" onClick={() => show("crop")}>
+        {TEXTS.images.crop.short}
       </button>
     </div>
   );
@@ -147,13 +150,13 @@ function Dialogs({ app, image, index, open }: DialogsProps): JSX.Element | null 
   const onClose = (): void => void (open.value = null);
   if (open.value === "large")
     return <Lightbox app={app} images={app.draft.images.value} first={index} onClose={onClose} />;
-  if (open.value !== "cut") return null;
-  const cut = async (part: CropRect): Promise<void> => {
-    const made = await app.cropImage(image, part);
-    // The image from which one came is gone.
+  if (open.value !== "crop") return null;
+  const crop = async (rect: CropRect): Promise<void> => {
+    const made = await app.cropImage(image, rect);
+    // The cropped image has another key, so the focused element is gone.
     if (made !== null) requestAnimationFrame(() => document.getElementById(idOf(made.key))?.focus());
   };
-  return <CropDialog app={app} image={image} onUse={(part) => void cut(part)} onClose={onClose} />;
+  return <CropDialog app={app} image={image} onUse={(rect) => void crop(rect)} onClose={onClose} />;
 }
 
 function idOf(key: string): string {
@@ -182,9 +185,9 @@ function Tools({ app, image, index, count, show }: AttachmentProps & Showing): J
       </button>
       <button
         type="button"
-        aria-label={TEXTS.images.cut.open(name)}
-        title={TEXTS.images.cut.short}
-        onClick={() => show("cut")}
+        aria-label={TEXTS.images.crop.open(name)}
+        title={TEXTS.images.crop.short}
+        onClick={() => show("crop")}
       >
         <CropIcon />
       </button>

@@ -1,4 +1,7 @@
-/** An image from the camera: this page's own finder where the browser allows one, else whatever the device takes images with. */
+/**
+ * Takes an image from the camera, in the page's own viewfinder where the browser allows one, otherwise through the
+ * device's camera app.
+ */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
@@ -14,7 +17,7 @@ const Camera = lazily<CameraProps>(async () => (await import("./camera.tsx")).Ca
 export function CameraButton({ app }: { readonly app: App }): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const isOpen = useSignal(false);
-  // Not there on pages without https.
+  // Missing on pages without https.
   const hasFinder = typeof navigator.mediaDevices?.getUserMedia === "function";
   return (
     <>

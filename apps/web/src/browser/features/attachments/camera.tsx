@@ -1,4 +1,4 @@
-/** What the camera sees, and a button. */
+/** Shows the camera's video and takes a still from it. */
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -8,7 +8,7 @@ import { TEXTS } from "../../ui/texts.ts";
 
 export interface CameraProps {
   readonly onTake: (file: File) => void;
-  /** There is no camera, or it may not be used. */
+  /** Called when there is no camera or the user denies access to it. */
   readonly onFail: () => void;
   readonly onClose: () => void;
 }
@@ -50,7 +50,10 @@ function Viewfinder({ onTake, onFail, close }: ViewfinderProps): JSX.Element {
   );
 }
 
-/** Returns what switches the camera off: its light must go out with the dialog, also while it is still being asked for. */
+/**
+ * Returns a function that switches the camera off: its light must go out with the dialog, even while access is still
+ * being requested.
+ */
 function watch(video: HTMLVideoElement | null, fail: () => void): () => void {
   let stream: MediaStream | null = null;
   let isOver = false;
@@ -74,7 +77,7 @@ function watch(video: HTMLVideoElement | null, fail: () => void): () => void {
   };
 }
 
-/** Null before the camera shows anything. */
+/** A still of the video; null before the camera delivers any. */
 async function still(video: HTMLVideoElement): Promise<File | null> {
   const { videoWidth: width, videoHeight: height } = video;
   if (width === 0) return null;

@@ -1,4 +1,7 @@
-/** Which part of an image goes with the question: what is left fills the model's square, and small things in it are larger. */
+/**
+ * Lets the user crop an image before it is sent: the remaining rect fills the model's square, so that small things in
+ * it are larger.
+ */
 import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useRef } from "preact/hooks";
@@ -15,14 +18,14 @@ import { StoredImage } from "../../images/stored-image.tsx";
 export interface CropDialogProps {
   readonly app: App;
   readonly image: ImageRef;
-  readonly onUse: (part: CropRect) => void;
+  readonly onUse: (rect: CropRect) => void;
   readonly onClose: () => void;
 }
 
-const texts = TEXTS.images.cut;
-/** Of the longer side, at one press of an arrow key. */
+const texts = TEXTS.images.crop;
+/** Share of the longer side by which one press of an arrow key moves the rectangle. */
 const STEP_SHARE = 1 / 32;
-/** A finger is as wide, CSS pixels. */
+/** Distance within which a corner is grabbed, about the width of a finger, CSS pixels. */
 const GRIP_PX = 24;
 const ARROWS: Readonly<Record<string, Point>> = {
   ArrowLeft: { x: -1, y: 0 },
@@ -32,25 +35,25 @@ const ARROWS: Readonly<Record<string, Point>> = {
 };
 
 export function CropDialog({ app, image, onUse, onClose }: CropDialogProps): JSX.Element {
-  const part = useSignal<CropRect>(wholeOf(image));
-  const { width, height } = part.value;
+  const rect = useSignal<CropRect>(wholeOf(image));
+  const { width, height } = rect.value;
   return (
     <Sheet class="crop" title={texts.title} onClose={onClose}>
       {(close) => (
         <>
           <p class="soft">{texts.how}</p>
-          <Stage app={app} image={image} part={part.value} onChange={(chosen) => (part.value = chosen)} />
+          <Stage app={app} image={image} rect={rect.value} onChange={(chosen) => (rect.value = chosen)} />
           <p role="status">{texts.size(width, height)}</p>
           <p class="crop-tools">
-            <button type="button" class="text-button" onClick={() => (part.value = wholeOf(image))}>
+            <button type="button" class="text-button" onClick={() => (rect.value = wholeOf(image))}>
               {texts.whole}
             </button>
             <button
               type="button"
               class="crop-use"
-              disabled={isWhole(part.value, image)}
+              disabled={isWhole(rect.value, image)}
               onClick={() => {
-                onUse(part.value);
+                onUse(rect.value);
                 close();
               }}
             >
@@ -64,14 +67,14 @@ export function CropDialog({ app, image, onUse, onClose }: CropDialogProps): JSX
 }
 
 interface StageProps extends Pick<CropDialogProps, "app" | "image"> {
-  readonly part: CropRect;
-  readonly onChange: (part: CropRect) => void;
+  readonly rect: CropRect;
+  readonly onChange: (rect: CropRect) => void;
 }
 
-/** What a pointer holds: a corner, or the place where it took hold of the part. */
+/** What a pointer drags: a corner, or the rectangle from the point where it was grabbed. */
 type Grip = { readonly corner: Corner } | { readonly at: Point; readonly from: CropRect };
 
-function Stage({ app, image, part, onChange }: StageProps): JSX.Element {
+function Stage({ app, image, rect, onChange }: StageProps): JSX.Element {
   const grip = useRef<Grip | null>(null);
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {
     const way = ARROWS[event.key];
@@ -79,23 +82,23 @@ function Stage({ app, image, part, onChange }: StageProps): JSX.Element {
     event.preventDefault();
     const step = Math.max(1, Math.round(Math.max(image.width, image.height) * STEP_SHARE));
     const by = { x: way.x * step, y: way.y * step };
-    const end = { x: part.left + part.width + by.x, y: part.top + part.height + by.y };
+    const end = { x: rect.left + rect.width + by.x, y: rect.top + rect.height + by.y };
     const farCorner = { isRight: true, isBottom: true };
-    onChange(event.shiftKey ? cornerAt(part, image, farCorner, end) : moved(part, image, by));
+    onChange(event.shiftKey ? cornerAt(rect, image, farCorner, end) : moved(rect, image, by));
   };
   const onPointerDown = (event: TargetedPointerEvent<HTMLDivElement>): void => {
     event.currentTarget.setPointerCapture(event.pointerId);
     const at = pointOf(event, image);
-    const { corner, distance } = nearestCorner(part, at);
+    const { corner, distance } = nearestCorner(rect, at);
     const reach = (GRIP_PX * image.width) / event.currentTarget.clientWidth;
-    const isHeld = distance > reach && contains(part, at) && !isWhole(part, image);
-    grip.current = isHeld ? { at, from: part } : { corner };
+    const isHeld = distance > reach && contains(rect, at) && !isWhole(rect, image);
+    grip.current = isHeld ? { at, from: rect } : { corner };
     drag(at);
   };
   const drag = (to: Point): void => {
     const held = grip.current;
     if (held === null) return;
-    if ("corner" in held) onChange(cornerAt(part, image, held.corner, to));
+    if ("corner" in held) onChange(cornerAt(rect, image, held.corner, to));
     else onChange(moved(held.from, image, { x: to.x - held.at.x, y: to.y - held.at.y }));
   };
   const letGo = (): void => void (grip.current = null);
@@ -113,23 +116,23 @@ function Stage({ app, image, part, onChange }: StageProps): JSX.Element {
       onPointerCancel={letGo}
     >
       <StoredImage image={image} urls={app.urls} alt={image.alt ?? image.name} />
-      <Frame part={part} image={image} />
+      <Frame rect={rect} image={image} />
     </div>
   );
 }
 
-/** What is outside is dimmed; an `i` for each corner. */
-function Frame({ part, image }: Pick<StageProps, "part" | "image">): JSX.Element {
+/** Dims the rest of the image; each `i` is a corner. */
+function Frame({ rect, image }: Pick<StageProps, "rect" | "image">): JSX.Element {
   const percent = (pixels: number, of: number): string => `${(100 * pixels) / of}%`;
   return (
     <span
       class="crop-part"
       aria-hidden="true"
       style={{
-        left: percent(part.left, image.width),
-        top: percent(part.top, image.height),
-        width: percent(part.width, image.width),
-        height: percent(part.height, image.height),
+        left: percent(rect.left, image.width),
+        top: percent(rect.top, image.height),
+        width: percent(rect.width, image.width),
+        height: percent(rect.height, image.height),
       }}
     >
       <i />
@@ -140,7 +143,7 @@ function Frame({ part, image }: Pick<StageProps, "part" | "image">): JSX.Element
   );
 }
 
-/** In pixels of the image. */
+/** The pointer's position in pixels of the image. */
 function pointOf(event: TargetedPointerEvent<HTMLDivElement>, image: ImageRef): Point {
   const box = event.currentTarget.getBoundingClientRect();
   return {

@@ -1,4 +1,4 @@
-/** What can be done with the image that is shown large. */
+/** Shows the name of the enlarged image and the buttons for it. */
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 

@@ -1,4 +1,7 @@
-/** An image as large as the window, and larger: by wheel, by fingers, by keys, by buttons; as it is, or as the model sees it. */
+/**
+ * Shows an image at the size of the window and zooms into it by wheel, fingers, keys and buttons; as it is, or as the
+ * model sees it.
+ */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 

@@ -1,4 +1,7 @@
-/** What the model sees of an image, to the pixel: computed beside the page by the code that the worker uses. */
+/**
+ * Shows what the model sees of an image, to the pixel, computed in a worker by the same code that the serving worker
+ * runs.
+ */
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -28,7 +31,7 @@ export function ModelView({ app, image, square }: Props): JSX.Element {
       if (isShown) canvas.current?.getContext("bitmaprenderer")?.transferFromImageBitmap(bitmap);
       else bitmap.close();
     };
-    // A preview that does not come says nothing: sending goes on without it.
+    // The preview is not needed for sending, so its failure is not reported.
     void paint().catch(() => undefined);
     return () => void (isShown = false);
   }, [image.key, size, shape]);
@@ -44,7 +47,7 @@ export function ModelView({ app, image, square }: Props): JSX.Element {
   );
 }
 
-/** Lies over the original: what is outside of the model's square is dimmed. */
+/** Lies over the original and dims the part outside the model's square. */
 export function SeenPart({ image, square }: Omit<Props, "app">): JSX.Element | null {
   const { width, height, mode } = image;
   const box = seenBox(width, height, square.size, shapeOf(mode, square));
@@ -52,7 +55,7 @@ export function SeenPart({ image, square }: Omit<Props, "app">): JSX.Element | n
   return <span class="seen-part" style={placed(box)} aria-hidden="true" />;
 }
 
-/** Lies over the model's square: where the image is, between what pads it. */
+/** Lies over the model's square and marks the image within its padding. */
 export function FilledPart({ image, square }: Omit<Props, "app">): JSX.Element | null {
   const { width, height, mode } = image;
   const box = filledBox(width, height, shapeOf(mode, square));

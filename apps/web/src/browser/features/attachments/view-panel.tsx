@@ -1,4 +1,7 @@
-/** How images become the model's square, what that costs, and at which size new ones are sent. */
+/**
+ * Shows how images are fitted into the model's square and how many tokens that takes, and lets the user choose the
+ * sent size.
+ */
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 
@@ -26,7 +29,7 @@ export function ViewPanel({ app, square }: Props): JSX.Element {
   );
 }
 
-/** One choice for all images of the question: what is compared must be seen alike. */
+/** One choice for all images of the question, because images that are compared must be seen alike. */
 function Modes({ app }: Pick<Props, "app">): JSX.Element {
   const images = app.draft.images.value;
   const chosen = images[0]?.mode ?? "default";

@@ -1,4 +1,4 @@
-/** Looking closer at something large: one scale, moved by wheel, two fingers, keys and buttons; what lies outside is scrolled to. */
+/** Zooms a scrollable stage by one scale factor, through wheel, fingers, keys and buttons. */
 import { useSignal } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 import type { RefObject, TargetedPointerEvent } from "preact";
@@ -6,12 +6,12 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 
 const STEP = 1.25;
 const MOST = 8;
-/** Of the stage, at one press of an arrow key. */
+/** Share of the stage by which one press of an arrow key scrolls. */
 const PAN_SHARE = 0.2;
 
 export interface Zoom {
   readonly stage: RefObject<HTMLDivElement | null>;
-  /** 1 fits the window. */
+  /** Scale factor; 1 fits the window. */
   readonly scale: ReadonlySignal<number>;
   readonly isMost: boolean;
   step(direction: 1 | -1): void;
@@ -34,10 +34,10 @@ interface Point {
 export function useZoom(): Zoom {
   const stage = useRef<HTMLDivElement>(null);
   const scale = useSignal(1);
-  /** The point of the stage that stays where it is, and the scale from which it is zoomed. */
+  /** The point of the stage that stays in place during a zoom, and the scale before it. */
   const pinned = useRef<(Point & { readonly from: number }) | null>(null);
 
-  // The new size must be laid out before one can scroll to the place.
+  // Scrolling to the point needs the layout of the new size.
   useLayoutEffect(() => {
     const box = stage.current;
     const point = pinned.current;
@@ -68,7 +68,7 @@ export function useZoom(): Zoom {
   };
 }
 
-/** Wheel, mouse and fingers: one drags, two pull apart. */
+/** Handles wheel, mouse and fingers: one pointer drags, two zoom. */
 function useFingers(
   stage: RefObject<HTMLDivElement | null>,
   zoomBy: (factor: number, at: Point) => void,

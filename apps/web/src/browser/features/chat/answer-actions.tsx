@@ -1,4 +1,4 @@
-/** What one can do with an answer that has ended. */
+/** Shows the actions on an answer that has ended. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 
@@ -6,7 +6,15 @@ import type { App } from "../../state/app.ts";
 import type { MessageNode } from "../../state/chat/message-node.ts";
 import type { AnswerState, AssistantMessage } from "../../services/store/records.ts";
 import { copyText } from "../../ui/copy-text.ts";
-import { CopyIcon, FlagIcon, GoOnIcon, HeatIcon, RetryIcon, ThumbDownIcon, UpIcon } from "../../ui/icons.tsx";
+import {
+  CopyIcon,
+  FlagIcon,
+  ContinueIcon,
+  ExplainIcon,
+  RetryIcon,
+  ThumbDownIcon,
+  UpIcon,
+} from "../../ui/icons.tsx";
 import type { HeatMapProps } from "../explain/heat-map.tsx";
 import { lazily } from "../../ui/lazy.tsx";
 import { TEXTS } from "../../ui/texts.ts";
@@ -17,7 +25,7 @@ interface Props {
   readonly message: AssistantMessage;
   readonly state: AnswerState;
   readonly isLast: boolean;
-  /** In this question or one before it. */
+  /** Whether there is an image in this question or an earlier one. */
   readonly hasImage: boolean;
 }
 
@@ -33,8 +41,12 @@ export function AnswerActions({ app, node, message, state, isLast, hasImage }: P
     <>
       <div class="actions">
         {isLast && isCutShort(state) && node.text.value !== "" && app.can("continue_final_message") && (
-          <Action label={TEXTS.turn.goOn} isOff={!app.canAsk.value} onClick={() => void app.goOn(node.id)}>
-            <GoOnIcon />
+          <Action
+            label={TEXTS.turn.continueAnswer}
+            isOff={!app.canAsk.value}
+            onClick={() => void app.continueAnswer(node.id)}
+          >
+            <ContinueIcon />
           </Action>
         )}
         {node.text.value !== "" && (
@@ -44,7 +56,7 @@ export function AnswerActions({ app, node, message, state, isLast, hasImage }: P
         )}
         {hasImage && node.text.value !== "" && app.can("occlusion_maps") && (
           <Action label={TEXTS.heatMap.open} onClick={() => (isMapOpen.value = true)}>
-            <HeatIcon />
+            <ExplainIcon />
           </Action>
         )}
         {state.kind === "finished" && (
@@ -78,7 +90,7 @@ export function AnswerActions({ app, node, message, state, isLast, hasImage }: P
   );
 }
 
-/** There may be more to say. */
+/** Whether the answer may have ended before it was complete. */
 function isCutShort(state: AnswerState): boolean {
   return state.kind === "finished" ? state.reason === "length" : state.kind !== "sending";
 }

@@ -1,4 +1,6 @@
-/** Below an answer's words: what is going on, how it ended, or what went wrong and what to do. */
+/**
+ * Shows under an answer's text what is in progress, how the answer ended, or why it failed and what the user can do.
+ */
 import type { PageProgress } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 

@@ -1,4 +1,4 @@
-/** Asks again by itself where the server says when there may be room, and counts down until then. */
+/** Asks again automatically after the pause that the server demands, and counts the seconds down. */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
@@ -14,12 +14,12 @@ interface Props {
   readonly failure: Failure;
 }
 
-/** What passes by itself. */
+/** Codes of failures that pass by themselves. */
 const PASSING: readonly Failure["code"][] = ["overloaded", "queue_timeout", "rate_limited", "loading"];
 const MAX_TRIES = 5;
-/** Of one that failed on an earlier visit nobody waits for an answer any more. */
+/** Age in milliseconds up to which an answer is retried: after a later visit the user no longer waits for it. */
 const FRESH_MS = 60_000;
-/** By question. */
+/** Numbers of retries by the ids of the questions. */
 const tries = new Map<string, number>();
 
 export function AutoRetry({ app, node, failure }: Props): JSX.Element | null {

@@ -1,4 +1,7 @@
-/** Where one types: the images to be sent, suggested questions, the words, and one button that sends or stops. */
+/**
+ * Shows the composer: the images that will be sent, suggested questions, the text field, and one button that sends or
+ * stops.
+ */
 import { useRef } from "preact/hooks";
 import type { JSX, TargetedEvent } from "preact";
 
@@ -49,7 +52,7 @@ export function Composer({ app }: Props): JSX.Element {
   );
 }
 
-/** One button in one place, so that the keyboard's focus stays where it was. */
+/** One button in one place, so that the keyboard focus stays on it. */
 function SendButton({ app }: Props): JSX.Element {
   const isAnswering = app.chat.running.value !== null;
   const canSend = app.canAsk.value && app.draft.text.value.trim() !== "";
@@ -71,7 +74,7 @@ function ChooseImages({ app }: Props): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const choose = (event: TargetedEvent<HTMLInputElement>): void => {
     void app.draft.takeFiles([...(event.currentTarget.files ?? [])]);
-    // The same file can be chosen again after it was removed.
+    // Cleared so that the same file can be chosen again after it was removed.
     event.currentTarget.value = "";
   };
   return (

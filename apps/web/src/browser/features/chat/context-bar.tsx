@@ -1,10 +1,16 @@
-/** How much of the model's context the conversation takes, images included: what the last answer said, and a guess at what was typed since. */
+/**
+ * Shows how much of the model's context the conversation takes: the usage of the last answer, and an estimate for the
+ * draft and its images.
+ */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
 import { TEXTS } from "../../ui/texts.ts";
 
-/** Of English in vocabularies of LLaVA's kind; only a guess, and said so. */
+/**
+ * Characters of English text per token in vocabularies of LLaVA's kind; an estimate, which the page shows with
+ * "about".
+ */
 const CHARACTERS_PER_TOKEN = 4;
 
 export function ContextBar({ app }: { readonly app: App }): JSX.Element | null {

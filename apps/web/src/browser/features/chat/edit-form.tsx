@@ -1,4 +1,4 @@
-/** A question that is written anew: what was answered before stays, beside it. */
+/** Edits a question; the earlier question and its answers stay as another version. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";

@@ -1,4 +1,4 @@
-/** Says above the composer why nothing can be asked right now, and what will change it. */
+/** Shows above the composer why nothing can be asked at the moment and what would change that. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";

@@ -1,4 +1,4 @@
-/** How the model is to answer, in a panel of the browser's own kind: Escape or a click beside closes it. */
+/** Shows the settings of answers in a popover, which the browser closes on Escape or on a click outside. */
 import type { ModelCard } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
@@ -94,7 +94,7 @@ function WordsField({ chat, name }: Props & { readonly name: "system" | "stop" }
   );
 }
 
-/** Nothing for a model that takes no other template than its own. */
+/** Shows nothing for a model that accepts only its own template. */
 function TemplateField({ chat, card }: PanelProps): JSX.Element | null {
   const { label, hint, own } = TEXTS.parameters.template;
   const { conversation, conversation_templates: names = [] } = card ?? {};

@@ -1,11 +1,14 @@
-/** The field for the question; apart because a key press there means different things to different keyboards. */
+/**
+ * Shows the text field of the question and handles its keys, which differ between keyboards, input methods and touch
+ * screens.
+ */
 import { useRef } from "preact/hooks";
 import type { JSX, TargetedInputEvent, TargetedKeyboardEvent } from "preact";
 
 import type { App } from "../../state/app.ts";
 import { TEXTS } from "../../ui/texts.ts";
 
-/** On a touch screen, Enter breaks the line: there is no Shift to hold. */
+/** On a touch screen Enter breaks the line, because there is no Shift to hold. */
 const isTouch = matchMedia("(pointer: coarse)");
 const growsByItself = CSS.supports("field-sizing", "content");
 
@@ -19,7 +22,8 @@ export function QuestionField({ app, send }: Props): JSX.Element {
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLTextAreaElement>): void => {
     if (event.key === "ArrowUp" && app.draft.text.peek() === "") return editLast(event);
     if (event.key !== "Enter" || event.shiftKey || isTouch.matches) return;
-    // Enter that confirms a word of an input method: browsers tell it in three ways, none of them everywhere.
+    // Enter that confirms an input method's word: browsers report it in three ways, none of which works in all of
+    // them.
     if (isComposing.current || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     send();

@@ -1,4 +1,4 @@
-/** The small line under an answer: how long, how fast, how much. */
+/** Formats the line under an answer with its timings and token counts. */
 import type { ChatTimings, ChatUsage, FinishReason } from "@llava/protocol/browser";
 
 interface Ending {
@@ -7,7 +7,9 @@ interface Ending {
   readonly timings: ChatTimings | null;
 }
 
-/** For instance "first word after 0.42 s · 58 tokens/s · 34 tokens"; what the server did not say is left out. */
+/**
+ * For instance "first word after 0.42 s · 58 tokens/s · 34 tokens"; values that the server did not send are left out.
+ */
 export function timingsLine({ reason, usage, timings }: Ending): string {
   const parts: string[] = [];
   if (timings) parts.push(`first word after ${seconds(timings.first_token_ms)}`);
@@ -22,7 +24,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
 }
 
-/** The first token comes out of reading the prompt; the others take the time of decoding. */
+/** The first token is computed with the prompt; only the others take decoding time. */
 function tokensPerSecond(usage: ChatUsage | null, timings: ChatTimings | null): number | null {
   if (!usage || !timings || usage.completion_tokens < 2 || timings.decode_ms <= 0) return null;
   return ((usage.completion_tokens - 1) * 1000) / timings.decode_ms;

@@ -1,4 +1,4 @@
-/** The conversation so far; follows the end while one reads there, and leaves those alone who scrolled away. */
+/** Shows the conversation, and follows its end unless the user has scrolled up. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
@@ -11,9 +11,12 @@ import { whenIdle } from "../../ui/idle.ts";
 import { TEXTS } from "../../ui/texts.ts";
 import { Turn } from "./turn.tsx";
 
-/** Whoever is this near to the end reads along. */
+/** Distance from the end, CSS pixels, within which the user is taken to follow the answer. */
 const FOLLOW_DISTANCE_PX = 48;
-/** More than a window shows. Those before come in turns of as many, while nothing else is to be done. */
+/**
+ * Turns that are rendered first, more than a window shows; as many earlier ones are added each time the browser is
+ * idle.
+ */
 const FIRST_TURNS = 12;
 
 export function Transcript({ app }: { readonly app: App }): JSX.Element {
@@ -34,7 +37,7 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
     const observer = new ResizeObserver(() => {
       if (isFollowing.value) scrollToEnd(scroller.current);
     });
-    // The answer grows inside, the composer from below.
+    // The answer grows in the content, and the composer shrinks the scroller.
     observer.observe(content.current);
     observer.observe(scroller.current);
     return () => observer.disconnect();
@@ -52,7 +55,7 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
       class="scroll"
       ref={scroller}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        // Only a move upwards is somebody's wish; the end may also run away by itself.
+        // Only scrolling up is the user's action; growing content also moves the end away.
         if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX) isFollowing.value = true;
         else if (scrollTop < lastTop.current) isFollowing.value = false;
         lastTop.current = scrollTop;
@@ -75,7 +78,7 @@ export function Transcript({ app }: { readonly app: App }): JSX.Element {
 interface TurnParts {
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
-  /** Of this question and of those before it. */
+  /** Images of this question and of those before it. */
   readonly images: readonly ImageRef[];
 }
 

@@ -1,4 +1,4 @@
-/** One question and its answer, in whatever state the answer is. */
+/** Shows a question and its answer, in any state of the answer. */
 import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 
@@ -23,7 +23,7 @@ interface Props {
   readonly app: App;
   readonly question: ShownMessage;
   readonly answer: ShownMessage | null;
-  /** Of the question and of those before it. */
+  /** Images of this question and of those before it. */
   readonly images: readonly ImageRef[];
   readonly isLast: boolean;
 }
@@ -74,7 +74,7 @@ export function Turn({ app, question, answer, images, isLast }: Props): JSX.Elem
 interface AnswerProps {
   readonly app: App;
   readonly answer: ShownMessage;
-  /** Of the question and of those before it. */
+  /** Images of this question and of those before it. */
   readonly images: readonly ImageRef[];
   readonly isLast: boolean;
 }
@@ -100,7 +100,7 @@ function AnswerView({ app, answer, images, isLast }: AnswerProps): JSX.Element |
   );
 }
 
-/** What has not said a word yet is waiting, whatever is done for it. */
+/** An answer without text is waiting, whatever its progress is. */
 function progressOf({ kind }: AnswerState): string {
   return kind === "sending" || kind === "progress" ? "waiting" : kind;
 }

@@ -1,4 +1,4 @@
-/** What one sees before the first question: what this is, images to begin with, and what the model cannot do. */
+/** Shows the start page: what the page is for, sample images, and what the model's card states about it. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
@@ -35,7 +35,7 @@ export function Welcome({ app }: Props): JSX.Element {
             </ul>
           </section>
         )}
-        {/* What comes late stands below what is there: nothing moves. */}
+        {/* Parts that load later are placed below the others, so that nothing moves. */}
         {samples !== null && (
           <>
             <ModelNote app={app} />
@@ -59,7 +59,7 @@ function SampleButton({ sample, app }: Props & { readonly sample: Sample }): JSX
   );
 }
 
-/** The model's own words about itself, from its card. */
+/** Description and limits of the model, from its card. */
 function ModelNote({ app }: Props): JSX.Element | null {
   const card = app.models.selected.value?.card;
   const { description, limits } = summarize(card?.card);

@@ -1,4 +1,4 @@
-/** One row of figures over time: a line that is looked at, a sentence that is heard, a table that is read. */
+/** Shows a series of figures over time as a line, as a sentence for screen readers, and as a table. */
 import type { ClusterSeries, SeriesName } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
@@ -15,7 +15,7 @@ interface Props {
 
 const WIDTH = 300;
 const HEIGHT = 64;
-/** Steps of each window. */
+/** Number of steps of each window. */
 const LENGTHS: Readonly<Record<SeriesName, number>> = { "5m": 300, "1h": 360, "24h": 1_440 };
 const TABLE_ROWS = 30;
 
@@ -61,7 +61,7 @@ interface TableProps {
   readonly shown: (value: number | null) => string;
 }
 
-/** Newest first, several steps a row. */
+/** Rows with the newest first, each the mean of several steps. */
 function Table({ title, series, window, values, shown }: TableProps): JSX.Element {
   const perRow = LENGTHS[window] / TABLE_ROWS;
   const rows = means(values, perRow).toReversed();
@@ -91,7 +91,7 @@ function Table({ title, series, window, values, shown }: TableProps): JSX.Elemen
 
 type Point = readonly [x: number, y: number];
 
-/** Stretches without a gap, each at least one point, the newest at the right edge. */
+/** Runs of values without a gap, each of at least one point, with the newest at the right edge. */
 function stretches(values: readonly (number | null)[], length: number, most: number): readonly Point[][] {
   const found: Point[][] = [];
   let isOpen = false;

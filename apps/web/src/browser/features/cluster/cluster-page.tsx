@@ -1,4 +1,4 @@
-/** The workers behind the models, what they do now, and what has happened lately. Loaded when somebody comes here. */
+/** Shows the workers, their figures and the latest events of the cluster; loaded when the user opens it. */
 import { SERIES_NAMES } from "@llava/protocol/browser";
 import type { Cluster, ClusterEvent, SeriesName } from "@llava/protocol/browser";
 import { useSignal } from "@preact/signals";
@@ -21,7 +21,7 @@ interface Props {
 }
 
 const CHARTS = Object.keys(TEXTS.cluster.charts) as readonly ChartName[];
-/** Older figures are told to be old. */
+/** Age in seconds above which the figures are marked as old. */
 const FRESH_S = 3;
 
 export function ClusterPage({ app }: Props): JSX.Element {
@@ -36,7 +36,7 @@ export function ClusterPage({ app }: Props): JSX.Element {
           {cluster && <Freshness state={state} />}
         </div>
         <p class="unseen" role="status">
-          {state.news}
+          {state.announcement}
         </p>
         {cluster === undefined && <p class="soft">{TEXTS.cluster.connecting}</p>}
         {cluster === null && <p class="soft">{TEXTS.cluster.hidden}</p>}
@@ -56,7 +56,7 @@ function Freshness({ state }: { readonly state: ClusterState }): JSX.Element {
         {isPaused.value ? `${TEXTS.cluster.paused}, ${word}` : word}
       </span>
       <button type="button" class="text-button" onClick={() => (isPaused.value = !isPaused.value)}>
-        {isPaused.value ? TEXTS.cluster.goOn : TEXTS.cluster.pause}
+        {isPaused.value ? TEXTS.cluster.continueAnswer : TEXTS.cluster.pause}
       </button>
     </>
   );

@@ -1,20 +1,20 @@
-/** The cluster as it was last told, whole again: rows of figures come only when they have grown. */
+/** Assembles the cluster's state from events, which bring a series of figures only when it has grown. */
 import type { Cluster, PageCluster } from "@llava/protocol/browser";
 import { effect, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-import type { ClusterNews } from "../../state/app.ts";
+import type { ClusterUpdate } from "../../state/app.ts";
 import { sentenceOf } from "./event-sentence.ts";
 
 const TICK_MS = 1_000;
 
 export class ClusterState {
-  /** Undefined before anything was told, null where nothing is. */
+  /** Undefined before the first event; null where the controller does not show the cluster to this page. */
   readonly #shown: Signal<Cluster | null | undefined> = signal(undefined);
   readonly #ageS: Signal<number> = signal(0);
   readonly isPaused: Signal<boolean> = signal(false);
-  /** The last event that came while one watched, for screen readers. */
-  readonly #news: Signal<string> = signal("");
+  /** Sentence about the last event since the page was opened, for screen readers. */
+  readonly #announcement: Signal<string> = signal("");
   #series: Partial<Cluster["series"]> = {};
   #takenMs = performance.now();
   #lastEvent: number | null = null;
@@ -23,19 +23,19 @@ export class ClusterState {
     return this.#shown;
   }
 
-  /** Seconds since what is shown was told. */
+  /** Seconds since the shown state arrived. */
   get ageS(): ReadonlySignal<number> {
     return this.#ageS;
   }
 
-  get news(): ReadonlySignal<string> {
-    return this.#news;
+  get announcement(): ReadonlySignal<string> {
+    return this.#announcement;
   }
 
-  /** Returns what ends it. */
-  follow(told: ReadonlySignal<ClusterNews | null>): () => void {
+  /** Returns a function that ends it. */
+  follow(updates: ReadonlySignal<ClusterUpdate | null>): () => void {
     const stop = effect(() => {
-      const { cluster } = told.value ?? {};
+      const { cluster } = updates.value ?? {};
       if (cluster !== undefined) this.#take(cluster);
     });
     const timer = setInterval(() => this.#tick(), TICK_MS);
@@ -53,14 +53,14 @@ export class ClusterState {
     if (!minutes || !hour || !day) return;
     this.#takenMs = performance.now();
     this.#ageS.value = 0;
-    this.#tell(cluster);
+    this.#announce(cluster);
     this.#shown.value = { ...cluster, series: { "5m": minutes, "1h": hour, "24h": day } };
   }
 
-  #tell({ events }: PageCluster): void {
+  #announce({ events }: PageCluster): void {
     const [newest] = events;
     if (this.#lastEvent !== null && newest !== undefined && newest.id > this.#lastEvent)
-      this.#news.value = sentenceOf(newest);
+      this.#announcement.value = sentenceOf(newest);
     this.#lastEvent = newest?.id ?? 0;
   }
 

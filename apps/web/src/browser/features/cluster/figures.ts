@@ -1,4 +1,4 @@
-/** Figures as words: as short as they can be read at a glance. Null is unknown. */
+/** Formats figures as short as they can be read at a glance; null is an unknown value. */
 const UNKNOWN = "–";
 
 export function figure(value: number | null): string {
@@ -9,7 +9,7 @@ export function figure(value: number | null): string {
     : String(Math.round(value));
 }
 
-/** `45 s`, `12 min`, `3 h`, `2 d`. */
+/** The duration in its largest unit: `45 s`, `12 min`, `3 h`, `2 d`. */
 export function duration(seconds: number | null): string {
   if (seconds === null) return UNKNOWN;
   if (seconds < 100) return `${Math.round(seconds)} s`;
@@ -17,7 +17,10 @@ export function duration(seconds: number | null): string {
   return seconds < 48 * 3_600 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
-/** The newest last, in rows of so many: their mean, and nothing where nothing is known. */
+/**
+ * Means over groups of `perRow` values, grouped from the newest, which is last; null for a group without known
+ * values.
+ */
 export function means(values: readonly (number | null)[], perRow: number): readonly (number | null)[] {
   const rows: (number | null)[] = [];
   for (let end = values.length; end > 0; end -= perRow) {

@@ -1,4 +1,4 @@
-/** Who has asked and has no word of an answer yet; the first come first. */
+/** Shows the requests that wait for their first word, the oldest first. */
 import type { ClusterUnanswered } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 

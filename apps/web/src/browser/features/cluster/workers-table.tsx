@@ -1,4 +1,4 @@
-/** The workers, in whatever order one wants to see them. */
+/** Shows the workers in a table that can be sorted by each column. */
 import type { WorkerView } from "@llava/protocol/browser";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -10,7 +10,7 @@ import { shortName } from "./event-sentence.ts";
 type Column = keyof typeof TEXTS.cluster.columns;
 
 const COLUMNS = Object.keys(TEXTS.cluster.columns) as readonly Column[];
-/** Of two missed heartbeats. */
+/** Age in seconds of a heartbeat after which two were missed. */
 const STALE_S = 31;
 
 const VALUES: Readonly<Record<Column, (worker: WorkerView) => string | number>> = {

@@ -1,4 +1,7 @@
-/** Two models, or one in two tempers, on the same question. Loaded when somebody comes here. */
+/**
+ * Compares the answers of two models, or of one model with two settings, to the same question; loaded when the user
+ * opens it.
+ */
 import { useEffect, useMemo } from "preact/hooks";
 import type { JSX } from "preact";
 

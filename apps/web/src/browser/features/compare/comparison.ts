@@ -1,4 +1,4 @@
-/** Two answers to one question, side by side; what was compared before, and what came of it. */
+/** Holds the rounds of comparisons and asks for the two answers of a new round. */
 import { batch, effect, signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
@@ -12,20 +12,20 @@ import { postVote } from "../../services/wire/page-api.ts";
 import type { ComparisonVote, Round, Side } from "../../services/store/round.ts";
 
 export interface Choice {
-  /** Null: the first that is ready, and for the right side the second. */
+  /** Id of the model; null takes the first that is ready, and for the right side the second. */
   readonly model: string | null;
   readonly temperature: number;
 }
 
-/** How often what was said so far is written down. */
+/** Interval at which growing answers are stored, milliseconds. */
 const WRITE_MS = 1_000;
 
 export class Comparison {
   readonly isBlind: Signal<boolean> = signal(false);
   readonly choices: readonly [Signal<Choice>, Signal<Choice>];
-  /** The newest first. */
+  /** All rounds, the newest first. */
   readonly rounds: Signal<readonly Round[]> = signal([]);
-  /** Under way, by side; null when it has ended. */
+  /** Running answers of the newest round by side; null when an answer has ended. */
   readonly answers: readonly [Signal<Answer | null>, Signal<Answer | null>] = [signal(null), signal(null)];
   readonly #app: App;
 
@@ -35,7 +35,7 @@ export class Comparison {
     this.choices = [signal({ model: null, temperature }), signal({ model: null, temperature })];
   }
 
-  /** The rounds of earlier visits; answers that are still under way go on. */
+  /** Loads the stored rounds and resumes answers that are still being generated. */
   async load(): Promise<void> {
     const rounds = await this.#app.store.rounds();
     this.rounds.value = rounds.toSorted((a, b) => b.createdMs - a.createdMs);
@@ -48,15 +48,15 @@ export class Comparison {
       isResumed = true;
       this.#follow(last.id, index, this.#app.answers.resume(stream));
     }
-    // What was said meanwhile is told to new connections only.
-    if (isResumed) this.#app.events.beginAnew();
+    // Only a new connection brings the text that was generated in the meantime.
+    if (isResumed) this.#app.events.reconnectFromStart();
   }
 
   get isAnswering(): boolean {
     return this.answers.some(({ value }) => value !== null);
   }
 
-  /** The model that a side asks; null when there is none. */
+  /** Id of the model that a side asks; null when there is none. */
   modelOf(index: 0 | 1): string | null {
     const ready = (this.#app.models.list.value ?? []).filter(isReady).map(({ card }) => card.id);
     return this.choices[index].value.model ?? ready[index] ?? ready[0] ?? null;
@@ -100,7 +100,7 @@ export class Comparison {
     this.answers[index].peek()?.stop();
   }
 
-  /** Possible from the first word; who has seen enough may stop them. */
+  /** Stores a vote and sends it to the server; allowed from the first word on. */
   async vote(id: string, vote: ComparisonVote): Promise<void> {
     const round = this.rounds.peek().find((each) => each.id === id);
     if (round === undefined || round.vote !== null) return;
@@ -120,7 +120,7 @@ export class Comparison {
     return (isCurrent ? this.answers[index].peek()?.text.peek() : undefined) ?? round.sides[index].text;
   }
 
-  /** Two different ones in random order, where there are two. */
+  /** Two different ready models in random order; the same one twice where there is only one. */
   #drawPair(): readonly [string | null, string | null] {
     const ready = (this.#app.models.list.peek() ?? []).filter(isReady).map(({ card }) => card.id);
     const order = ready

@@ -1,6 +1,6 @@
-/** How sure one can be of a share that was counted. */
+/** Computes the confidence interval of a counted share. */
 
-/** Of the normal distribution, for 95 %. */
+/** The 97.5 % quantile of the normal distribution, for an interval of 95 %. */
 const Z = 1.96;
 
 export interface Interval {
@@ -9,8 +9,9 @@ export interface Interval {
 }
 
 /**
- * Wilson's score interval (1927) of a share at 95 %: unlike the simple one it stays within 0 and 1 and is honest for few counts.
- * @param wins 0 to `total`; halves count ties
+ * Wilson's score interval (1927) of a share at 95 %. Unlike the normal approximation it stays within 0 and 1 and
+ * holds for small counts.
+ * @param wins 0 to `total`; a tie counts one half
  */
 export function wilson(wins: number, total: number): Interval {
   if (total === 0) return { low: 0, high: 1 };

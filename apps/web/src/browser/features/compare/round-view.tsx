@@ -1,4 +1,4 @@
-/** A question, its two answers, and what one thinks of them. */
+/** Shows a round: the question, its two answers and the vote. */
 import { useSignal } from "@preact/signals";
 import type { JSX, TargetedKeyboardEvent } from "preact";
 
@@ -13,7 +13,7 @@ interface Props {
   readonly app: App;
   readonly comparison: Comparison;
   readonly round: Round;
-  /** The one that may be under way. */
+  /** Whether this is the newest round, whose answers may be running. */
   readonly isLast: boolean;
 }
 
@@ -23,7 +23,7 @@ export function RoundView({ app, comparison, round, isLast }: Props): JSX.Elemen
   const shown = useSignal<0 | 1>(0);
   const side = { comparison, round, isLast };
   const isOpen = canVote(side);
-  // A digit alone is no more than typing wherever else one is.
+  // A digit votes only while the focus is in the round; elsewhere it is typed text.
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLElement>): void => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const vote = VOTES[Number(event.key) - 1];
@@ -54,7 +54,7 @@ export function RoundView({ app, comparison, round, isLast }: Props): JSX.Elemen
   );
 }
 
-/** From the first word on, once. */
+/** A vote is possible once, from the first word on. */
 function canVote({ comparison, round, isLast }: Omit<Props, "app">): boolean {
   const isBegun = isLast && comparison.answers.some(({ value }) => (value?.text.value ?? "") !== "");
   return round.vote === null && (isBegun || round.sides.some(({ text }) => text !== ""));

@@ -1,4 +1,4 @@
-/** What all rounds together say, with how sure one can be of it. */
+/** Shows the scores of the models over all rounds, with confidence intervals. */
 import type { JSX } from "preact";
 
 import { saveFile } from "../../ui/save-file.ts";
@@ -6,7 +6,7 @@ import { TEXTS } from "../../ui/texts.ts";
 import type { Round } from "../../services/store/round.ts";
 import { scoresOf, voteLine } from "./scores.ts";
 
-/** With fewer, chance says more than the models do. */
+/** Number of votes below which the scores are marked as uncertain. */
 const ENOUGH = 30;
 
 export function Scoreboard({ rounds }: { readonly rounds: readonly Round[] }): JSX.Element | null {

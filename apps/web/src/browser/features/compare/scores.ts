@@ -1,4 +1,4 @@
-/** Who won how often, from the rounds that were judged. */
+/** Counts wins, ties and losses of each model, and writes rounds as lines of a log. */
 import { wilson } from "./interval.ts";
 import type { Interval } from "./interval.ts";
 import type { Round } from "../../services/store/round.ts";
@@ -8,12 +8,12 @@ export interface Score {
   readonly wins: number;
   readonly ties: number;
   readonly losses: number;
-  /** Of wins, a tie counting half; 0 to 1. */
+  /** Share of wins, a tie counting one half, from 0 to 1. */
   readonly share: number;
   readonly interval: Interval;
 }
 
-/** Best first. A round of a model against itself says nothing about models. */
+/** The best first. Rounds of a model against itself are left out. */
 export function scoresOf(rounds: readonly Round[]): readonly Score[] {
   const counts = new Map<string, { wins: number; ties: number; losses: number }>();
   const countOf = (model: string) => {

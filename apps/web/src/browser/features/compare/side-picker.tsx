@@ -1,4 +1,4 @@
-/** What a side of the comparison asks, and how. */
+/** Shows the choice of a side's model and temperature. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";

@@ -1,4 +1,4 @@
-/** One of the two answers of a round, and which of them a narrow window shows. */
+/** Shows one of the two answers of a round, and the tabs by which a narrow window shows only one of them. */
 import { computed, useSignalEffect } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -15,7 +15,7 @@ import type { Round } from "../../services/store/round.ts";
 export interface SideProps {
   readonly comparison: Comparison;
   readonly round: Round;
-  /** The round that may be under way. */
+  /** Whether this is the newest round, whose answers may be running. */
   readonly isLast: boolean;
   readonly index: 0 | 1;
 }
@@ -25,7 +25,7 @@ interface SideNow {
   readonly text: ReadonlySignal<string>;
 }
 
-/** As it comes, or as it was written down. */
+/** State and text of a side: of the running answer, otherwise of the stored one. */
 function useSide({ comparison, round, isLast, index }: SideProps): SideNow {
   const answer = isLast ? comparison.answers[index].value : null;
   const side = round.sides[index];
@@ -59,7 +59,7 @@ export function SideView(props: SideProps): JSX.Element {
       )}
       {state.kind === "failed" && <p class="failure">{state.failure.message}</p>}
       {state.kind === "stopped" && <p class="stopped">{TEXTS.turn.stopped}</p>}
-      {/* How fast an answer was says whose it is. */}
+      {/* The speed of an answer would give its model away. */}
       {state.kind === "finished" && !isHidden && <p class="timings">{timingsLine(state)}</p>}
       {!isOver(state) && isLast && (
         <button type="button" class="text-button" onClick={() => comparison.stop(index)}>
@@ -74,7 +74,7 @@ interface TabProps extends SideProps {
   readonly shown: Signal<0 | 1>;
 }
 
-/** Where there is room for one answer only. A dot says that the other one has words which were not seen. */
+/** A tab, for windows with room for one answer only. A dot marks an answer with words that were not shown yet. */
 export function SideTab({ shown, ...props }: TabProps): JSX.Element {
   const { text } = useSide(props);
   const seen = useRef("");

@@ -1,8 +1,8 @@
-/** An answer cut into words that can be asked about and what stands between them. */
+/** Splits an answer into the words that can be explained and the text between them. */
 
 export interface Piece {
   readonly text: string;
-  /** In UTF-16 code units of the answer. */
+  /** Position in UTF-16 code units of the answer. */
   readonly start: number;
   readonly isWord: boolean;
 }

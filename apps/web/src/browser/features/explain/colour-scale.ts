@@ -1,4 +1,7 @@
-/** From nothing to most: colours of evenly rising lightness, so that none looks like a border. Matplotlib's "inferno", CC0. */
+/**
+ * Maps shares to colours of evenly rising lightness, so that no colour looks like a border; the stops are
+ * Matplotlib's "inferno", CC0.
+ */
 const STOPS = [
   [0, 0, 4],
   [40, 11, 84],
@@ -10,7 +13,7 @@ const STOPS = [
   [252, 255, 164],
 ] as const;
 
-/** @param share from 0 to 1; red, green, blue from 0 to 255 */
+/** @param share from 0 to 1; returns red, green and blue from 0 to 255 */
 export function colourOf(share: number): readonly [number, number, number] {
   const place = Math.max(0, Math.min(1, share)) * (STOPS.length - 1);
   const index = Math.min(STOPS.length - 2, Math.floor(place));
@@ -20,7 +23,7 @@ export function colourOf(share: number): readonly [number, number, number] {
   return [mix(low[0], high[0]), mix(low[1], high[1]), mix(low[2], high[2])];
 }
 
-/** Of a map's cells: what a cell is worth, of the most that any is. Less than nothing counts as nothing. */
+/** Each cell's share of the greatest value; negative and missing values count as 0. */
 export function sharesOf(values: readonly (readonly (number | null)[])[]): readonly (readonly number[])[] {
   const most = Math.max(0, ...values.flat().map((value) => value ?? 0));
   return values.map((row) => row.map((value) => (most === 0 ? 0 : Math.max(0, value ?? 0) / most)));

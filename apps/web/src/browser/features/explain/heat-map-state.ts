@@ -1,4 +1,4 @@
-/** Of one answer: the word that is chosen, the map of what it owes to an image, and how far that is computed. */
+/** Holds the state of an answer's heat map: the chosen word and image, and the occlusion map with its progress. */
 import type { OcclusionMapBody, OcclusionMapEvent, OcclusionMapResult } from "@llava/protocol/browser";
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
@@ -9,17 +9,17 @@ import type { AssistantMessage, Failure, Message, ImageRef } from "../../service
 import { openStream, RequestFailed } from "../../services/wire/page-api.ts";
 import type { Piece } from "./answer-words.ts";
 
-export type HeatState =
+export type MapProgress =
   | { readonly kind: "idle" }
   | { readonly kind: "computing"; readonly done: number; readonly total: number }
   | { readonly kind: "map"; readonly map: OcclusionMapResult }
   | { readonly kind: "failed"; readonly failure: Failure };
 
-/** As long as the page is open; a map is some hundred numbers. */
+/** Most maps that are kept while the page is open; a map is some hundred numbers. */
 const MAX_KEPT = 200;
 const kept = new Map<string, OcclusionMapResult>();
 
-export class Heat {
+export class HeatMapState {
   readonly #app: App;
   readonly #message: AssistantMessage;
   readonly #path: readonly Message[];
@@ -27,10 +27,10 @@ export class Heat {
   readonly images: readonly ImageRef[];
   readonly word: Signal<Piece | null> = signal(null);
   readonly imageIndex: Signal<number>;
-  readonly #state: Signal<HeatState> = signal({ kind: "idle" });
+  readonly #state: Signal<MapProgress> = signal({ kind: "idle" });
   #computing: AbortController | null = null;
 
-  /** @param path from the first message to the answer */
+  /** @param path the messages from the first one to the answer */
   constructor(app: App, path: readonly Message[]) {
     const message = path.at(-1);
     if (message?.role !== "assistant") throw new TypeError("There is no answer at the end of the path.");
@@ -42,7 +42,7 @@ export class Heat {
     this.imageIndex = signal(this.images.length - 1);
   }
 
-  get state(): ReadonlySignal<HeatState> {
+  get state(): ReadonlySignal<MapProgress> {
     return this.#state;
   }
 
@@ -58,7 +58,7 @@ export class Heat {
     this.#compute();
   }
 
-  /** What was begun and is wanted no more. */
+  /** Aborts the computation of a map. */
   cancel(): void {
     this.#computing?.abort();
     this.#computing = null;

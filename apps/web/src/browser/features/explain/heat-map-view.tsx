@@ -1,4 +1,4 @@
-/** A map over its image, with its scale, and as a table for who cannot see it. */
+/** Shows an occlusion map over its image with a colour scale, and as a table. */
 import type { OcclusionMapResult } from "@llava/protocol/browser";
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -14,15 +14,15 @@ interface Props {
   readonly app: App;
   readonly image: ImageRef;
   readonly word: string | null;
-  /** Null as long as there is none: the image alone is shown. */
+  /** The computed map; null shows the image alone. */
   readonly map: OcclusionMapResult | null;
 }
 
 const FIRST_STRENGTH = 0.65;
-/** Nats: below it a word is hardly less likely than before. */
+/** Fall of the log-probability, nats, below which a word hardly depends on the image. */
 const FAINT = 0.1;
 
-export function MapView({ app, image, word, map }: Props): JSX.Element {
+export function HeatMapView({ app, image, word, map }: Props): JSX.Element {
   const strength = useSignal(FIRST_STRENGTH);
   const most = map === null ? 0 : mostOf(map);
   return (
@@ -62,7 +62,7 @@ export function MapView({ app, image, word, map }: Props): JSX.Element {
   );
 }
 
-/** The image's own pixels; the square that the model sees may lie in it, or reach beyond it. */
+/** Covers the image pixel by pixel; the model's square may lie within it or extend beyond it. */
 function Overlay({
   map,
   strength,
@@ -92,7 +92,7 @@ function Overlay({
   );
 }
 
-/** A pixel for each cell; the browser smooths what is between their middles. */
+/** A canvas with one pixel for each cell, between whose centres the browser interpolates. */
 function cellsOf({ values }: OcclusionMapResult): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = values[0]?.length ?? 1;
@@ -156,7 +156,7 @@ function mostOf({ values }: OcclusionMapResult): number {
   return Math.max(0, ...values.flat().map((value) => value ?? 0));
 }
 
-/** Of the cell that matters most, from 0 to 1 of the image. */
+/** Centre of the cell with the greatest value, in shares of the image from 0 to 1. */
 function placeOf({ values, edges, box, width, height }: OcclusionMapResult): {
   readonly x: number;
   readonly y: number;

@@ -1,4 +1,6 @@
-/** What the model sees for a word of its answer: a dialog with the words to choose from and the map over the image. */
+/**
+ * Shows the dialog that explains an answer: its words to choose from, and the map of the chosen word over the image.
+ */
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -8,19 +10,19 @@ import { Sheet } from "../../ui/dialog.tsx";
 import { StoredImage } from "../../images/stored-image.tsx";
 import "../../styles/heat-map.css";
 import { TEXTS } from "../../ui/texts.ts";
-import { Heat } from "./heat-map-state.ts";
-import { MapView } from "./heat-map-view.tsx";
+import { HeatMapState } from "./heat-map-state.ts";
+import { HeatMapView } from "./heat-map-view.tsx";
 import { piecesOf } from "./answer-words.ts";
 
 export interface HeatMapProps {
   readonly app: App;
-  /** Of the answer. */
+  /** Id of the answer's message. */
   readonly messageId: string;
   readonly onClose: () => void;
 }
 
 export function HeatMap({ app, messageId, onClose }: HeatMapProps): JSX.Element {
-  const heat = useMemo(() => new Heat(app, app.chat.messagesTo(messageId)), [messageId]);
+  const heat = useMemo(() => new HeatMapState(app, app.chat.messagesTo(messageId)), [messageId]);
   useEffect(() => () => heat.cancel(), [heat]);
   const map = useComputed(() => (heat.state.value.kind === "map" ? heat.state.value.map : null));
   const image = heat.image.value;
@@ -28,7 +30,9 @@ export function HeatMap({ app, messageId, onClose }: HeatMapProps): JSX.Element 
     <Sheet class="heat-map" title={TEXTS.heatMap.title} onClose={onClose}>
       {() => (
         <div class="heat-columns">
-          {image && <MapView app={app} image={image} word={heat.word.value?.text ?? null} map={map.value} />}
+          {image && (
+            <HeatMapView app={app} image={image} word={heat.word.value?.text ?? null} map={map.value} />
+          )}
           <div class="heat-choice">
             {heat.images.length > 1 && <Images app={app} heat={heat} />}
             <p id="heat-words">{TEXTS.heatMap.choose}</p>
@@ -45,8 +49,8 @@ export function HeatMap({ app, messageId, onClose }: HeatMapProps): JSX.Element 
   );
 }
 
-/** One stop for the Tab key; arrow keys go from word to word. */
-function Words({ heat }: { readonly heat: Heat }): JSX.Element {
+/** The words are one stop of the Tab key; arrow keys move between them. */
+function Words({ heat }: { readonly heat: HeatMapState }): JSX.Element {
   const list = useRef<HTMLDivElement>(null);
   const pieces = useMemo(() => piecesOf(heat.answer), [heat]);
   const chosen = heat.word.value;
@@ -80,7 +84,7 @@ function Words({ heat }: { readonly heat: Heat }): JSX.Element {
   );
 }
 
-function State({ heat }: { readonly heat: Heat }): JSX.Element {
+function State({ heat }: { readonly heat: HeatMapState }): JSX.Element {
   const state = heat.state.value;
   return (
     <div class="heat-state">
@@ -110,7 +114,7 @@ function State({ heat }: { readonly heat: Heat }): JSX.Element {
   );
 }
 
-function Images({ app, heat }: { readonly app: App; readonly heat: Heat }): JSX.Element {
+function Images({ app, heat }: { readonly app: App; readonly heat: HeatMapState }): JSX.Element {
   return (
     <div class="heat-images" role="group" aria-label={TEXTS.heatMap.images}>
       {heat.images.map((image, index) => (

@@ -33,7 +33,7 @@ test("what is chosen changes its looks and keeps the rest", () => {
   });
 });
 
-test("nothing can be pushed out of the picture", () => {
+test("no object can be moved out of the image", () => {
   const state = new EditorState();
   for (let i = 0; i < 100; i++) state.moveBy(1, -1);
   const { x = 0, y = 0, radius = 0 } = state.object.value ?? {};

@@ -1,16 +1,16 @@
-/** The drawing on the editor's table: what is on it, which object is chosen, and what one may do to it. */
+/** Holds the scene in the editor: its objects, the chosen one, and the changes to them. */
 import { RADIUS, SCENE_SIZE, characterObject, paper, shapeObject } from "@llava/demo/scenes";
 import type { Color, Scene, SceneObject, Shape, Size, Texture } from "@llava/demo/scenes";
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
-/** The most that the model has learned to count. */
+/** Most objects of a scene, which is the most that the demo model has learned to count. */
 export const MAX_OBJECTS = 5;
-/** At one press of an arrow key, scene units. */
+/** Distance that one press of an arrow key moves an object, scene units. */
 const STEP = 3;
 const BACKGROUND = paper([243, 240, 235]);
 type Place = readonly [x: number, y: number];
-/** Where new objects go, in turn: the middle, then the corners. */
+/** Places of new objects, in turn: the middle, then the corners. */
 const PLACES: readonly [Place, ...Place[]] = [
   [48, 48],
   [20, 20],
@@ -38,7 +38,7 @@ export class EditorState {
     () => this.objects.value[this.chosen.value] ?? null,
   );
   readonly isFull: ReadonlySignal<boolean> = computed(() => this.objects.value.length >= MAX_OBJECTS);
-  /** Whether two lie closer together than the drawings of training do. */
+  /** Whether two objects are closer together than those of the training scenes. */
   readonly isCrowded: ReadonlySignal<boolean> = computed(() =>
     this.objects.value.some((a, i) =>
       this.objects.value.slice(i + 1).some((b) => Math.hypot(a.x - b.x, a.y - b.y) < a.radius + b.radius),
@@ -53,7 +53,7 @@ export class EditorState {
     this.#add((x, y) => characterObject(color, character, x, y));
   }
 
-  /** What is not named stays; a letter has neither size nor pattern. */
+  /** Changes the named properties; a character has neither size nor texture. */
   change(looks: Looks): void {
     this.#replace((object) => {
       const color = looks.color ?? object.color ?? "red";
@@ -81,7 +81,7 @@ export class EditorState {
     this.#replace((object) => ({ ...object, ...inside(point, object.radius) }));
   }
 
-  /** Chooses the uppermost object at the point; whether there is one. */
+  /** Chooses the topmost object at a point and returns whether there is one. */
   chooseAt({ x, y }: { readonly x: number; readonly y: number }): boolean {
     const index = this.objects
       .peek()
@@ -113,7 +113,7 @@ export class EditorState {
   }
 }
 
-/** As near to the point as the whole object fits. */
+/** The point nearest to the given one at which the whole object is inside the scene. */
 function inside(point: { readonly x: number; readonly y: number }, radius: number): { x: number; y: number } {
   const edge = radius * 1.1 + 1;
   const within = (value: number): number => Math.max(edge, Math.min(SCENE_SIZE - edge, value));

@@ -1,4 +1,4 @@
-/** Drawings made this moment, of the kind that the demo model was trained on: pick one, draw others, draw one's own. */
+/** Shows newly generated drawings of the kind that the demo model was trained on, and a way to draw one's own. */
 import { sceneOf } from "@llava/demo/scenes";
 import type { Scene } from "@llava/demo/scenes";
 import { useSignal } from "@preact/signals";
@@ -27,7 +27,7 @@ interface Drawing {
 }
 
 const NUM_DRAWINGS = 4;
-/** Of the canvas, pixels: two to one on most screens. */
+/** Edge of the thumbnails' canvas, pixels: two for each CSS pixel on most screens. */
 const THUMBNAIL_SIZE = 192;
 
 export function Gallery({ app }: GalleryProps): JSX.Element {
@@ -73,7 +73,7 @@ function DrawingButton({
 }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
-    // One after the other, so that none keeps the page from answering.
+    // Thumbnails are painted one at a time when the browser is idle, so that they do not block input.
     return whenIdle(() => canvas.current && paint(canvas.current, scene));
   }, [scene]);
   return (
@@ -97,7 +97,7 @@ function nameOf(object: Scene["objects"][number]): string {
   return object.color === null ? noun : `${object.color} ${noun}`;
 }
 
-/** New ones of the kind that the model's own test is made of; the last shows a pair that training never drew. */
+/** New scenes from the distribution of the model's test; the last one shows a pair that training never drew. */
 function drawSome(): readonly Drawing[] {
   return Array.from({ length: NUM_DRAWINGS }, (_, i) => {
     const seed = Math.floor(Math.random() * 2 ** 30);

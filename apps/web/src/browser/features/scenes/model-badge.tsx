@@ -1,4 +1,4 @@
-/** What a model is, how good it is in its own test, and what it is not for: quoted from its card. */
+/** Shows a model's size, its accuracy in its own test and its limits, quoted from its card. */
 import type { ModelCard } from "@llava/protocol/browser";
 import type { JSX } from "preact";
 
@@ -8,7 +8,7 @@ import { TEXTS } from "../../ui/texts.ts";
 
 const { badge } = TEXTS.scenes;
 
-/** Nothing for a model whose card says none of it. */
+/** Shows nothing for a model whose card states none of these. */
 export function ModelBadge({ card }: { readonly card: ModelCard }): JSX.Element | null {
   const { parameters, isForDrawingsOnly, total, kinds } = modelFacts(card.card);
   const words = [

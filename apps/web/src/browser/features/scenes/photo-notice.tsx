@@ -1,4 +1,4 @@
-/** An honest word before the question is asked: a model that knows drawings only will guess about anything else. */
+/** Warns before the question is asked that a model which was trained on drawings only guesses about other images. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
@@ -11,7 +11,7 @@ interface Props {
   readonly app: App;
 }
 
-/** For who only wants to know what it knows. */
+/** Number of sample images that show what the model knows. */
 const EXAMPLES = 3;
 
 export function PhotoNotice({ app }: Props): JSX.Element | null {

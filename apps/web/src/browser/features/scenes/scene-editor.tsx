@@ -1,4 +1,4 @@
-/** A table to draw a scene on: by mouse, by finger, by keys. */
+/** Shows the editor in which a scene is drawn by mouse, finger or keys. */
 import {
   CHARACTERS,
   COLORS,
@@ -248,7 +248,7 @@ function Choice<Value extends string>({ label, values, value, onChoose }: Choice
   );
 }
 
-/** Honest words about what the model will make of it. */
+/** Remarks on what the model is likely to make of the scene. */
 function Remarks({ state }: Props): JSX.Element {
   const unseen = unseenPair(state.scene.value);
   return (

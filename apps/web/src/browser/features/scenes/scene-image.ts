@@ -1,4 +1,4 @@
-/** From a scene to an image that can be asked about: its pixels, its words for who does not see it, and what is worth asking. */
+/** Renders a scene to an image with a description and suggested questions. */
 import { caption, render, suggestQuestions } from "@llava/demo/scenes";
 import type { Scene } from "@llava/demo/scenes";
 
@@ -6,11 +6,11 @@ import { work } from "../../images/worker/image-worker-client.ts";
 import type { ReadImage } from "../../images/read-image.ts";
 import { isUnseen } from "./unseen.ts";
 
-/** Edge in pixels: four to one of the demo model's, as the samples. */
+/** Edge of the image, pixels: four times that of the demo model's input, as for the samples. */
 export const SCENE_IMAGE_SIZE = 384;
 const MAX_QUESTIONS = 4;
 
-/** @param seed decides which questions are suggested */
+/** @param seed selects the suggested questions */
 export async function sceneImage(scene: Scene, name: string, seed: number): Promise<ReadImage> {
   const rgb = Uint8Array.from(render(scene, SCENE_IMAGE_SIZE));
   const { blob, key, width, height } = await work({ kind: "encode", rgb, size: SCENE_IMAGE_SIZE });
@@ -31,7 +31,7 @@ export async function sceneImage(scene: Scene, name: string, seed: number): Prom
   };
 }
 
-/** Draws it on a canvas of any size that has as many pixels across as down. */
+/** Paints a scene on a square canvas of any size. */
 export function paint(canvas: HTMLCanvasElement, scene: Scene): void {
   const { width: size } = canvas;
   const context = canvas.getContext("2d");

@@ -1,4 +1,4 @@
-/** Under an answer about one of the page's drawings: whether it is true, which the page knows, for it knows what it drew. */
+/** Shows under an answer about one of the page's own drawings whether it is true. */
 import type { JSX } from "preact";
 
 import type { MessageNode } from "../../state/chat/message-node.ts";
@@ -6,13 +6,13 @@ import type { ImageRef } from "../../services/store/records.ts";
 import { TEXTS } from "../../ui/texts.ts";
 
 interface Props {
-  /** Of the conversation so far, the question's own last. */
+  /** Images of the conversation so far, those of this question last. */
   readonly images: readonly ImageRef[];
   readonly question: string;
   readonly node: MessageNode;
 }
 
-/** Nothing for a question whose answer nobody knows. */
+/** Shows nothing for a question whose true answer is not known. */
 export function TrueAnswer({ images, question, node }: Props): JSX.Element | null {
   const truth = trueAnswer(images, question);
   if (truth === null || node.state.value?.kind !== "finished") return null;
@@ -24,16 +24,16 @@ export function TrueAnswer({ images, question, node }: Props): JSX.Element | nul
   );
 }
 
-/** As the last of the drawings has it; null when the question is none of those that came with it. */
+/** The true answer that came with the drawing; null for any other question. */
 export function trueAnswer(images: readonly ImageRef[], question: string): string | null {
-  // Between two images "the circle" may be either's.
+  // With two images, "the circle" may be in either of them.
   if (images.length !== 1) return null;
   const { questions, answers } = images[0] ?? {};
   const index = questions?.indexOf(question.trim()) ?? -1;
   return answers?.[index] ?? null;
 }
 
-/** As scripts/demo/eval-demo.ts compares: in lower case, without a final period. */
+/** Normalizes as scripts/demo/eval-demo.ts does: lower case, without a final period. */
 function plain(answer: string): string {
   return answer.trim().toLowerCase().replace(/\.$/, "");
 }

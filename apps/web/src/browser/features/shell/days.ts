@@ -1,4 +1,4 @@
-/** Conversations in the order of the days on which they were last used. */
+/** Groups conversations by the days on which they were last used. */
 import type { Conversation } from "../../services/store/records.ts";
 
 export type Day = "today" | "yesterday" | "week" | "earlier";
@@ -10,7 +10,9 @@ export interface DayGroup {
 
 const ORDER: readonly Day[] = ["today", "yesterday", "week", "earlier"];
 
-/** Days without one are left out. @param nowMs by the clock and the calendar of this browser */
+/**
+ * Days without conversations are left out. @param nowMs Unix milliseconds; days are those of the browser's time zone
+ */
 export function byDay(conversations: readonly Conversation[], nowMs: number): readonly DayGroup[] {
   const midnight = new Date(nowMs).setHours(0, 0, 0, 0);
   const daysAgo = (days: number): number => new Date(midnight).setDate(new Date(midnight).getDate() - days);

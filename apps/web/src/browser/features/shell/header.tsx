@@ -1,4 +1,4 @@
-/** The strip at the top: which model is asked, how it is to answer, and what else there is. */
+/** Shows the header: the choice of the model, the settings of answers, the theme and the help. */
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 
@@ -95,7 +95,7 @@ function ModelPicker({ models }: { readonly models: Models }): JSX.Element {
   );
 }
 
-/** A word, for a colour alone says nothing to many. */
+/** State of the chosen model as a word, because a colour alone cannot be told by everybody. */
 function stateOf(models: Models): { readonly word: string; readonly kind: string } {
   const { states } = TEXTS.models;
   const selected = models.selected.value;

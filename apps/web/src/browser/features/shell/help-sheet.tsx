@@ -1,4 +1,4 @@
-/** Which keys do what, and what screen readers are told. */
+/** Shows the list of keys, and the choice of when answers are announced to screen readers. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";
@@ -29,10 +29,10 @@ export function HelpSheet({ app, onClose }: Props): JSX.Element {
           <label class="reading-aloud">
             <span>{TEXTS.help.reading}</span>
             <select
-              value={app.spoken.reading.value}
+              value={app.announcer.reading.value}
               onChange={({ currentTarget }) => {
                 const chosen = READINGS.find((reading) => reading === currentTarget.value);
-                if (chosen !== undefined) app.spoken.choose(chosen);
+                if (chosen !== undefined) app.announcer.choose(chosen);
               }}
             >
               {READINGS.map((reading) => (

@@ -1,4 +1,4 @@
-/** The keys that work wherever one is on the page; those of the browser itself are left alone. */
+/** Handles the keys that work everywhere on the page, and leaves the browser's own keys alone. */
 import type { App } from "../../state/app.ts";
 
 export interface KeyTargets {
@@ -6,7 +6,7 @@ export interface KeyTargets {
   readonly openHelp: () => void;
 }
 
-/** Returns what ends the listening. */
+/** Returns a function that removes the listener. */
 export function listenForKeys(app: App, { openList, openHelp }: KeyTargets): () => void {
   const onKeyDown = (event: KeyboardEvent): void => {
     const { altKey, ctrlKey, metaKey, shiftKey } = event;
@@ -17,7 +17,7 @@ export function listenForKeys(app: App, { openList, openHelp }: KeyTargets): () 
     event.preventDefault();
     act();
 
-    // By the key's place where Alt makes another letter of it.
+    // Keys with Alt are recognized by their position, because Alt changes the character.
     function actionOf(): (() => void) | null {
       if (isCommand && event.key === "k") return search;
       if (isCommand && event.key === "/") return openHelp;

@@ -1,4 +1,7 @@
-/** The frame of the page: conversations at the side, one of them in the middle, and what can be dropped or pasted anywhere. */
+/**
+ * Shows the frame of the page with the sidebar and the current part, and accepts images that are dropped or pasted
+ * anywhere.
+ */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { JSX } from "preact";
@@ -59,18 +62,18 @@ export function Page({ app }: Props): JSX.Element {
       )}
       {isHelpOpen.value && <HelpSheet app={app} onClose={() => (isHelpOpen.value = false)} />}
       <ToastView app={app} />
-      <Spoken app={app} />
+      <Announcements app={app} />
     </div>
   );
 }
 
-/** Present from the start, for screen readers do not notice a region that comes together with its words. */
-function Spoken({ app }: Props): JSX.Element {
+/** Rendered from the start, because screen readers miss the content of a region that is added together with it. */
+function Announcements({ app }: Props): JSX.Element {
   return (
     <div class="unseen">
       <p role="status">{app.status}</p>
       <div role="log">
-        {app.spoken.paragraphs.value.map((paragraph, index) => (
+        {app.announcer.paragraphs.value.map((paragraph, index) => (
           <p key={index}>{paragraph}</p>
         ))}
       </div>
@@ -78,11 +81,12 @@ function Spoken({ app }: Props): JSX.Element {
   );
 }
 
-/** Returns what ends the listening. */
+/** Returns a function that removes the listeners. */
 function listenForImages(app: App, setDragging: (isDragging: boolean) => void): () => void {
   const ending = new AbortController();
   const { signal } = ending;
-  // Entering a child comes before leaving its parent, so only the depth tells when the pointer left the page.
+  // Entering a child is reported before leaving its parent, so only the depth tells when the pointer has left the
+  // page.
   let depth = 0;
   const takeFrom = (data: DataTransfer | null): boolean => {
     const files = [...(data?.files ?? [])];

@@ -1,4 +1,4 @@
-/** The conversations of this browser, by day; on a narrow page a drawer. */
+/** Shows the conversations of this browser by day, with search; in a drawer on a narrow page. */
 import { useSignal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

@@ -1,4 +1,4 @@
-/** What was just done, with the way back, for a few seconds. */
+/** Shows what the last action did, with a button to undo it, for a few seconds. */
 import type { JSX } from "preact";
 
 import type { App } from "../../state/app.ts";

@@ -1,4 +1,4 @@
-/** Conversations as files: all of them for another browser, the open one to read. */
+/** Shows the buttons that export conversations to files and import them. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { JSX } from "preact";

@@ -1,4 +1,4 @@
-/** A part of an image that is being chosen, in whole pixels; apart because it is pure. */
+/** Computes the rectangle of an image that is being cropped, in whole pixels. */
 
 export interface CropRect {
   readonly left: number;
@@ -17,50 +17,50 @@ export interface Point {
   readonly y: number;
 }
 
-/** Which of a part's edges meet in it. */
+/** A corner of a rectangle, by the edges that meet in it. */
 export interface Corner {
   readonly isRight: boolean;
   readonly isBottom: boolean;
 }
 
-/** Nothing can be seen on less, pixels. */
+/** Shortest edge, pixels; nothing can be recognized on less. */
 const LEAST = 16;
 
 export function wholeOf({ width, height }: Size): CropRect {
   return { left: 0, top: 0, width, height };
 }
 
-export function isWhole(part: CropRect, size: Size): boolean {
-  return part.width === size.width && part.height === size.height;
+export function isWhole(rect: CropRect, size: Size): boolean {
+  return rect.width === size.width && rect.height === size.height;
 }
 
-/** As far as the image goes. */
-export function moved(part: CropRect, size: Size, by: Point): CropRect {
+/** The rectangle moved as far as the image allows. */
+export function moved(rect: CropRect, size: Size, by: Point): CropRect {
   return {
-    ...part,
-    left: clamp(Math.round(part.left + by.x), 0, size.width - part.width),
-    top: clamp(Math.round(part.top + by.y), 0, size.height - part.height),
+    ...rect,
+    left: clamp(Math.round(rect.left + by.x), 0, size.width - rect.width),
+    top: clamp(Math.round(rect.top + by.y), 0, size.height - rect.height),
   };
 }
 
-/** With one corner at a point, the opposite one where it was. */
-export function cornerAt(part: CropRect, size: Size, corner: Corner, point: Point): CropRect {
-  const [left, width] = edges(part.left, part.width, size.width, corner.isRight, point.x);
-  const [top, height] = edges(part.top, part.height, size.height, corner.isBottom, point.y);
+/** The rectangle with one corner at a point and the opposite corner where it was. */
+export function cornerAt(rect: CropRect, size: Size, corner: Corner, point: Point): CropRect {
+  const [left, width] = edges(rect.left, rect.width, size.width, corner.isRight, point.x);
+  const [top, height] = edges(rect.top, rect.height, size.height, corner.isBottom, point.y);
   return { left, top, width, height };
 }
 
-/** The one next to a point, and how far off it is. */
+/** The corner nearest to a point, and its distance in pixels. */
 export function nearestCorner(
-  part: CropRect,
+  rect: CropRect,
   point: Point,
 ): { readonly corner: Corner; readonly distance: number } {
   const corner = {
-    isRight: point.x > part.left + part.width / 2,
-    isBottom: point.y > part.top + part.height / 2,
+    isRight: point.x > rect.left + rect.width / 2,
+    isBottom: point.y > rect.top + rect.height / 2,
   };
-  const x = part.left + (corner.isRight ? part.width : 0);
-  const y = part.top + (corner.isBottom ? part.height : 0);
+  const x = rect.left + (corner.isRight ? rect.width : 0);
+  const y = rect.top + (corner.isBottom ? rect.height : 0);
   return { corner, distance: Math.hypot(point.x - x, point.y - y) };
 }
 
@@ -68,7 +68,7 @@ export function contains({ left, top, width, height }: CropRect, { x, y }: Point
   return x >= left && x <= left + width && y >= top && y <= top + height;
 }
 
-/** Start and length along one side when its near or its far end is put to `wanted`. */
+/** Start and length along one axis when the near or the far end is put at `wanted`. */
 function edges(
   start: number,
   length: number,

@@ -1,15 +1,15 @@
-/** From a file to pixels that can be drawn, upright. */
+/** Decodes an image file to pixels that can be drawn, rotated by its EXIF orientation. */
 import { fitted } from "./send-size.ts";
 import type { Sniffed } from "./sniff.ts";
 
 export interface Decoded {
   readonly image: ImageBitmap | VideoFrame;
-  /** Of the file, upright, in pixels; the image may be smaller, not below what `cap` makes of them. */
+  /** Size of the file's image in pixels, upright; `image` may be smaller, but not smaller than `cap` demands. */
   readonly width: number;
   readonly height: number;
 }
 
-/** @param cap the most of the longer side that is wanted, pixels; null for all. Rejects when nothing can be made of the file. */
+/** @param cap most pixels of the longer side that are needed; null for all. Rejects when the file cannot be decoded. */
 export async function decode(file: Blob, sniffed: Sniffed, cap: number | null): Promise<Decoded> {
   const shrunk = await decodeShrunk(file, sniffed, cap).catch(() => null);
   if (shrunk !== null) return shrunk;
@@ -17,10 +17,13 @@ export async function decode(file: Blob, sniffed: Sniffed, cap: number | null): 
   return { image, width: image.width, height: image.height };
 }
 
-/** A JPEG's blocks are 8 × 8 frequencies, the lowest n × n of which make an image of n eighths in less time than the whole. */
+/**
+ * Edge of a JPEG's blocks of frequencies: decoding only the lowest n × n of 8 × 8 gives an image of n eighths in less
+ * time than the whole.
+ */
 const BLOCK = 8;
 
-/** Null where the browser cannot, or nothing is saved. */
+/** Null where the browser has no `ImageDecoder`, or where nothing would be saved. */
 async function decodeShrunk(
   file: Blob,
   { kind, size }: Sniffed,
@@ -38,7 +41,7 @@ async function decodeShrunk(
   });
   try {
     const { image, complete } = await decoder.decode();
-    // Upright it may be as high as the file is wide.
+    // With an EXIF rotation the decoded image is as high as the file is wide.
     const isTurned = image.displayWidth > image.displayHeight !== size.width > size.height;
     const [width, height] = isTurned ? [size.height, size.width] : [size.width, size.height];
     const least = fitted(width, height, cap);

@@ -1,16 +1,19 @@
-/** What the page asks its image worker for, and what comes back. */
+/** Describes the tasks of the image worker and their results. */
 import type { SquareShape } from "@llava/processing/view";
 
 import type { CropRect } from "./crop-rect.ts";
 
 export type ImageTask =
-  /** A file as it was given to what is sent; `cap` is the most of its longer side in pixels, null for any. */
+  /**
+   * Makes the file that is sent from the one that was given; `cap` is the most pixels of the longer side, null for no
+   * limit.
+   */
   | { readonly kind: "prepare"; readonly file: Blob; readonly cap: number | null }
-  /** A part of an image that was prepared, in its pixels. */
-  | { readonly kind: "cut"; readonly blob: Blob; readonly part: CropRect }
-  /** What a model sees of an image that was prepared. */
+  /** Crops a prepared image; `rect` is in its pixels. */
+  | { readonly kind: "crop"; readonly blob: Blob; readonly rect: CropRect }
+  /** Computes what a model sees of a prepared image. */
   | { readonly kind: "view"; readonly blob: Blob; readonly size: number; readonly shape: SquareShape }
-  /** Pixels to a PNG: [size, size, 3]. */
+  /** Encodes pixels [size, size, 3] as PNG. */
   | { readonly kind: "encode"; readonly rgb: Uint8Array<ArrayBuffer>; readonly size: number };
 
 export interface PreparedImage {
@@ -18,11 +21,11 @@ export interface PreparedImage {
   readonly key: string;
   readonly width: number;
   readonly height: number;
-  /** Of the file, upright. */
+  /** Size of the given file's image in pixels, upright. */
   readonly original: { readonly width: number; readonly height: number };
 }
 
-/** Why a file cannot be sent. */
+/** Reason for which a file cannot be sent. */
 export type Refusal =
   | "animation"
   | "heic"
@@ -37,7 +40,7 @@ export type Refusal =
 
 export interface TaskResult {
   readonly prepare: PreparedImage;
-  readonly cut: PreparedImage;
+  readonly crop: PreparedImage;
   readonly view: ImageBitmap;
   readonly encode: PreparedImage;
 }

@@ -1,8 +1,10 @@
-/** Hands work to the image worker and waits for it: one worker for the page, begun with the first image. */
+/**
+ * Sends tasks to the image worker and waits for their results: one worker for the page, started with the first image.
+ */
 import type { ImageTask, Refusal, TaskAnswer, TaskMessage, TaskResult } from "./image-tasks.ts";
 import { workerUrl } from "./image-worker-url.ts";
 
-/** Why an image could not be worked on; sentences are made where it is shown. */
+/** The image worker's refusal of a task; the sentence about it is made where it is shown. */
 export class ImageRefused extends Error {
   override readonly name = "ImageRefused";
   readonly refusal: Refusal;
@@ -42,7 +44,8 @@ function begin(): Worker {
     if ("result" in data) asked?.resolve(data.result);
     else asked?.reject(new ImageRefused(data.refusal));
   });
-  // Out of memory, or its file did not come: what waits has failed, and the next image begins another one.
+  // The worker ran out of memory, or its script could not be loaded: what waits has failed, and the next image starts
+  // another worker.
   begun.addEventListener("error", () => {
     worker = null;
     begun.terminate();

@@ -1,8 +1,8 @@
-/** The one script that the page may begin as a worker: the only policy that the content policy's trusted types let be made. */
-// oxlint-disable-next-line import/default -- Vite gives it one: the address of the bundled worker.
+/** Gives the address of the image worker's script, by the only policy that the content policy's trusted types allow. */
+// oxlint-disable-next-line import/default -- Vite makes the default export: the address of the bundled worker.
 import file from "./image-worker.ts?worker&url";
 
-/** The name in `trusted-types` of apps/web/src/server/security-headers.ts. */
+/** Name of the policy in `trusted-types` of apps/web/src/server/security-headers.ts. */
 const POLICY = "image-worker";
 
 interface Policies {
@@ -14,7 +14,7 @@ interface Policies {
 
 let address: string | null = null;
 
-/** Where browsers know trusted types, one of them; the address itself elsewhere. */
+/** A trusted script URL where the browser knows trusted types, the address itself elsewhere. */
 export function workerUrl(): string {
   if (address !== null) return address;
   const { trustedTypes } = globalThis as { trustedTypes?: Policies };

@@ -1,6 +1,6 @@
 /**
- * Decodes, shrinks, hashes and previews images beside the page, which goes on scrolling and typing meanwhile. One task
- * at a time: eight photographs decoded at once would need a gigabyte.
+ * Decodes, shrinks, hashes and previews images in a worker, so that the page scrolls and types meanwhile. It runs one
+ * task at a time because eight photographs decoded at once would need a gigabyte.
  */
 import { CLIP_MEAN, modelView } from "@llava/processing/view";
 import type { SquareShape, Turns } from "@llava/processing/view";
@@ -13,15 +13,18 @@ import { sha256Hex } from "./sha256.ts";
 import { sniff } from "./sniff.ts";
 import type { Sniffed } from "./sniff.ts";
 
-/** A PNG up to this size goes as it is, byte for byte. */
+/** Largest PNG that is sent as it is, byte for byte. */
 const MAX_UNTOUCHED_BYTES = 1024 * 1024;
-/** Up to this many pixels a PNG is small enough, and drawings keep their edges. */
+/**
+ * Most pixels of an image that is sent as PNG: up to there a PNG is small enough, and the edges of drawings stay
+ * sharp.
+ */
 const MAX_PNG_PIXELS = 512 * 512;
-/** Servers take 10 MiB (IMAGE_LIMITS of @llava/processing). */
+/** Largest file that servers accept, 10 MiB (`IMAGE_LIMITS` of @llava/processing). */
 const MAX_SENT_BYTES = 10 * 1024 * 1024;
-/** Of the decoded file, at 4 bytes each: what a telephone's memory bears. */
+/** Most pixels of the decoded file, 4 bytes each; more would exceed a phone's memory. */
 const MAX_PIXELS = 120_000_000;
-/** The longer side over the shorter one (IMAGE_LIMITS). */
+/** Greatest ratio of the longer side to the shorter one (`IMAGE_LIMITS`). */
 const MAX_ASPECT = 200;
 const JPEG_QUALITY = 0.9;
 
@@ -71,7 +74,7 @@ function refuseByShape(width: number, height: number): void {
   if (Math.max(width, height) > MAX_ASPECT * Math.min(width, height)) throw new Refused("too_narrow");
 }
 
-async function cut(blob: Blob, { left, top, width, height }: CropRect): Promise<PreparedImage> {
+async function crop(blob: Blob, { left, top, width, height }: CropRect): Promise<PreparedImage> {
   refuseByShape(width, height);
   const image = await createImageBitmap(blob, left, top, width, height);
   const canvas = draw(image, width, height, false);
@@ -79,7 +82,7 @@ async function cut(blob: Blob, { left, top, width, height }: CropRect): Promise<
   return { ...(await named(await encode(canvas, false))), width, height, original: { width, height } };
 }
 
-/** On white, as servers lay it, where it is transparent. */
+/** Draws transparent images on white, as the servers do. */
 function draw(
   image: ImageBitmap | VideoFrame,
   width: number,
@@ -109,7 +112,7 @@ function hasTransparency(canvas: OffscreenCanvas): boolean {
   return false;
 }
 
-/** Drawn anew, a file has none of the camera's notes on place and time. */
+/** A newly encoded file has none of the camera's metadata on place and time. */
 async function encode(canvas: OffscreenCanvas, wasTransparent: boolean): Promise<Blob> {
   const isPng = wasTransparent || canvas.width * canvas.height <= MAX_PNG_PIXELS;
   const blob = await canvas.convertToBlob(
@@ -140,7 +143,7 @@ async function view(blob: Blob, size: number, shape: SquareShape): Promise<Image
   return await createImageBitmap(toImageData(square, size));
 }
 
-/** Nobody else waits in this thread. */
+/** There is no other task in this thread to give way to. */
 const ALONE: Turns = { isDue: false, rest: async () => undefined };
 
 async function encodePixels(rgb: Uint8Array, size: number): Promise<PreparedImage> {
@@ -161,8 +164,8 @@ async function run(task: ImageTask): Promise<PreparedImage | ImageBitmap> {
   switch (task.kind) {
     case "prepare":
       return await prepare(task.file, task.cap);
-    case "cut":
-      return await cut(task.blob, task.part);
+    case "crop":
+      return await crop(task.blob, task.rect);
     case "view":
       return await view(task.blob, task.size, task.shape);
     case "encode":

@@ -12,7 +12,7 @@ test.each([
   expect(fitted(width, height)).toEqual({ width: expectedWidth, height: expectedHeight });
 });
 
-test("as it is, or with another longest side", () => {
+test("sent size: as it is, or with another longest side", () => {
   expect(fitted(4032, 3024, null)).toEqual({ width: 4032, height: 3024 });
   expect(fitted(4032, 3024, 672)).toEqual({ width: 672, height: 504 });
 });

@@ -1,13 +1,13 @@
-/** At which size an image is sent. */
+/** Computes the size at which an image is sent, and stores the user's choice of it. */
 
-/** Above this, models of the LLaVA family see nothing more: four tiles of 336 pixels. */
+/** Longest side by default, pixels: four tiles of 336, the most that models of the LLaVA family use. */
 const DEFAULT_CAP = 1344;
-/** Of the longer side, pixels; null is the image as it is. */
+/** Choices of the longest side, pixels; null sends the image at its own size. */
 export const CAPS: readonly (number | null)[] = [672, 1344, 2048, null];
 
 const STORED = "llava.picture-cap";
 
-/** What was chosen on this browser. */
+/** The choice stored in this browser. */
 export function chosenCap(): number | null {
   const stored = localStorage.getItem(STORED);
   if (stored === "original") return null;
@@ -18,7 +18,9 @@ export function chooseCap(cap: number | null): void {
   localStorage.setItem(STORED, cap === null ? "original" : String(cap));
 }
 
-/** The size in pixels at which an image is sent: whole if it fits, else its longest side is `cap`. */
+/**
+ * The size in pixels at which an image is sent: its own if its longest side is within `cap`, else scaled down to it.
+ */
 export function fitted(
   width: number,
   height: number,

@@ -1,6 +1,6 @@
 /**
- * What a file is, by its bytes, before anything decodes it; apart because it is pure, and because a browser's own answer
- * ("the source image could not be decoded") helps nobody.
+ * Recognizes what a file is from its bytes before anything decodes it, because the browser's own error ("the source
+ * image could not be decoded") does not tell a user what to do.
  */
 export type FileKind =
   | "png"
@@ -18,17 +18,17 @@ export type FileKind =
 export interface Sniffed {
   readonly kind: FileKind;
   readonly isAnimated: boolean;
-  /** Some pixels may be transparent. */
+  /** Whether some pixels may be transparent. */
   readonly mayBeTransparent: boolean;
-  /** Beside plain pixels the file says something: where and when, with what, in which colours, which way up. */
+  /** Whether the file may contain more than plain pixels: place and time, camera, colour profile, orientation. */
   readonly hasNotes: boolean;
-  /** In pixels as the file says, before it is turned upright; null where this is not read. */
+  /** Size in pixels that the file states, before the EXIF rotation; null where it is not read. */
   readonly size: { readonly width: number; readonly height: number } | null;
 }
 
 const PLAIN = { isAnimated: false, mayBeTransparent: false, hasNotes: true, size: null } as const;
 
-/** @param bytes the whole file, or its beginning of at least 64 bytes */
+/** @param bytes the whole file, or at least its first 64 bytes */
 export function sniff(bytes: Uint8Array): Sniffed {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (ascii(bytes, 1, 4) === "PNG" && bytes[0] === 0x89) return sniffPng(bytes, view);
@@ -44,14 +44,14 @@ export function sniff(bytes: Uint8Array): Sniffed {
   return { ...PLAIN, kind: "unknown" };
 }
 
-/** ISO 14496-12's brands: images of phones, of the web, and films. */
+/** The brands of ISO 14496-12 and of the formats built on it: HEIC, AVIF, video. */
 function sniffIsoMedia(brand: string): Sniffed {
   if (brand === "avif" || brand === "avis")
     return { ...PLAIN, kind: "avif", isAnimated: brand === "avis", mayBeTransparent: true };
   return { ...PLAIN, kind: /^(hei[cxms]|hev[cxms]|mif1|msf1)$/.test(brand) ? "heic" : "video" };
 }
 
-/** Chunks that are nothing but pixels, or say that they are plain sRGB. */
+/** PNG chunks that contain only pixels, or state that they are plain sRGB. */
 const PLAIN_CHUNKS: ReadonlySet<string> = new Set([
   "IHDR",
   "PLTE",
@@ -66,7 +66,7 @@ const PLAIN_CHUNKS: ReadonlySet<string> = new Set([
 function sniffPng(bytes: Uint8Array, view: DataView): Sniffed {
   if (bytes.length < 33) return { ...PLAIN, kind: "png" };
   const chunks = new Set<string>();
-  // Length, name, data, checksum.
+  // A chunk is length, name, data and checksum.
   for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at))
     chunks.add(ascii(bytes, at + 4, at + 8));
   const [depth = 8, colorType = 0] = bytes.subarray(24, 26);
@@ -79,11 +79,11 @@ function sniffPng(bytes: Uint8Array, view: DataView): Sniffed {
   };
 }
 
-/** From the frame's header; null when it does not come. */
+/** The size from the frame header; null when there is none. */
 function jpegSize(bytes: Uint8Array, view: DataView): Sniffed["size"] {
   for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; at += 2 + view.getUint16(at + 2)) {
     const marker = bytes[at + 1] ?? 0;
-    // SOF0 to SOF15 without DHT, JPG and DAC.
+    // The frame markers are SOF0 to SOF15 without DHT, JPG and DAC.
     const isFrame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
     if (isFrame) return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
   }
@@ -101,7 +101,7 @@ function sniffWebp(bytes: Uint8Array): Sniffed {
   };
 }
 
-/** Counts up to `most`: its blocks are walked through, so that no byte of an image is taken for a block. */
+/** Counts up to `most` frames. It walks through the blocks, so that no byte of the pixels is mistaken for a block. */
 function countGifFrames(bytes: Uint8Array, most: number): number {
   const tableSize = (flags: number): number => ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
   const afterSubBlocks = (start: number): number => {

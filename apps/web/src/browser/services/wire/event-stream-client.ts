@@ -1,19 +1,19 @@
 /**
- * The one connection on which the server tells everything, opened again whenever it breaks and taken up where it was. Apart
- * because losing it is normal: phones sleep, networks change, servers restart.
+ * Reads the server's stream of events. It connects again whenever the connection breaks, which is normal (phones
+ * sleep, networks change, servers restart), and continues after the last event that was read.
  */
 import { readBody, SseParser } from "@llava/protocol/browser";
 import type { PageEvent } from "@llava/protocol/browser";
 import { signal } from "@preact/signals";
 import type { Signal } from "@preact/signals";
 
-/** The server sends something every 10 s. */
+/** Longest pause between two events, milliseconds; the server sends a comment every 10 s. */
 const SILENCE_MS = 25_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
 
 export class EventStreamClient {
-  /** False while it is broken. */
+  /** False after two failures in a row. */
   readonly isConnected: Signal<boolean> = signal(true);
   readonly #take: (event: PageEvent) => void;
   #query = "";
@@ -26,7 +26,7 @@ export class EventStreamClient {
     this.#take = take;
   }
 
-  /** Runs as long as the page does. */
+  /** Connects for as long as the page is open. */
   start(): void {
     const hurry = (): void => {
       this.#numFailures = 0;
@@ -37,14 +37,14 @@ export class EventStreamClient {
     void this.#run();
   }
 
-  /** A new connection, on which all answers are told from their start. */
-  beginAnew(): void {
+  /** Opens a new connection, on which the server sends all answers from their start. */
+  reconnectFromStart(): void {
     this.#lastId = "";
     this.#connection.abort();
     this.#wake();
   }
 
-  /** Whether the controller's state is told too; the connection is opened anew. */
+  /** Opens a new connection if the wish to receive the controller's state has changed. */
   watchCluster(isWatching: boolean): void {
     const query = isWatching ? "cluster=1" : "";
     if (query === this.#query) return;
@@ -59,7 +59,7 @@ export class EventStreamClient {
       this.#connection = connection;
       await this.#listen(connection).catch(() => undefined);
       this.#numFailures += 1;
-      // One that broke after minutes is normal; the second failure in a row is news.
+      // A connection that breaks after minutes is normal; only the second failure in a row is reported.
       if (this.#numFailures > 1) this.isConnected.value = false;
       await this.#pause();
     }
@@ -73,14 +73,14 @@ export class EventStreamClient {
       if (!response.ok) return;
       const parser = new SseParser();
       for await (const bytes of readBody(response.body)) {
-        // What was on its way is told again on the next connection.
+        // The next connection repeats the events that were still in transit.
         if (aborted.aborted) return;
         clearTimeout(silence);
         silence = setTimeout(() => connection.abort(), SILENCE_MS);
         this.#numFailures = 0;
         this.isConnected.value = true;
         for (const { data } of parser.push(bytes)) this.#take(JSON.parse(data) as PageEvent);
-        // After the events: what has not been taken is asked for again.
+        // The id is stored after its events were handled, so that events which were not handled are requested again.
         this.#lastId = parser.lastEventId || this.#lastId;
       }
     } finally {

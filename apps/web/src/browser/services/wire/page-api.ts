@@ -1,10 +1,10 @@
-/** Single requests to the server: ask, stop, upload, vote. Everything else is told on the stream of events. */
+/** Sends single requests to the server: ask, stop, upload, vote. Everything else comes on the stream of events. */
 import { isErrorCode, LlavaError, readBody, SSE_DONE, SseParser } from "@llava/protocol/browser";
 import type { PageChatBody, PageError, PageStreamStarted, PageVote } from "@llava/protocol/browser";
 
 import type { Failure } from "../store/records.ts";
 
-/** A failure of a request, for the place where it is shown. */
+/** The failure of a request, with the values that the page shows. */
 export class RequestFailed extends Error {
   override readonly name = "RequestFailed";
   readonly failure: Failure;
@@ -15,7 +15,7 @@ export class RequestFailed extends Error {
   }
 }
 
-/** The name of the answer in events. Throws `RequestFailed`. */
+/** Resolves to the id of the answer's stream. Throws `RequestFailed`. */
 export async function postChat(body: PageChatBody, signal: AbortSignal): Promise<string> {
   const response = await send("/api/chat", {
     method: "POST",
@@ -27,12 +27,12 @@ export async function postChat(body: PageChatBody, signal: AbortSignal): Promise
   return stream;
 }
 
-/** Never fails: what cannot be stopped ends by itself. */
+/** Never fails: an answer that cannot be stopped ends by itself. */
 export async function stopStream(stream: string): Promise<void> {
   await fetch(`/api/streams/${stream}`, { method: "DELETE", keepalive: true }).catch(() => undefined);
 }
 
-/** Whether the server keeps it. Throws `RequestFailed`. */
+/** Resolves to whether the server keeps a log of votes. Throws `RequestFailed`. */
 export async function postVote(vote: PageVote): Promise<boolean> {
   const response = await send("/api/votes", {
     method: "POST",
@@ -53,7 +53,10 @@ export async function putBlob(key: string, blob: Blob, signal: AbortSignal): Pro
   });
 }
 
-/** The JSON of each event of an answer that is a stream, up to `[DONE]`. Throws `RequestFailed`, also for one that it ends with. */
+/**
+ * The JSON of each event of a stream, up to `[DONE]`. Throws `RequestFailed`, also when the stream ends with an
+ * error.
+ */
 export async function* openStream(
   url: string,
   body: string,
@@ -110,7 +113,7 @@ function unexplained(status: number): LlavaError {
   );
 }
 
-/** OpenAI's body of an error, as all our servers send it. */
+/** Parses an error body in OpenAI's form, which all servers of this project send; null for any other body. */
 function errorIn(body: unknown): LlavaError | null {
   if (typeof body !== "object" || body === null || !("error" in body)) return null;
   const { code, message } = body.error as { readonly code?: unknown; readonly message?: unknown };

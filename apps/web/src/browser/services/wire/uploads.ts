@@ -1,4 +1,4 @@
-/** Which images the server has: each goes once, by its hash, before the first question that refers to it. */
+/** Uploads images, each once and by its hash, before the first question that refers to it. */
 import type { Store } from "../store/store.ts";
 import { putBlob, RequestFailed } from "./page-api.ts";
 
@@ -15,7 +15,10 @@ export class Uploads {
     await Promise.all(keys.filter((key) => !this.#known.has(key)).map((key) => this.#upload(key, signal)));
   }
 
-  /** The server says that it lacks some: all go again with the next question. */
+  /**
+   * Forgets which images the server has, after it reported one as missing; the next question uploads its images
+   * again.
+   */
   forget(): void {
     this.#known.clear();
   }

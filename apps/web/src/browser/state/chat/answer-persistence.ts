@@ -1,6 +1,6 @@
 /**
- * Writes answers down while they come, whichever conversation is shown: a tab that dies loses a second of one, and the end of
- * it comes back from the server.
+ * Writes answers to the store while they grow, whichever conversation is shown. A tab that crashes loses at most a
+ * second of text, and the server sends the rest again.
  */
 import { batch, effect } from "@preact/signals";
 
@@ -15,19 +15,19 @@ const WRITE_MS = 1_000;
 export class AnswerPersistence {
   readonly #store: Store;
   readonly #running = new Map<string, MessageNode>();
-  /** Called when an answer has ended, in whatever way. */
+  /** Called when an answer has ended in any way. */
   onEnd: (node: MessageNode) => void = () => undefined;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** The node of an answer under way, so that it is the same wherever it is shown. */
+  /** The node of an answer that is being generated; every view of it shares the node. */
   find(id: string): MessageNode | undefined {
     return this.#running.get(id);
   }
 
-  /** Takes up the answers that an earlier visit has asked for. */
+  /** Resumes the answers that an earlier visit asked for. */
   async resume(answers: Answers): Promise<void> {
     for (const message of await this.#store.unfinished()) {
       if (message.role !== "assistant" || message.stream === null || this.#running.has(message.id)) continue;
@@ -36,7 +36,7 @@ export class AnswerPersistence {
     }
   }
 
-  /** @param node of an assistant's message that the answer is to fill */
+  /** @param node the assistant message that the answer fills */
   follow(node: MessageNode, answer: Answer): void {
     this.#running.set(node.id, node);
     node.answer.value = answer;
@@ -46,7 +46,7 @@ export class AnswerPersistence {
       void answer.text.value;
       if (isOver(state)) {
         clearTimeout(timer);
-        // Not from within: an effect cannot end itself.
+        // An effect cannot dispose of itself while it runs.
         queueMicrotask(() => {
           stop();
           this.#finish(node, answer);
@@ -83,7 +83,7 @@ export class AnswerPersistence {
 function current(message: AssistantMessage, { text, state, migrations, stream }: Answer): AssistantMessage {
   return {
     ...message,
-    // One that was taken up again has said nothing yet here, and must not lose what was heard of it before.
+    // A resumed answer has no text before its first event, and the stored text must not be lost.
     text: text.peek().length <= (message.begun?.length ?? 0) ? message.text : text.peek(),
     state: state.peek(),
     migrations: migrations.peek(),

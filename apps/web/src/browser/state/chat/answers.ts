@@ -1,6 +1,6 @@
 /**
- * One answer under way, from the question's leaving to its end: asks, takes what the server tells, and says where it stands.
- * Chats show one after the other, comparisons two side by side.
+ * Asks for answers and follows each of them from the question to its end. A chat shows one answer after another, a
+ * comparison two side by side.
  */
 import type { PageEnd, PageEvent } from "@llava/protocol/browser";
 import { signal } from "@preact/signals";
@@ -14,12 +14,12 @@ import type { AnswerState, Failure, Message, Settings } from "../../services/sto
 
 export interface AnswerQuestion {
   readonly model: string;
-  /** Ends in the question, or in an answer that is to go on. */
+  /** Messages that end in the question, or in an answer that shall be continued. */
   readonly path: readonly Message[];
   readonly settings: Settings;
 }
 
-/** Those that are sent while the answer's name is still on its way back. */
+/** Most events that are kept while the id of their answer's stream is still in transit. */
 const MAX_EARLY = 4_096;
 
 export class Answer {
@@ -28,17 +28,17 @@ export class Answer {
   readonly #state: Signal<AnswerState>;
   readonly #migrations: Signal<number> = signal(0);
   readonly #asking = new AbortController();
-  /** Its name on the server. */
+  /** Id of the answer's stream on the server. */
   stream: string | null = null;
 
-  /** @param begun what was said of it before it was asked to go on; @param state how it stood when it was last seen */
+  /** @param begun the text that the answer had before it was continued; @param state its last known state */
   constructor(begun = "", state: AnswerState = { kind: "sending" }) {
     this.#begun = begun;
     this.#text = new FrameText(begun);
     this.#state = signal(state);
   }
 
-  /** All that has been said, new at most once a frame. */
+  /** The whole text so far, updated at most once a frame. */
   get text(): ReadonlySignal<string> {
     return this.#text.shown;
   }
@@ -47,7 +47,7 @@ export class Answer {
     return this.#state;
   }
 
-  /** How often another worker had to go on with it. */
+  /** Number of times that another worker had to continue the answer. */
   get migrations(): ReadonlySignal<number> {
     return this.#migrations;
   }
@@ -63,7 +63,7 @@ export class Answer {
     this.#end({ kind: "stopped" });
   }
 
-  /** The server has it, under this name. */
+  /** The server has accepted the question and named the stream. */
   named(stream: string): void {
     this.stream = stream;
     if (this.#state.peek().kind === "sending")
@@ -90,7 +90,7 @@ export class Answer {
       case "delta":
         this.#text.add(event.text);
         if (this.#state.peek().kind === "streaming") return;
-        // The first word waits for no frame.
+        // The first text is shown without waiting for a frame.
         this.#text.flush();
         this.#state.value = { kind: "streaming" };
         return;
@@ -116,7 +116,7 @@ export class Answer {
     this.#state.value = state;
   }
 
-  /** Aborts when somebody stops it before it has a name. */
+  /** Aborts when the user stops the answer before its stream has an id. */
   get asking(): AbortSignal {
     return this.#asking.signal;
   }
@@ -126,11 +126,11 @@ export function isOver({ kind }: AnswerState): boolean {
   return kind === "finished" || kind === "stopped" || kind === "failed";
 }
 
-/** The answers that the server is at work on, by their names there. */
+/** The answers that the server is generating, by the ids of their streams. */
 export class Answers {
   readonly #uploads: Uploads;
   readonly #running = new Map<string, Answer>();
-  /** How to ask again, of those that refer to images which the server may have let go. */
+  /** Callbacks that ask again, for answers about images which the server may have removed. */
   readonly #again = new Map<string, () => void>();
   #early: PageEvent[] = [];
   #numAsking = 0;
@@ -139,7 +139,7 @@ export class Answers {
     this.#uploads = uploads;
   }
 
-  /** Returns at once; what goes wrong is the answer's state. */
+  /** Returns at once; a failure becomes the answer's state. */
   start(question: AnswerQuestion, onNamed: (answer: Answer) => void = () => undefined): Answer {
     const last = question.path.at(-1);
     const answer = new Answer(last?.role === "assistant" ? last.text : "");
@@ -147,7 +147,10 @@ export class Answers {
     return answer;
   }
 
-  /** One that an earlier visit has asked for, under its name: what it then went on from, and how it stood. */
+  /**
+   * An answer that an earlier visit asked for. @param begun the text from which it was continued; @param state its
+   * last known state
+   */
   resume(stream: string, begun?: string, state?: AnswerState): Answer {
     const answer = this.#running.get(stream) ?? new Answer(begun, state);
     answer.stream = stream;

@@ -1,11 +1,11 @@
-/** From the way through a conversation to what the server is asked; apart because it is a pure function of both. */
+/** Builds the body of a chat request from a path through a conversation. */
 import type { ChatMessageBody, PageChatBody } from "@llava/protocol/browser";
 
 import type { Message, ImageRef, Settings } from "../../services/store/records.ts";
 
 /**
- * The messages as the model shall see them, oldest first. A question that was never answered is left out, but never its
- * images: they go with the next question.
+ * The messages for the model, oldest first. A question without an answer is left out, but its images are kept: they
+ * go with the next question.
  */
 export function toMessages(path: readonly Message[], system: string | null): readonly ChatMessageBody[] {
   const messages: ChatMessageBody[] = [];
@@ -34,7 +34,7 @@ function contentOf(text: string, images: readonly ImageRef[]): ChatMessageBody["
   return [...parts, { type: "text", text }];
 }
 
-/** @param path ends in the question, or in the answer that is to go on */
+/** @param path ends in the question, or in the answer that shall be continued */
 export function toBody(model: string, path: readonly Message[], settings: Settings): PageChatBody {
   const { temperature, top_p, max_tokens, seed, stop, system, template } = settings;
   return {
@@ -50,7 +50,7 @@ export function toBody(model: string, path: readonly Message[], settings: Settin
   };
 }
 
-/** Of all messages on the way, each once. */
+/** Keys of the images of all messages of a path, without duplicates. */
 export function imageKeys(path: readonly Message[]): readonly string[] {
   const keys = path.flatMap((message) =>
     message.role === "user" ? message.images.map(({ key }) => key) : [],

@@ -1,6 +1,6 @@
 /**
- * The conversation that is open: what is shown of its tree, and what one can do with it. What is asked is written down before
- * it is sent.
+ * Holds the open conversation: the path through its tree that is shown, and the actions on it. A question is stored
+ * before it is sent.
  */
 import { batch, computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
@@ -26,7 +26,7 @@ import type {
 
 export interface ShownMessage {
   readonly node: MessageNode;
-  /** Among the versions of this message; counts from 0. */
+  /** Index of this message among its versions, from 0. */
   readonly version: number;
   readonly numVersions: number;
 }
@@ -34,7 +34,7 @@ export interface ShownMessage {
 interface Parts {
   readonly store: Store;
   readonly answers: Answers;
-  readonly keeper: AnswerPersistence;
+  readonly persistence: AnswerPersistence;
   readonly conversations: Conversations;
 }
 
@@ -42,7 +42,7 @@ export class Chat {
   readonly #parts: Parts;
   readonly #id: Signal<string | null> = signal(null);
   readonly #nodes: Signal<ReadonlyMap<string, MessageNode>> = signal(new Map());
-  /** Of the next new conversation. */
+  /** Settings of the next new conversation. */
   readonly #nextSettings: Signal<Settings> = signal(DEFAULT_SETTINGS);
 
   readonly conversation: ReadonlySignal<Conversation | null> = computed(
@@ -58,7 +58,7 @@ export class Chat {
       return { node, version: versions.indexOf(node), numVersions: versions.length };
     });
   });
-  /** The answer at the end that is under way. */
+  /** The last answer while it is being generated. */
   readonly running: ReadonlySignal<MessageNode | null> = computed(() => {
     const last = this.path.value.at(-1)?.node;
     const state = last?.state.value ?? null;
@@ -69,7 +69,7 @@ export class Chat {
     this.#parts = parts;
   }
 
-  /** Null opens a new one. Resolves to false when there is none of that name. */
+  /** Opens a conversation; null opens a new one. Resolves to false when there is no such conversation. */
   async open(id: string | null): Promise<boolean> {
     if (id !== null && this.#parts.conversations.find(id) === undefined) return false;
     const messages = id === null ? [] : await this.#parts.store.messages(id);
@@ -80,13 +80,13 @@ export class Chat {
     return true;
   }
 
-  /** Takes what another tab has written. */
+  /** Adds the messages that another tab has written. */
   async reload(): Promise<void> {
     const id = this.#id.peek();
     if (id === null) return;
     if (this.#parts.conversations.find(id) === undefined) return void (await this.open(null));
     const messages = await this.#parts.store.messages(id);
-    await this.#parts.keeper.resume(this.#parts.answers);
+    await this.#parts.persistence.resume(this.#parts.answers);
     if (this.#id.peek() !== id) return;
     const nodes = new Map(this.#nodes.peek());
     for (const message of messages) if (!nodes.has(message.id)) nodes.set(message.id, this.#nodeOf(message));
@@ -99,13 +99,13 @@ export class Chat {
     else void this.#parts.conversations.put({ ...conversation, settings });
   }
 
-  /** Asks at the end of what is shown. */
+  /** Asks a question after the last message. */
   async ask(model: string, text: string, images: readonly ImageRef[]): Promise<void> {
     const conversation = this.conversation.peek() ?? this.#create(text, model);
     await this.#askAt(conversation, model, conversation.leafId, text, images);
   }
 
-  /** The same place, other words: a branch beside the first one. */
+  /** Asks another question in place of one: a branch beside the first. */
   async edit(id: string, model: string, text: string, images: readonly ImageRef[]): Promise<void> {
     const conversation = this.conversation.peek();
     const node = this.#nodes.peek().get(id);
@@ -114,14 +114,14 @@ export class Chat {
     await this.#askAt(conversation, model, node.parentId, text, images);
   }
 
-  /** Another version of an answer. */
+  /** Generates another version of an answer. */
   async regenerate(id: string, model: string): Promise<void> {
     const conversation = this.conversation.peek();
     const node = this.#nodes.peek().get(id);
     if (conversation === null || node === undefined || node.parentId === null) return;
     this.stop();
     await this.#answer(conversation, model, node.parentId);
-    // One that has said nothing is no version that one would go back to.
+    // An answer without text is not kept as a version.
     if (node.text.peek() !== "") return;
     const nodes = new Map(this.#nodes.peek());
     nodes.delete(id);
@@ -129,9 +129,9 @@ export class Chat {
     await this.#parts.store.deleteMessages(conversation.id, [id]);
   }
 
-  /** The same answer, longer: one that came to its longest, was stopped, or broke off. */
-  async goOn(id: string): Promise<void> {
-    const { answers, keeper, store } = this.#parts;
+  /** Continues an answer that reached its longest length, was stopped, or failed. */
+  async continueAnswer(id: string): Promise<void> {
+    const { answers, persistence, store } = this.#parts;
     const node = this.#nodes.peek().get(id);
     const message = node?.message.peek();
     if (node === undefined || message?.role !== "assistant" || node.text.peek() === "") return;
@@ -142,9 +142,9 @@ export class Chat {
     node.message.value = next;
     await store.putMessage(next);
     const question = { model: message.model, path: this.messagesTo(id), settings };
-    keeper.follow(
+    persistence.follow(
       node,
-      answers.start(question, (named) => void keeper.write(node, named)),
+      answers.start(question, (named) => void persistence.write(node, named)),
     );
   }
 
@@ -152,7 +152,7 @@ export class Chat {
     this.running.peek()?.answer.peek()?.stop();
   }
 
-  /** @param step -1 to the version before, 1 to the one after */
+  /** @param step -1 for the version before, 1 for the one after */
   showVersion(id: string, step: -1 | 1): void {
     const conversation = this.conversation.peek();
     const nodes = this.#nodes.peek();
@@ -164,7 +164,7 @@ export class Chat {
     void this.#parts.conversations.put({ ...conversation, leafId: newestLeaf(nodes, next.id) });
   }
 
-  /** With all that follows from it. Returns what brings it back. */
+  /** Removes a message and all that follow from it. Returns a function that restores them. */
   async remove(id: string): Promise<() => Promise<void>> {
     const conversation = this.conversation.peek();
     const before = this.#nodes.peek();
@@ -188,7 +188,7 @@ export class Chat {
     };
   }
 
-  /** Writes it down here and tells the server. The same again takes a thumb back here. */
+  /** Stores a judgement and sends it to the server. The same thumb again removes it in this browser. */
   async judge(id: string, judgement: "up" | "down" | "flag"): Promise<void> {
     const node = this.#nodes.peek().get(id);
     const message = node?.message.peek();
@@ -209,7 +209,7 @@ export class Chat {
     await postVote({ type: type[judgement], models: [message.model], conversations: [conversation] });
   }
 
-  /** From the first message to this one. */
+  /** The messages from the first one to this one. */
   messagesTo(id: string): readonly Message[] {
     return pathTo(this.#nodes.peek(), id).map(({ message, text }) => ({
       ...message.peek(),
@@ -259,7 +259,7 @@ export class Chat {
   }
 
   async #answer(conversation: Conversation, model: string, parentId: string): Promise<void> {
-    const { answers, keeper, store, conversations } = this.#parts;
+    const { answers, persistence, store, conversations } = this.#parts;
     const message: AssistantMessage = {
       role: "assistant",
       id: newId(),
@@ -283,11 +283,11 @@ export class Chat {
       void conversations.put({ ...conversation, model, leafId: message.id, updatedMs: Date.now() });
     });
     await store.putMessage(message);
-    const answer = answers.start({ model, path, settings }, (named) => void keeper.write(node, named));
-    keeper.follow(node, answer);
+    const answer = answers.start({ model, path, settings }, (named) => void persistence.write(node, named));
+    persistence.follow(node, answer);
   }
 
-  /** Versions are ordered by time, and two messages may come within a millisecond. */
+  /** Versions are ordered by time, and two messages may be created within a millisecond. */
   #nextMs(): number {
     const last = Math.max(0, ...[...this.#nodes.peek().values()].map(({ createdMs }) => createdMs));
     return Math.max(Date.now(), last + 1);
@@ -298,11 +298,11 @@ export class Chat {
   }
 
   #nodeOf(message: Message): MessageNode {
-    return this.#parts.keeper.find(message.id) ?? new MessageNode(settled(message));
+    return this.#parts.persistence.find(message.id) ?? new MessageNode(settled(message));
   }
 }
 
-/** An answer that was asked for and never got a name on the server, because the page ended before: it can be asked again. */
+/** An answer whose stream got no id before the page ended is stopped, so that the user can ask again. */
 function settled(message: Message): Message {
   if (message.role !== "assistant" || isOver(message.state) || message.stream !== null) return message;
   return { ...message, state: { kind: "stopped" } };

@@ -1,4 +1,4 @@
-/** All conversations of this browser, newest first, and those among them that one looks for. */
+/** Holds all conversations of this browser, newest first, and the ones among them that match a search. */
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
@@ -9,9 +9,9 @@ export class Conversations {
   readonly #store: Store;
   readonly #all: Signal<ReadonlyMap<string, Conversation>> = signal(new Map());
   readonly query: Signal<string> = signal("");
-  /** By what their messages say; null until one looks for something. */
+  /** Ids of the conversations whose messages match; null without a search. */
   readonly #found: Signal<ReadonlySet<string> | null> = signal(null);
-  /** Those in which every word of the query is said. */
+  /** The conversations that contain every word of the query. */
   readonly shown: ReadonlySignal<readonly Conversation[]> = computed(() => {
     const found = this.#found.value;
     return [...this.#all.value.values()]
@@ -51,7 +51,10 @@ export class Conversations {
       await this.put({ ...conversation, title: title.trim(), hasOwnTitle: true });
   }
 
-  /** Gone from the list at once, and from the database when `forget` is called; `undo` brings it back. */
+  /**
+   * Removes a conversation from the list at once, and from the database when `forget` is called; `undo` brings it
+   * back.
+   */
   hide(id: string): { readonly forget: () => Promise<void>; readonly undo: () => void } {
     const conversation = this.find(id);
     const rest = new Map(this.#all.value);

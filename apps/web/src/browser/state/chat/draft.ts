@@ -1,4 +1,4 @@
-/** What will be sent next: typed words and images. Apart because nothing that goes wrong elsewhere may touch it. */
+/** Holds the draft: the text and the images that will be sent next. No failure elsewhere changes it. */
 import { MAX_CHAT_IMAGES } from "../../images/image-limit.ts";
 import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
@@ -13,9 +13,9 @@ import type { ImageMode, ImageRef } from "../../services/store/records.ts";
 export class Draft {
   readonly text: Signal<string> = signal("");
   readonly #images: Signal<readonly ImageRef[]> = signal([]);
-  /** A sentence about a file that could not be taken. */
+  /** A sentence about files that could not be used. */
   readonly problem: Signal<string | null> = signal(null);
-  /** Images that are being opened. */
+  /** Number of images that are being read. */
   readonly numReading: Signal<number> = signal(0);
   readonly #store: Store;
   #id: string | null = null;
@@ -37,7 +37,7 @@ export class Draft {
     this.#write();
   }
 
-  /** Takes files in their order, as many as a question may have. */
+  /** Reads files in their order, as many as a question may have. */
   async takeFiles(files: readonly File[]): Promise<void> {
     this.problem.value = null;
     for (const [index, file] of files.entries()) {
@@ -51,27 +51,27 @@ export class Draft {
     if (this.#hasRoom(1)) await this.#take(read);
   }
 
-  /** Another image in the place of one; null when it could not be read. */
+  /** Replaces an image by another one; null when the other could not be read. */
   async exchange(key: string, read: () => Promise<ReadImage>): Promise<ImageRef | null> {
     this.problem.value = null;
     return await this.#take(read, key);
   }
 
-  /** @param left how many are not taken where there is none */
+  /** @param left number of images that are left out where there is no room */
   #hasRoom(left: number): boolean {
     if (this.#images.value.length + this.numReading.value < MAX_CHAT_IMAGES) return true;
     this.#report(TEXTS.composer.tooManyImages(MAX_CHAT_IMAGES, left));
     return false;
   }
 
-  /** @param place the key of the image in whose place it comes; at the end when none is given */
+  /** @param place key of the image that is replaced; without it the image is added at the end */
   async #take(read: () => Promise<ReadImage>, place?: string): Promise<ImageRef | null> {
     const id = this.#id;
     this.numReading.value += 1;
     try {
       const { ref, blob } = await read();
       await this.#store.putImage(ref.key, blob);
-      // Meanwhile another conversation may have been opened: it is not for that one.
+      // Another conversation may have been opened during the read, and the image does not belong to it.
       if (id !== this.#id || this.#images.value.some(({ key }) => key === ref.key)) return null;
       this.#images.value =
         place === undefined
@@ -87,13 +87,13 @@ export class Draft {
     }
   }
 
-  /** After what was said of the files before. */
+  /** Appends a sentence to those about the files before. */
   #report(sentence: string): void {
     const before = this.problem.value;
     this.problem.value = before === null ? sentence : `${before} ${sentence}`;
   }
 
-  /** Resolves when no image is being opened any more. */
+  /** Resolves when no image is being read any more. */
   async settled(): Promise<void> {
     while (this.numReading.value > 0)
       await new Promise<void>((resolve) => {
@@ -120,13 +120,13 @@ export class Draft {
     this.#write();
   }
 
-  /** How the model shall see one of them. */
+  /** Sets how the model shall see an image. */
   setMode(key: string, mode: ImageMode): void {
     this.#images.value = this.#images.value.map((image) => (image.key === key ? { ...image, mode } : image));
     this.#write();
   }
 
-  /** What is to be sent; the draft is empty afterwards. */
+  /** Returns the draft and empties it. */
   give(): { readonly text: string; readonly images: readonly ImageRef[] } {
     const given = { text: this.text.value.trim(), images: this.#images.value };
     this.set(given.text, []);
@@ -142,14 +142,14 @@ export class Draft {
     this.#write();
   }
 
-  /** What is typed belongs to the conversation that has just begun. */
+  /** Gives the draft to the conversation that has just begun. */
   moveTo(id: string): void {
     if (this.#id !== null) writeDraft(this.#id, { text: "", images: [] });
     this.#id = id;
     this.#write();
   }
 
-  /** That of another conversation; empty for the next new one. */
+  /** Opens the draft of another conversation; the id "" is the next new one. */
   open(id: string): void {
     if (id === this.#id) return;
     this.#id = id;

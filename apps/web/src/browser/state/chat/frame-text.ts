@@ -1,4 +1,7 @@
-/** Words that come at any speed, shown once a frame: apart because this is where a fast answer would make a page slow. */
+/**
+ * Collects text that arrives at any speed and publishes it once a frame, so that a fast answer does not slow the page
+ * down.
+ */
 import { signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
@@ -20,7 +23,7 @@ export class FrameText {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.flush());
   }
 
-  /** All of it, whatever was said before. */
+  /** Replaces the whole text. */
   set(text: string): void {
     this.#waiting = "";
     this.#shown.value = text;

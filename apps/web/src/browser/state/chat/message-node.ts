@@ -1,4 +1,4 @@
-/** A message as the page shows it: what is stored of it, and the answer under way that it may be. */
+/** Joins a stored message with the running answer that fills it, for the views. */
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
 
@@ -10,13 +10,13 @@ export class MessageNode {
   readonly parentId: string | null;
   readonly createdMs: number;
   readonly message: Signal<Message>;
-  /** While it is under way. */
+  /** The running answer; null when the message is complete. */
   readonly answer: Signal<Answer | null> = signal(null);
   readonly text: ReadonlySignal<string> = computed(
-    // One that was taken up again has said nothing yet here.
+    // A resumed answer has no text before its first event.
     () => this.answer.value?.text.value || this.message.value.text,
   );
-  /** Null for a question. */
+  /** State of an answer; null for a question. */
   readonly state: ReadonlySignal<AnswerState | null> = computed(() => {
     const message = this.message.value;
     return this.answer.value?.state.value ?? (message.role === "assistant" ? message.state : null);

@@ -9,7 +9,7 @@ interface Node {
   readonly createdMs: number;
 }
 
-/** Each node's parent is an earlier one, or none. */
+/** Trees in which each node's parent is an earlier node or null. */
 const trees = array(tuple(nat(), nat({ max: 5 })), { minLength: 1, maxLength: 40 }).map((pairs) => {
   const nodes = new Map<string, Node>();
   for (const [index, [parent, createdMs]] of pairs.entries()) {

@@ -1,6 +1,6 @@
 /**
- * A conversation's messages as a tree: another version of a message is a sibling, and what is shown is one way from the first
- * message to a leaf. Pure functions over plain values.
+ * Walks the tree of a conversation's messages: versions of a message are siblings, and the page shows one path from a
+ * first message to a leaf.
  */
 
 interface Node {
@@ -9,7 +9,10 @@ interface Node {
   readonly createdMs: number;
 }
 
-/** From the first message to the leaf; empty when there is no such leaf, as after a damaged import. */
+/**
+ * The nodes from the first message to the leaf; empty when the leaf is missing, as after the import of a damaged
+ * file.
+ */
 export function pathTo<N extends Node>(nodes: ReadonlyMap<string, N>, leafId: string | null): readonly N[] {
   const path: N[] = [];
   const seen = new Set<string>();
@@ -34,7 +37,7 @@ function childrenOf<N extends Node>(nodes: ReadonlyMap<string, N>, parentId: str
     .toSorted((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1));
 }
 
-/** The leaf that one comes to from here by always taking the newest version. */
+/** The leaf that is reached by always taking the newest version. */
 export function newestLeaf(nodes: ReadonlyMap<string, Node>, id: string): string {
   let leaf = id;
   const seen = new Set<string>();
@@ -47,7 +50,7 @@ export function newestLeaf(nodes: ReadonlyMap<string, Node>, id: string): string
   return leaf;
 }
 
-/** A message and all that follows from it, on all branches. */
+/** A message and all messages that follow from it, on all branches. */
 export function withDescendants(nodes: ReadonlyMap<string, Node>, id: string): readonly string[] {
   const found = [id];
   for (let i = 0; i < found.length; i++) {

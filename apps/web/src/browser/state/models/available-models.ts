@@ -1,4 +1,4 @@
-/** Which models can be asked right now, as the server tells, and which one is chosen. */
+/** Holds the models that the server lists, and the user's choice among them. */
 import type { PageError, PageEvent, PageModel } from "@llava/protocol/browser";
 import { computed, signal } from "@preact/signals";
 import type { ReadonlySignal, Signal } from "@preact/signals";
@@ -6,12 +6,12 @@ import type { ReadonlySignal, Signal } from "@preact/signals";
 const CHOSEN = "llava.model";
 
 export class Models {
-  /** Every model that the server has seen; null until it first tells. */
+  /** Every model that the server has listed since it started; null before the first list. */
   readonly list: Signal<readonly PageModel[] | null> = signal(null);
-  /** Why the server does not know. */
+  /** Error that keeps the server from listing models. */
   readonly problem: Signal<PageError | null> = signal(null);
   readonly #chosen: Signal<string | null> = signal(localStorage.getItem(CHOSEN));
-  /** The chosen model; without a choice, and when the chosen one was never seen, the first that is ready. */
+  /** The chosen model; without a choice, or when the chosen one was never listed, the first that is ready. */
   readonly selected: ReadonlySignal<PageModel | null> = computed(() => {
     const models = this.list.value ?? [];
     const chosen = models.find(({ card }) => card.id === this.#chosen.value);

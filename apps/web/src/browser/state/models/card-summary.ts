@@ -1,15 +1,15 @@
-/** What a model card says in a sentence or two; apart because cards are long markdown and the page has one line. */
+/** Shortens a model card, which is long Markdown, to the one or two sentences for which the page has room. */
 
 export interface CardSummary {
-  /** The first paragraph. */
+  /** First paragraph of the card. */
   readonly description: string | null;
-  /** The first paragraph under a heading about limits. */
+  /** First paragraph under a heading about limits. */
   readonly limits: string | null;
 }
 
 const MAX_LENGTH = 280;
 
-/** @param card markdown, perhaps with YAML front matter */
+/** @param card Markdown, perhaps with YAML front matter */
 export function summarize(card: string | null | undefined): CardSummary {
   const text = (card ?? "").replaceAll("\r\n", "\n").replace(/^---\n[\s\S]*?\n---\n/, "");
   const blocks = text.split(/\n{2,}/).map((block) => block.trim());
@@ -20,7 +20,7 @@ export function summarize(card: string | null | undefined): CardSummary {
   };
 }
 
-/** Headings, tables, lists, quotes, fences and markup are no prose; a heading's block may go on with some. */
+/** Headings, tables, lists, quotations, code and HTML are skipped; text may follow a heading in the same block. */
 function firstParagraph(blocks: readonly string[]): string | null {
   for (const block of blocks) {
     const prose = block.replace(/^#{1,6} .*\n?/, "").trim();
@@ -36,7 +36,7 @@ function plain(markdown: string): string {
     .replace(/\s+/g, " ");
 }
 
-/** Whole sentences as far as they fit. */
+/** As many whole sentences as fit. */
 function shortened(text: string): string {
   if (text.length <= MAX_LENGTH) return text;
   const start = text.slice(0, MAX_LENGTH);

@@ -1,27 +1,33 @@
-/** What a model card says in numbers and between the lines; apart because cards are written by their trainers, and the page quotes. */
+/** Extracts numbers and limits from a model card, which the page then quotes. */
 
 export interface Accuracy {
   readonly name: string;
-  /** All in percent; the interval is null where the card gives none. */
+  /** Share of right answers, percent; the ends of `interval` are percent too, and null where the card gives none. */
   readonly percent: number;
   readonly interval: readonly [low: number, high: number] | null;
   readonly count: number;
 }
 
 export interface ModelFacts {
-  /** As the card writes it: "3.9 million". */
+  /** Number of parameters as the card writes it, such as "3.9 million". */
   readonly parameters: string | null;
   readonly isForDrawingsOnly: boolean;
-  /** Of the whole test, and of each kind of question; empty where the card has no such table. */
+  /**
+   * Accuracy over the whole test, and of each kind of question in `kinds`; null and empty where the card has no such
+   * table.
+   */
   readonly total: Accuracy | null;
   readonly kinds: readonly Accuracy[];
 }
 
-/** A row such as "| **all** | 96.1 (95–97) | 3200 | … |": what was measured on its own kind of images comes first. */
+/**
+ * A row such as "| **all** | 96.1 (95–97) | 3200 | … |", whose first columns were measured on images of the
+ * training's kind.
+ */
 const ROW =
   /^\|\s*\**([a-z][a-z ]*?)\**\s*\|\s*(\d+(?:\.\d+)?)\s*(?:\((\d+)\s*[–-]\s*(\d+)\))?\s*\|\s*(\d+)\s*\|/gim;
 
-/** @param card markdown */
+/** @param card Markdown */
 export function modelFacts(card: string | null | undefined): ModelFacts {
   const text = card ?? "";
   const rows = [...text.matchAll(ROW)].map(([, name = "", percent, low, high, count]): Accuracy => {
