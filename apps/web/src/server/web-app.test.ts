@@ -217,7 +217,7 @@ describe("questions", () => {
   });
 });
 
-/** Reads a body bit by bit. */
+/** Reads a body piece by piece. */
 function readerOf(response: Response): { until(text: string): Promise<void>; rest(): Promise<string> } {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   const read = async (): Promise<string | undefined> => (await reader?.read())?.value;

@@ -1,4 +1,4 @@
-/** What a question may say beside its words, and what becomes of answers that end too early. */
+/** Tests what a question sends beside its text, and how answers that end too early can be continued. */
 import { encodeProgress, LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import type { Browser } from "playwright-core";
@@ -62,7 +62,7 @@ test("an answer that came to its longest goes on in its place, over a reload too
   exchange.say(", the end.").finish();
   await visit.answer("finished").waitFor();
   expect(await visit.words.textContent()).toBe("Once upon a time, the end.");
-  // It is the same answer and no other version, and has nothing to go on with now.
+  // It is the same answer and not another version, and there is nothing to continue now.
   expect(await visit.page.locator(".versions").count()).toBe(0);
   expect(await visit.button("Go on with the answer").count()).toBe(0);
   await visit.page.reload();

@@ -1,4 +1,4 @@
-/** Conversations over time: found again, branched, judged, carried to another browser. */
+/** Tests conversations over time: search, branches, votes, export and import. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
@@ -19,7 +19,7 @@ let stage: ControllerStage;
 let app: FastifyInstance;
 let url: string;
 let visit: Visit;
-/** Complaints of the browser that a test expects: it reports every answer that is an error. */
+/** Console messages that a test expects: the browser reports every answer with an error status. */
 let expected: RegExp | null;
 
 beforeAll(async () => {

@@ -1,4 +1,7 @@
-/** What was said stays said: with a full storage, after a tab that died, from one browser's database to another's. */
+/**
+ * Tests that nothing is lost: with full storage, after a crashed tab, and from one version of the database to the
+ * next.
+ */
 import { readFile } from "node:fs/promises";
 
 import type { FastifyInstance } from "fastify";
@@ -54,7 +57,10 @@ async function allWords(): Promise<readonly string[]> {
   return await visit.page.locator(".turn .words").allTextContents();
 }
 
-/** Before the page has written anything: what the browser has set aside for it already, it gives out in any case. @param bytes that the browser gives to this page; null for as many as before */
+/**
+ * Must be called before the page has written anything, because the browser grants space that it has already reserved.
+ * @param bytes quota of this page; null restores the default
+ */
 async function setQuota(bytes: number | null): Promise<void> {
   const session = await visit.page.context().newCDPSession(visit.page);
   await session.send("Storage.overrideQuotaForOrigin", {
@@ -85,7 +91,7 @@ describe("with a full storage", () => {
     await setQuota(null);
     await visit.page.getByRole("link", { name: "The first?" }).hover();
     await visit.button("Delete: The first?").click();
-    // When the time to change one's mind is over.
+    // Waits until the deletion can no longer be undone.
     await visit.page.locator(".notice").waitFor({ state: "detached" });
     await visit.page.reload();
     await expect.poll(allWords).toEqual(["The circle is.", "The star."]);
@@ -116,7 +122,7 @@ test("a tab that dies in the middle of an answer: what was written is there, and
   await visit.send("Tell me a story.");
   const exchange = await asked;
   exchange.begin().say("Once upon a time ");
-  // Within a second, while the answer is under way.
+  // The answer is written within a second while it is generated.
   await expect
     .poll(async () => (await readStored(visit.page)).messages.at(-1)?.text)
     .toBe("Once upon a time ");
@@ -126,12 +132,12 @@ test("a tab that dies in the middle of an answer: what was written is there, and
   const context = page.context();
   const crashed = page.waitForEvent("crash");
   const session = await context.newCDPSession(page);
-  // It has nobody left to answer it.
+  // The page has crashed, so the command gets no answer.
   void session.send("Page.crash").catch(() => undefined);
   await crashed;
   const address = page.url();
   await page.close();
-  // Without its server, a page shows what it has.
+  // Without its server, the page shows what it has stored.
   await context.route("**/api/events*", (route) => route.abort());
   const next = await Visit.in(context, address);
   await expect.poll(() => next.words.textContent()).toMatch(/^Once upon a time /);

@@ -1,6 +1,6 @@
 /**
- * What keeps a long answer quick, in counts that do not depend on how fast a machine is: frames until a token is painted,
- * elements that are made anew, turns that are laid out. Times are measured by scripts/bench/bench-page.ts.
+ * Tests that a long answer stays fast, by counts that do not depend on the machine's speed: frames until a token is
+ * painted, elements that are created, turns that are laid out. scripts/bench/page measures times.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,7 +16,7 @@ import type { BuiltPage } from "../support/built-page.ts";
 import { ControllerStage } from "../support/controller-stage.ts";
 import { Visit } from "../support/visit.ts";
 
-/** A third of a second where frames come in time. */
+/** A third of a second at 60 frames a second. */
 const MAX_FRAMES = 20;
 
 let built: BuiltPage;
@@ -47,7 +47,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-/** Counts frames, and notes in which one each word "t12" came over the wire. */
+/** Counts frames, and records in which frame each word such as "t12" arrived. */
 const NOTE_ARRIVALS = `{
   window.frame = 0;
   window.arrivals = [];
@@ -71,7 +71,7 @@ const NOTE_ARRIVALS = `{
   };
 }`;
 
-/** In the last step before painting: in which frame each word is shown for the first time. */
+/** Records, in the last step before painting, in which frame each word is shown for the first time. */
 const NOTE_PAINTS = `{
   window.paints = [];
   const box = document.body.appendChild(document.createElement("div"));
@@ -110,7 +110,7 @@ test("a token that has come is painted a few frames later", async () => {
   const delays = paints.map((frame, token) => frame - (arrivals[token] ?? Infinity));
   const sorted = delays.toSorted((a, b) => a - b);
   expect(sorted[Math.floor(0.95 * sorted.length)], delays.join(" ")).toBeLessThanOrEqual(MAX_FRAMES);
-  // And not all at once.
+  // The words must not all be painted in a few frames.
   expect(new Set(paints).size).toBeGreaterThan(count / 30);
 });
 
@@ -130,7 +130,7 @@ const NOTE_CHANGES = `{
 }`;
 
 test("ten thousand tokens: what stands is not made again, what is out of sight is not laid out", async () => {
-  // Colours come later and replace what they colour.
+  // Colours come later and replace the elements of the code.
   const text = longMarkdown(40_000).replaceAll("```js", "```");
   const tokens = tokensOf(text);
   await visit.page.evaluate(NOTE_CHANGES);
@@ -150,7 +150,7 @@ test("ten thousand tokens: what stands is not made again, what is out of sight i
   const numElements = await visit.words.locator("*").count();
   expect(added).toBeLessThan(3 * numElements);
   expect(mostRemoved).toBeLessThan(numElements / 10);
-  // The blocks themselves always have a box; what is in them waits.
+  // The blocks themselves always have a box; only their content may be skipped.
   const inside = await visit.words.locator("> * > :first-child").evaluateAll((all) => ({
     all: all.length,
     shown: all.filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length,
@@ -190,7 +190,7 @@ test("a conversation of 500 messages opens with its end, and the beginning follo
   expect(atFirst).toBeLessThan(50);
   await expect.poll(() => visit.words.textContent()).toBe("Answer 249.");
   await expect.poll(() => visit.page.locator(".turn").count()).toBe(250);
-  // Whoever reads the end stays there.
+  // A user who reads the end stays at the end.
   const isEndShown = `document.querySelector(".turn:last-child .words").getBoundingClientRect().bottom <= innerHeight`;
   await expect.poll(() => visit.page.evaluate(isEndShown)).toBe(true);
 });

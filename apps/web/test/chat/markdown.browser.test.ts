@@ -1,4 +1,4 @@
-/** Markdown in a real browser, under the page's own content policy. */
+/** Tests Markdown in a real browser under the page's content policy. */
 import { Random } from "@llava/demo/scenes";
 import type { FastifyInstance } from "fastify";
 import { fileURLToPath } from "node:url";
@@ -24,7 +24,7 @@ let visit: Visit;
 beforeAll(async () => {
   const root = fileURLToPath(new URL("in-browser/", import.meta.url));
   [built, browser] = await Promise.all([buildPage(root), openBrowser()]);
-  // Nobody is asked anything here: port 9 discards.
+  // These tests ask no question; port 9 is the discard service.
   app = await createApp({ controllerUrl: "http://127.0.0.1:9", pageFolder: built.folder });
   await app.listen({ host: "127.0.0.1", port: 0 });
 });
@@ -50,7 +50,7 @@ describe("a text that grows", () => {
     ["whose links mean nothing before they are told what", true],
     ["that shows at each moment what its words so far mean", false],
   ])("%s: 200 texts, each cut in 5 ways", async (_, hasDefinitions) => {
-    // Formulas are drawn from the first on.
+    // The renderer of formulas is loaded before the comparisons.
     await call("show", "$x$");
     await visit.page.locator("math").waitFor();
     const trials = Array.from({ length: NUM_DOCUMENTS }, (_, seed) => {
@@ -151,7 +151,7 @@ describe("what is shown", () => {
   });
 });
 
-/** Up to a dozen places, in rising order. */
+/** Up to twelve positions in rising order. */
 function cutsOf(random: Random, length: number): readonly number[] {
   const cuts = Array.from({ length: 1 + random.int(12) }, () => random.int(length + 1));
   return cuts.toSorted((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** The first quarter of an hour with the page, before a real controller, a real worker and the demo model. */
+/** Tests a user's first minutes with the page, before a real controller, a real worker and the demo model. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,23 +40,23 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-/** The answer to the last question, when it is whole. */
+/** The answer to the last question, when it is complete. */
 async function wholeAnswer(question: string): Promise<string> {
   await visit.page.locator(".turn:last-child h2", { hasText: question }).waitFor();
   await visit.answer("finished").waitFor();
   return (await visit.words.textContent()) ?? "";
 }
 
-/** Some words of the answer, which is held up after them. */
+/** The first words of the answer, which the proxy holds after them. */
 async function firstWords(ask: () => Promise<void>): Promise<string> {
-  service.way.holdAfter(SOME_WORDS_BYTES);
+  service.proxy.holdAfter(SOME_WORDS_BYTES);
   await ask();
   await visit.answer("streaming").waitFor();
-  await expect.poll(() => service.way.isHolding).toBe(true);
+  await expect.poll(() => service.proxy.isHolding).toBe(true);
   return (await visit.words.textContent()) ?? "";
 }
 
-/** The page may show a word more than when it was looked at. */
+/** The page may show another word since the text was read. */
 async function expectBegun(begun: string): Promise<void> {
   await expect.poll(async () => ((await visit.words.textContent()) ?? "").startsWith(begun)).toBe(true);
   const shown = (await visit.words.textContent()) ?? "";
@@ -67,14 +67,14 @@ test("a sample, a question, a true answer word by word; a further question; one 
   await visit.chooseSample("Shapes");
   const begun = await firstWords(() => visit.button("Describe the image.").click());
   await expectBegun(begun);
-  service.way.release();
+  service.proxy.release();
   expect(await wholeAnswer("Describe the image.")).toBe(ALL_SHAPES);
   await visit.send("What color is the circle?");
   expect(await wholeAnswer("What color is the circle?")).toBe("The circle is red.");
   const said = await firstWords(() => visit.send("Describe the image."));
   await visit.button("Stop").click();
   await visit.answer("stopped").waitFor();
-  service.way.release();
+  service.proxy.release();
   await expectBegun(said);
   await visit.send("Is there a yellow star?");
   expect(await wholeAnswer("Is there a yellow star?")).toBe("Yes, there is a yellow star.");
@@ -89,7 +89,7 @@ test("after the browser was closed and opened, the conversation is found; a relo
   await visit.page.reload();
   await visit.answer("streaming").waitFor();
   await expectBegun(begun);
-  service.way.release();
+  service.proxy.release();
   expect(await wholeAnswer("Describe the image.")).toBe(ALL_SHAPES);
 });
 

@@ -1,4 +1,4 @@
-/** Two workers behind the page: compared blind, and one of them killed in the middle of an answer. Nothing is stood in for. */
+/** Tests the page with two real workers: a blind comparison, and the death of one worker in the middle of an answer. */
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
@@ -63,14 +63,14 @@ test("a worker is killed in the middle of an answer: the other one completes it,
   await open(["llava-demo", "llava-demo"]);
   await visit.whenReady();
   await visit.chooseSample("Shapes");
-  for (const { way } of service.workers) way.holdAfter(SOME_WORDS_BYTES);
+  for (const { proxy } of service.workers) proxy.holdAfter(SOME_WORDS_BYTES);
   await visit.send("Describe the image.");
   await visit.answer("streaming").waitFor();
-  await expect.poll(() => service.workers.filter(({ way }) => way.isHolding).length).toBe(1);
-  const lost = service.workers.find(({ way }) => way.isHolding);
-  const other = service.workers.find(({ way }) => !way.isHolding);
+  await expect.poll(() => service.workers.filter(({ proxy }) => proxy.isHolding).length).toBe(1);
+  const lost = service.workers.find(({ proxy }) => proxy.isHolding);
+  const other = service.workers.find(({ proxy }) => !proxy.isHolding);
   if (!lost || !other) throw new Error("Nobody answers.");
-  other.way.release();
+  other.proxy.release();
   const begun = (await visit.words.textContent()) ?? "";
   expect(begun.length).toBeGreaterThan(0);
   expect(begun.length).toBeLessThan(ALL_SHAPES.length);
@@ -101,7 +101,7 @@ test("figures come by themselves, can be held, are sorted and read as tables; ax
   expect(await visit.page.locator('th[aria-sort="descending"]').textContent()).toBe("Model");
   const asked = { model: "heron", messages: [{ role: "user", content: "What color is the circle?" }] };
   const [heron] = service.workers;
-  heron?.way.holdAfter(0);
+  heron?.proxy.holdAfter(0);
   const answered = fetch(`${service.url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -110,7 +110,7 @@ test("figures come by themselves, can be held, are sorted and read as tables; ax
   const waiting = visit.page.getByRole("row", { name: /^heron [1-9]\d* s 127\.0\.0\.1:\d+ word by word$/ });
   await waiting.waitFor();
   expect(await axeViolations(visit.page), "while somebody waits").toEqual([]);
-  heron?.way.release();
+  heron?.proxy.release();
   await answered;
   await visit.page.getByText("Nobody waits.").waitFor();
   const chart = visit.page.getByRole("img", { name: /^Tokens per second: .*[1-9]\d* at most$/ });

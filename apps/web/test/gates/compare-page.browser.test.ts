@@ -1,4 +1,4 @@
-/** Two answers side by side and blind, in a real browser. */
+/** Tests comparisons side by side and blind in a real browser. */
 import type { FastifyInstance } from "fastify";
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -43,7 +43,7 @@ afterEach(async () => {
 const side = (name: "A" | "B"): Locator =>
   visit.page.getByRole("region", { name: new RegExp(`^Answer ${name}`) }).first();
 
-/** The two questions that one sends, by the model that is asked. */
+/** The two requests of one comparison, by the model that is asked. */
 async function askBoth(text: string): Promise<ReadonlyMap<string, Exchange>> {
   const both = Promise.all([stage.next(), stage.next()]);
   await visit.send(text);
@@ -86,7 +86,7 @@ test("blind: nobody is named before the vote, both go on over a reload, then all
   await side("B").getByText("A heron in a pond.").waitFor();
   expect(await round.getByText("tokens/s").count()).toBe(0);
   const voted = visit.page.waitForRequest("**/api/votes");
-  // A digit is a vote on the comparison only.
+  // A digit votes only while the focus is in the comparison.
   await visit.page.getByRole("heading", { name: "Compare two answers" }).click();
   await visit.page.keyboard.press("1");
   await side("A").getByText("A heron in a pond.").click();

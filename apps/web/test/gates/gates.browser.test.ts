@@ -1,4 +1,4 @@
-/** What the page must never lose: small, quick to be there, usable by everybody, deaf to what hostile words ask of it. */
+/** Tests the page's limits: size, number of requests, accessibility, and safety against hostile text. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -82,7 +82,7 @@ describe("size", () => {
       performance.getEntriesByType("resource")
         .filter(({ startTime }) => startTime < performance.getEntriesByName("ready")[0].startTime)
         .map(({ name }) => name)`);
-    // The stream of events is no entry as long as it lasts.
+    // The stream of events has no resource entry while it lasts.
     expect(before.length + 2, before.join(" ")).toBeLessThanOrEqual(5);
     expect(asked.filter((address) => !address.startsWith(url) && !address.startsWith("blob:"))).toEqual([]);
   });
@@ -98,7 +98,7 @@ describe.each([
     await using visit = await Visit.open(browser, url, {
       colorScheme,
       viewport: { width, height: 800 },
-      // No half-way colours.
+      // Transitions would give axe colours in between.
       reducedMotion: "reduce",
     });
     await visit.whenReady();
@@ -173,7 +173,7 @@ test("hostile words run nothing and reach nobody", async () => {
   await visit.page.evaluate("window.harmed = 0");
   await visit.whenReady();
   for (const [index, words] of HOSTILE.entries()) {
-    // What was said is looked at before it is left.
+    // The conversation is checked before it is left.
     if (index % 10 === 9) {
       await expectHarmless(visit);
       await visit.button("New chat").click();

@@ -54,7 +54,7 @@ test("a part is cut out by mouse and by keys, and put back", async () => {
     stageBox.y + (y / 160) * stageBox.height,
   ];
   const { mouse } = visit.page;
-  // The corner at the top left is drawn to the middle, the one below it is clicked to its place.
+  // The corner at the top left is dragged to the middle, and a click moves the one below it.
   await mouse.move(...at(8, 8));
   await mouse.down();
   await mouse.move(...at(160, 80), { steps: 5 });

@@ -1,4 +1,4 @@
-/** What a word of an answer owes to the picture, before a real controller, a real worker and the demo model. */
+/** Tests heat maps before a real controller, a real worker and the demo model. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
@@ -35,7 +35,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-/** Of the table's numbers: where the largest one is, and which one that is. */
+/** Row and column of the largest number of the table. */
 async function peak(page: Page): Promise<{ readonly row: number; readonly column: number; most: number }> {
   const rows = await page
     .locator(".heat-table tbody tr")
@@ -52,11 +52,11 @@ test("red owes itself to the circle at the left side", async () => {
   await dialog.getByRole("button", { name: "red", exact: true }).click();
   await dialog.getByText("“red” owes most to the left side of the picture.").waitFor();
   const { row, column, most } = await peak(page);
-  // The circle lies at the middle left of 8 by 8 cells.
+  // The circle is at the middle left of 8 × 8 cells.
   expect(column).toBeLessThan(3);
   expect(Math.abs(row - 3.5)).toBeLessThan(2);
   expect(most).toBeGreaterThan(1);
-  // What is painted over the picture is brightest there, too.
+  // The overlay is brightest at the same place.
   const brightest = await page.evaluate<{ readonly x: number; readonly y: number }>(`(() => {
     const { width, height } = document.querySelector("canvas.heat-overlay");
     const context = document.querySelector("canvas.heat-overlay").getContext("2d");
@@ -96,6 +96,6 @@ test("a controller that is gone is told in a sentence", async () => {
   await page.unroute("**/v1/occlusion_maps");
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByText("“red” owes most to").waitFor();
-  // That the browser complains of the request that was cut is as it should be.
+  // The browser reports the aborted request, as it should.
   visit.complaints.length = 0;
 });

@@ -56,7 +56,7 @@ async function give(kind: "paste" | "drop", bytes: Buffer, name: string, type: s
   }`);
 }
 
-/** A JPEG of one colour above and another below, with the camera's note that it lies on its side. */
+/** A JPEG of one colour above another, with an EXIF orientation that turns it by a quarter. */
 async function sidewaysJpeg(width: number, height: number): Promise<Buffer> {
   const base64: string = await visit.page.evaluate(`(async () => {
     const canvas = new OffscreenCanvas(${width}, ${height});
@@ -67,7 +67,7 @@ async function sidewaysJpeg(width: number, height: number): Promise<Buffer> {
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   })()`);
   const jpeg = Buffer.from(base64, "base64");
-  // APP1: "Exif", big-endian TIFF, one entry: orientation (0x0112), short, 1 value, 6 = turn right by a quarter.
+  // APP1: "Exif", big-endian TIFF, one entry: orientation (0x0112), short, 1 value, 6 = rotate right by a quarter.
   const exif = Buffer.from("ffe100224578696600004d4d002a00000008000101120003000000010006000000000000", "hex");
   return Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)]);
 }
@@ -95,7 +95,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
 });
 
 test("a photograph of 12 megapixels that lies on its side is turned upright, beside the page", async () => {
-  // Lying: red to the left, blue to the right. Upright, turned by a quarter: red above, blue below.
+  // As stored, red is left and blue is right; upright, red is above and blue below.
   const [width, height] = [4000, 3000];
   const blue = { create: { width: width / 2, height, channels: 3, background: "blue" } } as const;
   const lying = await sharp({ create: { width, height, channels: 3, background: "red" } })

@@ -50,7 +50,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-/** Every pixel another colour, so that none can be taken for its neighbour. */
+/** Every pixel has another colour, so that no pixel can be mistaken for its neighbour. */
 async function noisyPng(width: number, height: number): Promise<Buffer> {
   const rgb = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 2_654_435_761) >>> 24);
   return await sharp(rgb, { raw: { width, height, channels: 3 } })
@@ -63,7 +63,7 @@ async function choose(name: string, mimeType: string, buffer: Buffer): Promise<v
   await input.setInputFiles({ name, mimeType, buffer });
 }
 
-/** What the preview shows, [size, size, 3] in base64; empty while nothing is painted. */
+/** The pixels of the preview, [size, size, 3] in base64; empty while nothing is painted. */
 async function previewed(): Promise<string> {
   return await visit.page.evaluate(`(() => {
     const shown = document.querySelector(".attached .model-view");

@@ -1,4 +1,7 @@
-/** Answers that the web server keeps, under bad networks, slow readers, strangers and its own end. */
+/**
+ * Tests the answers that the web server keeps: under broken connections, slow readers, other browsers and the
+ * server's own end.
+ */
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -11,7 +14,7 @@ import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { createApp } from "../../src/server/web-app.ts";
-import { BrokenWay } from "../support/broken-way.ts";
+import { BreakingProxy } from "../support/breaking-proxy.ts";
 import { ControllerStage } from "../support/controller-stage.ts";
 import { JSON_TYPE, QUESTION, Visitor } from "../support/visitor.ts";
 import type { Ear } from "../support/visitor.ts";
@@ -40,7 +43,7 @@ async function open(): Promise<void> {
   url = await app.listen({ host: "127.0.0.1", port: 0 });
 }
 
-/** What a page keeps of answers while its connections come and go. */
+/** The state that a page keeps of answers while its connections come and go. */
 class Memory {
   readonly #texts: Map<string, string>;
   readonly #ended = new Set<string>();
@@ -62,7 +65,7 @@ class Memory {
     return this.#ended.has(stream);
   }
 
-  /** Undefined before anything was heard. */
+  /** Undefined before the first event. */
   get after(): string | undefined {
     return this.#lastId === "" ? undefined : this.#lastId;
   }
@@ -78,11 +81,11 @@ class Memory {
 
 describe("a network that breaks", () => {
   const words = fc.array(fc.string({ unit: "binary", minLength: 1, maxLength: 40 }), { maxLength: 30 });
-  // A head has about 1,400 bytes, an event about 100.
+  // A response head has about 1,400 bytes, an event about 100.
   const cuts = fc.array(fc.integer({ min: 1, max: 4_000 }), { minLength: 1, maxLength: 12 });
 
   test("anywhere, any number of times, costs not a character of any answer", async () => {
-    await using way = await new BrokenWay(url).open();
+    await using proxy = await new BreakingProxy(url).open();
     const property = fc.asyncProperty(words, words, cuts, async (one, two, cutAfter) => {
       const said = [one, two];
       const visitor = new Visitor(url);
@@ -105,10 +108,10 @@ describe("a network that breaks", () => {
       }
       const memory = new Memory(streams);
       for (const bytes of cutAfter) {
-        way.next = bytes;
+        proxy.next = bytes;
         const after = memory.after;
         const ear = await visitor
-          .listen({ url: way.url, ...(after === undefined ? {} : { after }) })
+          .listen({ url: proxy.url, ...(after === undefined ? {} : { after }) })
           .catch(() => null);
         if (ear === null) continue;
         await Promise.race([ear.done, new Promise((resolve) => setTimeout(resolve, 30))]);
@@ -117,10 +120,10 @@ describe("a network that breaks", () => {
         memory.take(ear);
       }
       await Promise.all(telling);
-      way.next = Infinity;
+      proxy.next = Infinity;
       if (!memory.isComplete) {
         const after = memory.after;
-        const last = await visitor.listen({ url: way.url, ...(after === undefined ? {} : { after }) });
+        const last = await visitor.listen({ url: proxy.url, ...(after === undefined ? {} : { after }) });
         await expect
           .poll(() => streams.every((stream) => memory.hasEnd(stream) || last.hasEnd(stream)))
           .toBe(true);
@@ -258,7 +261,7 @@ describe("limits", () => {
   });
 
   test("an answer that nobody listens to for ten minutes is stopped", async () => {
-    // The HTTP client's timeouts stay those of the clock.
+    // The HTTP client's timeouts keep to the real clock.
     await reopenInFakeTime("setInterval", "clearInterval", "performance");
     const visitor = new Visitor(url);
     const next = stage.next();
@@ -273,7 +276,7 @@ describe("limits", () => {
     await ear.done;
     let isLeft = false;
     void exchange.left.then(() => (isLeft = true));
-    // The server sees that somebody has left a moment later.
+    // The server notices the closed connection a moment later.
     await expect
       .poll(() => {
         vi.advanceTimersByTime(60_000);

@@ -1,4 +1,6 @@
-/** Addresses that lead out of the page's folder or to another site on servers that read them carelessly. */
+/**
+ * Tests request paths that lead out of the page's folder, or to another site, on servers that parse them carelessly.
+ */
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,13 +31,13 @@ beforeAll(async () => {
   url = await app.listen({ host: "127.0.0.1", port: 0 });
 });
 afterAll(async () => {
-  // Whatever was asked, it still serves.
+  // The server still answers after each of them.
   expect(statusOf(await get("/assets/a.js"))).toBe(200);
   await app.close();
   await rm(root, { recursive: true });
 });
 
-/** As it stands: no client's URL parser has put it in order. */
+/** Sends the path unchanged, which no client with a URL parser would do. */
 async function get(path: string, more = ""): Promise<string> {
   return await talk(url, [`GET ${path} HTTP/1.1\r\nhost: localhost\r\n${more}connection: close\r\n\r\n`]);
 }

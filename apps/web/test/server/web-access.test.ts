@@ -1,4 +1,7 @@
-/** Who may use the page's server, and how it proves itself to its controller without the browser's knowing. */
+/**
+ * Tests which clients may use the web server, and that it authenticates to the controller without the browser's
+ * knowledge.
+ */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -21,7 +24,7 @@ const QUESTION = { method: "POST", headers: { "content-type": "application/json"
 let pageFolder: string;
 let controller: FastifyInstance;
 let controllerUrl: string;
-/** The Authorization of each request that the controller has let in. */
+/** The Authorization header of each request that the controller has accepted. */
 let proofs: (string | undefined)[];
 let web: FastifyInstance;
 let url: string;
@@ -58,13 +61,13 @@ afterEach(async () => {
   await controller.close();
 });
 
-async function start(door: Partial<ServerOptions>, controllerKey?: string): Promise<void> {
+async function start(server: Partial<ServerOptions>, controllerKey?: string): Promise<void> {
   const key = controllerKey === undefined ? {} : { controllerKey };
-  web = await createApp({ controllerUrl, pageFolder, door, ...key });
+  web = await createApp({ controllerUrl, pageFolder, server, ...key });
   url = await web.listen({ host: "127.0.0.1", port: 0 });
 }
 
-/** fetch would not send these two headers as they are. */
+/** Sends the two headers as they are, which `fetch` would not. */
 function statusWith(headers: { readonly host?: string; readonly origin?: string }): Promise<number> {
   return new Promise((resolve, reject) => {
     const type = { "content-type": "application/json" };

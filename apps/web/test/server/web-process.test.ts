@@ -22,7 +22,7 @@ function start(flags: readonly string[], stdio: "ipc" | "ignore" = "ignore"): Ch
   return spawn(process.execPath, [MAIN, ...all], { stdio: ["ignore", "pipe", "pipe", stdio] });
 }
 
-/** What a process writes before it ends, and its exit code. */
+/** Output of a process before it ends, and its exit code. */
 async function ending(child: ChildProcess): Promise<{ code: unknown; text: string }> {
   let text = "";
   child.stderr?.on("data", (bytes) => (text += String(bytes)));

@@ -1,4 +1,4 @@
-/** What axe complains of in a page as it is shown. */
+/** Runs axe on a page as it is shown. */
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 
@@ -9,9 +9,9 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
 }
 
-/** A line for each rule that is broken. */
+/** One line for each violated rule. */
 export async function axeViolations(page: Page): Promise<readonly string[]> {
-  // Evaluated as it is: the content policy lets no script be added.
+  // The source is evaluated because the content policy allows no script to be added.
   await page.evaluate(axe.source);
   const violations = await page.evaluate<readonly Violation[]>(
     `axe.run(document, { runOnly: ${JSON.stringify(TAGS)} }).then(({ violations }) => violations)`,

@@ -1,4 +1,4 @@
-/** The page as it is served, built for a test run into a folder of its own. */
+/** Builds the page for a test run into a folder of its own. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * A controller for tests of the page: real HTTP and the real wire, but the test says what is answered and when. The
- * real controller and a real worker stand behind the page in the whole system's own tests.
+ * Stands in for the controller in tests of the page: real HTTP and the real wire, with answers that the test gives.
+ * Tests with a whole service run the real controller and a real worker.
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -41,13 +41,13 @@ export function card(id: string, facts: Partial<ModelCard> = {}): ModelCard {
   return createModelCard(id, 1_700_000_000, { ...own, ...facts });
 }
 
-/** One question that arrived, and the ways to answer it. */
+/** A question that arrived, with the ways to answer it. */
 export class Exchange {
   readonly requestId: string;
   readonly contentType: string;
   readonly bytes: Buffer;
   readonly request: ChatRequest;
-  /** Resolves when the asking side leaves before the end. */
+  /** Resolves when the client disconnects before the end. */
   readonly left: Promise<void>;
   readonly #response: ServerResponse;
   #sent = "";
@@ -66,12 +66,12 @@ export class Exchange {
     });
   }
 
-  /** Everything that was answered so far. */
+  /** All bytes that were sent so far. */
   get sent(): string {
     return this.#sent;
   }
 
-  /** The first chunk, without words. */
+  /** Sends the first chunk, which has no text. */
   begin(): this {
     this.#response.writeHead(200, SSE_HEADERS);
     return this.write(encodeSseJson(roleChunk(this.#head)));
@@ -96,7 +96,7 @@ export class Exchange {
     this.#response.end();
   }
 
-  /** An error in the middle of the stream, as the wire has it. */
+  /** Sends an error event and ends the stream. */
   fail(error: LlavaError): void {
     this.#response.end(encodeSseJson(errorBody(error)));
   }
@@ -106,12 +106,12 @@ export class Exchange {
     this.#response.end(JSON.stringify(errorBody(error)));
   }
 
-  /** As if the process were killed. */
+  /** Closes the connection, as when the process is killed. */
   breakOff(): void {
     this.#response.destroy();
   }
 
-  /** Bytes as they are, in the middle of an answer. */
+  /** Sends bytes unchanged in the middle of an answer. */
   write(bytes: string): this {
     this.#sent += bytes;
     this.#response.write(bytes);
@@ -121,11 +121,14 @@ export class Exchange {
 
 export class ControllerStage implements AsyncDisposable {
   models: readonly ModelCard[] = [card("llava-demo")];
-  /** What `GET /cluster` tells; null where there is no such place. */
+  /** Body of `GET /cluster`; null where the controller has no such route. */
   cluster: unknown = null;
-  /** What was uploaded, by key. */
+  /** Uploaded files by key. */
   readonly blobs = new Map<string, Buffer>();
-  /** Each takes one of the next questions; without anybody waiting for it, the answer is "Yes.". */
+  /**
+   * Waiting tests, each of which takes one of the next questions; a question without a waiting test is answered
+   * "Yes.".
+   */
   readonly #waiting: ((exchange: Exchange) => void)[] = [];
   #server: Server | null = null;
   #port = 0;
@@ -134,14 +137,14 @@ export class ControllerStage implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** The next question that arrives, for the test to answer. */
+  /** Resolves to the next question that arrives. */
   next(): Promise<Exchange> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });
   }
 
-  /** Listens; a second time on the same port as before. */
+  /** Listens; a second call uses the same port as the first. */
   async open(): Promise<this> {
     const server = createServer((incoming, response) => void this.#serve(incoming, response));
     await new Promise<void>((resolve, reject) => {
@@ -154,7 +157,7 @@ export class ControllerStage implements AsyncDisposable {
     return this;
   }
 
-  /** All connections end at once, as when the process dies. */
+  /** Closes all connections at once, as when the process dies. */
   async close(): Promise<void> {
     const server = this.#server;
     this.#server = null;

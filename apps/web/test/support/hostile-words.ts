@@ -1,4 +1,7 @@
-/** Words as an attacker would have a model say them: each tries to run a script or to have the page ask somebody. */
+/**
+ * Lists texts that an attacker might make a model write: each tries to run a script or to make the page send a
+ * request.
+ */
 const HARM = "window.harmed=1";
 const AWAY = "https://evil.example/leak";
 

@@ -1,10 +1,10 @@
-/** A picture of four colours, to see which way up it is and which part of it there is. */
+/** Makes an image of four colours that shows its orientation and which part of it was kept. */
 import type { Buffer } from "node:buffer";
 
 import sharp from "sharp";
 import type { OverlayOptions, Sharp } from "sharp";
 
-/** Red, lime; blue, white. */
+/** Red and lime above blue and white. */
 export function quarters(width: number, height: number): Sharp {
   const quarter = (background: string, left: number, top: number): OverlayOptions => ({
     input: { create: { width: width / 2, height: height / 2, channels: 3, background } },
@@ -18,7 +18,7 @@ export function quarters(width: number, height: number): Sharp {
   ]);
 }
 
-/** Of the file's quarters, upright: 1 where a channel is light. */
+/** For each quarter of the upright image, 1 for each channel that is bright. */
 export async function coloursOf(bytes: Buffer): Promise<readonly (readonly number[])[]> {
   const { data, info } = await sharp(bytes).autoOrient().raw().toBuffer({ resolveWithObject: true });
   return [

@@ -1,13 +1,13 @@
-/** Markdown as models write it, and as they should not: pieces of every kind in random order, broken off anywhere. */
+/** Makes random Markdown from pieces of every kind, cut off anywhere. */
 import type { Random } from "@llava/demo/scenes";
 
 const WORDS = "the picture shows a red circle and two small stars above it while nothing else is left".split(
   " ",
 );
-/** Where blocks begin, end or melt into one another. */
+/** Characters at which blocks begin, end or merge. */
 const CHARACTERS = "*_`~#>-+=|[]()!<>&$\\:.1 2\n\n\n\t ab".split("");
 
-/** With `hasDefinitions`, addresses of links may be told after the links. */
+/** @param hasDefinitions whether the addresses of links may be defined after the links */
 export function randomMarkdown(random: Random, hasDefinitions: boolean): string {
   const kinds = hasDefinitions ? [...BLOCKS, definition] : BLOCKS;
   const blocks = Array.from({ length: 1 + random.int(9) }, () => random.pick(kinds)(random));

@@ -1,4 +1,4 @@
-/** The file that the controller gets of an attached picture. */
+/** Gets the file that the controller receives for an attached image. */
 import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import type { ControllerStage, Exchange } from "./controller-stage.ts";
 import type { Visit } from "./visit.ts";
 
-/** Asks about what is attached and gives the picture that arrived. */
+/** Asks about the attached image and returns the file that arrived. */
 export async function sentImage(
   visit: Visit,
   stage: ControllerStage,

@@ -1,10 +1,10 @@
-/** One look at the page for a test: a fresh window, and everything that the browser complained about. */
+/** Opens the page for a test in a new window and collects the browser's error messages. */
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { TEST_TIMEOUTS } from "@llava/testing/test-timeouts";
 
 export class Visit implements AsyncDisposable {
   readonly page: Page;
-  /** Errors and warnings of the console; refusals by the content policy are among them. */
+  /** Errors and warnings of the console, among them violations of the content policy. */
   readonly complaints: string[] = [];
 
   private constructor(page: Page) {
@@ -20,7 +20,7 @@ export class Visit implements AsyncDisposable {
     return await Visit.in(await browser.newContext(options), url);
   }
 
-  /** In a window that is there already, with all that it remembers. */
+  /** Opens the page in an existing window with its stored data. */
   static async in(context: BrowserContext, url: string): Promise<Visit> {
     const visit = new Visit(await context.newPage());
     await visit.page.goto(url);
@@ -58,7 +58,7 @@ export class Visit implements AsyncDisposable {
     return this.page.locator(".attached img");
   }
 
-  /** The last answer: its words, and where it stands. */
+  /** The text of the last answer. */
   get words(): Locator {
     return this.page.locator(".turn:last-child .words");
   }

@@ -1,4 +1,7 @@
-/** A browser without a page: its cookie, what it asks, and what it hears on a connection. For tests of the page's endpoints. */
+/**
+ * Acts as a browser without a page, with a cookie, questions and connections for events, for tests of the page's
+ * routes.
+ */
 import { readBody, SseParser } from "@llava/protocol";
 import type { PageEvent } from "@llava/protocol";
 import { expect } from "vitest";
@@ -25,7 +28,7 @@ export class Visitor {
     return response;
   }
 
-  /** The answer's name. */
+  /** Resolves to the id of the answer. */
   async ask(question: object = QUESTION): Promise<string> {
     const response = await this.send("POST", "/api/chat", question);
     expect(response.status).toBe(202);
@@ -33,7 +36,7 @@ export class Visitor {
     return stream;
   }
 
-  /** `url` where it is another way to the same server. */
+  /** @param url another address of the same server */
   async listen({ after, query = "", url = this.#url }: Listening = {}): Promise<Ear> {
     const leaving = new AbortController();
     const since = after === undefined ? "" : `&after=${after}`;
@@ -55,7 +58,7 @@ export class Visitor {
 }
 
 interface Listening {
-  /** The last id that was heard. */
+  /** Id of the last event that was received. */
   readonly after?: string;
   readonly query?: string;
   readonly url?: string;
@@ -63,10 +66,10 @@ interface Listening {
 
 export class Ear {
   readonly events: PageEvent[] = [];
-  /** Of the last whole event. */
+  /** Id of the last whole event. */
   lastId = "";
   readonly #leaving: AbortController;
-  /** Resolves when the connection has ended, however. */
+  /** Resolves when the connection has ended in any way. */
   readonly done: Promise<void>;
 
   constructor(response: Response, leaving: AbortController) {
@@ -78,7 +81,7 @@ export class Ear {
     this.#leaving.abort();
   }
 
-  /** The text that a page would show that has shown this before. */
+  /** The text that a page would show which has shown `before`. */
   textOf(stream: string, before = ""): string {
     let text = before;
     for (const event of this.events) {
@@ -88,7 +91,7 @@ export class Ear {
     return text;
   }
 
-  /** Whether it was told that the answer has ended. */
+  /** Whether the end of the answer was received. */
   hasEnd(stream: string): boolean {
     return this.events.some(
       (event) =>

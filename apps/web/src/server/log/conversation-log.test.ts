@@ -12,7 +12,7 @@ import { AnswerText, chatRecord, type Turn } from "./conversation-record.ts";
 
 const IMAGE = Buffer.from("not really an image");
 const MD5 = createHash("md5").update(IMAGE).digest("hex");
-/** Noon where the test runs. */
+/** Noon in the time zone of the test's machine. */
 const NOW = new Date(2026, 10, 23, 12).getTime();
 const DATE = "2026-11-23";
 
@@ -153,7 +153,7 @@ describe("the log", () => {
   test.runIf(existsSync("/dev/full"))(
     "a full disk loses what it must, says so once, and goes on when there is room",
     async () => {
-      // The device on which every write finds no space: a true ENOSPC.
+      // Every write to this device fails with a real ENOSPC.
       const file = join(folder, `${DATE}-conv.json`);
       await symlink("/dev/full", file);
       const conversations = await open();

@@ -1,11 +1,11 @@
-/** The controller's image of its cluster, asked for once a second while somebody looks at it, however many do. */
+/** Asks the controller for its state once a second while a page watches it, and sends it to all pages that do. */
 import { SERIES_NAMES, type Cluster, type PageEvent, type SeriesName } from "@llava/protocol";
 
 import { askJson } from "../upstream/ask-json.ts";
 import type { Forwarder } from "../upstream/forward.ts";
 
 type Watcher = (event: PageEvent) => void;
-/** When the rows of figures that a watcher has ended, by their names. */
+/** End times of the series that a watcher has received, by their names. */
 type Seen = Map<SeriesName, number>;
 
 const PAUSE_MS = 1_000;
@@ -22,10 +22,10 @@ export class ClusterWatch implements Disposable {
     this.#forwarder = forwarder;
   }
 
-  /** Returns what ends it. */
+  /** Returns a function that ends it. */
   watch(watcher: Watcher): () => void {
     this.#watchers.set(watcher, new Map());
-    if (this.#last !== undefined) this.#tell(watcher, this.#last);
+    if (this.#last !== undefined) this.#send(watcher, this.#last);
     void this.#look();
     return () => {
       this.#watchers.delete(watcher);
@@ -44,17 +44,17 @@ export class ClusterWatch implements Disposable {
     if (this.#isLooking) return;
     this.#isLooking = true;
     clearTimeout(this.#timer);
-    // Null is a controller that is gone, or has nothing to show to this server.
+    // Null stands for a controller that is gone or does not show its state to this server.
     const body = await askJson(this.#forwarder, "/cluster").catch(() => null);
     this.#isLooking = false;
     if (this.#isClosed || this.#watchers.size === 0) return;
     this.#last = isCluster(body) ? body : null;
-    for (const watcher of this.#watchers.keys()) this.#tell(watcher, this.#last);
+    for (const watcher of this.#watchers.keys()) this.#send(watcher, this.#last);
     this.#timer = setTimeout(() => void this.#look(), PAUSE_MS).unref();
   }
 
-  /** A day of minutes goes once a minute, not once a second. */
-  #tell(watcher: Watcher, cluster: Cluster | null): void {
+  /** Sends only the series that have changed, so that a day of minutes is sent once a minute and not once a second. */
+  #send(watcher: Watcher, cluster: Cluster | null): void {
     if (cluster === null) return watcher({ type: "cluster", cluster });
     const seen: Seen = this.#watchers.get(watcher) ?? new Map();
     const isNew = (name: SeriesName): boolean => seen.get(name) !== cluster.series[name].end_ms;
@@ -65,7 +65,7 @@ export class ClusterWatch implements Disposable {
   }
 }
 
-/** As far as this server looks into it. */
+/** Checks only the parts that this server reads. */
 function isCluster(body: unknown): body is Cluster {
   if (typeof body !== "object" || body === null || !("series" in body)) return false;
   const { series } = body;

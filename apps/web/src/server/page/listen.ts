@@ -1,19 +1,19 @@
-/** A browser's connection for events: what is written on it, and until when. */
+/** Writes a browser's stream of events, and ends it when the browser leaves or falls too far behind. */
 import { encodeSseJson, SSE_HEADERS, SSE_PING } from "@llava/protocol";
 import type { PageEvent } from "@llava/protocol";
 import type { FastifyReply } from "fastify";
 
 import type { Session } from "./browser-session.ts";
 
-/** A proxy or a browser that hears nothing for longer may think that nobody is there. */
+/** Interval of comments, milliseconds; a proxy or a browser may close a connection that is silent for longer. */
 const PING_MS = 10_000;
-/** A browser that is so far behind comes again and gets the whole at once. */
+/** Most unsent bytes; a browser that is further behind connects again and gets the whole state at once. */
 const MAX_UNSENT_BYTES = 4 << 20;
 
-/** A source of events beside the answers; returns what ends it. */
-type Source = (tell: (event: PageEvent) => void) => () => void;
+/** A source of other events than those of answers; returns a function that ends it. */
+type Source = (publish: (event: PageEvent) => void) => () => void;
 
-/** Writes the session's events, and those of other sources, until the browser leaves or falls too far behind. */
+/** Writes the events of the session and of other sources. */
 export function listen(
   session: Session,
   reply: FastifyReply,
@@ -25,7 +25,8 @@ export function listen(
   for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...SSE_HEADERS }))
     if (value !== undefined) response.setHeader(name, value);
   response.writeHead(200);
-  // What it comes for is bounded by what the session keeps, and must pass or it would come again for ever.
+  // The first events are not limited: their size is bounded by the session, and a browser that could not receive them
+  // would connect again forever.
   let most = Infinity;
   const write = (frame: string): void => {
     if (response.writableLength > most) response.destroy();

@@ -1,4 +1,4 @@
-/** Which models can be asked, looked up as long as somebody listens, so that a hundred open pages ask the controller once. */
+/** Asks the controller for its models while a page is connected, once for all pages. */
 import { parseModelList, parseWorkerList, toLlavaError } from "@llava/protocol";
 import type { ModelCard, PageEvent, PageModel, WorkerList } from "@llava/protocol";
 
@@ -9,7 +9,7 @@ import { pageError } from "./page-stream.ts";
 type ModelsEvent = Extract<PageEvent, { type: "models" }>;
 
 const CALM_MS = 5_000;
-/** While nothing can be asked, somebody is waiting. */
+/** Interval while no model is ready, milliseconds; users wait for one. */
 const EAGER_MS = 1_500;
 
 export class ModelWatch implements Disposable {
@@ -24,7 +24,7 @@ export class ModelWatch implements Disposable {
     this.#forwarder = forwarder;
   }
 
-  /** Tells what was last seen at once, then whatever changes. Returns what ends it. */
+  /** Sends the last list at once, then every changed one. Returns a function that ends it. */
   watch(watcher: (event: PageEvent) => void): () => void {
     this.#watchers.add(watcher);
     if (this.#last !== null) watcher(this.#last);
@@ -32,7 +32,7 @@ export class ModelWatch implements Disposable {
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** Looks now, and then again and again while somebody watches; called when an answer has failed, too. */
+  /** Asks now, and then regularly while a page is connected; called after a failed answer too. */
   async look(): Promise<void> {
     this.#looking ??= this.#lookOnce().finally(() => (this.#looking = null));
     await this.#looking;
@@ -70,7 +70,7 @@ export class ModelWatch implements Disposable {
     return parseModelList(body).data;
   }
 
-  /** Null where this server may not look at them. */
+  /** Null where the controller does not list its workers to this server. */
   async #workers(): Promise<WorkerList | null> {
     try {
       return parseWorkerList(await askJson(this.#forwarder, "/workers"));
@@ -80,7 +80,7 @@ export class ModelWatch implements Disposable {
   }
 }
 
-/** All models known before, with what is served now; new ones at the end. */
+/** All models that were listed before with their present state, followed by the new ones. */
 function merged(
   known: readonly PageModel[],
   served: readonly ModelCard[],

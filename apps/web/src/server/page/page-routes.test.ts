@@ -1,4 +1,4 @@
-/** The page's own endpoints over real HTTP, before a controller that answers when the test says so. */
+/** Tests the page's own routes over real HTTP, before a controller whose answers the test controls. */
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -79,7 +79,7 @@ describe("an answer", () => {
     await after.heard("end");
     expect(after.events.some(({ type }) => type === "snapshot")).toBe(false);
     expect(after.textOf(stream, before.textOf(stream))).toBe("One, two, three");
-    // An id that means nothing here: everything from the start.
+    // An id of another process gives everything from the start.
     const fresh = await browser.listen({ after: "0000-7" });
     await fresh.heard("snapshot");
     expect(fresh.textOf(stream)).toBe("One, two, three");
@@ -139,7 +139,7 @@ describe("an answer", () => {
   });
 });
 
-describe("the door", () => {
+describe("limits", () => {
   test("takes questions as JSON only, and no more than eight at a time", async () => {
     const browser = new Visitor(url);
     const plain = await fetch(`${url}/api/chat`, {
@@ -185,7 +185,7 @@ describe("the cluster", () => {
     const visitor = new Visitor(url);
     const ears = [await visitor.listen(), await visitor.listen({ query: "cluster=1" })] as const;
     expect(await ears[1].heard("cluster")).toEqual({ type: "cluster", cluster: { workers: [], series } });
-    // Rows that have not grown are not told again.
+    // A series that has not grown is not sent again.
     stage.cluster = { workers: [], series: { ...series, "5m": { end_ms: 2 } } };
     await expect
       .poll(() => ears[1].events.at(-1))

@@ -1,14 +1,14 @@
-/** What the controller says about itself and its models: small JSON that this server asks for on its own. */
+/** Asks the controller for JSON about itself and its models. */
 import { LlavaError } from "@llava/protocol";
 
 import type { Forwarder } from "./forward.ts";
 import { readJson } from "./read-json.ts";
 
 const TIMEOUT_MS = 8_000;
-/** Some hundred workers with a day of figures each. */
+/** Most bytes of an answer: some hundred workers with a day of figures each. */
 const MAX_BYTES = 8 << 20;
 
-/** Throws `LlavaError` for every answer but 200, and when there is none in time. */
+/** Throws `LlavaError` for every status other than 200, and when no answer comes in time. */
 export async function askJson(forwarder: Forwarder, path: string): Promise<unknown> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const { statusCode, body } = await forwarder.ask({ method: "GET", path, signal });

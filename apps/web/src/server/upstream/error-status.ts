@@ -1,11 +1,11 @@
-/** What a controller's answer other than 200 says, for the page. */
+/** Reads the error of a controller's answer for the page. */
 import { LlavaError, parseErrorBody } from "@llava/protocol";
 import type { PageError } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 
 import { readJson } from "./read-json.ts";
 
-/** Errors are a sentence; what is longer is none of ours. */
+/** Most bytes of an error, which is a sentence; a longer body is not from our servers. */
 const MAX_BYTES = 64 << 10;
 
 /** Never throws. */
@@ -24,7 +24,7 @@ export async function errorStatusBody({
   return { code, message, retryable, retryAfterMs: waitMs(headers) };
 }
 
-/** Ours is exact; HTTP's own is in seconds. A date is passed over. */
+/** The wait in milliseconds: our own header is exact, HTTP's is in seconds; null for a date or no header. */
 function waitMs(headers: Dispatcher.ResponseData["headers"]): number | null {
   const ms = headers["retry-after-ms"];
   const wait = ms === undefined ? Number(headers["retry-after"] ?? Number.NaN) * 1_000 : Number(ms);

@@ -1,6 +1,6 @@
 /**
- * The way from this server to the controller, apart because it alone holds connections to another process: requests go
- * on byte for byte, answers come back byte for byte, and who leaves on one side is gone on the other.
+ * Forwards requests to the controller and its answers to the browser, both byte for byte. When one side disconnects,
+ * the other connection is closed too.
  */
 import { Readable } from "node:stream";
 
@@ -9,18 +9,23 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as send } from "undici";
 import type { Dispatcher } from "undici";
 
-/** A prompt may wait for a free slot and be long; a stream sends pings meanwhile, a plain answer sends nothing. */
+/**
+ * Longest wait for an answer, milliseconds: a long prompt may wait for a free slot, and unlike a stream, an answer in
+ * one piece sends no comments meanwhile.
+ */
 const ANSWER_TIMEOUT_MS = 10 * 60_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const MAX_CONNECTIONS = 256;
 
-/** What the controller may say about its answer; everything else in the header is this server's own. */
+/** Headers of the controller's answer that are forwarded; all others are this server's own. */
 const KEPT_HEADERS = ["content-type", "cache-control", "retry-after", "x-accel-buffering"] as const;
 
-/** Called when an answer with status 200 begins; what it returns is called with each piece that passes. Neither may throw. */
+/**
+ * Called when an answer with status 200 begins; the function that it returns receives each chunk. Neither may throw.
+ */
 export type WatchAnswer = (isStream: boolean) => (bytes: Uint8Array) => void;
 
-/** A request of this server's own. */
+/** A request that this server makes for itself. */
 export interface OwnRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
@@ -30,15 +35,18 @@ export interface OwnRequest {
 }
 
 export interface Forwarder extends AsyncDisposable {
-  /** The controller's answer, whatever its status. Throws `LlavaError`; `cancelled` when the signal was aborted. */
+  /**
+   * Resolves to the controller's answer of any status. Throws `LlavaError`, with code `cancelled` when the signal was
+   * aborted.
+   */
   ask(request: OwnRequest): Promise<Dispatcher.ResponseData>;
   /** Sends the request to the same path of the controller and its answer to the browser. Throws `LlavaError`. */
   forward(request: FastifyRequest, reply: FastifyReply, watch?: WatchAnswer): Promise<FastifyReply>;
-  /** Ends the answers that are under way; each stream says so in its last event. */
+  /** Ends the running answers; the last event of each stream says so. */
   stop(): void;
 }
 
-/** `key` is the controller's API key of this server. */
+/** @param key the API key by which the controller knows this server */
 export function createForwarder(controllerUrl: string, key?: string): Forwarder {
   const dispatcher = new Agent({
     connections: MAX_CONNECTIONS,
@@ -138,8 +146,8 @@ function whenBrowserLeaves(reply: FastifyReply): AbortSignal {
 }
 
 /**
- * The controller's events as they are. When they break off between two events, one more says why; when they break off
- * inside an event the connection breaks too, for nothing can be said in the middle of a line.
+ * The controller's events unchanged. When they break off between two events, one more event reports that; when they
+ * break off inside an event, the connection breaks too, because no event can be added within a line.
  */
 async function* relayEvents(
   body: AsyncIterable<Uint8Array>,

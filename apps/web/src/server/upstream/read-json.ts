@@ -1,4 +1,4 @@
-/** Null when it is longer, breaks off or is no JSON. */
+/** Reads a body as JSON; null when it is too long, breaks off or is no JSON. */
 export async function readJson(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<unknown> {
   const parts: Uint8Array[] = [];
   let length = 0;

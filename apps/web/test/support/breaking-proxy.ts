@@ -1,9 +1,12 @@
-/** A way to a server that breaks after so many bytes of an answer, wherever that is: in a head, an event, a character. */
+/**
+ * Proxies connections to a server and breaks them after a number of bytes, wherever that is: in a head, an event or a
+ * character.
+ */
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 
-export class BrokenWay implements AsyncDisposable {
-  /** Bytes that the next connection lets through before it breaks. */
+export class BreakingProxy implements AsyncDisposable {
+  /** Number of bytes that the next connection transmits before it breaks. */
   next = Infinity;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -27,7 +30,7 @@ export class BrokenWay implements AsyncDisposable {
       far.on("data", (bytes) => {
         near.write(bytes.subarray(0, left));
         left -= bytes.length;
-        // What was written goes out before the end.
+        // Bytes that were written are sent before the connection ends.
         if (left <= 0) near.end(() => near.destroy());
       });
     });

@@ -1,13 +1,13 @@
-/** A way to a server on which an answer can be held up after so many bytes, for as long as a test wants to look at it. */
+/** Proxies connections to a server and holds streamed answers after a number of bytes for as long as a test wants. */
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 
-export class HeldWay implements AsyncDisposable {
+export class HoldingProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Of streamed answers, how many bytes may still pass. */
+  /** Number of bytes of streamed answers that may still pass. */
   #left = Infinity;
-  /** Writes what was held up. */
+  /** Callbacks that write the bytes which are held. */
   readonly #held = new Set<() => void>();
   #port = 0;
 
@@ -20,12 +20,12 @@ export class HeldWay implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Lets so many bytes of streamed answers pass, and everything else. */
+  /** Lets a number of bytes of streamed answers pass, and all other traffic. */
   holdAfter(bytes: number): void {
     this.#left = bytes;
   }
 
-  /** Whether so many have passed. */
+  /** Whether that many bytes have passed. */
   get isHolding(): boolean {
     return this.#left <= 0;
   }
