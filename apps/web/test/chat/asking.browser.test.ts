@@ -43,7 +43,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-test("an answer that came to its longest goes on in its place, over a reload too", async () => {
+test("an answer that reached its longest length is continued in place, also after a reload", async () => {
   const asked = stage.next();
   await visit.send("Tell a story.");
   (await asked).begin().say("Once upon").finish("length");
@@ -87,7 +87,7 @@ test("one that was stopped, and one that broke off, go on as well", async () => 
   expect(await visit.words.textContent()).toBe("One, two, three");
 });
 
-test("the mode of a picture and the template go along", async () => {
+test("the mode of an image and the template are sent", async () => {
   await visit.chooseSample("Shapes");
   await visit.page.getByRole("radio", { name: "Crop" }).check();
   await visit.button("Parameters").click();
@@ -104,7 +104,7 @@ test("the mode of a picture and the template go along", async () => {
   await visit.answer("finished").waitFor();
 });
 
-test("an address may name a picture, its mode and a question, and asks nothing by itself", async () => {
+test("an address may name an image, its mode and a question, and sends nothing by itself", async () => {
   await visit.page.goto(`${url}/?image=shapes&mode=resize&q=What+is+red%3F`);
   await visit.attached.waitFor();
   await expect.poll(() => visit.question.inputValue()).toBe("What is red?");
@@ -112,7 +112,7 @@ test("an address may name a picture, its mode and a question, and asks nothing b
   expect(await visit.page.locator(".turn").count()).toBe(0);
 });
 
-test("a place in the queue and the reading of the prompt are told while one waits", async () => {
+test("progress: the place in the queue and the processed prompt are shown", async () => {
   const asked = stage.next();
   await visit.send("Hello?");
   const exchange = (await asked).begin();
@@ -124,7 +124,7 @@ test("a place in the queue and the reading of the prompt are told while one wait
   await visit.answer("finished").waitFor();
 });
 
-test("where all places are taken it asks again by itself, unless one does not want that", async () => {
+test("an overloaded server is asked again automatically, unless the user declines", async () => {
   const full = new LlavaError("overloaded", "All places are taken.");
   const first = stage.next();
   await visit.send("Hello?");

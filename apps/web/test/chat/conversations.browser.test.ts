@@ -109,7 +109,7 @@ describe("the conversation", () => {
     await visit.answer("finished").waitFor();
   });
 
-  test("is judged with a thumb, which the server hears of", async () => {
+  test("is judged with a thumb, which is sent to the server", async () => {
     await visit.whenReady();
     await visit.send("Yes?");
     await visit.answer("finished").waitFor();
@@ -129,7 +129,7 @@ describe("the conversation", () => {
     await visit.page.locator('button[aria-pressed="true"]').waitFor();
   });
 
-  test("is the same again after it was exported, wiped and imported", async () => {
+  test("is the same again after export and import", async () => {
     await visit.whenReady();
     await visit.chooseSample("Shapes");
     const asked = stage.next();

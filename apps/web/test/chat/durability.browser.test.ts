@@ -69,8 +69,8 @@ async function setQuota(bytes: number | null): Promise<void> {
   });
 }
 
-describe("with a full storage", () => {
-  test("everything goes on in memory, the page says so, and writes it down when there is room", async () => {
+describe("full storage", () => {
+  test("the page works in memory, says so, and stores everything when there is room", async () => {
     await setQuota(1);
     await answered("The first?", "In memory.");
     await visit.page.locator(".notice", { hasText: FULL }).waitFor();
@@ -98,7 +98,7 @@ describe("with a full storage", () => {
     await visit.page.locator('.question img[src^="blob:"]').waitFor();
   });
 
-  test("an answer that fills it up is whole", async () => {
+  test("an answer of the longest allowed length is complete", async () => {
     await setQuota(150_000);
     await answered("A short one?", "Yes.");
     const asked = stage.next();
@@ -117,7 +117,7 @@ describe("with a full storage", () => {
   });
 });
 
-test("a tab that dies in the middle of an answer: what was written is there, and then all of it", async () => {
+test("a tab that crashes in the middle of an answer: the stored text is shown, and then all of it", async () => {
   const asked = stage.next();
   await visit.send("Tell me a story.");
   const exchange = await asked;
@@ -152,7 +152,7 @@ test("a tab that dies in the middle of an answer: what was written is there, and
     .toBe("Once upon a time there was a heron.");
 });
 
-test("exported, wiped and imported, the database is the same again", async () => {
+test("exported, deleted and imported, the database is the same again", async () => {
   await visit.chooseSample("Shapes");
   await answered("What is round?", "The **circle** is.");
   await answered("What else?", "Nothing.");

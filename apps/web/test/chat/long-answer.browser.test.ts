@@ -88,7 +88,7 @@ const NOTE_PAINTS = `{
   });
 }`;
 
-test("a token that has come is painted a few frames later", async () => {
+test("a token that has arrived is painted a few frames later", async () => {
   const count = 300;
   await visit.page.evaluate(NOTE_PAINTS);
   const asked = stage.next();
@@ -129,7 +129,7 @@ const NOTE_CHANGES = `{
   }).observe(document.body, { subtree: true, childList: true });
 }`;
 
-test("ten thousand tokens: what stands is not made again, what is out of sight is not laid out", async () => {
+test("ten thousand tokens: finished elements are not made again, invisible ones are not laid out", async () => {
   // Colours come later and replace the elements of the code.
   const text = longMarkdown(40_000).replaceAll("```js", "```");
   const tokens = tokensOf(text);

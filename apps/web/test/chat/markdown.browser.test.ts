@@ -45,7 +45,7 @@ afterEach(async () => {
 const call = async <Result>(name: string, ...given: readonly unknown[]): Promise<Result> =>
   await visit.page.evaluate<Result>(`window.trial.${name}(...${JSON.stringify(given)})`);
 
-describe("a text that grows", () => {
+describe("Markdown of a growing text", () => {
   test.each([
     ["whose links mean nothing before they are told what", true],
     ["that shows at each moment what its words so far mean", false],
@@ -66,7 +66,7 @@ describe("a text that grows", () => {
     expect(await call<readonly unknown[]>("differences", trials)).toEqual([]);
   });
 
-  test("letter by letter", async () => {
+  test("character by character", async () => {
     const trials = Array.from({ length: 20 }, (_, seed) => {
       const text = randomMarkdown(Random.of(seed, "letters"), false).slice(0, 600);
       return { text, cuts: Array.from({ length: text.length }, (_, index) => index + 1), isLive: true };
@@ -74,7 +74,7 @@ describe("a text that grows", () => {
     expect(await call<readonly unknown[]>("differences", trials)).toEqual([]);
   });
 
-  test("keeps what stands: rows, items, and the words that somebody may have selected", async () => {
+  test("keeps unchanged nodes: rows, items, and text that a user may have selected", async () => {
     const keeps = (first: string, second: string, ...paths: readonly (readonly number[])[]) =>
       call<readonly boolean[]>("keeps", first, second, paths);
     expect(await keeps("One wo", "One word and a half", [0], [0, 0])).toEqual([true, true]);
@@ -88,8 +88,8 @@ describe("a text that grows", () => {
   });
 });
 
-describe("what is shown", () => {
-  test("a fence is no words while its line lasts", async () => {
+describe("Markdown elements", () => {
+  test("an incomplete code fence is not shown as text", async () => {
     const texts = ["Look:\n`", "Look:\n``", "Look:\n```", "Look:\n```pyth", "- ```", "> ~~~p"];
     const shown = await Promise.all(texts.map((text) => call<string>("shownOnTheWay", text)));
     expect(shown).toEqual(["Look:", "Look:", "Look:", "Look:", "", ""]);
@@ -108,7 +108,7 @@ describe("what is shown", () => {
     expect(await visit.page.locator("p").textContent()).toContain(", $5 and $10 or $HOME/$USER:");
   });
 
-  test("what is no formula, or none that can be drawn, as it was written", async () => {
+  test("text that is no formula, or none that can be rendered, is shown as it is written", async () => {
     await call("show", "A $\\nosuch{$ and $\\href{javascript:alert(1)}{x}$ and $y$.");
     await visit.page.locator("math").first().waitFor();
     const words = (await visit.page.locator("p").textContent()) ?? "";
@@ -116,7 +116,7 @@ describe("what is shown", () => {
     expect(await visit.page.locator("body :is(a, [href])").count()).toBe(0);
   });
 
-  test("code in colours once it is whole, in lists too; unknown languages plain", async () => {
+  test("finished code is coloured, in lists too; unknown languages are plain", async () => {
     await call(
       "show",
       '```js\nconst a = "b";\n```\n\n- x\n\n  ```py\n  None\n  ```\n\n```klingon\nQapla\n```',
@@ -126,14 +126,14 @@ describe("what is shown", () => {
     expect(await visit.page.locator("pre").allTextContents()).toEqual(['const a = "b";', "None", "Qapla"]);
   });
 
-  test("thousands of nested quotations do no harm", async () => {
+  test("thousands of nested quotations do not exhaust the stack", async () => {
     for (const text of [">".repeat(20_000), "> ".repeat(20_000), "- ".repeat(20_000), "[".repeat(20_000)]) {
       await call("show", `${text}\n\nafter`);
       expect(await visit.page.locator("body").textContent()).toContain("after");
     }
   });
 
-  test("hostile words make no element that acts, grown or whole", async () => {
+  test("hostile text makes no active element, growing or whole", async () => {
     const asked: string[] = [];
     visit.page.on("request", (request) => {
       if (!request.url().startsWith(app.listeningOrigin)) asked.push(request.url());

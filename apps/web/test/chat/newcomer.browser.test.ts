@@ -93,7 +93,7 @@ test("after the browser was closed and opened, the conversation is found; a relo
   expect(await wholeAnswer("Describe the image.")).toBe(ALL_SHAPES);
 });
 
-test("a second picture goes along with the next question, and all of it is still there the next day", async () => {
+test("a second image goes with the next question, and everything is still there after a restart", async () => {
   await visit.page.getByRole("searchbox").fill("yellow star");
   await visit.page.getByRole("link", { name: "Describe the image." }).click();
   await expect.poll(() => visit.page.locator(".turn").count()).toBe(5);

@@ -69,7 +69,7 @@ describe("an answer", () => {
     ]);
   });
 
-  test("the conversation and its picture go along with the next question", async () => {
+  test("the conversation and its image are sent with the next question", async () => {
     await visit.whenReady();
     await visit.chooseSample("Shapes");
     await visit.button("Describe the image.").click();
@@ -169,7 +169,7 @@ describe("an answer", () => {
     ).toBe(0);
   });
 
-  test("or paragraph by paragraph, or not at all", async () => {
+  test("screen readers hear an answer by paragraphs, or not at all", async () => {
     await visit.whenReady();
     const log = visit.page.getByRole("log");
     const choose = async (reading: string): Promise<void> => {
@@ -274,7 +274,7 @@ describe("when something fails", () => {
     expect(await visit.page.locator(".failure").textContent()).toContain("broke in the middle");
   });
 
-  test("before any worker has come, the page says so and keeps what is typed", async () => {
+  test("before any worker has joined, the page says so and keeps the typed text", async () => {
     stage.models = [];
     const fresh = await createApp({ controllerUrl: stage.url, pageFolder: built.folder });
     try {

@@ -36,7 +36,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-test("two models are compared blind: asked, voted on, told who they are, and the same after a reload", async () => {
+test("compare blind: two models are asked, voted on, then named, and the same after a reload", async () => {
   await open(["heron", "kestrel"], "/compare");
   await visit.whenReady();
   await visit.page.getByRole("radio", { name: "Blind" }).check();
@@ -59,7 +59,7 @@ test("two models are compared blind: asked, voted on, told who they are, and the
   await expect.poll(() => row.getByRole("cell").first().textContent()).toBe("0");
 });
 
-test("a worker is killed in the middle of an answer: the other one completes it, and the cluster page tells of it", async () => {
+test("a worker is killed in the middle of an answer: the other one completes it, and the cluster page shows it", async () => {
   await open(["llava-demo", "llava-demo"]);
   await visit.whenReady();
   await visit.chooseSample("Shapes");
@@ -91,7 +91,7 @@ test("a worker is killed in the middle of an answer: the other one completes it,
   await worker.getByText("ready").waitFor();
 });
 
-test("figures come by themselves, can be held, are sorted and read as tables; axe finds nothing", async () => {
+test("cluster page: figures update, can be paused, sorted and read as tables; axe finds nothing", async () => {
   await open(["heron", "kestrel"], "/cluster");
   await visit.page.getByText("2 workers up").waitFor();
   await visit.page.getByRole("button", { name: "Model", exact: true }).click();

@@ -51,7 +51,7 @@ async function askBoth(text: string): Promise<ReadonlyMap<string, Exchange>> {
   return new Map(exchanges.map((exchange) => [exchange.request.model, exchange]));
 }
 
-test("two models on one question; each can fail alone; a vote counts and stays", async () => {
+test("compare: two models on one question; each can fail alone; a vote counts and stays", async () => {
   await visit.page.getByRole("slider", { name: "Temperature of Answer B" }).fill("0.8");
   const asked = await askBoth("What is this?");
   expect([...asked.keys()].toSorted()).toEqual(["large", "small"]);
@@ -72,7 +72,7 @@ test("two models on one question; each can fail alone; a vote counts and stays",
   await side("A").getByText("A cat.").waitFor();
 });
 
-test("blind: nobody is named before the vote, both go on over a reload, then all is told", async () => {
+test("compare blind: no model is named before the vote, both answers survive a reload", async () => {
   await visit.page.getByRole("radio", { name: "Blind" }).check();
   const asked = await askBoth("What is this?");
   for (const exchange of asked.values()) exchange.begin().say("A heron");
@@ -98,7 +98,7 @@ test("blind: nobody is named before the vote, both go on over a reload, then all
   expect(await round.getByText("tokens/s").count()).toBe(2);
 });
 
-test("a telephone shows one answer at a time, and tells of words in the other", async () => {
+test("compare on a phone shows one answer at a time, and marks new words in the other", async () => {
   await visit.page.setViewportSize({ width: 390, height: 844 });
   const asked = await askBoth("What is this?");
   asked.get("small")?.begin().say("A heron.").finish();

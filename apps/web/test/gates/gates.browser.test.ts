@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 describe("size", () => {
-  test("what the first visit loads", async () => {
+  test("the scripts, styles and HTML of the first visit", async () => {
     const html = await readFile(join(built.folder, "index.html"), "utf8");
     const first = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = ""]) => path);
     const size = async (path: string): Promise<number> =>
@@ -57,7 +57,7 @@ describe("size", () => {
     expect(gzipSync(html).length).toBeLessThanOrEqual(4 * KIB);
   });
 
-  test("everything that comes later, piece by piece", async () => {
+  test("every lazily loaded script", async () => {
     const files = await readdir(join(built.folder, "assets"));
     const most: Readonly<Record<string, number>> = {
       math: 62,
@@ -94,7 +94,7 @@ describe.each([
   ["light", 768],
   ["dark", 360],
 ] as const)("accessibility, %s, %i px wide", (colorScheme, width) => {
-  test("nothing for axe to complain of, wherever one is", async () => {
+  test("axe finds no violation on any page or dialog", async () => {
     await using visit = await Visit.open(browser, url, {
       colorScheme,
       viewport: { width, height: 800 },
@@ -164,7 +164,7 @@ describe.each([
   }
 });
 
-test("hostile words run nothing and reach nobody", async () => {
+test("hostile text runs no script and sends no request", async () => {
   await using visit = await Visit.open(browser, url);
   const foreign: string[] = [];
   visit.page.on("request", (request) => {

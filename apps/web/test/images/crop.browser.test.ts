@@ -37,7 +37,7 @@ afterEach(async () => {
   expect(visit.complaints).toEqual([]);
 });
 
-test("a part is cut out by mouse and by keys, and put back", async () => {
+test("crop: a part is cropped by mouse and by keys, and undone", async () => {
   const buffer = await quarters(320, 160).png().toBuffer();
   await visit.page
     .locator("input[type=file][multiple]")
@@ -85,7 +85,7 @@ test("a part is cut out by mouse and by keys, and put back", async () => {
   expect((await sentImage(visit, stage)).bytes.equals(buffer)).toBe(true);
 });
 
-test("what is cut out is what is sent", async () => {
+test("crop: the cropped part is sent", async () => {
   const buffer = await quarters(2800, 2000).jpeg().toBuffer();
   await visit.page
     .locator("input[type=file][multiple]")

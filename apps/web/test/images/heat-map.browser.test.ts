@@ -46,7 +46,7 @@ async function peak(page: Page): Promise<{ readonly row: number; readonly column
   return cells.reduce((best, each) => (each.most > best.most ? each : best));
 }
 
-test("red owes itself to the circle at the left side", async () => {
+test("heat map: the word red depends on the circle at the left side", async () => {
   const { page } = visit;
   const dialog = page.getByRole("dialog", { name: "What a word owes to the picture" });
   await dialog.getByRole("button", { name: "red", exact: true }).click();
@@ -76,7 +76,7 @@ test("red owes itself to the circle at the left side", async () => {
     }
 });
 
-test("a word that the question said owes nothing; arrow keys go from word to word", async () => {
+test("heat map: a word of the question depends on nothing; arrow keys move between words", async () => {
   const { page } = visit;
   const words = page.getByRole("group", { name: "Choose a word of the answer:" });
   await words.getByRole("button", { name: "The", exact: true }).focus();
@@ -88,7 +88,7 @@ test("a word that the question said owes nothing; arrow keys go from word to wor
   await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
 });
 
-test("a controller that is gone is told in a sentence", async () => {
+test("a missing controller is reported in a sentence", async () => {
   const { page } = visit;
   await page.route("**/v1/occlusion_maps", (route) => route.abort());
   await page.getByRole("dialog").getByRole("button", { name: "red", exact: true }).click();

@@ -83,7 +83,7 @@ test("a small PNG that is pasted anywhere goes as it is, byte for byte", async (
   expect(await visit.page.locator(".question img").count()).toBe(1);
 });
 
-test("a large photograph that is dropped is turned upright, shrunk and rid of the camera's notes", async () => {
+test("a large photograph that is dropped is rotated upright, shrunk and stripped of its metadata", async () => {
   await give("drop", await sidewaysJpeg(2688, 1000), "IMG_1.JPG", "image/jpeg");
   await visit.attached.waitFor();
   expect(await visit.page.getByText("500 × 1344 pixels").count()).toBe(1);
@@ -94,7 +94,7 @@ test("a large photograph that is dropped is turned upright, shrunk and rid of th
   expect(sent.bytes.includes("Exif")).toBe(false);
 });
 
-test("a photograph of 12 megapixels that lies on its side is turned upright, beside the page", async () => {
+test("a rotated photograph of 12 megapixels is decoded upright in the worker", async () => {
   // As stored, red is left and blue is right; upright, red is above and blue below.
   const [width, height] = [4000, 3000];
   const blue = { create: { width: width / 2, height, channels: 3, background: "blue" } } as const;
@@ -119,7 +119,7 @@ test("a photograph of 12 megapixels that lies on its side is turned upright, bes
   expect([100, 600, 750, 1300].map(colourAt)).toEqual(["red", "red", "blue", "blue"]);
 });
 
-test("photographs are upright however the camera was held, mirrored or not", async () => {
+test("photographs are upright for all eight EXIF orientations", async () => {
   const files = await Promise.all(
     Array.from({ length: 8 }, (_, i) =>
       quarters(2800, 2000)
@@ -147,7 +147,7 @@ test("photographs are upright however the camera was held, mirrored or not", asy
   await visit.answer("finished").waitFor();
 });
 
-test("of twenty pictures the first eight are taken, and the rest is said to be left out", async () => {
+test("of twenty images the first eight are taken, and the page says that the rest is left out", async () => {
   await visit.type("What differs?");
   const pictures = await Promise.all(
     Array.from({ length: 20 }, async (_, index) => ({
@@ -175,7 +175,7 @@ test("of twenty pictures the first eight are taken, and the rest is said to be l
   await visit.answer("finished").waitFor();
 });
 
-test("a picture can be taken with the camera, whose light goes out with the finder", async () => {
+test("camera: an image is taken, and the camera is switched off with the viewfinder", async () => {
   await visit.button("Take a picture").click();
   const finder = visit.page.getByRole("dialog", { name: "Take a picture" });
   await expect
@@ -193,7 +193,7 @@ test("a picture can be taken with the camera, whose light goes out with the find
   expect(width * height).toBeGreaterThan(100_000);
 });
 
-test("a picture can be chosen as a file, removed, and chosen again", async () => {
+test("an image can be chosen as a file, removed, and chosen again", async () => {
   const input = visit.page.locator("input[type=file][multiple]");
   const file = { name: "stars.png", mimeType: "image/png", buffer: await readFile(SAMPLE) };
   await input.setInputFiles(file);
@@ -204,7 +204,7 @@ test("a picture can be chosen as a file, removed, and chosen again", async () =>
   await visit.attached.waitFor();
 });
 
-test("what is no picture is refused in a sentence, and typed words stay", async () => {
+test("a file that is no image is refused in a sentence, and typed text stays", async () => {
   await visit.type("What is this?");
   await give("drop", Buffer.from("words"), "notes.txt", "text/plain");
   await visit.page.getByText('"notes.txt" is not a picture.').waitFor();
@@ -214,7 +214,7 @@ test("what is no picture is refused in a sentence, and typed words stay", async 
   expect(await visit.attached.count()).toBe(0);
 });
 
-test("several pictures keep the order that they are put in", async () => {
+test("several images keep their order", async () => {
   const other = new URL("../../src/browser/public/samples/reading.png", import.meta.url);
   await give("paste", await readFile(SAMPLE), "stars.png", "image/png");
   await visit.attached.nth(0).waitFor();
@@ -239,7 +239,7 @@ test("several pictures keep the order that they are put in", async () => {
   await visit.page.getByRole("dialog").waitFor({ state: "detached" });
 });
 
-test("what models cannot see is refused in words", async () => {
+test("files that models cannot see are refused in sentences", async () => {
   const frames = Buffer.concat([Buffer.alloc(1200, 0), Buffer.alloc(1200, 255)]);
   const raw = { width: 20, height: 40, channels: 3, pageHeight: 20 } as const;
   const dance = await sharp(frames, { raw }).gif({ delay: 100 }).toBuffer();

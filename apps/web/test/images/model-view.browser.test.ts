@@ -109,7 +109,7 @@ test("the preview is what the worker sees, pixel for pixel, in every mode", asyn
   }
 });
 
-test("the preview says what a picture costs; a model that says nothing of its square gets none", async () => {
+test("the preview states the tokens of an image; a model whose card has no image size gets none", async () => {
   await choose("noise.png", "image/png", await noisyPng(40, 30));
   await visit.page.getByText("The model sees 96 × 96 · 64 tokens each").waitFor();
   stage.models = [card("llava-v1.5-7b")];
@@ -117,7 +117,7 @@ test("the preview says what a picture costs; a model that says nothing of its sq
   expect(await visit.page.getByRole("radio").count()).toBe(0);
 });
 
-test("a transparent picture is sent as servers see it: on white, without its notes", async () => {
+test("a transparent image is sent on white as servers see it, without metadata", async () => {
   const half = await sharp({
     create: { width: 32, height: 32, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
   })
@@ -136,7 +136,7 @@ test("a transparent picture is sent as servers see it: on white, without its not
   expect(sent.includes("A camera")).toBe(false);
 });
 
-test("the longest side is what was chosen, and what it was shrunk from is said", async () => {
+test("the longest side is the chosen one, and the original size is shown", async () => {
   await choose("small.png", "image/png", await noisyPng(40, 30));
   await visit.attached.waitFor();
   await visit.page.getByRole("combobox", { name: "New pictures are sent" }).selectOption("672");
@@ -176,7 +176,7 @@ test("a drawing made by the page is picked, shown large as the model sees it, an
   await dialog.waitFor({ state: "detached" });
 });
 
-test("a scene is drawn by keys alone, and what the model never saw is said", async () => {
+test("scene editor: a scene is drawn by keys alone, and unseen pairs are mentioned", async () => {
   await visit.button("Draw your own").press("Enter");
   const dialog = visit.page.getByRole("dialog", { name: "Draw a scene" });
   await dialog.getByRole("button", { name: "Add a letter" }).press("Enter");
@@ -194,7 +194,7 @@ test("a scene is drawn by keys alone, and what the model never saw is said", asy
   );
 });
 
-test("somebody's own picture gets an honest word and a way to a model for photographs", async () => {
+test("the user's own image gets a notice and a link to a model for photographs", async () => {
   stage.models = [DEMO, { ...card("llava-v1.5-7b"), card: "# LLaVA\n\nIt was trained on photographs." }];
   await choose("noise.png", "image/png", await noisyPng(40, 30));
   const notice = visit.page.locator(".photo-notice");

@@ -79,12 +79,12 @@ class Memory {
   }
 }
 
-describe("a network that breaks", () => {
+describe("stream of events: broken connections", () => {
   const words = fc.array(fc.string({ unit: "binary", minLength: 1, maxLength: 40 }), { maxLength: 30 });
   // A response head has about 1,400 bytes, an event about 100.
   const cuts = fc.array(fc.integer({ min: 1, max: 4_000 }), { minLength: 1, maxLength: 12 });
 
-  test("anywhere, any number of times, costs not a character of any answer", async () => {
+  test("connections that break anywhere, any number of times, lose no character of an answer", async () => {
     await using proxy = await new BreakingProxy(url).open();
     const property = fc.asyncProperty(words, words, cuts, async (one, two, cutAfter) => {
       const said = [one, two];
@@ -137,8 +137,8 @@ describe("a network that breaks", () => {
   });
 });
 
-describe("a reader that does not read", () => {
-  test("is cut, holds nobody up, and gets everything when it comes again", async () => {
+describe("stream of events: a slow reader", () => {
+  test("is disconnected, delays no other, and gets everything when it connects again", async () => {
     const visitor = new Visitor(url);
     const ear = await visitor.listen();
     const slow = connect(Number(new URL(url).port), "127.0.0.1");
@@ -170,7 +170,7 @@ describe("a reader that does not read", () => {
   });
 });
 
-describe("strangers", () => {
+describe("other origins and other browsers", () => {
   const ORIGINS = [
     "null",
     "https://evil.example",
@@ -211,7 +211,7 @@ describe("strangers", () => {
       }
   });
 
-  test("a name that is not the server's reads nothing", async () => {
+  test("a request with another host name is refused", async () => {
     const asked = request(`${url}/api/events`, { headers: { host: "evil.example" } }).end();
     const [response] = (await once(asked, "response")) as [{ readonly statusCode: number; destroy(): void }];
     expect(response.statusCode).toBe(403);
@@ -236,7 +236,7 @@ describe("strangers", () => {
 });
 
 describe("limits", () => {
-  test("the answers of who came longest ago make room, those under way never", async () => {
+  test("the answers of the least recent browsers make room, running ones never", async () => {
     const [done, busy] = [new Visitor(url), new Visitor(url)];
     const asked = await done.ask();
     const first = await done.listen();
@@ -260,7 +260,7 @@ describe("limits", () => {
     for (const ear of ears) ear.leave();
   });
 
-  test("an answer that nobody listens to for ten minutes is stopped", async () => {
+  test("an answer without a connected browser is stopped after ten minutes", async () => {
     // The HTTP client's timeouts keep to the real clock.
     await reopenInFakeTime("setInterval", "clearInterval", "performance");
     const visitor = new Visitor(url);
@@ -288,7 +288,7 @@ describe("limits", () => {
     after.leave();
   });
 
-  test("an answer that is not ready after half an hour is none", async () => {
+  test("an answer that is not ready after half an hour fails", async () => {
     await reopenInFakeTime("setTimeout", "clearTimeout", "performance");
     const visitor = new Visitor(url);
     const ear = await visitor.listen();

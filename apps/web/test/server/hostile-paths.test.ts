@@ -42,7 +42,7 @@ async function get(path: string, more = ""): Promise<string> {
   return await talk(url, [`GET ${path} HTTP/1.1\r\nhost: localhost\r\n${more}connection: close\r\n\r\n`]);
 }
 
-describe("nothing outside the page's folder is read", () => {
+describe("hostile paths: nothing outside the page's folder is read", () => {
   test.each([
     "/../secret.txt",
     "/assets/../../secret.txt",
@@ -74,7 +74,7 @@ describe("nothing outside the page's folder is read", () => {
   });
 });
 
-describe("nobody is sent to another site", () => {
+describe("hostile paths: no redirect to another site", () => {
   test.each([
     "//evil.example",
     "/%5cevil.example",

@@ -83,7 +83,7 @@ function statusWith(headers: { readonly host?: string; readonly origin?: string 
   });
 }
 
-test("proves itself to the controller; the browser sees nothing of it and cannot speak in its place", async () => {
+test("authenticates to the controller; the browser never sees the key and cannot use it", async () => {
   await start({}, page.secret);
   const headers = { ...QUESTION.headers, authorization: "Bearer the-browsers-own" };
   for (const sent of [QUESTION, { ...QUESTION, headers }]) {
@@ -138,7 +138,7 @@ test("pages of other sites, and other names for this one, are refused; the page 
   expect(await statusWith({ host })).toBe(200);
 });
 
-test("with keys a browser is asked for one; every route lets in whom its role names and nobody else", async () => {
+test("with API keys a browser is asked for one; every route checks its role", async () => {
   await start({ access: strictAccess(false) }, page.secret);
   const refused = await fetch(`${url}/v1/models`);
   expect(refused.headers.get("www-authenticate")).toMatch(/^Basic /);

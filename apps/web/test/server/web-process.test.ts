@@ -31,7 +31,7 @@ async function ending(child: ChildProcess): Promise<{ code: unknown; text: strin
   return { code, text };
 }
 
-test("tells its parent where it listens, serves, and ends cleanly on SIGTERM", async () => {
+test("reports its address to its parent, serves, and ends cleanly on SIGTERM", async () => {
   const child = start(["--port", "0", "--controller", "http://127.0.0.1:9/"], "ipc");
   const end = ending(child);
   const [message]: unknown[] = await once(child, "message");

@@ -40,7 +40,7 @@ export class WholeService implements AsyncDisposable {
     workers: readonly RunningWorker[],
     controller: ChildProcess,
   ) {
-    this.way = proxy;
+    this.proxy = proxy;
     this.url = url;
     this.workers = workers;
     this.#app = app;

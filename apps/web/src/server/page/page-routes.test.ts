@@ -63,7 +63,7 @@ describe("an answer", () => {
     }
   });
 
-  test("goes on while nobody listens, and whoever comes back has all of it", async () => {
+  test("continues without a connection, and a browser that comes back gets all of it", async () => {
     const browser = new Visitor(url);
     const next = stage.next();
     const stream = await browser.ask();
@@ -126,7 +126,7 @@ describe("an answer", () => {
     ear.leave();
   });
 
-  test("that breaks off is no whole one", async () => {
+  test("that breaks off is incomplete", async () => {
     const browser = new Visitor(url);
     const ear = await browser.listen();
     const next = stage.next();
@@ -157,14 +157,14 @@ describe("limits", () => {
     expect((await browser.send("POST", "/api/chat", QUESTION)).status).toBe(429);
   });
 
-  test("shows the page at its places", async () => {
+  test("the page is served at its addresses", async () => {
     for (const path of ["/", "/c/abc", "/compare", "/cluster"])
       expect(await (await fetch(url + path)).text()).toContain("<title>LLaVA</title>");
   });
 });
 
 describe("models", () => {
-  test("are told on every connection, and again when the controller is gone", async () => {
+  test("are sent on every connection, and again when the controller is gone", async () => {
     const ear = await new Visitor(url).listen();
     expect(await ear.heard("models")).toMatchObject({
       models: [{ card: { id: "llava-demo" }, state: "ready", numWorkers: 1 }],
@@ -179,7 +179,7 @@ describe("models", () => {
 });
 
 describe("the cluster", () => {
-  test("is told to those who watch it, and to nobody else", async () => {
+  test("is sent to the pages that watch it, and to no other", async () => {
     const series = { "5m": { end_ms: 1 }, "1h": { end_ms: 1 }, "24h": { end_ms: 1 } };
     stage.cluster = { workers: [], series };
     const visitor = new Visitor(url);
@@ -201,7 +201,7 @@ describe("an image", () => {
   const bytes = Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), Buffer.from("pixels")]);
   const key = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-  test("is uploaded once, asked about by its hash, and written down by LLaVA's name for it", async () => {
+  test("is uploaded once, referred to by its hash, and logged under LLaVA's name for it", async () => {
     const place = `${url}/v1/blobs/${key}`;
     expect((await fetch(place, { method: "HEAD" })).status).toBe(404);
     const headers = { "content-type": "image/png" };
@@ -224,13 +224,13 @@ describe("an image", () => {
   });
 });
 
-describe("a vote", () => {
+describe("vote", () => {
   const conversation = [
     { role: "user", text: "What is red?", images: ["sha256:00"] },
     { role: "assistant", text: "The circle.", images: [] },
   ];
 
-  test("is written down in LLaVA's format", async () => {
+  test("is logged in LLaVA's format", async () => {
     const browser = new Visitor(url);
     const one = { type: "upvote", models: ["m"], conversations: [conversation] };
     const two = { type: "tievote", models: ["m", "n"], conversations: [conversation, conversation] };

@@ -20,7 +20,7 @@ test.each([
   [172_900, "2 d"],
 ])("duration(%j) is %j", (seconds, text) => expect(duration(seconds)).toBe(text));
 
-test("rows end with the newest; what is unknown counts for nothing", () => {
+test("means: groups end with the newest value; unknown values are ignored", () => {
   expect(means([9, 1, 2, null, 4], 2)).toEqual([9, 1.5, 4]);
   expect(means([null, null, 3], 2)).toEqual([null, 3]);
   expect(means([], 10)).toEqual([]);

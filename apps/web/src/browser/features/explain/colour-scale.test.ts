@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { colourOf, sharesOf } from "./colour-scale.ts";
 
-test("gets lighter all the way", () => {
+test("colour scale: lightness rises all the way", () => {
   const lightness = Array.from({ length: 50 }, (_, at) => {
     const [red, green, blue] = colourOf(at / 49);
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
@@ -12,7 +12,7 @@ test("gets lighter all the way", () => {
   expect(colourOf(2)).toEqual(colourOf(1));
 });
 
-test("shares are of the most; what makes a word likelier counts as nothing", () => {
+test("colour scale: shares of the greatest value; negative values count as 0", () => {
   expect(
     sharesOf([
       [2, null],

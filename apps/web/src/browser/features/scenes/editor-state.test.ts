@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { EditorState, MAX_OBJECTS } from "./editor-state.ts";
 
-test("objects are added where there is room, up to the most that can be counted", () => {
+test("scene editor: objects are added where there is room, up to the limit", () => {
   const state = new EditorState();
   for (let i = 0; i < 8; i++) state.addShape("star", "blue");
   expect(state.objects.value).toHaveLength(MAX_OBJECTS);
@@ -11,7 +11,7 @@ test("objects are added where there is room, up to the most that can be counted"
   expect(state.isCrowded.value).toBe(false);
 });
 
-test("what is chosen changes its looks and keeps the rest", () => {
+test("scene editor: the chosen object changes its properties and keeps the others", () => {
   const state = new EditorState();
   state.addCharacter("K", "purple");
   state.change({ color: "green", size: "small" });
@@ -33,7 +33,7 @@ test("what is chosen changes its looks and keeps the rest", () => {
   });
 });
 
-test("no object can be moved out of the image", () => {
+test("scene editor: no object can be moved out of the image", () => {
   const state = new EditorState();
   for (let i = 0; i < 100; i++) state.moveBy(1, -1);
   const { x = 0, y = 0, radius = 0 } = state.object.value ?? {};
@@ -44,7 +44,7 @@ test("no object can be moved out of the image", () => {
   expect(state.object.value?.y).toBeLessThan(SCENE_SIZE);
 });
 
-test("the uppermost object at a point is chosen, what is removed is gone, and an empty table is one too", () => {
+test("scene editor: the topmost object at a point is chosen, and all objects can be removed", () => {
   const state = new EditorState();
   state.addShape("star", "blue");
   state.moveTo({ x: 50, y: 50 });

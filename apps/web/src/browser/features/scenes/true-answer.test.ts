@@ -13,7 +13,7 @@ const DRAWING: ImageRef = {
   answers: ["The circle is red.", "No, there is no star."],
 };
 
-test("the truth is known of the questions that came with a drawing, when it is the only one", () => {
+test("true answer: known for the questions of a drawing, when it is the only image", () => {
   expect(trueAnswer([DRAWING], "Is there a star?")).toBe("No, there is no star.");
   expect(trueAnswer([DRAWING], " What color is the circle? ")).toBe("The circle is red.");
   expect(trueAnswer([DRAWING], "Who are you?")).toBeNull();

@@ -12,11 +12,11 @@ const noise = (channels: 3 | 4) =>
   sharp(Buffer.alloc(40 * 30 * channels, 99), { raw: { width: 40, height: 30, channels } });
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 
-test("our own drawings are PNGs of nothing but pixels", async () => {
+test("sniff: our own drawings are PNGs without metadata", async () => {
   expect(sniff(await readFile(SAMPLE))).toMatchObject({ kind: "png", hasNotes: false, isAnimated: false });
 });
 
-test("what files say of themselves", async () => {
+test("sniff: format, size, transparency and metadata", async () => {
   const jpeg = await noise(3).jpeg().toBuffer();
   expect(sniff(jpeg)).toMatchObject({
     kind: "jpeg",
@@ -35,7 +35,7 @@ test("what files say of themselves", async () => {
   expect(sniff(await noise(3).gif().toBuffer())).toMatchObject({ kind: "gif", isAnimated: false });
 });
 
-test("animations are known, whatever they are wrapped in", async () => {
+test("sniff: animations are recognized in every format", async () => {
   const frames = [0, 120, 240].map((value) => Buffer.alloc(20 * 20 * 3, value));
   const film = () =>
     sharp(Buffer.concat(frames), { raw: { width: 20, height: 60, channels: 3, pageHeight: 20 } });
@@ -63,11 +63,11 @@ test.each([
   [text("BM      "), "bmp"],
   [text("words"), "unknown"],
   [new Uint8Array(), "unknown"],
-])("by its first bytes: %s", (bytes, kind) => {
+])("sniff: the first bytes %s", (bytes, kind) => {
   expect(sniff(bytes).kind).toBe(kind);
 });
 
-test("no bytes make it fail or run on, after any beginning", () => {
+test("sniff: no bytes make it throw or loop, after any beginning", () => {
   const heads = ["", "GIF89a", "\xff\xd8\xff\xe0", "RIFF....WEBPVP8X", "\x89PNG\r\n\x1a\n"];
   assert(
     property(uint8Array({ maxLength: 200 }), (tail) => {

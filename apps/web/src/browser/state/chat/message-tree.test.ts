@@ -23,8 +23,8 @@ const trees = array(tuple(nat(), nat({ max: 5 })), { minLength: 1, maxLength: 40
   return nodes;
 });
 
-describe("a conversation's tree", () => {
-  it("shows a way from a first message to the leaf, each the parent of the next", () => {
+describe("message tree", () => {
+  it("gives a path from a first message to the leaf, each the parent of the next", () => {
     assert(
       property(trees, (nodes) => {
         for (const { id } of nodes.values()) {
@@ -61,7 +61,7 @@ describe("a conversation's tree", () => {
     );
   });
 
-  it("survives a ring, as a damaged file may hold one", () => {
+  it("survives a cycle, as a damaged file may contain one", () => {
     const nodes = new Map<string, Node>([
       ["a", { id: "a", parentId: "b", createdMs: 0 }],
       ["b", { id: "b", parentId: "a", createdMs: 0 }],

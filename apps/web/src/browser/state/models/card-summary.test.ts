@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { summarize } from "./card-summary.ts";
 
-test("the first paragraph and the first one about limits, without markup", () => {
+test("card summary: the first paragraph and the first one about limits, without markup", () => {
   const card = [
     "---\nlicense: apache-2.0\n---",
     "# LLaVA demo",
@@ -19,14 +19,14 @@ test("the first paragraph and the first one about limits, without markup", () =>
   });
 });
 
-test("no card, no summary", () => {
+test("card summary: nothing without a card", () => {
   const nothing = { description: null, limits: null };
   expect(summarize(undefined)).toEqual(nothing);
   expect(summarize(null)).toEqual(nothing);
   expect(summarize("---\na: b\n---\n# Only a title\n")).toEqual(nothing);
 });
 
-test("a long paragraph ends with a whole sentence", () => {
+test("card summary: a long paragraph ends with a whole sentence", () => {
   const { description } = summarize(`One sentence. ${"word ".repeat(100)}end.`);
   expect(description).toBe("One sentence.");
 });
