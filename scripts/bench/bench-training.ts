@@ -3,7 +3,7 @@ import { Graph, matMul } from "@llava/onnx";
 import { type Binding, Session, Value } from "@llava/runtime";
 import { BatchBuffer, compilePhase, type Phase, TrainingState, type TrainingStep } from "@llava/training";
 import { demoPhases } from "@llava/demo";
-import { median, type Row, timed } from "./bench-row.ts";
+import { median, type Row, timed } from "./results/bench-row.ts";
 
 export interface TrainingBenchOptions {
   /** How often the step and the product take turns. */

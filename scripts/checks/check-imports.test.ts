@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { importFault, importsOf, type Manifest } from "./check-imports.ts";
+import { importFault, type Manifest } from "./check-imports.ts";
+import { importsOf } from "./source-imports.ts";
 
 const MANIFESTS: ReadonlyMap<string, Manifest> = new Map([
   [".", { dependencies: [], devDependencies: ["vitest"] }],

@@ -5,7 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { demoPhases, exportDemo } from "@llava/demo";
 import { train, TrainingState } from "@llava/training";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const phases = demoPhases();
 const phaseNames = phases.map((phase) => phase.name).join(", ");

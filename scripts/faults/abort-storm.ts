@@ -4,7 +4,7 @@ import { describe } from "./history/closing.ts";
 import { startFleet } from "./fleet/proxied-fleet.ts";
 import { machineLine, writeSection } from "./faults-readme.ts";
 import { storm, type Holding } from "./storm.ts";
-import { wholeNumber } from "../script-flags.ts";
+import { wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `node scripts/faults/abort-storm.ts [flags]
 

@@ -1,7 +1,7 @@
 /** README.md beside this: each script puts its own section in place and leaves the others' as they are. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { thisMachine } from "../bench/bench-results.ts";
+import { thisMachine } from "../bench/results/bench-results.ts";
 
 const PAGE = path.join(import.meta.dirname, "README.md");
 

@@ -15,7 +15,7 @@ import { machineLine, writeSection } from "./faults-readme.ts";
 import { footprint, type Footprint } from "./fleet/server-program.ts";
 import { oneOf, seeded, wholeFrom } from "./seeded-random.ts";
 import { watch, type Watch } from "./history/watcher.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `npm run soak -- [flags]
 

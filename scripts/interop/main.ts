@@ -15,7 +15,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { refuse } from "../script-flags.ts";
+import { refuse } from "../support/script-flags.ts";
 import { CASES, type Case } from "./cases.ts";
 import type { Original } from "./interop-programs.ts";
 

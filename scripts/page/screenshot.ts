@@ -156,7 +156,7 @@ function workOn(url: string): Disposable {
       await sleep(Math.random() * pauseMs, undefined, { signal });
     }
   };
-  // What breaks when it is over, or a question that finds all places taken, is nobody's concern.
+  // A failure at the end, or a question that finds all slots taken, does not change the pictures.
   const models = ["llava-demo", "llava-demo", "llava-demo-2"];
   for (const [index, model] of models.entries()) void work(model, 400 * (index + 1)).catch(() => undefined);
   return { [Symbol.dispose]: () => over.abort() };

@@ -1,6 +1,6 @@
 /** Requests over time for the simulation of dispatch: read from a file, or drawn from a seed. */
 import { seeded } from "../faults/seeded-random.ts";
-import { refuse } from "../script-flags.ts";
+import { refuse } from "../support/script-flags.ts";
 
 /** One question. A file of them has one JSON object a line, in any order. */
 export interface TraceRequest {

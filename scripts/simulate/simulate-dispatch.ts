@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { DISPATCH_METHODS } from "../../apps/controller/src/registry/dispatch.ts";
 import { simulate, type SimulationResult } from "./dispatch-simulation.ts";
 import { drawTrace, formatTrace, parseTrace } from "./dispatch-trace.ts";
-import { wholeNumber } from "../script-flags.ts";
+import { wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `Sends a trace through the controller's registry and each of its methods, to workers that exist only as numbers.
 

@@ -132,8 +132,8 @@ export class Engine implements AsyncDisposable {
       const { conversation } = options;
       const model = within(await openModelFolder(folder, conversation === undefined ? {} : { conversation }));
       report("weights", 1);
-      const weights = await loadWeights(folder, model.description, weightOptions(session, options));
-      const files = await WeightFilesWatch.in([weights.encoder.folder, weights.decoder.folder]);
+      const weights = await loadWeights(model.weights, model.description, weightOptions(session, options));
+      const files = await WeightFilesWatch.of([...weights.encoder.files, ...weights.decoder.files]);
       using loaded = new DisposableStack();
       report("vision encoder", 2);
       const encoder = loaded.use(

@@ -47,7 +47,7 @@ class Reference implements Disposable {
 
   static async load(folder: string): Promise<Reference> {
     const model = await openModelFolder(folder);
-    const weights = await Checkpoint.open(folder);
+    const weights = await Checkpoint.compose(model.weights);
     const options = { externalDataFolder: folder };
     const decoder = await Decoder.load(model.description, weights, 2 ** 30, options);
     await decoder.resize(1, model.description.text.contextLength);

@@ -54,7 +54,10 @@ describe("training and serving", () => {
       }
       expect(names("post_layernorm")).toBe(false);
       expect(names("lm_head")).toBe(!shape.tied);
-      expect(names("multi_modal_projector.linear_1.bias")).toBe(shape.bias);
+      expect(names("multi_modal_projector.linear_1.bias")).toBe(shape.bias && shape.projector === undefined);
+      expect(names("multi_modal_projector.bias")).toBe(shape.projector === "linear");
+      for (const part of ["q_proj", "k_proj", "v_proj"])
+        expect(names(`language_model.model.layers.0.self_attn.${part}.bias`)).toBe(shape.qkvBias === true);
     });
   });
 });

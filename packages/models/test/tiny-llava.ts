@@ -26,6 +26,9 @@ interface Shape {
   readonly keepsClassToken: boolean;
   readonly activation: "gelu" | "quick_gelu";
   readonly bias: boolean;
+  readonly qkvBias?: boolean;
+  readonly window?: number;
+  readonly projector?: string;
 }
 
 export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
@@ -45,6 +48,31 @@ export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
     "one key head, tied",
     { kvHeads: 1, tied: true, layersToRun: 1, keepsClassToken: false, activation: "gelu", bias: true },
   ],
+  [
+    "grouped heads, biases of queries, keys and values",
+    {
+      kvHeads: 2,
+      tied: true,
+      layersToRun: 3,
+      keepsClassToken: false,
+      activation: "gelu",
+      bias: true,
+      qkvBias: true,
+    },
+  ],
+  [
+    "grouped heads, a sliding window of 5, one linear layer as projector",
+    {
+      kvHeads: 2,
+      tied: false,
+      layersToRun: 2,
+      keepsClassToken: false,
+      activation: "quick_gelu",
+      bias: true,
+      window: 5,
+      projector: "linear",
+    },
+  ],
 ];
 
 const BATCH = 2;
@@ -53,9 +81,11 @@ const CAPACITY = 24;
 /** Where the image's features begin in each row. */
 const IMAGE_STARTS = [3, 0] as const;
 
-export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias }: Shape): Parts {
+export function partsOf(shape: Shape): Parts {
+  const { kvHeads, tied, layersToRun, keepsClassToken, activation, bias } = shape;
   return {
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 24,
       intermediateSize: 40,
       layers: 3,
@@ -68,8 +98,9 @@ export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activatio
       keepsClassToken,
       tokensPerImage: keepsClassToken ? 10 : 9,
     },
-    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 40 },
+    projector: { family: shape.projector ?? "mlp2x_gelu", bias, inputSize: 24, outputSize: 40 },
     text: {
+      family: "llama",
       hiddenSize: 40,
       intermediateSize: 48,
       layers: 2,
@@ -83,6 +114,8 @@ export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activatio
       contextLength: 64,
       bosTokenId: 1,
       eosTokenIds: [2],
+      ...(shape.qkvBias === undefined ? {} : { qkvBias: shape.qkvBias }),
+      ...(shape.window === undefined ? {} : { slidingWindow: shape.window }),
     },
   };
 }

@@ -13,6 +13,7 @@ import { TrainingState } from "../src/training-state.ts";
 
 const MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
   vision: {
+    family: "clip_vision_model",
     hiddenSize: 16,
     intermediateSize: 32,
     layers: 2,
@@ -25,8 +26,9 @@ const MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
     keepsClassToken: false,
     tokensPerImage: 4,
   },
-  projector: { activation: "gelu", bias: true, inputSize: 16, outputSize: 24 },
+  projector: { family: "mlp2x_gelu", bias: true, inputSize: 16, outputSize: 24 },
   text: {
+    family: "llama",
     hiddenSize: 24,
     intermediateSize: 48,
     layers: 2,

@@ -42,7 +42,7 @@ export class LogitsModel implements Disposable {
   ): Promise<LogitsModel> {
     const model = await openModelFolder(folder);
     const { description } = model;
-    const { encoder, decoder, isWhole } = await loadWeights(folder, description, options);
+    const { encoder, decoder, isWhole } = await loadWeights(model.weights, description, options);
     if (!(await isWhole)) return await LogitsModel.load(folder, options);
     using loaded = new DisposableStack();
     const tower = loaded.use(

@@ -1,6 +1,6 @@
 /**
  * Tests that a long answer stays fast, by counts that do not depend on the machine's speed: frames until a token is
- * painted, elements that are created, turns that are laid out. scripts/bench/page measures times.
+ * painted, elements that are created, turns that are laid out. scripts/bench/page/bench-page.ts measures times.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 

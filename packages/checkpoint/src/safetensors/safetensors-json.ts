@@ -1,6 +1,6 @@
 /**
- * JSON from untrusted files, apart because `JSON.parse` alone keeps the last of two equal names and says nothing:
- * two readers of one file could then see different weights.
+ * Safetensors JSON is parsed with a check for equal names, because `JSON.parse` silently keeps the last of them: two
+ * readers of one file could then see different weights.
  */
 import { strictJsonFault } from "@llava/protocol";
 import { damaged } from "../tensors/damaged.ts";

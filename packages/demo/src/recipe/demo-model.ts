@@ -57,6 +57,7 @@ const { vision_config: vision, text_config: text } = DEMO_CONFIG;
 /** The same as the internal description that the architecture is built from. */
 export const DEMO_MODEL: Pick<ModelDescription, "vision" | "projector" | "text"> = {
   vision: {
+    family: vision.model_type,
     hiddenSize: vision.hidden_size,
     intermediateSize: vision.intermediate_size,
     layers: vision.num_hidden_layers,
@@ -69,8 +70,14 @@ export const DEMO_MODEL: Pick<ModelDescription, "vision" | "projector" | "text">
     keepsClassToken: false,
     tokensPerImage: (vision.image_size / vision.patch_size) ** 2,
   },
-  projector: { activation: "gelu", bias: true, inputSize: vision.hidden_size, outputSize: text.hidden_size },
+  projector: {
+    family: "mlp2x_gelu",
+    bias: true,
+    inputSize: vision.hidden_size,
+    outputSize: text.hidden_size,
+  },
   text: {
+    family: text.model_type,
     hiddenSize: text.hidden_size,
     intermediateSize: text.intermediate_size,
     layers: text.num_hidden_layers,

@@ -13,6 +13,7 @@ const part = (matrixElements: number) => ({
 const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
   model: {
     text: {
+      family: "llama",
       hiddenSize: 4096,
       intermediateSize: 11_008,
       layers: 32,
@@ -28,6 +29,7 @@ const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
       eosTokenIds: [2],
     },
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 1024,
       intermediateSize: 4096,
       layers: 24,

@@ -9,6 +9,8 @@ export interface AttentionHeads {
   /** Fewer than `heads` in grouped-query attention: heads/kvHeads query heads share one key and value head. */
   readonly kvHeads: number;
   readonly headSize: number;
+  /** Number of positions that a token sees in causal attention, itself included. Absent: all that came before. */
+  readonly window?: number;
 }
 
 export interface Operations {

@@ -62,8 +62,8 @@ export async function checkModel(folder: string): Promise<Finding> {
       import("@llava/models"),
       import("@llava/checkpoint"),
     ]);
-    const { description } = await openModelFolder(folder);
-    await Checkpoint.open(folder);
+    const { description, weights } = await openModelFolder(folder);
+    await Checkpoint.compose(weights);
     return `${description.name} is complete (${sizeOf(await weightBytes(folder))} of weights)`;
   });
 }

@@ -1,4 +1,4 @@
-/** A model that cannot be served although its graph could be built: apart from mistakes in building one (GraphError). */
+/** The error of a model that cannot be served although its graph could be built; a graph that is built wrongly is a GraphError. */
 
 export class ServingError extends Error {
   override readonly name = "ServingError";

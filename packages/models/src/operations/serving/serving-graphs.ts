@@ -1,9 +1,8 @@
 /** The two graphs that serve a LLaVA model, and the names of their inputs and outputs. */
-import type { ModelDescription } from "../../llava/model-description.ts";
+import type { ModelDescription } from "../../description/model-description.ts";
 import { Graph, type Tensor } from "@llava/onnx";
-import { languageModel } from "../../text/llama.ts";
 import { type CacheInputs, ServingOperations } from "./serving-operations.ts";
-import { projector, visionTower } from "../../vision/clip.ts";
+import { languageModel, projector, visionTower } from "../../registry/family-registry.ts";
 import type { WeightSource } from "./weight-source.ts";
 
 /** pixels [batch, 3, size, size] float32 → features [batch, tokens, hidden] float32. */

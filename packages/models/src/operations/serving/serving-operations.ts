@@ -19,7 +19,7 @@ import type { AttentionHeads, Operations } from "../operations.ts";
 import { rotaryTables } from "../rotary.ts";
 import { ServingError } from "./serving-error.ts";
 import { SharedOperations } from "../shared-operations.ts";
-import type { QuantizedLinear, StoredTensor, WeightSource } from "./weight-source.ts";
+import { fileLocation, type QuantizedLinear, type StoredTensor, type WeightSource } from "./weight-source.ts";
 
 /** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
 export interface CacheInputs {
@@ -199,7 +199,7 @@ export class ServingOperations extends SharedOperations implements Operations {
     k: Tensor,
     v: Tensor,
     layer: number,
-    { heads, kvHeads, headSize }: AttentionHeads,
+    { heads, kvHeads, headSize, window }: AttentionHeads,
   ): Tensor {
     const cache = this.#cache;
     const key = cache?.keys[layer];
@@ -215,7 +215,14 @@ export class ServingOperations extends SharedOperations implements Operations {
       [q, key, value],
       {
         domain: CONTRIB,
-        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+        attributes: {
+          num_heads: { int: heads },
+          kv_num_heads: { int: kvHeads },
+          do_rotary: { int: 1 },
+          // A count of positions, the token's own included, as in transformers. ONNX Runtime's CPU kernel let one more
+          // through in earlier releases; the golden mistral-bf16 notices.
+          ...(window === undefined ? {} : { local_window_size: { int: window } }),
+        },
       },
     );
     if (!output || !presentKey || !presentValue)
@@ -268,7 +275,7 @@ export class ServingOperations extends SharedOperations implements Operations {
   ): Tensor {
     const known = this.#known.get(name);
     if (known) return known;
-    const external = { location: file, offset, length };
+    const external = { location: fileLocation(this.#weights, file), offset, length };
     const tensor = this.graph.external(name, dtype, shape, external, { isOverridable });
     this.#known.set(name, tensor);
     return tensor;

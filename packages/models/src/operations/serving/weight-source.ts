@@ -1,10 +1,11 @@
-/** Where the weights of a serving graph come from: apart because whoever loads a model makes one, and the graph reads it. */
+/** A weight source is where the weights of a serving graph come from: made by the loader of a model, read by its graph. */
+import path from "node:path";
 
 /** Where the bytes of a weight lie: what packages/checkpoint indexes. */
 export interface StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** File name inside the checkpoint's folder. */
+  /** Absolute path, or relative to the folder that the session is given where the source names none. */
   readonly file: string;
   readonly offset: number;
   readonly length: number;
@@ -22,6 +23,8 @@ export interface QuantizedLinear {
 }
 
 export interface WeightSource {
+  /** The absolute folder that the session is given: graphs name the files relative to it. */
+  readonly folder?: string;
   /** Throws when there is no such tensor. */
   get(name: string): StoredTensor;
   /** The matrix of this name, where it is quantized. */
@@ -31,4 +34,9 @@ export interface WeightSource {
    * memory, at twice the size of the file. "per-run": in every run that multiplies by them; they stay mapped from the file.
    */
   readonly castWeights?: "at-load" | "per-run";
+}
+
+/** The name of a file in a graph: relative to the folder, with forward slashes, as ONNX wants it on every system. */
+export function fileLocation({ folder }: WeightSource, file: string): string {
+  return folder === undefined ? file : path.relative(folder, file).split(path.sep).join("/");
 }

@@ -40,7 +40,7 @@ export class TrainingOperations extends SharedOperations implements Operations {
   readonly #ropeTheta: number;
   readonly #parameters = new Map<string, Tensor>();
   readonly #rotary = new Map<string, RotaryConstants>();
-  readonly #masks = new Map<number, Tensor>();
+  readonly #masks = new Map<string, Tensor>();
 
   constructor(graph: Graph, options: { readonly ropeTheta: number }) {
     super(graph);
@@ -134,7 +134,7 @@ export class TrainingOperations extends SharedOperations implements Operations {
     const rotatedQ = this.#rotate(this.#heads(q, heads, headSize), headSize);
     const rotatedK = this.#repeat(this.#rotate(this.#heads(k, kvHeads, headSize), headSize), shape);
     const repeatedV = this.#repeat(this.#heads(v, kvHeads, headSize), shape);
-    return this.#attend(rotatedQ, rotatedK, repeatedV, shape, this.#causalMask(sizeAt(q, 1)));
+    return this.#attend(rotatedQ, rotatedK, repeatedV, shape, this.#causalMask(sizeAt(q, 1), shape.window));
   }
 
   pickRows(x: Tensor, indices: Tensor): Tensor {
@@ -206,12 +206,13 @@ export class TrainingOperations extends SharedOperations implements Operations {
     return constants;
   }
 
-  /** [tokens, tokens]: 0 on and below the diagonal, MASKED above; one for all layers. */
-  #causalMask(tokens: number): Tensor {
-    const known = this.#masks.get(tokens);
+  /** [tokens, tokens]: 0 for the `window` positions up to and on the diagonal, MASKED elsewhere; one for all layers. */
+  #causalMask(tokens: number, window = tokens): Tensor {
+    const key = `${tokens}/${window}`;
+    const known = this.#masks.get(key);
     if (known) return known;
-    const mask = causalMask(this.graph, tokens);
-    this.#masks.set(tokens, mask);
+    const mask = causalMask(this.graph, tokens, window);
+    this.#masks.set(key, mask);
     return mask;
   }
 }
@@ -227,8 +228,11 @@ function rotateHalf(g: Graph, headSize: number): Tensor {
   return g.constant("float32", [headSize, headSize], matrix);
 }
 
-function causalMask(g: Graph, tokens: number): Tensor {
-  const mask = new Float32Array(tokens * tokens);
-  for (let row = 0; row < tokens; row++) mask.fill(MASKED, row * tokens + row + 1, (row + 1) * tokens);
+function causalMask(g: Graph, tokens: number, window: number): Tensor {
+  const mask = new Float32Array(tokens * tokens).fill(MASKED);
+  for (let row = 0; row < tokens; row++) {
+    const start = row * tokens;
+    mask.fill(0, start + Math.max(0, row + 1 - window), start + row + 1);
+  }
   return g.constant("float32", [tokens, tokens], mask);
 }
