@@ -45,6 +45,7 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "server/log",
     "server/page",
     "server",
+    "browser/styles",
     "browser/ui",
     "browser/services/store",
     "browser/services/wire",

@@ -71,7 +71,7 @@ export async function highlight(code: HTMLElement, language: string): Promise<vo
 function nodeOf(part: Scope | string): Node | string {
   if (typeof part === "string") return part;
   const span = document.createElement("span");
-  // Of scopes such as "title.function", the first word names the colour.
+  // The first word of a scope such as "title.function" names the colour.
   const [first] = (part.scope ?? "").split(".");
   if (first) span.className = `code-${first}`;
   span.append(...part.children.map(nodeOf));
