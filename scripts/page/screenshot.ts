@@ -62,7 +62,12 @@ const browser = await openBrowser();
 try {
   const controller = await started("controller/src/main.ts");
   for (const name of ["llava-demo", "llava-demo-2"]) {
-    const model = ["--model-path", path.join(APPS, "../packages/demo/model/llava-demo"), "--model-name", name];
+    const model = [
+      "--model-path",
+      path.join(APPS, "../packages/demo/model/llava-demo"),
+      "--model-name",
+      name,
+    ];
     await started("worker/src/main.ts", ...model, "--controller-address", controller);
   }
   const url = await started("web/src/server/main.ts", "--controller-url", controller);

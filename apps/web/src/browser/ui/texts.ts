@@ -119,7 +119,6 @@ export const TEXTS = {
   words: { done: "Done", open: "To do", table: "Table", formula: "Formula" },
   progress: {
     sending: "Sending…",
-    sent: "Asking…",
     queued: (position: number, length: number) => `Waiting: ${position} of ${length}`,
     reading: (percent: number) => `Reading, ${percent} %`,
     image: "Reading the picture…",
@@ -151,7 +150,6 @@ export const TEXTS = {
   },
   compare: {
     link: "Compare",
-    back: "Chat",
     title: "Compare two answers",
     how: "How to compare",
     open: "Side by side",
@@ -280,7 +278,6 @@ export const TEXTS = {
     original: "Original",
     modelView: "What the model sees",
     showAs: "Show",
-    fit: "Fit to the window",
     position: (index: number, all: number) => `${index} of ${all}`,
   },
   cluster: {
