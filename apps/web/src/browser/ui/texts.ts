@@ -188,6 +188,8 @@ export const TEXTS = {
     imported: (count: number) =>
       `${count} ${plural(count, "conversation is", "conversations are")} here now.`,
     failed: "The file could not be read.",
+    imageFailed: "A picture could not be read.",
+    image: (name: string, alt: string | undefined) => `Picture: ${name}${alt ? ` (${alt})` : ""}`,
   },
   help: {
     title: "Keys",
@@ -219,6 +221,7 @@ export const TEXTS = {
     smaller: "Smaller",
   },
   images: {
+    missing: "A picture of this conversation is no longer in this browser. Add it again.",
     tooLarge: (name: string, megabytes: number) =>
       `"${name}" is larger than ${megabytes} MB. Choose a smaller picture.`,
     refusals: {

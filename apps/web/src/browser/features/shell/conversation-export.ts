@@ -1,5 +1,6 @@
 /** Exports the conversations of the browser's database as a file, and imports such files; loaded when the user wants it. */
 import type { Message } from "../../services/store/records.ts";
+import { TEXTS } from "../../ui/texts.ts";
 import { sha256Hex } from "../../images/worker/sha256.ts";
 import type { Store } from "../../services/store/store.ts";
 import { ConversationFileError, readConversationFile, writeConversationFile } from "./conversation-file.ts";
@@ -40,7 +41,7 @@ export async function importFile(file: File, store: Store): Promise<number> {
 export function toMarkdown(title: string, path: readonly Message[]): Blob {
   const parts = path.map((message) => {
     if (message.role === "assistant") return `**${message.model}**\n\n${message.text}`;
-    const images = message.images.map(({ name, alt }) => `*Picture: ${name}${alt ? ` (${alt})` : ""}*`);
+    const images = message.images.map(({ name, alt }) => `*${TEXTS.transfer.image(name, alt)}*`);
     return [...images, message.text.replace(/^/gm, "> ")].join("\n\n");
   });
   return new Blob([`${[`# ${title}`, ...parts].join("\n\n")}\n`], { type: "text/markdown" });
@@ -50,7 +51,7 @@ async function dataUrl(blob: Blob): Promise<string> {
   return await new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.addEventListener("load", () => resolve(typeof reader.result === "string" ? reader.result : ""));
-    reader.addEventListener("error", () => reject(new ConversationFileError("A picture could not be read.")));
+    reader.addEventListener("error", () => reject(new ConversationFileError(TEXTS.transfer.imageFailed)));
     reader.readAsDataURL(blob);
   });
 }

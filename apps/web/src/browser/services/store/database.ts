@@ -23,7 +23,7 @@ const VERSION = 2;
 export async function openDatabase(): Promise<Database> {
   return await openDB<Schema>(NAME, VERSION, {
     upgrade(database, oldVersion, _newVersion, transaction) {
-      if (oldVersion === 1) renamePictures(unwrap(transaction));
+      if (oldVersion === 1) convertVersion1(unwrap(transaction));
       else createStores(database);
     },
     // A newer version of the page in another tab waits until this connection is closed.
@@ -41,7 +41,7 @@ function createStores(database: Database): void {
 }
 
 /** The requests keep the transaction open until all records are converted; an error undoes all of it. */
-function renamePictures(transaction: IDBTransaction): void {
+function convertVersion1(transaction: IDBTransaction): void {
   transaction.objectStore("pictures").name = "images";
   for (const name of ["messages", "rounds"]) {
     const request = transaction.objectStore(name).openCursor();

@@ -1,4 +1,5 @@
 /** Uploads images, each once and by its hash, before the first question that refers to it. */
+import { TEXTS } from "../../ui/texts.ts";
 import type { Store } from "../store/store.ts";
 import { putBlob, RequestFailed } from "./page-api.ts";
 
@@ -26,7 +27,7 @@ export class Uploads {
   async #upload(key: string, signal: AbortSignal): Promise<void> {
     const blob = await this.#store.image(key);
     if (blob === null) {
-      const message = "A picture of this conversation is no longer in this browser. Add it again.";
+      const message = TEXTS.images.missing;
       throw new RequestFailed({ code: "blob_missing", message, isRetryable: false, retryAfterMs: null });
     }
     await putBlob(key, blob, signal);
