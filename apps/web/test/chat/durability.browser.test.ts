@@ -187,8 +187,6 @@ test("the database and a draft of version 1, in which images were named pictures
   await using later = await Visit.open(browser, `${url}/samples/samples.json`);
   const exported = await readFile(new URL("exported-version-1.json", import.meta.url), "utf8");
   await writeVersion1(later.page, exported);
-  // The browser requested an icon for the JSON file, and the server has none.
-  later.complaints.length = 0;
   await later.page.goto(url);
   await later.whenReady();
   expect(await later.question.inputValue()).toBe("Typed before");
@@ -200,7 +198,8 @@ test("the database and a draft of version 1, in which images were named pictures
   await later.page.getByRole("article", { name: "A round?" }).waitFor();
   await expectLoaded(later.page.locator(".round .question img"));
   expect((await readStored(later.page)).images).toHaveLength(1);
-  expect(later.complaints).toEqual([]);
+  // The browser requests an icon for the JSON file at some time, and the server has none.
+  expect(later.complaints.filter((text) => !text.includes("404 (Not Found)"))).toEqual([]);
 });
 
 async function expectLoaded(image: Locator): Promise<void> {

@@ -22,7 +22,7 @@ let app: FastifyInstance;
 let visit: Visit;
 
 beforeAll(async () => {
-  const root = fileURLToPath(new URL("in-browser/", import.meta.url));
+  const root = fileURLToPath(new URL("../in-browser/", import.meta.url));
   [built, browser] = await Promise.all([buildPage(root), openBrowser()]);
   // These tests ask no question; port 9 is the discard service.
   app = await createApp({ controllerUrl: "http://127.0.0.1:9", pageFolder: built.folder });
