@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { Engine, type GenerateRequest } from "@llava/engine";
 import { mergeResults, thisMachine } from "./results/bench-results.ts";
 import { percentile } from "./results/bench-row.ts";
-import { oneOf, seeded, wholeFrom } from "../faults/seeded-random.ts";
+import { oneOf, seeded, wholeFrom } from "../support/seeded-random.ts";
 import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `npm run soak:engine -- [flags]
@@ -147,7 +147,7 @@ async function report(
   const isEmpty =
     occupancy.running === 0 &&
     occupancy.waiting === 0 &&
-    holdings.rowsInUse === 0 &&
+    holdings.slotsInUse === 0 &&
     holdings.featuresInUse === 0;
   // The caches fill first; from then on nothing may grow.
   const early = memory[Math.floor(memory.length / 5)] ?? Number.NaN;

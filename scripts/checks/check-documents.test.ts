@@ -5,7 +5,7 @@ const MAP = "docs/architecture/README.md";
 const FILES = [
   "README.md",
   MAP,
-  "packages/onnx/src/graph.ts",
+  "packages/onnx/src/graph/graph.ts",
   "packages/models/package.json",
   "apps/web/src/main.ts",
 ];
@@ -27,7 +27,7 @@ it("the map has every package and app, and no other", () => {
 });
 
 it("named paths and linked files exist, links from the document's own folder", () => {
-  const good = "`packages/onnx/src/graph.ts`, `apps/web/`, [x](README.md), [y](https://x.org/z)";
+  const good = "`packages/onnx/src/graph/graph.ts`, `apps/web/`, [x](README.md), [y](https://x.org/z)";
   expect(pathFaults("README.md", good, FILES)).toEqual([]);
   expect(pathFaults(MAP, "[up](../../README.md) and `apps/web/src/main.ts`", FILES)).toEqual([]);
   const bad = "`packages/onnx/src/graf.ts` and ![an image](apps/web/screenshot.png)";

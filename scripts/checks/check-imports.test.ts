@@ -55,7 +55,7 @@ describe("importFault", () => {
   });
 
   it.each([
-    ["packages/onnx/src/graph.ts", "@llava/runtime", "packages/onnx may import none of our packages."],
+    ["packages/onnx/src/graph/graph.ts", "@llava/runtime", "packages/onnx may import none of our packages."],
     [
       "apps/web/src/server/web-app.ts",
       "@llava/processing",

@@ -20,5 +20,6 @@ it("finds phrases that comments do without, at their line", () => {
 });
 
 it("leaves the page its pictures", () => {
-  expect(wordFaultsIn("apps/web/src/browser/texts.ts", "const pictureTexts = 1;")).toEqual([]);
+  expect(wordFaultsIn("apps/web/src/browser/ui/texts.ts", "const pictureTexts = 1;")).toEqual([]);
+  expect(wordFaultsIn("apps/web/src/browser/state/app.ts", "const pictureTexts = 1;")).toHaveLength(1);
 });

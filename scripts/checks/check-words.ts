@@ -10,8 +10,8 @@ interface Word {
   readonly except?: RegExp;
 }
 
-/** The page's own texts say "picture", and so do the demo's training data and the prompts that ask about them. */
-const PICTURE_TEXTS = /^apps\/web\/|^packages\/demo\//;
+/** The page's own texts say "picture", and so do its tests, the demo's training data and the prompts that ask about them. */
+const PICTURE_TEXTS = /^apps\/web\/(test\/|src\/browser\/ui\/texts\.ts$)|^packages\/demo\//;
 
 /** Names in code, and what replaced them. */
 const NAMES: readonly Word[] = [

@@ -1,6 +1,12 @@
 /** The vision tower and the projector: pixels → rows of the language model's embedding space. */
-import { ENCODER_IO, encoderGraph, type WeightSource } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+import {
+  COMPUTE_TYPE_BYTES,
+  type ComputeType,
+  ENCODER_IO,
+  encoderGraph,
+  type ModelDescription,
+  type WeightSource,
+} from "@llava/models";
 import { Session, type SessionOptions, Value } from "@llava/runtime";
 
 export class VisionEncoder implements Disposable {
@@ -8,28 +14,32 @@ export class VisionEncoder implements Disposable {
   readonly #size: number;
   readonly #tokens: number;
   readonly #hidden: number;
+  readonly #computeType: ComputeType;
 
-  private constructor(session: Session, model: ModelDescription) {
+  private constructor(session: Session, model: ModelDescription, computeType: ComputeType) {
     this.#session = session;
     this.#size = model.vision.imageSize;
     this.#tokens = model.vision.tokensPerImage;
     this.#hidden = model.projector.outputSize;
+    this.#computeType = computeType;
   }
 
   static async load(
     model: ModelDescription,
     weights: WeightSource,
     options: SessionOptions,
+    computeType: ComputeType = "float32",
   ): Promise<VisionEncoder> {
-    return new VisionEncoder(await Session.load(encoderGraph(model, weights), options), model);
+    const session = await Session.load(encoderGraph(model, weights, computeType), options);
+    return new VisionEncoder(session, model, computeType);
   }
 
   /** Of one image's features. */
   get bytes(): number {
-    return this.#tokens * this.#hidden * Float32Array.BYTES_PER_ELEMENT;
+    return this.#tokens * this.#hidden * COMPUTE_TYPE_BYTES[this.#computeType];
   }
 
-  /** Pixels [3, size, size] of each image → features [tokens, hidden] of each, on the host; the caller disposes them. */
+  /** Pixels [3, size, size] of each image → features [tokens, hidden] of each, of the compute type, on the host; the caller disposes them. */
   async encode(images: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
     const pixels = new Float32Array(images.length * 3 * this.#size ** 2);
     for (const [i, image] of images.entries()) pixels.set(image, i * image.length);
@@ -43,9 +53,9 @@ export class VisionEncoder implements Disposable {
     using batch = features;
     const shape = [this.#tokens, this.#hidden];
     const length = this.#tokens * this.#hidden;
-    // Apart from each other: one image's features are forgotten before another's.
-    const all = batch.data() as Float32Array;
-    return images.map((_, i) => Value.wrap("float32", all.slice(i * length, (i + 1) * length), shape));
+    // A copy for each image: one image's features are forgotten before another's.
+    const all = batch.data();
+    return images.map((_, i) => Value.wrap(batch.dtype, all.slice(i * length, (i + 1) * length), shape));
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,7 @@ import type { ChoiceEvent, GenerateEvent, Usage } from "@llava/backend";
 import {
   chatTimings,
   chatUsage,
-  encodeHopTokens,
+  encodeResumeTokens,
   encodeSse,
   encodeSseJson,
   errorBody,
@@ -73,7 +73,7 @@ function blockOf(style: StreamStyle, index: number, event: GenerateEvent, offset
   if (event.type === "error") return encodeSseJson(errorBody(event.error));
   if (event.type === "finished")
     return chunkOf(style, dialect.finishChunk(head, index, event.reason, chatTimings(event.timings)));
-  const tokens = style.isHop ? encodeHopTokens(event.tokens) : "";
+  const tokens = style.isHop ? encodeResumeTokens(event.tokens) : "";
   const logprobs = event.logprobs ? answeredTokens(event.logprobs, style.tokenBytes) : null;
   return tokens + chunkOf(style, dialect.textChunk(head, index, { text: event.text, logprobs, offset }));
 }
