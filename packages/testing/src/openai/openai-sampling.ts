@@ -194,11 +194,11 @@ export function describeTokens(visit: Visit): void {
   });
 }
 
+function format(schema: Record<string, unknown>): OpenAI.ResponseFormatJSONSchema {
+  return { type: "json_schema", json_schema: { name: "reply", strict: true, schema } };
+}
+
 export function describeJson(visit: Visit): void {
-  const format = (schema: Record<string, unknown>): OpenAI.ResponseFormatJSONSchema => ({
-    type: "json_schema",
-    json_schema: { name: "reply", strict: true, schema },
-  });
   const color = { enum: ["red", "green", "blue"] };
   const schema = {
     type: "object",
