@@ -38,7 +38,7 @@ function queueLength(): Promise<unknown> {
 }
 
 describe("too many", () => {
-  test("one runs, one waits, the next is told overloaded on both wires", async () => {
+  test("one runs, one waits, the next is refused with overloaded on both wires", async () => {
     const client = new AbortController();
     await streaming(client);
     const waiting = ask({ max_tokens: 1 });

@@ -18,7 +18,7 @@ let config: string;
 let text: string;
 let child: ChildProcess | null = null;
 let controller: Server;
-const heard: (string | undefined)[] = [];
+const requested: (string | undefined)[] = [];
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "llava-loading-"));
@@ -27,9 +27,9 @@ beforeEach(async () => {
   text = await readFile(config, "utf8");
   await rm(config);
   await promisify(execFile)("mkfifo", [config]);
-  heard.length = 0;
+  requested.length = 0;
   controller = createServer((request, response) => {
-    heard.push(request.url);
+    requested.push(request.url);
     response.setHeader("content-type", "application/json").end('{"exist":true}');
   });
   await new Promise<void>((resolve) => controller.listen(0, "127.0.0.1", resolve));
@@ -64,10 +64,10 @@ test.skipIf(process.platform === "win32")(
     expect(health.status).toBe(503);
     expect(await health.json()).toMatchObject({ status: "loading", error: { code: "loading" } });
     expect((await fetch(`${address}/v1/models`)).status).toBe(503);
-    expect(heard).toEqual([]);
+    expect(requested).toEqual([]);
     await writeFile(config, text);
     await vi.waitFor(async () => expect((await fetch(`${address}/ready`)).status).toBe(200));
-    await vi.waitFor(() => expect(heard).toContain("/register_worker"));
+    await vi.waitFor(() => expect(requested).toContain("/register_worker"));
     expect((await fetch(`${address}/v1/models`)).status).toBe(200);
   },
 );

@@ -86,7 +86,7 @@ test("red owes itself to the circle at the left: progress, the map, the end", as
   expect(Math.abs(peak.y - 3.5)).toBeLessThan(2);
 });
 
-test("the mode of the image says which part of it is mapped", async () => {
+test("the mode of the image decides which part of it is mapped", async () => {
   const { messages } = asked();
   const [message] = messages;
   if (message === undefined || typeof message.content === "string") throw new Error("There is no message.");
@@ -97,7 +97,7 @@ test("the mode of the image says which part of it is mapped", async () => {
   expect(map.values).toHaveLength(4);
 });
 
-test("those who chat go first, and a full worker takes no map", async () => {
+test("requests of chats go first, and a full worker computes no map", async () => {
   const permits = await Promise.all(
     [0, 1].map(async () => await backend.queue.acquire(new AbortController().signal)),
   );
@@ -111,7 +111,7 @@ test("those who chat go first, and a full worker takes no map", async () => {
   expect((await mapOf(asked({ cells: 2 }))).values).toHaveLength(2);
 });
 
-test("who leaves frees the worker", async () => {
+test("a client that leaves frees the worker", async () => {
   const leaving = new AbortController();
   const response = await post(asked(), { signal: leaving.signal });
   await response.body?.getReader().read();

@@ -1,4 +1,4 @@
-/** A worker of a cluster is there for its controller, and for who has a key. */
+/** The roles of a worker's routes: in a cluster they serve its controller and callers with a key. */
 import { addChallengeRoute, type Access } from "@llava/server";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-test("every route lets in whom its role names and nobody else", async () => {
+test("every route lets in the callers of its role and no others", async () => {
   const access = strictAccess(true);
   const app = buildApp(server.service, pino({ level: "silent" }), {
     access,
@@ -35,7 +35,7 @@ test("every route lets in whom its role names and nobody else", async () => {
   }
 });
 
-test("with a token and no keys nobody of this machine is served either, but anybody may ask how it is", async () => {
+test("with a token and no keys programs of this machine are refused too, but for the public routes", async () => {
   const access: Access = { keys: null, token: TOKEN, anonymous: "nobody" };
   const app = buildApp(server.service, pino({ level: "silent" }), { access });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });

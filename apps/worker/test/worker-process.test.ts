@@ -1,4 +1,4 @@
-/** The worker as a process: when it reports itself, how it ends, what it says when it cannot start. */
+/** The worker as a process: its registration, its end, and the sentences of a failed start. */
 import { fork, type ChildProcess } from "node:child_process";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -52,38 +52,38 @@ function startWorker(...flags: string[]): Worker {
 }
 
 /** A controller that asks a worker for its status in the moment in which the worker registers. */
-async function curiousController(): Promise<{ server: Server; url: string; heard: unknown[] }> {
-  const heard: unknown[] = [];
+async function recordingController(): Promise<{ server: Server; url: string; recorded: unknown[] }> {
+  const recorded: unknown[] = [];
   const server = createServer(async (request, response) => {
     const body = await json(request);
     const name =
       typeof body === "object" && body !== null && "worker_name" in body ? String(body.worker_name) : "";
     const status = await fetch(`${name}/worker_get_status`, { method: "POST" });
-    heard.push({ path: request.url, name, status: await status.json() });
+    recorded.push({ path: request.url, name, status: await status.json() });
     response.setHeader("content-type", "application/json").end(JSON.stringify({ exist: true }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, heard };
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, recorded };
 }
 
 describe("a worker process", () => {
   test("reports itself only when it can serve, under the address on which it listens", async () => {
-    const { server, url, heard } = await curiousController();
+    const { server, url, recorded } = await recordingController();
     const worker = startWorker("--model-path", folder, "--controller", url, "--heartbeat-interval", "0.05");
     const address = await worker.ready;
-    await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2));
+    await vi.waitFor(() => expect(recorded.length).toBeGreaterThan(2));
     const status = { model_names: [MODEL_NAME], speed: 1, queue_length: 0, state: "ready" };
-    expect(heard[0]).toMatchObject({ path: "/register_worker", name: address, status });
-    expect(heard[1]).toMatchObject({ path: "/receive_heart_beat", name: address, status });
+    expect(recorded[0]).toMatchObject({ path: "/register_worker", name: address, status });
+    expect(recorded[1]).toMatchObject({ path: "/receive_heart_beat", name: address, status });
     worker.child.kill("SIGTERM");
     expect(await worker.exit).toBe(0);
-    expect(heard.at(-2)).toMatchObject({ path: "/receive_heart_beat", status: { state: "draining" } });
-    expect(heard.at(-1)).toMatchObject({ path: "/deregister_worker" });
+    expect(recorded.at(-2)).toMatchObject({ path: "/receive_heart_beat", status: { state: "draining" } });
+    expect(recorded.at(-1)).toMatchObject({ path: "/deregister_worker" });
     server.close();
   });
 
   test("reports to several controllers, and one that hangs holds up neither the others nor the requests", async () => {
-    const [first, second] = [await curiousController(), await curiousController()];
+    const [first, second] = [await recordingController(), await recordingController()];
     const hung = createServer(() => undefined);
     await new Promise<void>((resolve) => hung.listen(0, "127.0.0.1", resolve));
     const hungUrl = `http://127.0.0.1:${(hung.address() as AddressInfo).port}`;
@@ -100,13 +100,13 @@ describe("a worker process", () => {
       }),
     });
     expect(answer.status).toBe(200);
-    for (const { heard } of [first, second]) {
-      await vi.waitFor(() => expect(heard.length).toBeGreaterThan(2));
+    for (const { recorded } of [first, second]) {
+      await vi.waitFor(() => expect(recorded.length).toBeGreaterThan(2));
     }
     worker.child.kill("SIGTERM");
     expect(await worker.exit).toBe(0);
-    for (const { heard, server } of [first, second]) {
-      expect(heard.at(-1)).toMatchObject({ path: "/deregister_worker", name: address });
+    for (const { recorded, server } of [first, second]) {
+      expect(recorded.at(-1)).toMatchObject({ path: "/deregister_worker", name: address });
       server.close();
     }
     hung.closeAllConnections();
@@ -186,15 +186,15 @@ describe("a worker process", () => {
     ["a folder without a model", ["--model-path", tmpdir()], 1, /config\.json/],
     ["an unknown template", ["--conv-mode", "klingon"], 1, /klingon/],
     ["a flag of the wrong kind", ["--port", "many"], 2, /whole number/],
-  ])("%s is said in one sentence", async (_name, flags, code, sentence) => {
+  ])("%s is reported in one sentence", async (_name, flags, code, sentence) => {
     const model = flags.includes("--model-path") ? [] : ["--model-path", folder];
     const worker = startWorker(...model, ...flags);
     expect(await worker.err).toMatch(sentence);
     expect(await worker.exit).toBe(code);
   });
 
-  test("a taken port is said in one sentence", async () => {
-    const { server, url } = await curiousController();
+  test("a taken port is reported in one sentence", async () => {
+    const { server, url } = await recordingController();
     const worker = startWorker("--model-path", folder, "--no-register", "--port", new URL(url).port);
     expect(await worker.err).toBe(
       `Port ${new URL(url).port} is taken by another program. Choose another with --port.\n`,

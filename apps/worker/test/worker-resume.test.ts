@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
-const HOP = { [RESUME_HEADER]: "1" };
+const FROM_CONTROLLER = { [RESUME_HEADER]: "1" };
 const TOKEN = "a-token-of-the-cluster";
 
 let server: TestServer;
@@ -60,7 +60,11 @@ interface Stream {
   readonly raw: string;
 }
 
-async function streamOf(path: string, body: object, headers: Record<string, string> = HOP): Promise<Stream> {
+async function streamOf(
+  path: string,
+  body: object,
+  headers: Record<string, string> = FROM_CONTROLLER,
+): Promise<Stream> {
   const response = await server.post(path, body, {
     headers: { "content-type": "application/json", ...headers },
   });
@@ -90,7 +94,7 @@ const finishOf = ({ chunks }: Stream): unknown =>
 const usageOf = ({ chunks }: Stream): unknown => ({ ...chunks.at(-1)?.usage, prompt_tokens_details: null });
 
 describe("a stream for a controller", () => {
-  test("begins with what a continuation must repeat and tells the tokens of every text", async () => {
+  test("begins with what a continuation must repeat and holds the tokens of every text", async () => {
     const { head, deltas, chunks, raw } = await streamOf(CHAT_PATH, { ...CHAT, temperature: 0, seed: 5 });
     expect(head).toEqual({ id: chunks[0]?.id, created: chunks[0]?.created, seed: 5 });
     expect(raw.split("\n\n")[0]).toMatch(/^: llava \{.*\}\ndata: \{.*"role":"assistant"/);
@@ -150,8 +154,8 @@ describe.each([
   });
 
   test("in the middle of a stop string ends before it all the same", async () => {
-    const said = textOf((await streamOf(path, { ...body, seed: 9 })).deltas);
-    const stop = [said.slice(4, 7)];
+    const text = textOf((await streamOf(path, { ...body, seed: 9 })).deltas);
+    const stop = [text.slice(4, 7)];
     const whole = await streamOf(path, { ...body, seed: 9, stop });
     expect(finishOf(whole)).toMatchObject([{ finish_reason: "stop" }]);
     const tokens = whole.deltas.flatMap((delta) => delta.tokens);
@@ -172,8 +176,8 @@ describe("an answer in JSON that breaks off", () => {
   test("is continued after any of its tokens, with the likelihoods that it would have had", async () => {
     const whole = await streamOf(CHAT_PATH, body);
     expect(Object.keys(JSON.parse(textOf(whole.deltas)))).toEqual(["color", "seen"]);
-    const told = whole.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
-    expect(told.map(({ token }) => token).join("")).toBe(textOf(whole.deltas));
+    const listed = whole.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
+    expect(listed.map(({ token }) => token).join("")).toBe(textOf(whole.deltas));
     for (let cut = 0; cut <= whole.deltas.length; cut += 5) {
       const sent = whole.deltas.slice(0, cut);
       const tokens = sent.flatMap((delta) => delta.tokens);
@@ -181,7 +185,7 @@ describe("an answer in JSON that breaks off", () => {
       expect(textOf(sent) + textOf(rest.deltas)).toBe(textOf(whole.deltas));
       expect(finishOf(rest)).toEqual(finishOf(whole));
       const rests = rest.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
-      expect(rests.map(({ token }) => token)).toEqual(told.slice(tokens.length).map(({ token }) => token));
+      expect(rests.map(({ token }) => token)).toEqual(listed.slice(tokens.length).map(({ token }) => token));
     }
   });
 });
@@ -190,18 +194,18 @@ describe("what cannot be continued", () => {
   test.each([
     ["several answers", CHAT_PATH, { ...CHAT, n: 2 }],
     ["a text with logprobs, which count its characters", TEXT_PATH, { ...COMPLETION, logprobs: 1 }],
-  ])("%s: the stream tells a controller nothing, and is not taken back", async (_name, path, body) => {
+  ])("%s: the stream holds nothing for a controller, and is not taken back", async (_name, path, body) => {
     const { raw } = await streamOf(path, body);
     expect(raw).not.toMatch(/^:/m);
     const llava_resume = { id: "chatcmpl-1", created: 1, seed: 1, tokens: [80] };
-    const headers = { "content-type": "application/json", ...HOP };
+    const headers = { "content-type": "application/json", ...FROM_CONTROLLER };
     const response = await server.post(path, { ...body, llava_resume }, { headers });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: { param: "llava_resume" } });
   });
 });
 
-describe("who may not continue an answer", () => {
+describe("a continuation is refused", () => {
   const llava_resume = { id: "chatcmpl-1", created: 1, seed: 1, tokens: [5] };
   const code = "invalid_request";
 
@@ -209,25 +213,25 @@ describe("who may not continue an answer", () => {
     ["a client without the controllers' header", {}, { ...CHAT, llava_resume }, /leave it out/],
     [
       "no answer that is no stream",
-      HOP,
+      FROM_CONTROLLER,
       { ...CHAT, stream: false, stream_options: null, llava_resume },
       /stream/,
     ],
     [
       "not with half of what is needed",
-      HOP,
+      FROM_CONTROLLER,
       { ...CHAT, llava_resume: { id: "x" } },
       /llava_resume\.created is missing/,
     ],
     [
       "not with tokens that are none",
-      HOP,
+      FROM_CONTROLLER,
       { ...CHAT, llava_resume: { ...llava_resume, tokens: ["a"] } },
       /tokens\[0\]/,
     ],
     [
       "not with tokens of another model",
-      HOP,
+      FROM_CONTROLLER,
       { ...CHAT, llava_resume: { ...llava_resume, tokens: [9999] } },
       /9999/,
     ],
@@ -249,7 +253,9 @@ describe("who may not continue an answer", () => {
   test("a caller without the cluster's signature is refused, one with it is not", async () => {
     const body = { ...CHAT, max_tokens: 2 };
     const ask = (asked: object, headers: Record<string, string>): Promise<Response> =>
-      guarded.post(CHAT_PATH, asked, { headers: { "content-type": "application/json", ...HOP, ...headers } });
+      guarded.post(CHAT_PATH, asked, {
+        headers: { "content-type": "application/json", ...FROM_CONTROLLER, ...headers },
+      });
     expect(await (await ask(body, {})).text()).not.toMatch(/^:/m);
     const refused = await ask({ ...body, llava_resume }, {});
     expect(await refused.json()).toMatchObject({ error: { code, param: "llava_resume" } });

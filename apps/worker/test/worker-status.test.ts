@@ -112,7 +112,7 @@ describe("metrics", () => {
 });
 
 describe("slots and properties", () => {
-  test("a slot says how far its answer is; without a free one ?fail_on_no_slot=1 is 503", async () => {
+  test("a slot reports the progress of its answer; without a free one ?fail_on_no_slot=1 is 503", async () => {
     const slots = async (query = ""): Promise<Response> => await fetch(`${server.url}/slots${query}`);
     const idle = [{ id: 0, n_ctx: server.model.contextLength, speculative: false, is_processing: false }];
     expect(await (await slots("?fail_on_no_slot=1")).json()).toEqual(idle);
@@ -132,7 +132,7 @@ describe("slots and properties", () => {
     await vi.waitFor(async () => expect(await (await slots()).json()).toEqual(idle));
   });
 
-  test("properties are llama-server's as far as they mean something, and tell no path", async () => {
+  test("properties are llama-server's as far as they mean something, without a path", async () => {
     const text = await (await fetch(`${server.url}/props`)).text();
     expect(JSON.parse(text)).toMatchObject({
       default_generation_settings: { n_ctx: server.model.contextLength },
@@ -147,7 +147,7 @@ describe("slots and properties", () => {
 });
 
 describe("health", () => {
-  test("while the model is loaded it is 503 with the progress, and every request says so", async () => {
+  test("while the model is loaded it is 503 with the progress, and so is every request", async () => {
     const service = new WorkerService({ modelName: MODEL_NAME });
     const app = buildApp(service, pino({ level: "silent" }));
     const url = await app.listen({ host: "127.0.0.1", port: 0 });

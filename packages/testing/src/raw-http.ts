@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { createServer, type ServerOptions } from "@llava/server";
 
-/** One route for each role, and one that takes images; each says what it got. */
+/** One route for each role, and one that takes images; each returns what it got. */
 export async function startServer(options: Partial<ServerOptions> = {}): Promise<{
   readonly app: FastifyInstance;
   readonly url: string;

@@ -1,4 +1,4 @@
-/** LocalBackend is the engine of this repository in this process; no other file of the worker knows the engine. */
+/** LocalBackend is the engine of this repository in this process; no other file of the worker imports the engine. */
 import type {
   AdmissionQueue,
   Backend,

@@ -135,7 +135,7 @@ describe("Heartbeat", () => {
     await vi.waitFor(() => expect(controller.paths()).toContain("/receive_heart_beat"));
   });
 
-  test("its reports grow in number and say what only our workers say", async () => {
+  test("its reports are numbered and hold the fields of workers of this repository", async () => {
     const { controller, url } = await controllerAt();
     const report: WorkerReport = { incarnation: "one", state: "ready", image_keys: [] };
     beating(url, { length: 0 }, { report });
@@ -147,7 +147,7 @@ describe("Heartbeat", () => {
     ]);
   });
 
-  test("reports at once when asked, however long the interval, and says farewell last", async () => {
+  test("reports at once when asked, however long the interval, and deregisters last", async () => {
     const { controller, url } = await controllerAt();
     const report: { incarnation: string; state: "ready" | "draining" } = {
       incarnation: "one",
@@ -184,7 +184,7 @@ describe("Heartbeat", () => {
     });
   });
 
-  test("a controller that never heard of us, or is gone, holds no farewell up", async () => {
+  test("a controller without the registration, or a lost one, delays no deregistration", async () => {
     const placeholder = await controllerAt();
     await placeholder.controller.close();
     const { heartbeat, sentences } = beating(placeholder.url);
@@ -194,7 +194,7 @@ describe("Heartbeat", () => {
     expect(sentences).toHaveLength(1);
   });
 
-  test("of several controllers each hears, whatever the others do", async () => {
+  test("each of several controllers gets the reports, whatever the others do", async () => {
     const hung = createServer(() => undefined);
     await new Promise<void>((resolve) => hung.listen(0, "127.0.0.1", resolve));
     open.push(async () => {

@@ -110,7 +110,7 @@ export class Heartbeat {
     );
   }
 
-  /** @returns whether the controller still knows this worker */
+  /** @returns whether the worker is still registered */
   async #beat(): Promise<boolean> {
     const { model_names: _names, speed: _speed, ...report } = this.#options.status();
     const beat: HeartBeat = {

@@ -232,7 +232,7 @@ function createEndings({ counter }: Metrics, { ours, theirs }: Labels): (outcome
   };
 }
 
-/** vLLM knows four ways to end. */
+/** vLLM has four reasons of an end. */
 function vllmReason(outcome: Outcome): "stop" | "length" | "abort" | "error" {
   if (outcome === "stop" || outcome === "length") return outcome;
   return outcome === "cancelled" || outcome === "shutting_down" ? "abort" : "error";

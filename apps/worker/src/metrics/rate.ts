@@ -1,4 +1,4 @@
-/** How much per second lately: for people who look now, while Prometheus works out its own rates from the counters. */
+/** Measures a rate over the last ten seconds, for readers without Prometheus, which computes rates from the counters. */
 
 const WINDOW_S = 10;
 
@@ -10,7 +10,7 @@ export interface Rate {
 
 /** @param now monotonic milliseconds */
 export function createRate(now: () => number): Rate {
-  /** One a second, the newest of which grows; the place of second s is s modulo their number. */
+  /** Sums of one second each, the newest of which grows; the index of second s is s modulo their number. */
   const sums = new Float64Array(WINDOW_S + 1);
   let newest = Math.floor(now() / 1000);
   const advance = (): void => {

@@ -46,8 +46,8 @@ async function answerWire(
   reply: FastifyReply,
 ): Promise<unknown> {
   reply.type("application/octet-stream");
-  const isHop = isFromController(request);
-  const wire = parseOrNull(request, isHop);
+  const isForController = isFromController(request);
+  const wire = parseOrNull(request, isForController);
   if (wire === null) return reply.send(encodeWireFailure(1));
   const signal = clientSignal(reply);
   const { id, created } = wire.resume ?? completionHead(service.modelName);
@@ -59,17 +59,21 @@ async function answerWire(
       first.done || first.value === IDLE || first.value.type !== "error" ? null : first.value.error;
     if (refusal?.code === "overloaded" || refusal?.code === "shutting_down")
       reply.code(refusal.status).header("retry-after", service.retryAfterS());
-    await sendFrames(reply, wireFrames(wire, isHop ? { id, created, seed } : null, first, marked), signal);
+    await sendFrames(
+      reply,
+      wireFrames(wire, isForController ? { id, created, seed } : null, first, marked),
+      signal,
+    );
     return reply;
   } finally {
     await marked.return(undefined);
   }
 }
 
-function parseOrNull({ body, log }: FastifyRequest, isHop: boolean): WireGenerateRequest | null {
+function parseOrNull({ body, log }: FastifyRequest, isForController: boolean): WireGenerateRequest | null {
   try {
     const wire = parseWireGenerateRequest(body);
-    if (wire.resume !== null) checkResume(wire, wire.resume.sentFrame.text, isHop);
+    if (wire.resume !== null) checkResume(wire, wire.resume.sentFrame.text, isForController);
     return wire;
   } catch (thrown) {
     const { code, message } = toLlavaError(thrown);
@@ -78,9 +82,9 @@ function parseOrNull({ body, log }: FastifyRequest, isHop: boolean): WireGenerat
   }
 }
 
-function checkResume({ prompt }: WireGenerateRequest, said: string, isHop: boolean): void {
-  if (isHop && said.startsWith(prompt)) return;
-  const sentence = isHop
+function checkResume({ prompt }: WireGenerateRequest, sentText: string, isForController: boolean): void {
+  if (isForController && sentText.startsWith(prompt)) return;
+  const sentence = isForController
     ? `The field ${RESUME_FIELD}.sent_frame is of another prompt; ask from the beginning.`
     : `The field ${RESUME_FIELD} is for controllers of this worker's cluster; leave it out.`;
   throw new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });

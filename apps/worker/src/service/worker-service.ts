@@ -47,7 +47,7 @@ export class WorkerService {
   readonly startedS = Math.floor(Date.now() / 1000);
   /** Progress of loading the model; meaningless once it is loaded. */
   loadProgress: LoadProgress = { phase: "start", done: 0, total: 1 };
-  /** Id of this process, by which controllers tell it from its predecessor at the same address. */
+  /** Id of this process, by which controllers distinguish it from its predecessor at the same address. */
   readonly incarnation = randomUUID();
   readonly #logsPrompts: boolean;
   readonly #version = version();

@@ -129,7 +129,7 @@ describe("what else may be in a file", () => {
     expect(await refusalOf(Buffer.concat([Buffer.from("%PDF-1.7\n"), SMALL]))).toMatchObject(refused(/PDF/));
   });
 
-  test("an SVG and a GIF, whatever they are said to be", async () => {
+  test("an SVG and a GIF, whatever type is declared", async () => {
     const svg = '<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>';
     for (const type of ["image/svg+xml", "image/png"])
       expect(await refusalOf(Buffer.from(svg), type)).toMatchObject(refused(/an SVG drawing/));
@@ -151,7 +151,7 @@ describe("what else may be in a file", () => {
     expect(await statusOf(turned, "image/jpeg")).toBe(200);
   });
 
-  test("another type than the one that is said: the file itself decides", async () => {
+  test("another type than the declared one: the file itself decides", async () => {
     expect(await statusOf(SMALL, "image/jpeg")).toBe(200);
     expect(await statusOf(await sharp(SMALL).webp().toBuffer(), "image/png")).toBe(200);
   });

@@ -142,7 +142,7 @@ describe("how much at a time", () => {
     await slow[Symbol.asyncDispose]();
   });
 
-  test("who leaves closes its connection", async () => {
+  test("a client that leaves closes its connection", async () => {
     const closed = Promise.withResolvers<void>();
     const slow = await imageHost(
       (_response, request) => void once(request.socket, "close").then(() => closed.resolve()),

@@ -36,7 +36,7 @@ describe("is fetched", () => {
   });
 });
 
-describe("U01 to U28: what the address itself says", () => {
+describe("U01 to U28: what is decided by the address alone", () => {
   test.each([
     ["U01", "http://127.0.0.1:PORT/"],
     ["U02 decimal", "http://2130706433:PORT/"],

@@ -72,7 +72,7 @@ describe("an uploaded image", () => {
     ["under no hash", "cat.png", FILE, "image/png", 400],
     ["of nothing", KEY, Buffer.alloc(0), "image/png", 400],
     ["that is too large", KEY, Buffer.alloc((10 << 20) + 1), "image/png", 413],
-    ["that says to be text", KEY, FILE, "text/html", 415],
+    ["that is declared as text", KEY, FILE, "text/html", 415],
   ])("%s is refused", async (_name, key, file, type, status) => {
     expect((await put(key, file, type)).status).toBe(status);
   });

@@ -1,4 +1,4 @@
-/** What tests of fetching images need: a host full of answers, a trap, names, and a fetcher that knows no others. */
+/** Sets up what tests of fetching images need: a public host, a private one that must not be reached, names, and a fetcher. */
 import type { ServerResponse } from "node:http";
 import { pino } from "pino";
 import { ImageFetcher, type ImageFetcherOptions } from "../../src/images/fetch/image-fetcher.ts";

@@ -72,7 +72,7 @@ export async function canary(port: number): Promise<Host> {
   };
 }
 
-/** What a name server says of a name: addresses of either kind, another name first, or nothing at all. */
+/** The answer of a name server for a name: addresses of either kind, another name first, or nothing at all. */
 export interface Zone {
   readonly cname?: string;
   /** One list for each query, the last one for all later ones. */

@@ -19,7 +19,7 @@ const CONTEXT_LENGTH = 1024;
 const SPECIALS = ["<s>", "</s>", "<pad>", "<image>"];
 const VOCABULARY = [...SPECIALS, ...byteAlphabet()];
 /** The only tokens that the random output layer can prefer, so that every answer is ASCII and none ends by itself. */
-const SPOKEN = new Set("abcdefghijklmnopqrstuvwxyz");
+const LETTERS = new Set("abcdefghijklmnopqrstuvwxyz");
 
 export async function writeTinyModel(folder: string): Promise<TinyModel> {
   await mkdir(folder, { recursive: true });
@@ -123,7 +123,7 @@ function weights(): Weights {
   linear("multi_modal_projector.linear_1", HIDDEN, HIDDEN);
   linear("multi_modal_projector.linear_2", HIDDEN, HIDDEN);
   addText({ matrix, ones });
-  silence(tensors);
+  zeroOthers(tensors);
   return tensors;
 }
 
@@ -177,10 +177,10 @@ function addText({ matrix, ones }: Pick<Fillers, "matrix" | "ones">): void {
 }
 
 /** A token whose output row is zero has the logit 0; among 26 random ones some are always above it. */
-function silence(tensors: Weights): void {
+function zeroOthers(tensors: Weights): void {
   const head = tensors.get("language_model.lm_head.weight");
   for (const [id, token] of VOCABULARY.entries())
-    if (!SPOKEN.has(token)) head?.data.fill(0, id * HIDDEN, (id + 1) * HIDDEN);
+    if (!LETTERS.has(token)) head?.data.fill(0, id * HIDDEN, (id + 1) * HIDDEN);
 }
 
 /** The format is 8 bytes of header length, a JSON header with offsets, the tensors' bytes. */

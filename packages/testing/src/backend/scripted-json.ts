@@ -1,4 +1,4 @@
-/** Writes an instance of a JSON schema, so that the scripted backend has a JSON mode; knows the keywords that tests use. */
+/** Writes an instance of a JSON schema, so that the scripted backend has a JSON mode; supports the keywords that tests use. */
 import { LlavaError, type AnswerFormat } from "@llava/protocol";
 import { mix, uniform } from "./scripted-model.ts";
 

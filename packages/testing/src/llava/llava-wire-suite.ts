@@ -3,7 +3,7 @@ import { OVERFLOW_TEXT, parseWorkerStatus, SERVER_ERROR_TEXT } from "@llava/prot
 import { beforeAll, describe, expect, test } from "vitest";
 import { png } from "../images/png.ts";
 
-/** A worker with 5 places and a queue of 20, whose answers are letters, one a token, and end only where they are told to. */
+/** A worker with 5 places and a queue of 20, whose answers are letters, one a token, and end only at a stop or a limit. */
 export interface LlavaStage {
   readonly url: string;
   readonly model: string;
@@ -69,7 +69,7 @@ export function describeLlavaWire(startStage: () => Promise<LlavaStage>): void {
 
 function describeStatus(visit: LlavaVisit): void {
   describe("/worker_get_status", () => {
-    test("has the original's three fields, and says what controllers may ask, but not which images it has seen", async () => {
+    test("has the original's three fields and the capabilities for controllers, but no image keys", async () => {
       const response = await fetch(`${visit.stage.url}/worker_get_status`, { method: "POST" });
       const status: unknown = await response.json();
       expect(status).toMatchObject({

@@ -150,7 +150,7 @@ export function describeSettings(visit: Visit): void {
       const long = { ...visit.asked(TEXT), max_completion_tokens: 24 };
       const whole = (await visit.client.chat.completions.create(long)).choices[0]?.message.content ?? "";
       const stop = whole.slice(9, 12);
-      for (const given of [stop, ["never said", stop]]) {
+      for (const given of [stop, ["never there", stop]]) {
         const { choices } = await visit.client.chat.completions.create({ ...long, stop: given });
         expect(choices[0]).toMatchObject({
           finish_reason: "stop",

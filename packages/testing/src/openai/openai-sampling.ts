@@ -1,4 +1,4 @@
-/** With OpenAI's own client: how tokens are chosen, what is told of them, several answers at once, and answers in JSON. */
+/** With OpenAI's own client: how tokens are chosen, their logprobs, several answers at once, and answers in JSON. */
 import type OpenAI from "openai";
 import { BadRequestError } from "openai";
 import { describe, expect, test } from "vitest";
@@ -30,8 +30,8 @@ async function textOf(visit: Visit, fields: Partial<ChatParams> & Extra = {}): P
   return (await choicesOf(visit, fields))[0]?.message.content ?? "";
 }
 
-/** What a stream says, by the index of the answer. */
-async function spoken(
+/** The answers of a stream by their index. */
+async function streamedAnswers(
   visit: Visit,
   fields: Partial<ChatParams>,
 ): Promise<Map<number, { text: string; tokens: Logprob[]; end: string | null; numRoles: number }>> {
@@ -83,9 +83,9 @@ export function describeChoices(visit: Visit): void {
       });
     });
 
-    test("streamed say the same, each with its role and its end", async () => {
+    test("streamed are the same, each with its role and its end", async () => {
       const whole = await choicesOf(visit, fields);
-      const answers = await spoken(visit, fields);
+      const answers = await streamedAnswers(visit, fields);
       expect(new Set(answers.keys())).toEqual(new Set([0, 1, 2]));
       for (const { index, message } of whole) {
         expect(answers.get(index)).toMatchObject({ text: message.content, end: "length", numRoles: 1 });
@@ -123,8 +123,8 @@ export function describeLogprobs(visit: Visit): void {
 
     test("streamed are the same; none come when nobody asks", async () => {
       const [choice] = await choicesOf(visit, asked);
-      expect((await spoken(visit, asked)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
-      expect((await spoken(visit, {})).get(0)?.tokens).toEqual([]);
+      expect((await streamedAnswers(visit, asked)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
+      expect((await streamedAnswers(visit, {})).get(0)?.tokens).toEqual([]);
       expect((await choicesOf(visit, { logprobs: true }))[0]?.logprobs?.content?.[0]?.top_logprobs).toEqual(
         [],
       );
@@ -138,23 +138,23 @@ export function describeLogprobs(visit: Visit): void {
       expect(choice?.finish_reason).toBe("stop");
       const texts = choice?.logprobs?.content?.map(({ token }) => token);
       expect(texts?.join("")).toBe(choice?.message.content);
-      expect((await spoken(visit, cut)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
+      expect((await streamedAnswers(visit, cut)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
     });
 
     test.skipIf(visit.lacks("text_completion"))("of a text, in the older endpoint's lists", async () => {
       const params = { model: visit.stage.model, prompt: "Once upon", temperature: 0, max_tokens: 5 };
       const { choices } = await visit.client.completions.create({ ...params, logprobs: 2 });
-      const told = choices[0]?.logprobs;
-      expect(told?.tokens?.join("")).toBe(choices[0]?.text);
-      expect(told?.text_offset).toEqual([0, 1, 2, 3, 4]);
-      for (const [i, top] of (told?.top_logprobs ?? []).entries())
-        expect(Math.max(...Object.values(top))).toBe(told?.token_logprobs?.[i]);
+      const lists = choices[0]?.logprobs;
+      expect(lists?.tokens?.join("")).toBe(choices[0]?.text);
+      expect(lists?.text_offset).toEqual([0, 1, 2, 3, 4]);
+      for (const [i, top] of (lists?.top_logprobs ?? []).entries())
+        expect(Math.max(...Object.values(top))).toBe(lists?.token_logprobs?.[i]);
       const streamedLists: OpenAI.Completions.CompletionChoice.Logprobs[] = [];
       const options = { ...params, logprobs: 2, stream: true } as const;
       for await (const chunk of await visit.client.completions.create(options))
         streamedLists.push(...chunk.choices.flatMap(({ logprobs }) => logprobs ?? []));
-      expect(streamedLists.flatMap(({ text_offset: offsets }) => offsets)).toEqual(told?.text_offset);
-      expect(streamedLists.flatMap(({ tokens }) => tokens)).toEqual(told?.tokens);
+      expect(streamedLists.flatMap(({ text_offset: offsets }) => offsets)).toEqual(lists?.text_offset);
+      expect(streamedLists.flatMap(({ tokens }) => tokens)).toEqual(lists?.tokens);
     });
   });
 }
@@ -167,13 +167,16 @@ export function describeTokens(visit: Visit): void {
       expect(await textOf(visit, { logit_bias: { [idOf(first)]: -100 } })).not.toContain(first);
     });
 
-    test.skipIf(visit.lacks("penalties"))("that were said already are said less", async () => {
-      const kinds = async (fields: Partial<ChatParams> & Extra): Promise<number> =>
-        new Set(await textOf(visit, { max_completion_tokens: 24, ...fields })).size;
-      const plain = await kinds({});
-      for (const fields of [{ frequency_penalty: 2 }, { presence_penalty: 2 }, { repetition_penalty: 5 }])
-        expect(await kinds(fields), JSON.stringify(fields)).toBeGreaterThan(plain);
-    });
+    test.skipIf(visit.lacks("penalties"))(
+      "that are in the answer already become rarer with a penalty",
+      async () => {
+        const kinds = async (fields: Partial<ChatParams> & Extra): Promise<number> =>
+          new Set(await textOf(visit, { max_completion_tokens: 24, ...fields })).size;
+        const plain = await kinds({});
+        for (const fields of [{ frequency_penalty: 2 }, { presence_penalty: 2 }, { repetition_penalty: 5 }])
+          expect(await kinds(fields), JSON.stringify(fields)).toBeGreaterThan(plain);
+      },
+    );
 
     test("of which only the likeliest are left are the greedy ones", async () => {
       const greedy = await textOf(visit);
@@ -224,7 +227,7 @@ export function describeJson(visit: Visit): void {
           seed: 2,
         };
         const whole = await choicesOf(visit, { ...fields, n: 2 });
-        const answers = await spoken(visit, { ...fields, n: 2 });
+        const answers = await streamedAnswers(visit, { ...fields, n: 2 });
         for (const { index, message, finish_reason } of whole) {
           expect(finish_reason).toBe("stop");
           expect(JSON.parse(message.content ?? "")).toEqual(shape);

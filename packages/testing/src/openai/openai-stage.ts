@@ -5,7 +5,7 @@ import { beforeAll, expect } from "vitest";
 
 export interface OpenAiStage {
   readonly url: string;
-  /** Its answers are ASCII letters, one a token, and end only where they are told to. */
+  /** Its answers are ASCII letters, one a token, and end only at a stop or a limit. */
   readonly model: string;
   readonly tokensPerImage: number;
   /** Data URL of an image. */

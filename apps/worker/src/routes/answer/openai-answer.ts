@@ -49,9 +49,9 @@ export async function answerOpenAi(
 ): Promise<unknown> {
   const { request, reply } = exchange;
   requireModel(service, asked.model);
-  const isHop =
+  const isForController =
     isFromController(request) && asked.n === 1 && !(dialect.hasOffsets && asked.logprobs !== undefined);
-  if (asked.resume && !(isHop && asked.stream)) throw notResumable(request, asked);
+  if (asked.resume && !(isForController && asked.stream)) throw notResumable(request, asked);
   const seed = asked.resume?.seed ?? asked.seed ?? randomInt(2 ** 31);
   const { id, created } = asked.resume ?? completionHead(service.modelName, Date.now(), dialect.idPrefix);
   const head = { id, created, model: service.modelName };
@@ -79,12 +79,12 @@ export async function answerOpenAi(
       dialect,
       numAnswers: asked.n,
       includeUsage: asked.includeUsage,
-      isHop,
+      isForController,
       isResumed: asked.resume !== undefined,
       tokenBytes,
       keepalive,
     };
-    const opening = isHop ? encodeResumeHead({ id, created, seed }) : "";
+    const opening = isForController ? encodeResumeHead({ id, created, seed }) : "";
     await sendFrames(reply, streamBlocks(style, opening, firstLine, first, marked), signal);
     return reply;
   } finally {

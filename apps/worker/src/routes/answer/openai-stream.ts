@@ -22,7 +22,7 @@ export interface StreamStyle {
   readonly numAnswers: number;
   readonly includeUsage: boolean;
   /** Whether the stream is for a controller and holds the tokens, too. */
-  readonly isHop: boolean;
+  readonly isForController: boolean;
   /** Whether another worker began the answer, so that the client has its beginning. */
   readonly isResumed: boolean;
   readonly tokenBytes: (id: number) => Uint8Array;
@@ -73,7 +73,7 @@ function blockOf(style: StreamStyle, index: number, event: GenerateEvent, offset
   if (event.type === "error") return encodeSseJson(errorBody(event.error));
   if (event.type === "finished")
     return chunkOf(style, dialect.finishChunk(head, index, event.reason, chatTimings(event.timings)));
-  const tokens = style.isHop ? encodeResumeTokens(event.tokens) : "";
+  const tokens = style.isForController ? encodeResumeTokens(event.tokens) : "";
   const logprobs = event.logprobs ? answeredTokens(event.logprobs, style.tokenBytes) : null;
   return tokens + chunkOf(style, dialect.textChunk(head, index, { text: event.text, logprobs, offset }));
 }

@@ -122,7 +122,7 @@ describe("fromWireRequest", () => {
   });
 });
 
-test("whatever says how tokens are chosen reaches the engine", () => {
+test("all sampling fields reach the backend", () => {
   const wire = {
     model: "m",
     temperature: 0.5,
