@@ -23,6 +23,7 @@ const STEPS: readonly Step[] = [
   command("types", "npm run --silent types"),
   command("dead code", "knip --config scripts/knip.json --no-config-hints"),
   { name: "import table", run: async () => (await importFaults(ROOT, await trackedFiles(ROOT))).join("\n") },
+  command("docs", "npm run --silent docs -- --check"),
   { name: "README", run: async () => (await readmeFaults(ROOT, await trackedFiles(ROOT))).join("\n") },
 ];
 const TESTS = command("tests", "npm test --silent");

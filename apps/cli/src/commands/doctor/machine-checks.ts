@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
-import type { DoctorFlags } from "../../options/watch-flags.ts";
+import type { DoctorFlags } from "../../command-options.ts";
 
 /** The first one that knows `using`, which the sources are written with. */
 const LEAST_NODE = 24;
