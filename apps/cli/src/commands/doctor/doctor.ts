@@ -19,14 +19,15 @@ import { DEMO_MODEL } from "../../demo-model.ts";
 /** @returns the exit code: 1 when something is wrong */
 export async function doctor(flags: DoctorFlags): Promise<number> {
   const controller = controllerOf(flags);
+  const folder = flags.modelPath ?? DEMO_MODEL;
   const isNamed = controller.url !== LOOPBACK_CONTROLLER;
   const checks: readonly (() => Finding | Promise<Finding> | Promise<readonly Finding[]>)[] = [
     checkNode,
     checkRuntime,
     () => checkGpu(flags.device),
     checkImages,
-    () => checkModel(flags.modelPath ?? DEMO_MODEL),
-    () => checkMemory(flags.modelPath ?? DEMO_MODEL),
+    () => checkModel(folder),
+    () => checkMemory(folder, flags),
     checkDisk,
     () => checkPorts(flags),
     () => checkController(controller, isNamed),
