@@ -5,7 +5,7 @@ import {
   logTo,
   openAccess,
   reloadKeysOnHangup,
-  serverSettings,
+  serverFlags,
   warnOfReaders,
 } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   warnOfReaders([flags.clusterTokenFile], log);
   const controller = createController({
     access,
-    door: serverSettings(flags),
+    door: serverFlags(flags),
     dispatchMethod: flags.dispatchMethod,
     heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
     workerNetworks: flags.workerNetwork ?? [],

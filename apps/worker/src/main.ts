@@ -9,7 +9,7 @@ import {
   logTo,
   openAccess,
   reloadKeysOnHangup,
-  serverSettings,
+  serverFlags,
   warnOfReaders,
 } from "@llava/server";
 import type { Engine, LoadProgress } from "@llava/engine";
@@ -59,7 +59,7 @@ async function startWorker(flags: WorkerFlags): Promise<void> {
     logsPrompts: flags.logPrompts ?? false,
     images: { blobs: new BlobStore(), fetcher: imageFetcher(flags) },
   });
-  const app = buildApp(service, log, { access, ...serverSettings(flags) });
+  const app = buildApp(service, log, { access, ...serverFlags(flags) });
   let address = "";
   addChallengeRoute(app, access.token, () => ({ address, incarnation: service.incarnation }));
   const port = await listen(app, flags);

@@ -8,7 +8,7 @@ export { type ClientLimits } from "./limits/rate-limit.ts";
 export { signedHeaders } from "./auth/signed-requests.ts";
 export { parseOptions } from "./options/add-options.ts";
 export type { OptionsOf } from "./options/option-table.ts";
-export { reloadKeysOnHangup, serverSettings, warnOfReaders } from "./options/server-settings.ts";
+export { reloadKeysOnHangup, serverFlags, warnOfReaders } from "./options/server-flags.ts";
 export { logTo } from "./observability/log-sink.ts";
 export { shortAddress } from "./auth/hosts.ts";
 export {

@@ -4,7 +4,7 @@ import {
   openAccess,
   readSecretFile,
   reloadKeysOnHangup,
-  serverSettings,
+  serverFlags,
   warnOfReaders,
 } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const app = await createApp({
     controllerUrl: flags.controllerUrl,
     logger,
-    door: { access, ...serverSettings(flags) },
+    door: { access, ...serverFlags(flags) },
     ...(flags.pageFolder === undefined ? {} : { pageFolder: flags.pageFolder }),
     ...(controllerKey === undefined ? {} : { controllerKey }),
     ...conversations,

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { warnOfReaders } from "./server-settings.ts";
+import { warnOfReaders } from "./server-flags.ts";
 
 test.skipIf(process.platform === "win32")("a secret that others can read is told by its file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "llava-secret-"));

@@ -12,7 +12,7 @@ type ServerFlags = Pick<
 >;
 
 /** Settings beside `access`, which reads files and is opened by itself. */
-export function serverSettings(flags: ServerFlags): Pick<ServerOptions, "hosts" | "clients" | "connections"> {
+export function serverFlags(flags: ServerFlags): Pick<ServerOptions, "hosts" | "clients" | "connections"> {
   const clients = {
     ...(flags.clientRequestsPerMinute === undefined
       ? {}
