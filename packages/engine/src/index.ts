@@ -12,6 +12,4 @@ export type {
   Timings,
   Usage,
 } from "./api/request.ts";
-export { type MemoryOptions, requireModelMemory } from "./weights/model-memory.ts";
-export type { MemoryEstimate } from "./weights/memory.ts";
-export type { WeightDType } from "./weights/weight-dtype.ts";
+export { requireModelMemory } from "./weights/model-memory.ts";

@@ -1,11 +1,11 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addServeFlags, type ServeFlags } from "./cli-flags.ts";
-import { passedArguments } from "./passed-flags.ts";
-import { childFlags, planServe } from "../commands/serve/serve-plan.ts";
+import { addCommandOptions, type ServeFlags } from "../../command-options.ts";
+import { passedArguments } from "./passed-arguments.ts";
+import { childFlags, planServe } from "./serve-plan.ts";
 
 function parse(...argv: string[]): ServeFlags {
-  const command = addServeFlags(new Command("serve").exitOverride());
+  const command = addCommandOptions(new Command("serve").exitOverride(), "serve");
   command.configureOutput({ writeErr: () => undefined });
   command.parse(argv, { from: "user" });
   return command.opts<ServeFlags>();
