@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { IMAGE_LIMITS, decodeImage, imageHash } from "./decode-image.ts";
+import { decodeImage, imageHash } from "./decode-image.ts";
+import { IMAGE_LIMITS, readImageHeader } from "./image-header.ts";
 
 const wide = readFileSync(new URL("../../../test/golden/wide.png", import.meta.url));
 
@@ -64,6 +65,30 @@ describe("what is not an image is refused by name", () => {
     const message = await sentence(Buffer.from(text, "latin1"));
     expect(message).toMatch(expected);
     expect(message).toMatch(/\. (Send the image as PNG, JPEG or WebP|Choose the file again)\.$/);
+  });
+});
+
+describe("a header", () => {
+  test.each(["wide", "tall", "rgba", "rotated", "grayscale", "tiny"])(
+    "has the size of the upright image: %s",
+    async (name) => {
+      const file = readFileSync(new URL(`../../../test/golden/${name}.png`, import.meta.url));
+      const { width, height } = await decodeImage(file);
+      expect(await readImageHeader(file)).toEqual({ width, height });
+    },
+  );
+
+  test("has the size of an animation's first frame", async () => {
+    const frames = await sharp(Buffer.alloc(4 * 6 * 3), { raw: { width: 4, height: 6, channels: 3, pageHeight: 3 } })
+      .webp({ loop: 0 })
+      .toBuffer();
+    expect(await readImageHeader(frames)).toEqual({ width: 4, height: 3 });
+    expect(await decodeImage(frames)).toMatchObject({ width: 4, height: 3 });
+  });
+
+  test("is read where the pixels are damaged, and refused where it is too large", async () => {
+    expect(await readImageHeader(pngHeader(300, 200))).toEqual({ width: 300, height: 200 });
+    await expect(readImageHeader(pngHeader(20_000, 10))).rejects.toMatchObject({ code: "invalid_image" });
   });
 });
 
