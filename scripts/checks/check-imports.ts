@@ -32,7 +32,7 @@ const NATIVE_DOOR = "packages/runtime";
 
 /** Sources that run in a browser, where Node's modules are not. */
 const BROWSER =
-  /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view|geometry|resample)\.ts|apps\/web\/src\/browser\/)/;
+  /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view\.ts|resample\.ts|plans\/)|apps\/web\/src\/browser\/)/;
 const SOURCE = /^(packages|apps|scripts)\/.*\.tsx?$/;
 const TEST = /\.test\.tsx?$|^[^/]+\/[^/]+\/test\/|^packages\/testing\//;
 

@@ -1,5 +1,11 @@
 /** Many requests on one model: what stands before the loop that computes them. */
-import { conversationNames, findConversation, DecodePool, type SquareShape } from "@llava/processing";
+import {
+  conversationNames,
+  DecodePool,
+  findConversation,
+  mostTokens,
+  type SquareShape,
+} from "@llava/processing";
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
@@ -22,9 +28,12 @@ import {
   type OcclusionEvent,
   type OcclusionRequest,
   requireMappable,
+  requireRoom,
 } from "./occlusion/occlusion-map.ts";
 import { wordTokens } from "./occlusion/occlusion-prompt.ts";
-import { longestPrompt, pixelsOf, prepare } from "./prepare/prepare.ts";
+import { prepare } from "./prepare/prepare.ts";
+import { decodeImages, planImages } from "./prepare/prompt-images.ts";
+import { longestPrompt } from "./prepare/token-limits.ts";
 import type { EngineEvent, GenerateRequest } from "./api/request.ts";
 import { scoreSequence } from "./occlusion/scoring.ts";
 import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
@@ -34,12 +43,15 @@ import { loadWeights } from "./weights/weights.ts";
 export interface EngineInfo {
   readonly name: string;
   readonly contextLength: number;
+  /** Most positions of the context that one image takes. */
   readonly tokensPerImage: number;
-  /** Edge of the square that the vision tower sees, pixels, and how an image becomes one. */
+  /** Edge of the square that the vision tower sees, pixels. */
   readonly imageSize: number;
+  /** How an image becomes tiles of that size, where a request does not say it. */
   readonly imageShape: SquareShape;
-  /** Of its template, and all that a request may name instead. */
+  /** Name of the model's conversation template. */
   readonly conversation: string;
+  /** Names of all templates that a request may choose. */
   readonly conversations: readonly string[];
   /** False: the model was never shown a system message, and one is refused. */
   readonly takesSystem: boolean;
@@ -109,7 +121,7 @@ export class Engine implements AsyncDisposable {
     this.info = {
       name: description.name,
       contextLength: description.text.contextLength,
-      tokensPerImage: description.vision.tokensPerImage,
+      tokensPerImage: mostTokens(description.pixels, description.vision.tokensPerImage),
       imageSize: description.pixels.size,
       imageShape: description.pixels.shape,
       conversation: description.conversation,
@@ -233,11 +245,9 @@ export class Engine implements AsyncDisposable {
       const word = wordTokens(this.#model, request, this.#maxCharacters);
       requireMappable(this.#model, request, word);
       const { description } = this.#model;
-      const images = await Promise.all(
-        request.images.map((bytes, index) =>
-          this.#images.prepare(bytes, pixelsOf(description, request.shapes, index), stop.signal),
-        ),
-      );
+      const plans = await planImages(description, request, this.#images, stop.signal);
+      requireRoom(this.#model, word, plans);
+      const images = await decodeImages(description, request, plans, this.#images, stop.signal);
       yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
         turn: async () => await turn(stop.signal),

@@ -1,12 +1,12 @@
-/** An answer whose words are known, as a sequence of the engine's loop: only how likely they are is wanted. */
+/** Makes a sequence of an answer that is known already, to learn how likely its tokens are. */
 import type { ModelFolder } from "@llava/models";
 import { Detokenizer } from "../sampling/detokenizer.ts";
 import { type Prompt, Sequence } from "../scheduler/sequence.ts";
 
-/** After every request that somebody waits for; theirs are from 0 to 100. */
+/** Priority after every request of a client: those have 0 to 100. */
 const LAST = 1_000;
 
-/** It ends with the last of `tokens`; its `logprob` is theirs then. */
+/** The sequence ends with the last of `tokens`; its `logprob` is theirs then. */
 export function scoreSequence(
   { tokenizer }: Pick<ModelFolder, "tokenizer">,
   prompt: Prompt,

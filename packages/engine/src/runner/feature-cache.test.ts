@@ -14,7 +14,7 @@ it("forgets what was not used for longest when it is over its limit", () => {
   expect(cache.bytes).toBe(20);
 });
 
-it("keeps what is in use, even over its limit, until it is given back by everybody", () => {
+it("keeps what is in use, even over its limit, until every lease is given back", () => {
   using cache = new FeatureCache(0);
   const value = features();
   cache.add("a", value, 10);

@@ -1,12 +1,13 @@
 /** Whether a model will fit, before any of it is read: a clear sentence now instead of a killed process in a minute. */
 import type { ModelDescription } from "@llava/models";
+import { mostTokens } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { availableMemory } from "./available-memory.ts";
 import type { GraphWeights } from "./weight-needs.ts";
 import type { WeightDType } from "./weights.ts";
 
 export interface MemoryNeeds {
-  readonly model: Pick<ModelDescription, "text" | "vision">;
+  readonly model: Pick<ModelDescription, "text" | "vision" | "pixels">;
   readonly encoder: GraphWeights;
   readonly decoder: GraphWeights;
   readonly dtype: WeightDType;
@@ -48,7 +49,8 @@ export function estimateMemory({
   quantizesVision,
 }: MemoryNeeds): MemoryEstimate {
   const { layers, kvHeads, headSize, contextLength } = model.text;
-  const positions = Math.min(contextLength, model.vision.tokensPerImage + TEXT_POSITIONS);
+  const imageTokens = mostTokens(model.pixels, model.vision.tokensPerImage);
+  const positions = Math.min(contextLength, imageTokens + TEXT_POSITIONS);
   const languageModel = weightBytes(decoder, dtype);
   const visionEncoder = weightBytes(encoder, dtype === "float32" || quantizesVision ? dtype : "float16");
   const keysAndValues = 2 * layers * kvHeads * headSize * positions * Float32Array.BYTES_PER_ELEMENT;

@@ -6,7 +6,7 @@ import { planTiles, type ShapedTarget } from "./plans/image-plan.ts";
 import { type Image, resampleImage, type Turns } from "./resample.ts";
 
 export { planTiles, type ShapedTarget, type SquareShape } from "./plans/image-plan.ts";
-export { type Box, boxInImage, imageInSquare } from "./plans/tile.ts";
+export type { Tile } from "./plans/tile.ts";
 export type { Image, Turns } from "./resample.ts";
 
 /** openai/clip-vit-large-patch14-336, preprocessor_config.json. */

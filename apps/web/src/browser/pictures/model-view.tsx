@@ -55,7 +55,7 @@ export function SeenPart({ picture, square }: Omit<Props, "app">): JSX.Element |
 /** Lies over the model's square: where the picture is, between what pads it. */
 export function FilledPart({ picture, square }: Omit<Props, "app">): JSX.Element | null {
   const { width, height, mode } = picture;
-  const box = filledBox(width, height, shapeOf(mode, square));
+  const box = filledBox(width, height, square.size, shapeOf(mode, square));
   if (box.width >= 1 && box.height >= 1) return null;
   return <span class="filled-part" style={placed(box)} aria-hidden="true" />;
 }

@@ -79,7 +79,9 @@ describe("a header", () => {
   );
 
   test("has the size of an animation's first frame", async () => {
-    const frames = await sharp(Buffer.alloc(4 * 6 * 3), { raw: { width: 4, height: 6, channels: 3, pageHeight: 3 } })
+    const frames = await sharp(Buffer.alloc(4 * 6 * 3), {
+      raw: { width: 4, height: 6, channels: 3, pageHeight: 3 },
+    })
       .webp({ loop: 0 })
       .toBuffer();
     expect(await readImageHeader(frames)).toEqual({ width: 4, height: 3 });

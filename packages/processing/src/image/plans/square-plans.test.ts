@@ -27,18 +27,21 @@ describe("the square of a wide image", () => {
   });
 });
 
-it.each(["pad", "crop", "resize"] as const)("the plan of %s is one tile, all of whose tokens count", (shape) => {
-  const target = { size: 50, shape, mean: [0.5, 0.25, 1] } as const;
-  expect(planImage(WIDE, target, 577)).toMatchObject({
-    image: WIDE,
-    tiles: [{ size: 50 }],
-    grid: { rows: 1, columns: 1 },
-    fill: [127, 63, 255],
-    layout: [{ kind: "tile", tile: 0, first: 0, count: 577 }],
-    numTokens: 577,
-  });
-  expect(mostTokens(target, 577)).toBe(577);
-});
+it.each(["pad", "crop", "resize"] as const)(
+  "the plan of %s is one tile, all of whose tokens count",
+  (shape) => {
+    const target = { size: 50, shape, mean: [0.5, 0.25, 1] } as const;
+    expect(planImage(WIDE, target, 577)).toMatchObject({
+      image: WIDE,
+      tiles: [{ size: 50 }],
+      grid: { rows: 1, columns: 1 },
+      fill: [127, 63, 255],
+      layout: [{ kind: "tile", tile: 0, first: 0, count: 577 }],
+      numTokens: 577,
+    });
+    expect(mostTokens(target, 577)).toBe(577);
+  },
+);
 
 describe("a box of one square in another square of the same image", () => {
   const padded = tileOf("pad");
