@@ -1,4 +1,4 @@
-/** Many requests on one model: what stands before the loop that computes them. */
+/** Answers many requests on one model: loads it, admits requests to the loop that computes them, and reports its state. */
 import {
   conversationNames,
   DecodePool,
@@ -65,17 +65,17 @@ export interface Occupancy {
   readonly slots: number;
 }
 
-/** How far one running request is. Counts are of tokens. */
+/** Progress of one running request, in tokens. */
 export interface Progress {
   readonly promptTokens: number;
-  /** Positions of the cache that it fills. */
+  /** Positions of the cache that the request fills. */
   readonly cachedTokens: number;
   readonly generatedTokens: number;
   readonly maxTokens: number;
 }
 
 const DEFAULT_MAX_WAITING = 64;
-/** So that those who chat find places between a map's runs. */
+/** Runs of an occlusion map at once: few, so that requests find slots between them. */
 const MAP_RUNS_AT_ONCE = 4;
 /** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
 const MAX_CONTEXT_LENGTH = 131_072;
@@ -100,7 +100,7 @@ export class Engine implements AsyncDisposable {
   readonly #maxCharacters: number;
   readonly #images: DecodePool;
   readonly #grammars: Grammars;
-  /** One for each generate() under way: aborting it ends the request, whoever wants that and why. */
+  /** One controller for each request under way: aborting it ends the request. */
   readonly #requests = new Set<AbortController>();
   /** Requests that are tokenized and whose images are decoded. */
   #preparing = 0;
@@ -188,7 +188,7 @@ export class Engine implements AsyncDisposable {
     return this.#runner.holdings;
   }
 
-  /** What runs now; places of `occupancy.slots` beyond these are free. */
+  /** Progress of the running requests; slots of `occupancy.slots` beyond these are free. */
   get progress(): readonly Progress[] {
     return this.#loop.running.map(({ prompt, cachedTokens, generatedTokens, maxTokens }) => ({
       promptTokens: prompt.ids.length,
@@ -205,15 +205,15 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Answers a request as events; the last one says how it ended, and nothing is thrown. When the signal aborts or the
-   * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model
-   * holds up nobody: its events wait, at most one for each token of the answer.
+   * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model does
+   * not slow the engine: its events wait, at most one for each token of the answer.
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterableIterator<EngineEvent, void, void> {
     const stop = new AbortController();
     const events = this.#answer(request, stop, signal);
     return {
       next: async () => await events.next(),
-      // By itself a generator returns only after the event that its reader waits for; the engine shall stop now.
+      // A generator alone returns only after the event that its reader waits for; the engine must stop now.
       return: async () => {
         stop.abort(cancelled());
         return await events.return();
@@ -227,7 +227,7 @@ export class Engine implements AsyncDisposable {
   /**
    * How much a word of an answer owes to each part of an image (occlusion-map.ts), as progress and then the map. Throws
    * LlavaErrors. Its runs come after all requests that wait, a few at a time.
-   * @param turn leave to do the next few runs, for as long as it is held
+   * @param turn permission to do the next few runs, for as long as it is held
    */
   async *occlusionMap(
     request: OcclusionRequest,
@@ -262,7 +262,7 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Logarithm of the probability that the model says `tokens` after the prompt. */
+  /** Logarithm of the probability of `tokens` after the prompt. */
   async #score(prompt: Prompt, tokens: readonly number[], signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
     const sequence = scoreSequence(this.#model, prompt, tokens, signal);
@@ -348,7 +348,7 @@ function overloaded(waiting: number): LlavaError {
   return new LlavaError("overloaded", `${waiting} requests are waiting already; try again in a moment.`);
 }
 
-/** A made-up context length in config.json must not make us allocate. */
+/** Limits the context length: a made-up one in config.json must not decide what is allocated. */
 function within(model: ModelFolder): ModelFolder {
   const { description } = model;
   const contextLength = Math.min(description.text.contextLength, MAX_CONTEXT_LENGTH);

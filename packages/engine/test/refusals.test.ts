@@ -55,7 +55,7 @@ describe("the prompt", () => {
     await expectRefusal({ prompt }, "invalid_request", '"assistant"');
   });
 
-  it("has its speakers in the wrong order", async () => {
+  it("has its roles in the wrong order", async () => {
     const prompt = [
       { role: "user", text: "What?" },
       { role: "user", text: "What?" },

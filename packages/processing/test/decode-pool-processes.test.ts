@@ -37,13 +37,13 @@ async function values(
   return await pool.tiles(bytes, plan, description, signal);
 }
 
-/** A small file and long in the works: 39 million pixels. */
+/** A small file that takes long to decode: 39 million pixels. */
 async function slowImage(): Promise<Buffer> {
   const solid = { create: { width: 10_000, height: 3900, channels: 3, background: "red" } } as const;
   return await sharp(solid).png().toBuffer();
 }
 
-/** The decoding processes that this one has, by what Linux says. */
+/** Ids of the decoding processes of a process, read from Linux's /proc. */
 function processes(parentPid = process.pid): readonly number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -67,7 +67,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Ends the process that decodes `bytes` in the middle of it, and says what became of the request. */
+/** Ends the process that decodes `bytes` in the middle of it. Resolves with the request's error. */
 async function endWhileDecoding(bytes: Buffer): Promise<unknown> {
   const ending = values(bytes).catch((error: unknown) => error);
   await vi.waitFor(() => expect(processes().some((pid) => isDecoding(pid))).toBe(true), { interval: 5 });
@@ -75,7 +75,7 @@ async function endWhileDecoding(bytes: Buffer): Promise<unknown> {
   return await ending;
 }
 
-/** Whether it holds the file and pixels of a large image. */
+/** Whether the process has the file and the pixels of a large image in memory. */
 function isDecoding(pid: number): boolean {
   const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib) > 100_000;
@@ -171,7 +171,7 @@ describe.runIf(process.platform === "linux")("processes", () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  test("that gets no memory refuses the image, and nobody else's", async () => {
+  test("that gets no memory refuses the image, and no other", async () => {
     pool = new DecodePool({ ...PATIENT, processes: 1, memoryBytes: 850 << 20 });
     const large = {
       create: { width: 7000, height: 5600, channels: 4, background: { r: 1, g: 2, b: 3, alpha: 0.5 } },
@@ -184,7 +184,7 @@ describe.runIf(process.platform === "linux")("processes", () => {
     await expect(values(bytes)).resolves.toHaveLength(3 * 336 * 336);
   });
 
-  test("that cannot start are no fault of the image", async () => {
+  test("that cannot start do not count against the image", async () => {
     pool = new DecodePool({ ...PATIENT, memoryBytes: 1 << 20 });
     for (let round = 0; round < 3; round++)
       await expect(values(wide)).rejects.toMatchObject({ code: "runtime_failure" });

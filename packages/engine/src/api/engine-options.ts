@@ -1,4 +1,4 @@
-/** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
+/** Checks the options with which a model is loaded, and turns them into those of the runtime, the caches and the weights. */
 import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { parseDevice, type SessionOptions } from "@llava/runtime";
@@ -14,7 +14,7 @@ export interface LoadProgress {
   readonly phase: string;
   readonly done: number;
   readonly total: number;
-  /** While weights are quantized or checked; otherwise `done` and `total` are steps. */
+  /** Unit of `done` and `total` while weights are quantized or checked; otherwise they are steps. */
   readonly unit?: "bytes";
 }
 
@@ -39,10 +39,10 @@ export interface EngineOptions {
   readonly maxWaiting?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
-  /** How strangers' images are decoded. */
+  /** Processes and limits for decoding images. */
   readonly images?: DecodePoolOptions;
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Gives loading up; what was made for the cache so far is thrown away. */
+  /** Ends loading; what was made for the cache so far is thrown away. */
   readonly signal?: AbortSignal;
 }
 
@@ -67,7 +67,7 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
 }
 
 const DEFAULT_MAX_RUNNING = 8;
-/** Of LLaVA's `--limit-model-concurrency`, far beyond what pays. */
+/** Largest maxRunning: the limit of LLaVA's `--limit-model-concurrency`, far beyond what pays. */
 const MOST_RUNNING = 1024;
 const DEFAULT_FEATURE_BYTES = 256 * 2 ** 20;
 const FREE_MEMORY_SHARE = 0.25;

@@ -10,7 +10,7 @@ import {
 
 const WHOLE = { x: 0, y: 0, width: 8, height: 8 };
 
-describe("a grid", () => {
+describe("the grid of an occlusion map", () => {
   it("has its edges on borders of patches, also where cells do not divide them", () => {
     expect(createGrid(4, 8, 12).edges).toEqual([0, 24, 48, 72, 96]);
     const { edges } = createGrid(8, 27, 14);
@@ -32,7 +32,7 @@ describe("a grid", () => {
   });
 });
 
-describe("windows", () => {
+describe("windows of an occlusion map", () => {
   const grid = createGrid(4, 4, 2);
 
   it("cover every cell, the inner ones four times", () => {
@@ -62,7 +62,7 @@ describe("windows", () => {
   });
 });
 
-it("a cell's value is the mean of the windows over it", () => {
+it("occlusion: a cell's value is the mean of the windows over it", () => {
   const grid = createGrid(3, 3, 2);
   const shown = { x: 0, y: 0, width: 6, height: 6 };
   const windows = windowsOf(grid, shown);
@@ -77,7 +77,7 @@ it("a cell's value is the mean of the windows over it", () => {
 /** A square of 8 pixels that shows a whole image of 8 × 8 pixels. */
 const SQUARE = { source: WHOLE, scaledWidth: 8, scaledHeight: 8, left: 0, top: 0, size: 8 };
 
-it("a box is painted over with the mean colour of the image alone, and the rest stays", () => {
+it("occlusion: a box is painted over with the mean colour of the image alone, and the rest stays", () => {
   const pixels = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 8 < 4 ? 1 : 3) + Math.floor(i / 64));
   const shown = { x: 0, y: 0, width: 4, height: 8 };
   expect(meanColour(pixels, 8, shown)).toEqual([1, 2, 3]);
@@ -94,7 +94,7 @@ it("a box is painted over with the mean colour of the image alone, and the rest 
   ]);
 });
 
-it("a box is painted over in every tile that shows it", () => {
+it("occlusion: a box is painted over in every tile that shows it", () => {
   const pixels = new Float32Array(3 * 3 * 64);
   // The whole image, then its left and its right half at twice the size.
   const half = { ...SQUARE, scaledWidth: 16, scaledHeight: 8 };

@@ -87,7 +87,7 @@ export function requireToken(name: string, id: number, { vocabSize }: Pick<Text,
   requireRange(name, id, isCount(id) && id < vocabSize, `a token of the model, below ${vocabSize}`);
 }
 
-export function requireRange(name: string, value: number, isValid: boolean, range: string): void {
+function requireRange(name: string, value: number, isValid: boolean, range: string): void {
   if (!isValid) throw new LlavaError("invalid_request", `${name} is ${value}, but it must be ${range}.`);
 }
 

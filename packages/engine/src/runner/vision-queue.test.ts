@@ -75,7 +75,7 @@ function featuresOf(cache: FeatureCache, { key }: PromptImage): readonly number[
   return Array.from(lease?.features.data() ?? [], Number);
 }
 
-it("tiles of several images share a run, up to four", async () => {
+it("vision queue: tiles of several images share a run, up to four", async () => {
   using encoder = new TileEncoder();
   using cache = new FeatureCache(1000);
   const queue = new VisionQueue(encoder, cache);
@@ -87,7 +87,7 @@ it("tiles of several images share a run, up to four", async () => {
   expect(cache.bytes).toBe(4 * encoder.bytes);
 });
 
-it("an image of more tiles than a run takes is encoded in several, and its features are arranged by its plan", async () => {
+it("vision queue: an image of more tiles than a run takes is encoded in several, and its features are arranged by its plan", async () => {
   using encoder = new TileEncoder();
   using cache = new FeatureCache(1000);
   const layout = [0, 5, 4, 3, 2, 1].map((tile) => ({ kind: "tile", tile, first: 1, count: 1 }) as const);
@@ -101,7 +101,7 @@ it("an image of more tiles than a run takes is encoded in several, and its featu
   expect(cache.bytes).toBe(3 * encoder.bytes);
 });
 
-it("a run that fails ends the sequence, and leaves nothing of the runs before", async () => {
+it("vision queue: a run that fails ends the sequence, and leaves nothing of the runs before", async () => {
   using encoder = new TileEncoder();
   using cache = new FeatureCache(1000);
   encoder.failsAtRun = 2;

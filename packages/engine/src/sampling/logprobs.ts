@@ -1,19 +1,19 @@
-/** How likely the model itself found a token, and which others it found likelier: before bias, penalties and temperature. */
+/** Computes log probabilities of a token and of the likeliest ones at its place, before bias, penalties and temperature. */
 import { exponential } from "./fast-exp.ts";
 
 export interface TokenLogprob {
   readonly id: number;
-  /** Natural logarithm of the probability; -Infinity for what the model holds impossible. */
+  /** Natural logarithm of the probability; -Infinity for a token that is impossible. */
   readonly logprob: number;
 }
 
-/** Of a token of the answer. */
+/** Log probabilities at the place of a token of the answer. */
 export interface TokenLogprobs extends TokenLogprob {
-  /** The most likely tokens at its place, most likely first; it may be one of them. */
+  /** The most likely tokens at this place, most likely first; the token itself may be one of them. */
   readonly top: readonly TokenLogprob[];
 }
 
-/** OpenAI's limit. */
+/** OpenAI's limit of top_logprobs. */
 export const MAX_TOP_LOGPROBS = 20;
 
 /** logits [vocabulary], `top` alternatives: 0 to MAX_TOP_LOGPROBS. */

@@ -1,6 +1,6 @@
 /**
- * Text to token ids and back, by Hugging Face's own JavaScript tokenizer. Taken from `@huggingface/tokenizers`, the part
- * of transformers.js that does it: importing the whole package would load a second ONNX Runtime binding.
+ * Turns text into token ids and back with Hugging Face's own JavaScript tokenizer, `@huggingface/tokenizers`: the part of
+ * transformers.js that does it, without the rest (docs/architecture/tokenizers.md).
  */
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { LlavaError } from "@llava/protocol";
@@ -17,11 +17,11 @@ export const IMAGE_TOKEN = -200;
 export interface Tokenizer {
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
-  /** Ids of `<s>`, `</s>`, `<image>` and the like: no words of an answer. */
+  /** Ids of `<s>`, `</s>`, `<image>` and the like, which add no text to an answer. */
   readonly specialIds: ReadonlySet<number>;
   /** The largest id that text other than `<image>` can become, plus one. */
   readonly vocabularySize: number;
-  /** True: the tokenizer writes a space in front of every text, so the first space of a decoded answer goes. */
+  /** True: the tokenizer writes a space in front of every text, so that the first space of a decoded answer is removed. */
   readonly stripsLeadingSpace: boolean;
   /** Ids of `text`, with nothing added; written-out special tokens such as `</s>` become their ids. */
   encode(text: string): number[];
@@ -35,7 +35,7 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
   /**
    * The UTF-8 bytes that one id adds to a text, from a table: a character may be spread over several ids. Joined and
-   * decoded they are `decode`, before the leading space goes. Empty for ids outside the vocabulary. Not to be written to.
+   * decoded they are `decode`, before the leading space is removed. Empty for ids outside the vocabulary. Not to be written to.
    */
   tokenBytes(id: number): Uint8Array;
 }
@@ -105,7 +105,7 @@ function buildHubTokenizer(definition: TokenizerDefinition): HubTokenizer {
   }
 }
 
-/** What stands between the images, written for the library: one text more than there are images. */
+/** The texts between the images, written for the library: one more than there are images. */
 function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): readonly string[] {
   const runs = [""];
   for (const piece of pieces) {
@@ -159,7 +159,7 @@ const tokenizerSchema = z.looseObject({
   model: z.looseObject({
     type: z.literal("BPE"),
     vocab: z.record(z.string(), id),
-    // Up to some 300,000 entries: one look at each instead of a schema for each.
+    // Up to some 300,000 entries: one check for each instead of a schema for each.
     merges: z.custom<readonly (string | readonly string[])[]>(isMergeList, "not a list of merges"),
   }),
   added_tokens: z

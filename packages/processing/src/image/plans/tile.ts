@@ -43,7 +43,7 @@ export function boxInImage(tile: Tile): Box {
 }
 
 /** The part of the square that shows a box of the image, in whole pixels of the square, as far as it shows any of it. */
-export function boxInSquare(box: Box, tile: Tile): Box {
+function boxInSquare(box: Box, tile: Tile): Box {
   const shown = boxInImage(tile);
   const { size } = tile;
   const at = (place: number, start: number, length: number): number =>
