@@ -1,4 +1,7 @@
-/** Lays a `.br` and a `.gz` beside each text of the built page, so that the server sends few bytes and compresses none. */
+/**
+ * Compresses each text file of the built page to `.br` and `.gz`, so that the server sends few bytes and compresses
+ * nothing itself.
+ */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { promisify } from "node:util";
@@ -7,7 +10,7 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 import type { Plugin } from "vite";
 
 const TEXTS = [".html", ".js", ".css", ".svg", ".json"];
-/** What is shorter fits into one packet as it is. */
+/** Shorter files fit into one packet uncompressed. */
 const MIN_BYTES = 1_024;
 
 export function precompress(): Plugin {

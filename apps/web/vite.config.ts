@@ -1,4 +1,7 @@
-/** How the page is bundled: one script and one style sheet, nothing inline, so that the strict content policy holds. */
+/**
+ * Configures the bundle of the page: one script and one style sheet, nothing inline, so that the strict content
+ * policy holds.
+ */
 import { fileURLToPath } from "node:url";
 
 import { defineConfig } from "vite";
@@ -16,10 +19,10 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // On a busy machine every build would be told to be slow.
+    // Off, because on a busy machine every build would be reported as slow.
     rolldownOptions: {
       checks: { bundlerTimings: false },
-      // What the first page and later parts share is one request, and no part of it comes by itself.
+      // Code that the first page shares with later parts is one request, and no such part is loaded on its own.
       output: {
         codeSplitting: { groups: [{ name: "shared", test: /node_modules\/(@?preact)|packages\/protocol/ }] },
       },

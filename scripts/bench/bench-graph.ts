@@ -12,6 +12,7 @@ import { ModelProto } from "../../packages/onnx/test/schema.ts";
 
 /** Llama 2 7B with LLaVA 1.5's vocabulary, of llava-hf/llava-1.5-7b-hf's config.json. */
 const TEXT: Parameters<typeof decoderGraph>[0]["text"] = {
+  family: "llama",
   hiddenSize: 4096,
   intermediateSize: 11_008,
   layers: 32,

@@ -4,7 +4,7 @@ import { decodeImage, imageHash, pixelValues } from "@llava/processing";
 import { openModelFolder } from "@llava/models";
 import { Binding } from "@llava/runtime";
 import sharp from "sharp";
-import { median, type Row, timed } from "./bench-row.ts";
+import { median, type Row, timed } from "./results/bench-row.ts";
 
 export interface ServingBenchOptions {
   readonly model: string;

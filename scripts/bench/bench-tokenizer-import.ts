@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { thisMachine } from "./bench-results.ts";
-import { median } from "./bench-row.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { thisMachine } from "./results/bench-results.ts";
+import { median } from "./results/bench-row.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const ROOT = path.join(import.meta.dirname, "../..");
 const DOCUMENT = path.join(ROOT, "docs/architecture/tokenizers.md");

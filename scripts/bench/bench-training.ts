@@ -1,23 +1,25 @@
-/** How much of the machine the trainer gets: its whole step beside one large matrix product, taken in turns. */
+/** Measures how much of the machine the trainer uses: its whole step in turns with one large matrix product. */
 import { Graph, matMul } from "@llava/onnx";
 import { type Binding, Session, Value } from "@llava/runtime";
 import { BatchBuffer, compilePhase, type Phase, TrainingState, type TrainingStep } from "@llava/training";
 import { demoPhases } from "@llava/demo";
-import { median, type Row, timed } from "./bench-row.ts";
+import { median, type Row, timed } from "./results/bench-row.ts";
 
 export interface TrainingBenchOptions {
-  /** How often the step and the product take turns. */
+  /** Number of turns of the step and the product. */
   readonly repeat: number;
   readonly threads: number | undefined;
 }
 
 const PHASE = "instruction";
+/** Steps after which ONNX Runtime has its memory: the first run finds the pattern of allocations, the second one follows it. */
+const WARM_STEPS = 2;
 /** Edge of the square matrices: 17 GFLOP, far larger than any cache. */
 const EDGE = 2048;
 const PRODUCT_FLOPS = 2 * EDGE ** 3;
-/** Products in a row at each turn: together about as long as one step. */
+/** Number of products in each turn, which together take about as long as one step. */
 const PRODUCTS_PER_TURN = 3;
-/** As the trainer's own sessions spin, so that both sides wake as quickly. */
+/** Options of the trainer's sessions, so that the threads of both sides wake as quickly. */
 const CONFIG = { "session.intra_op.spin_duration_us": "2000" };
 
 export async function benchTraining({ repeat, threads }: TrainingBenchOptions): Promise<Row[]> {
@@ -37,7 +39,7 @@ export async function benchTraining({ repeat, threads }: TrainingBenchOptions): 
 }
 
 function rowsOf(
-  { flops, batchMs, compileMs }: Trainer,
+  { flops, batchMs, compileMs, weightBytes, madeBytes, grownBytes }: Trainer,
   steps: readonly number[],
   products: readonly number[],
 ): Row[] {
@@ -64,6 +66,9 @@ function rowsOf(
     ["ratio of the best", ratio(least), "", "of the quickest step to the quickest product"],
     ["making a batch", batchMs, "ms", "overlaps with the step before it"],
     ["compiling", compileMs, "ms", "graph, gradients, session"],
+    ["weights and moments", weightBytes / 1e6, "MB", "updated in place by every step"],
+    ["arrays made by steps", madeBytes / 1e6, "MB", "by all steps together; 0 when none copies its values"],
+    ["process grown by steps", grownBytes / 1e6, "MB", `largest resident size since step ${WARM_STEPS}`],
   ];
   return rows.map(([name, value, unit, note]) => ({ part: "training", name, value, unit, note }));
 }
@@ -72,43 +77,74 @@ function rowsOf(
 class Trainer implements Disposable {
   readonly batchMs: number;
   readonly compileMs: number;
+  readonly weightBytes: number;
   readonly #step: TrainingStep;
+  readonly #state: TrainingState;
   readonly #batch: BatchBuffer;
   #count = 0;
+  #madeBytes = 0;
+  #warmPeakBytes = 0;
 
-  private constructor(step: TrainingStep, batch: BatchBuffer, batchMs: number, compileMs: number) {
+  private constructor(
+    step: TrainingStep,
+    state: TrainingState,
+    batch: BatchBuffer,
+    { batchMs, compileMs }: { readonly batchMs: number; readonly compileMs: number },
+  ) {
     this.#step = step;
+    this.#state = state;
     this.#batch = batch;
     this.batchMs = batchMs;
     this.compileMs = compileMs;
+    const values = [...state.parameters.values(), ...state.moments.values()];
+    this.weightBytes = values.reduce((sum, value) => sum + value.data().byteLength, 0);
   }
 
   static async prepare(phase: Phase, threads: number | undefined): Promise<Trainer> {
     const start = performance.now();
-    const { step, dataInputs } = await compilePhase(phase, new TrainingState(), threads);
+    const state = new TrainingState();
+    const { step, dataInputs } = await compilePhase(phase, state, { threads });
     const compileMs = performance.now() - start;
     const batch = new BatchBuffer(dataInputs);
     // The first one also trains the tokenizer.
-    phase.fill(0, batch.arrays);
-    const batchStart = performance.now();
-    phase.fill(1, batch.arrays);
-    return new Trainer(step, batch, performance.now() - batchStart, compileMs);
+    await phase.batches.fill(0, batch.arrays);
+    const batchMs = await timed(() => phase.batches.fill(1, batch.arrays));
+    return new Trainer(step, state, batch, { batchMs, compileMs });
   }
 
   get flops(): number {
     return this.#step.flops;
   }
 
+  /** Bytes of typed arrays that all steps made, collected ones left out. */
+  get madeBytes(): number {
+    return this.#madeBytes;
+  }
+
+  /** Bytes by which the largest resident size of the process grew after the warm steps. */
+  get grownBytes(): number {
+    return peakBytes() - this.#warmPeakBytes;
+  }
+
   async run(): Promise<void> {
     this.#count += 1;
+    const before = process.memoryUsage().arrayBuffers;
     const { loss } = await this.#step.run(this.#batch.feeds, 1e-4, this.#count);
+    this.#madeBytes += Math.max(0, process.memoryUsage().arrayBuffers - before);
+    if (this.#count === WARM_STEPS) this.#warmPeakBytes = peakBytes();
     if (!Number.isFinite(loss)) throw new Error(`The loss is ${loss}.`);
   }
 
   [Symbol.dispose](): void {
     this.#step[Symbol.dispose]();
     this.#batch[Symbol.dispose]();
+    this.#state[Symbol.dispose]();
   }
+}
+
+/** Largest resident size of the process so far. */
+function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
 }
 
 class Product implements Disposable {

@@ -1,11 +1,11 @@
 /** Measures training, serving and the event loop on this machine: `npm run bench`. Numbers in documents come from here. */
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { mergeResults, RESULTS, thisMachine } from "./bench-results.ts";
-import { type Row, table } from "./bench-row.ts";
+import { mergeResults, RESULTS, thisMachine } from "./results/bench-results.ts";
+import { type Row, table } from "./results/bench-row.ts";
 import { benchServing } from "./bench-serving.ts";
 import { benchTraining } from "./bench-training.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const MODEL = path.join(import.meta.dirname, "../../packages/demo/model/llava-demo");
 
@@ -20,7 +20,7 @@ Other programs spoil the numbers: let the machine be quiet. The whole takes two 
   --threads  threads of ONNX Runtime (default: the physical cores)
   --model    the model folder to serve (default: the demo model)
   --device   where to serve it: cpu, cuda, cuda:1, webgpu (default cpu)
-  --write    also write scripts/bench/bench-results.json`;
+  --write    also write scripts/bench/results/bench-results.json`;
 
 const { values: flags } = parseArgs({
   options: {

@@ -7,10 +7,10 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Engine, type GenerateRequest } from "@llava/engine";
-import { mergeResults, thisMachine } from "./bench-results.ts";
-import { percentile } from "./bench-row.ts";
-import { oneOf, seeded, wholeFrom } from "../faults/seeded-random.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { mergeResults, thisMachine } from "./results/bench-results.ts";
+import { percentile } from "./results/bench-row.ts";
+import { oneOf, seeded, wholeFrom } from "../support/seeded-random.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `npm run soak:engine -- [flags]
 
@@ -19,7 +19,7 @@ const HELP = `npm run soak:engine -- [flags]
   --running <number>   requests that are computed together (default: 8)
   --seed <number>      of what is asked and who leaves when (default: drawn; a run prints its own)
   --model <folder>     default: the demo model
-  --write              put the figures into scripts/bench/bench-results.json`;
+  --write              put the figures into scripts/bench/results/bench-results.json`;
 
 const DEMO_MODEL = path.join(import.meta.dirname, "../../packages/demo/model/llava-demo");
 const SAMPLES = path.join(import.meta.dirname, "../../apps/web/src/browser/public/samples");
@@ -147,7 +147,7 @@ async function report(
   const isEmpty =
     occupancy.running === 0 &&
     occupancy.waiting === 0 &&
-    holdings.rowsInUse === 0 &&
+    holdings.slotsInUse === 0 &&
     holdings.featuresInUse === 0;
   // The caches fill first; from then on nothing may grow.
   const early = memory[Math.floor(memory.length / 5)] ?? Number.NaN;

@@ -2,26 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { join, posix } from "node:path";
-import { parseSync, Visitor } from "oxc-parser";
-
-/** The packages of ours that a workspace may import, by the names of their folders; with a path, only that part of one. */
-const TABLE: Readonly<Record<string, readonly string[]>> = {
-  "packages/protocol": [],
-  "packages/onnx": [],
-  "packages/runtime": [],
-  "packages/server": ["protocol"],
-  "packages/testing": ["protocol", "server"],
-  "packages/processing": ["protocol"],
-  "packages/checkpoint": ["protocol"],
-  "packages/models": ["protocol", "onnx", "processing"],
-  "packages/engine": ["protocol", "runtime", "checkpoint", "models", "processing"],
-  "packages/training": ["protocol", "onnx", "runtime", "checkpoint"],
-  "packages/demo": ["protocol", "onnx", "runtime", "checkpoint", "models", "training"],
-  "apps/controller": ["protocol", "server"],
-  "apps/web": ["protocol", "server", "demo/scenes", "processing/view"],
-  "apps/worker": ["protocol", "server", "engine", "models", "processing"],
-  "apps/cli": ["protocol", "server", "engine", "runtime", "checkpoint", "models", "processing"],
-};
+import { PACKAGE_TABLE } from "./import-table.ts";
+import { isTestFile, type Source } from "./source-imports.ts";
 
 /** The parts of an app that are pure enough for a script to run in simulated time instead of starting the app. */
 const SIMULATED = ["apps/controller/src/registry/dispatch.ts", "apps/controller/src/registry/registry.ts"];
@@ -33,8 +15,6 @@ const NATIVE_DOOR = "packages/runtime";
 /** Sources that run in a browser, where Node's modules are not. */
 const BROWSER =
   /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view\.ts|resample\.ts|plans\/)|apps\/web\/src\/browser\/)/;
-const SOURCE = /^(packages|apps|scripts)\/.*\.tsx?$/;
-const TEST = /\.test\.tsx?$|^[^/]+\/[^/]+\/test\/|^packages\/testing\//;
 
 /** package.json, as far as it says what may be imported. */
 export interface Manifest {
@@ -42,22 +22,20 @@ export interface Manifest {
   readonly devDependencies: readonly string[];
 }
 
-export interface Import {
-  readonly specifier: string;
-  readonly line: number;
-}
-
 /** A sentence for each import that the table, a manifest or the borders between folders forbid. */
-export async function importFaults(root: string, files: readonly string[]): Promise<string[]> {
+export async function importFaults(
+  root: string,
+  files: readonly string[],
+  sources: readonly Source[],
+): Promise<string[]> {
   const manifests = new Map<string, Manifest>();
   for (const file of files.filter((path) => /^([^/]+\/[^/]+\/)?package\.json$/.test(path))) {
     manifests.set(posix.dirname(file), parseManifest(await readFile(join(root, file), "utf8")));
   }
   const faults = [...manifests.keys()]
-    .filter((folder) => folder !== "." && !(folder in TABLE))
-    .map((folder) => `${folder} is not in the import table of scripts/checks/check-imports.ts.`);
-  for (const file of files.filter((path) => SOURCE.test(path))) {
-    const imports = importsOf(file, await readFile(join(root, file), "utf8"));
+    .filter((folder) => folder !== "." && !(folder in PACKAGE_TABLE))
+    .map((folder) => `${folder} is not in the import table of scripts/checks/import-table.ts.`);
+  for (const { file, imports } of sources) {
     for (const found of imports) {
       const fault = importFault(file, found.specifier, manifests);
       if (fault !== undefined) faults.push(`${file}:${found.line} imports ${found.specifier}: ${fault}`);
@@ -73,7 +51,7 @@ export function importFault(
   manifests: ReadonlyMap<string, Manifest>,
 ): string | undefined {
   const folder = file.startsWith("scripts/") ? "." : file.split("/").slice(0, 2).join("/");
-  const isTest = TEST.test(file);
+  const isTest = isTestFile(file);
   if (specifier.startsWith(".")) return isTest ? undefined : pathFault(file, folder, specifier);
   if (isBuiltin(specifier)) {
     if (!specifier.startsWith("node:")) return `write node:${specifier}.`;
@@ -96,7 +74,7 @@ function pathFault(file: string, folder: string, specifier: string): string | un
 function tableFault(folder: string, specifier: string, isTest: boolean): string | undefined {
   if (!specifier.startsWith("@llava/") || folder === ".") return undefined;
   if (specifier.startsWith("@llava/app-")) return "apps are started, not imported.";
-  const allowed = TABLE[folder] ?? [];
+  const allowed = PACKAGE_TABLE[folder] ?? [];
   const wanted = specifier.slice("@llava/".length);
   const isAllowed = allowed.some((entry) => wanted === entry || wanted.startsWith(`${entry}/`));
   if (isTest || isAllowed) return undefined;
@@ -112,7 +90,7 @@ function declarationFault(
 ): string | undefined {
   const own = manifests.get(folder);
   if (own?.dependencies.includes(name)) return undefined;
-  const isTool = folder === "." || TEST.test(file) || !file.startsWith(`${folder}/src/`);
+  const isTool = folder === "." || isTestFile(file) || !file.startsWith(`${folder}/src/`);
   const tools = [...(own?.devDependencies ?? []), ...(manifests.get(".")?.devDependencies ?? [])];
   if (isTool && tools.includes(name)) return undefined;
   if (folder === "." && name.startsWith("@llava/")) return undefined;
@@ -125,27 +103,6 @@ function packageName(specifier: string): string {
     .split("/")
     .slice(0, specifier.startsWith("@") ? 2 : 1)
     .join("/");
-}
-
-/** Every module that a source names: imports, exports from, types, and import() of a known name. */
-export function importsOf(file: string, source: string): Import[] {
-  const { program, errors } = parseSync(file, source);
-  if (errors.length > 0) throw new Error(`${file} cannot be parsed: ${errors[0]?.message}`);
-  const found: Import[] = [];
-  const add = (
-    node: { readonly type: string; readonly value?: unknown; readonly start: number } | null,
-  ): void => {
-    if (node?.type !== "Literal" || typeof node.value !== "string") return;
-    found.push({ specifier: node.value, line: source.slice(0, node.start).split("\n").length });
-  };
-  new Visitor({
-    ImportDeclaration: ({ source: from }) => add(from),
-    ExportAllDeclaration: ({ source: from }) => add(from),
-    ExportNamedDeclaration: ({ source: from }) => add(from),
-    ImportExpression: ({ source: from }) => add(from),
-    TSImportType: ({ source: from }) => add(from),
-  }).visit(program);
-  return found;
 }
 
 function parseManifest(text: string): Manifest {

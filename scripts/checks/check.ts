@@ -4,8 +4,12 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { importFaults } from "./check-imports.ts";
-import { readmeFaults } from "./check-readme.ts";
-import { trackedFiles } from "./check-files.ts";
+import { documentFaults } from "./check-documents.ts";
+import { layerFaults } from "./check-layers.ts";
+import { layoutFaults } from "./check-layout.ts";
+import { wordFaults } from "./check-words.ts";
+import { readSources } from "./source-imports.ts";
+import { trackedFiles } from "./tracked-files.ts";
 
 /** What a step found wrong, in words; empty when all is well. */
 type Findings = string;
@@ -22,8 +26,11 @@ const STEPS: readonly Step[] = [
   command("lint", "npm run --silent lint"),
   command("types", "npm run --silent types"),
   command("dead code", "knip --config scripts/knip.json --no-config-hints"),
-  { name: "import table", run: async () => (await importFaults(ROOT, await trackedFiles(ROOT))).join("\n") },
-  { name: "README", run: async () => (await readmeFaults(ROOT, await trackedFiles(ROOT))).join("\n") },
+  files("import table", async (all) => await importFaults(ROOT, all, await readSources(ROOT, all))),
+  files("layers", async (all) => layerFaults(await readSources(ROOT, all))),
+  files("layout", (all) => layoutFaults(all)),
+  files("words", async (all) => await wordFaults(ROOT, all)),
+  files("documents", async (all) => await documentFaults(ROOT, all)),
 ];
 const TESTS = command("tests", "npm test --silent");
 
@@ -43,6 +50,14 @@ async function check(steps: readonly Step[]): Promise<boolean> {
     isGood &&= findings === "";
   }
   return isGood;
+}
+
+/** A step over the files of the repository: a sentence for each fault. */
+function files(
+  name: string,
+  faults: (all: readonly string[]) => readonly string[] | Promise<readonly string[]>,
+): Step {
+  return { name, run: async () => (await faults(await trackedFiles(ROOT))).join("\n") };
 }
 
 /** A step that fails with the exit code of a shell command; the tools of node_modules come first on its path. */

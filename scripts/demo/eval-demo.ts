@@ -11,8 +11,8 @@ import { openModelFolder } from "@llava/models";
 import { render, SCENE_SIZE } from "@llava/demo/scenes";
 import { type Ask, kindsIn, type Scores, survey } from "@llava/demo";
 import sharp from "sharp";
-import { refuse, wholeNumber } from "../script-flags.ts";
-import { type Dimensions, modelCard } from "./model-card.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
+import { type Dimensions, modelCard } from "./demo-card.ts";
 
 /** Far more than change a table; the numbers of questions go up to 2^20. */
 const MAX_PER_KIND = 100_000;

@@ -1,15 +1,18 @@
-/** A thousand streams whose clients leave at random moments: `node scripts/faults/abort-storm.ts`. Prints what the servers hold. */
+/**
+ * Starts a thousand streams whose clients leave at random moments and prints the servers' memory and files:
+ * `node scripts/faults/abort-storm.ts`.
+ */
 import { parseArgs } from "node:util";
 import { describe } from "./history/closing.ts";
 import { startFleet } from "./fleet/proxied-fleet.ts";
 import { machineLine, writeSection } from "./faults-readme.ts";
 import { storm, type Holding } from "./storm.ts";
-import { wholeNumber } from "../script-flags.ts";
+import { wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `node scripts/faults/abort-storm.ts [flags]
 
-  --streams <number>   default: 1000
-  --seed <number>      of who leaves when (default: 1)
+  --streams <number>   how many streams are started (default: 1000)
+  --seed <number>      of the moments at which clients leave (default: 1)
   --write              put the figures into scripts/faults/README.md`;
 
 const { values } = parseArgs({
@@ -21,7 +24,7 @@ const { values } = parseArgs({
   },
 });
 if (values.help) console.log(HELP);
-// Without `exit` Node 24 now and then turns for ever in closing what is left of reset connections, after all else is done.
+// Without `exit` Node 24 sometimes loops for ever while it closes reset connections, after everything else has ended.
 else process.exit((await run()) ? 0 : 1);
 
 async function run(): Promise<boolean> {
@@ -49,8 +52,8 @@ function inUse({ heapMiB, heapRoomMiB, externalMiB }: Holding): string {
 function section(numStreams: number, lines: readonly string[]): string {
   return `## ${numStreams} streams whose clients leave
 
-Looked at ten times, when nobody asks and after a collection. The young generation of the collector is bound to 4 MiB, which
-without a bound is doubled under load and kept: then a process grows in steps while what is in use does not. Last on ${machineLine()}.
+Measured ten times, without requests and after a collection. The young generation of the collector is limited to 4 MiB. Without
+a limit it is doubled under load and stays so: then a process grows in steps while the memory in use does not. Last on ${machineLine()}.
 
 \`\`\`
 ${lines.join("\n")}

@@ -1,11 +1,11 @@
-/** Which faults there are, what must happen, and the tests that see it happen: the source of the table in scripts/faults/README.md. */
+/** Lists the faults, what must happen in each, and the tests that check it: the source of the table in README.md. */
 
 export interface FaultRow {
-  /** By which the soak and the reports call it. */
+  /** The number of the fault in the soak and the reports. */
   readonly number: string;
   readonly fault: string;
   readonly expected: string;
-  /** Test files, and the beginning of the full names of the tests in them that are meant; all of a file without one. */
+  /** Test files, and the beginning of the full names of the tests that belong to the row; all tests without a name. */
   readonly tests: readonly { readonly file: string; readonly name?: string }[];
 }
 
@@ -17,10 +17,13 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F01",
     fault: "worker killed (SIGKILL) after 0, 1, 5 and the last but one of its tokens",
-    expected: "with another worker the text goes on as if nothing had happened; alone: an error event",
+    expected: "with another worker the text goes on without a gap; alone: an error event",
     tests: [
-      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "a worker's process that is killed" },
-      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "the real worker, killed" },
+      {
+        file: `${CONTROLLER}/migration/migration-processes.test.ts`,
+        name: "a worker's process that is killed",
+      },
+      { file: `${CONTROLLER}/migration/migration-processes.test.ts`, name: "the real worker, killed" },
     ],
   },
   {
@@ -36,21 +39,24 @@ export const MATRIX: readonly FaultRow[] = [
     fault: "controller killed under load, and started again",
     expected:
       "direct answers go on, relayed ones end with an error event, all workers are back within a heartbeat",
-    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a controller that is killed under load" }],
+    tests: [{ file: `${FAULTS}/controller-faults.test.ts`, name: "a controller that is killed under load" }],
   },
   {
     number: "F02",
     fault: "controller stopped (SIGSTOP) and continued",
-    expected: "its answers end whole, direct ones never notice",
-    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a controller that is stopped" }],
+    expected: "its answers end whole, direct ones are not affected",
+    tests: [{ file: `${FAULTS}/controller-faults.test.ts`, name: "a controller that is stopped" }],
   },
   {
     number: "F02",
     fault: "worker stopped (SIGSTOP) and continued",
-    expected: "its answer goes on elsewhere, it gets no work, and is there again",
+    expected: "its answer goes on elsewhere, it gets no requests, and is back later",
     tests: [
-      { file: `${CONTROLLER}/migration-processes.test.ts`, name: "a worker's process that is stopped" },
-      { file: `${FAULTS}/controller.test.ts`, name: "a worker that is stopped for longer" },
+      {
+        file: `${CONTROLLER}/migration/migration-processes.test.ts`,
+        name: "a worker's process that is stopped",
+      },
+      { file: `${FAULTS}/controller-faults.test.ts`, name: "a worker that is stopped for longer" },
     ],
   },
   {
@@ -59,27 +65,33 @@ export const MATRIX: readonly FaultRow[] = [
     expected: "no program is left behind",
     tests: [
       { file: "apps/cli/test/cli-serve.test.ts", name: "llava serve killed itself" },
-      { file: `${CONTROLLER}/processes.test.ts`, name: "ends when the program that started it is gone" },
-      { file: `${WORKER}/process.test.ts`, name: "a worker process ends when the process that started it" },
+      {
+        file: `${CONTROLLER}/controller-processes.test.ts`,
+        name: "ends when the program that started it is gone",
+      },
+      {
+        file: `${WORKER}/worker-process.test.ts`,
+        name: "a worker process ends when the process that started it",
+      },
     ],
   },
   {
     number: "F03 F04",
-    fault: "connection to a worker cut, reset or swallowed, before and in an answer",
+    fault: "connection to a worker cut, reset or blackholed, before and in an answer",
     expected: "another worker goes on; without one an error event",
-    tests: [{ file: `${FAULTS}/network.test.ts`, name: "between controller and worker" }],
+    tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "between controller and worker" }],
   },
   {
     number: "F04",
-    fault: "connection of a client cut, reset or swallowed",
-    expected: "the engine stops, the place is free",
-    tests: [{ file: `${FAULTS}/network.test.ts`, name: "between client and controller" }],
+    fault: "connection of a client cut, reset or blackholed",
+    expected: "the engine stops, its slot is free",
+    tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "between client and controller" }],
   },
   {
     number: "F05",
-    fault: "latency, jitter, sliced packets on every way",
+    fault: "latency, jitter, sliced packets on every connection",
     expected: "nothing but the time changes",
-    tests: [{ file: `${FAULTS}/network.test.ts`, name: "latency, jitter and slices" }],
+    tests: [{ file: `${FAULTS}/network-faults.test.ts`, name: "latency, jitter and slices" }],
   },
   {
     number: "R04",
@@ -94,16 +106,16 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F06",
     fault: "a client that reads slowly, or not at all",
-    expected: "its worker is held back, then it is cut off",
+    expected: "its worker is held back, then its connection is closed",
     tests: [
-      { file: `${CONTROLLER}/relay.test.ts`, name: "a client that leaves holds the worker back" },
-      { file: `${CONTROLLER}/faults.test.ts`, name: "a client that stops reading" },
+      { file: `${CONTROLLER}/relay-http.test.ts`, name: "a client that leaves holds the worker back" },
+      { file: `${FAULTS}/worker-faults.test.ts`, name: "a client that stops reading" },
     ],
   },
   {
     number: "F07 F09",
     fault: "a run of the model that fails, memory that runs out in a request",
-    expected: "an error for those in it, nobody else",
+    expected: "an error for the requests in it, and for no other",
     tests: [
       { file: "packages/engine/test/concurrency.test.ts", name: "a run that fails" },
       { file: "packages/engine/test/concurrency.test.ts", name: "memory for fewer" },
@@ -113,9 +125,9 @@ export const MATRIX: readonly FaultRow[] = [
   {
     number: "F10",
     fault: "many more requests than there is room",
-    expected: "429 with a time to wait, the others answered, then there is room",
+    expected: "429 with a time to come again, the others answered, then there is room",
     tests: [
-      { file: `${FAULTS}/controller.test.ts`, name: "many more requests" },
+      { file: `${FAULTS}/controller-faults.test.ts`, name: "many more requests" },
       { file: `${WORKER}/limits.test.ts`, name: "too many" },
     ],
   },
@@ -129,22 +141,22 @@ export const MATRIX: readonly FaultRow[] = [
     number: "F12 F25",
     fault: "addresses of images that lead inside, bounce, drip or never end (U01 to U40)",
     expected: "400 in a sentence, nothing inside is reached",
-    tests: [{ file: `${WORKER}/image-fetch.test.ts` }],
+    tests: [{ file: `${WORKER}/images/image-fetch.test.ts` }],
   },
   {
     number: "F13",
     fault: "hostile and broken images",
     expected: "400 in a sentence, the next request succeeds",
     tests: [
-      { file: `${WORKER}/hostile-images.test.ts` },
+      { file: `${WORKER}/images/hostile-images.test.ts` },
       { file: "packages/processing/test/decode-pool-processes.test.ts" },
     ],
   },
   {
     number: "F16",
-    fault: "a second process at a worker's address, late words of the first",
+    fault: "a second process at a worker's address, late reports of the first",
     expected: "the new one is the only one there",
-    tests: [{ file: `${FAULTS}/controller.test.ts`, name: "a new process at the address" }],
+    tests: [{ file: `${FAULTS}/controller-faults.test.ts`, name: "a new process at the address" }],
   },
   {
     number: "F20",
@@ -157,38 +169,38 @@ export const MATRIX: readonly FaultRow[] = [
     fault: "SIGTERM of a worker and of the controller under load",
     expected: "no request is lost; what outlasts the time ends with an error event",
     tests: [
-      { file: `${FAULTS}/controller.test.ts`, name: "a worker that is told to end" },
-      { file: `${CONTROLLER}/processes.test.ts`, name: "lets a stream end that outlives SIGTERM" },
-      { file: `${WORKER}/process.test.ts`, name: "a worker process an answer that outlasts" },
+      { file: `${FAULTS}/controller-faults.test.ts`, name: "a worker that gets SIGTERM" },
+      { file: `${CONTROLLER}/controller-processes.test.ts`, name: "lets a stream end that outlives SIGTERM" },
+      { file: `${WORKER}/worker-process.test.ts`, name: "a worker process an answer that outlasts" },
     ],
   },
   {
     number: "F23",
-    fault: "a worker that lies: wrong status, HTML, endless frames",
-    expected: "passed over, cut off, held against it",
+    fault: "a worker that misbehaves: wrong status, HTML, endless frames",
+    expected: "another worker is asked, its connection is closed, its breaker counts it",
     tests: [
-      { file: `${CONTROLLER}/faults.test.ts`, name: "a worker that fails before its first byte" },
+      { file: `${FAULTS}/worker-faults.test.ts`, name: "a worker that fails before its first byte" },
       {
-        file: `${CONTROLLER}/relay.test.ts`,
+        file: `${CONTROLLER}/relay-http.test.ts`,
         name: "a worker lost midway may be one that never ends a frame",
       },
     ],
   },
   {
     number: "F14 F24",
-    fault: "strangers: registration, forged and replayed heartbeats, calls without a key",
-    expected: "401 or 403; nothing changes and nobody is called",
-    tests: [{ file: `${CONTROLLER}/strangers.test.ts` }, { file: "packages/server/test/server.test.ts" }],
+    fault: "unauthorized calls: registration, forged and replayed heartbeats, calls without a key",
+    expected: "401 or 403; nothing changes and no address is called",
+    tests: [{ file: `${CONTROLLER}/unauthorized.test.ts` }, { file: "packages/server/test/server.test.ts" }],
   },
   {
     number: "F08",
     fault: "a request that ends the process of each worker that is asked",
-    expected: "after two it is refused (422) and nobody is asked any more; everybody else is served",
-    tests: [{ file: `${CONTROLLER}/quarantine.test.ts` }],
+    expected: "after two it is refused (422) and no worker is asked any more; all other requests are served",
+    tests: [{ file: `${CONTROLLER}/poison-request-processes.test.ts` }],
   },
   {
     number: "F27",
-    fault: "an exception that nobody catches, in a worker and in the controller",
+    fault: "an exception that is not caught, in a worker and in the controller",
     expected:
       "answers get 5 s to end, then the process ends with status 70; what a worker could not say goes on elsewhere",
     tests: [{ file: "scripts/faults/uncaught.test.ts" }],
@@ -197,19 +209,19 @@ export const MATRIX: readonly FaultRow[] = [
     number: "F17",
     fault: "the clock jumps by a day, forth and back",
     expected: "no worker is lost, signatures and answers stay good",
-    tests: [{ file: "scripts/faults/machine.test.ts", name: "whose clock jumps" }],
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "a machine whose clock jumps" }],
   },
   {
     number: "F26",
     fault: "other programs take the processor's time",
     expected: "all is slow and nothing else: no worker and no answer is lost",
-    tests: [{ file: "scripts/faults/machine.test.ts", name: "no time for its processes" }],
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "a machine that has no time" }],
   },
   {
     number: "F09",
     fault: "a worker's process runs out of memory",
     expected: "it ends, its answers go on elsewhere, a new one joins",
-    tests: [{ file: "scripts/faults/machine.test.ts", name: "no memory for a worker" }],
+    tests: [{ file: "scripts/faults/machine.test.ts", name: "a machine that has no memory" }],
   },
   {
     number: "F18",

@@ -11,10 +11,12 @@ import { machineLine, writeSection } from "./faults-readme.ts";
 
 const HELP = `npm run faults -- [flags]
 
+Runs the tests of every fault in scripts/faults/fault-matrix.ts and prints a table of their results.
+
   --write   put the table into scripts/faults/README.md`;
 const ROOT = path.join(import.meta.dirname, "../..");
 
-/** What vitest's JSON reporter says, as far as it is read here. */
+/** The part of vitest's JSON report that is read here. */
 const reportSchema = z.object({
   testResults: z.array(
     z.object({
@@ -65,7 +67,7 @@ async function runTests(files: readonly string[]): Promise<Report> {
   }
 }
 
-/** A row without a single test that ran is not good: it would prove nothing. */
+/** The result of a row; one without a test that ran is not good, as it would prove nothing. */
 function seen({ tests }: FaultRow, report: Report): { readonly text: string; readonly isGood: boolean } {
   const meant = tests.flatMap(({ file, name = "" }) => {
     const results = report.testResults.filter((result) => result.name.endsWith(file));
@@ -81,7 +83,7 @@ function seen({ tests }: FaultRow, report: Report): { readonly text: string; rea
 function section(table: string): string {
   return `## Each fault alone
 
-\`npm run faults\` runs the tests that are meant; last on ${machineLine()}.
+\`npm run faults\` runs the tests of each row; last on ${machineLine()}.
 
 ${table}`;
 }

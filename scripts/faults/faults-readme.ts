@@ -1,15 +1,15 @@
-/** README.md beside this: each script puts its own section in place and leaves the others' as they are. */
+/** Writes README.md of this folder: each script replaces its own section and leaves the others. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { thisMachine } from "../bench/bench-results.ts";
+import { thisMachine } from "../bench/results/bench-results.ts";
 
 const PAGE = path.join(import.meta.dirname, "README.md");
 
-/** In the order of the page. */
+/** The sections in their order. */
 const SECTIONS = ["table", "soak", "storm"] as const;
 type Section = (typeof SECTIONS)[number];
 
-const HEAD = `# What happens on bad days
+const HEAD = `# What happens when something fails
 
 Written by scripts: \`npm run faults -- --write\`, \`npm run soak -- --write\` and \`node scripts/faults/abort-storm.ts --write\`. Every
 fault is made with real processes, sockets and files.
@@ -25,7 +25,7 @@ export async function writeSection(section: Section, markdown: string): Promise<
   await writeFile(PAGE, HEAD + sections.join(""));
 }
 
-/** When and on what, as each section says it. */
+/** The date and the machine of a run, as each section names them. */
 export function machineLine(): string {
   const { date, cpu, cores, node } = thisMachine();
   return `${date.slice(0, 10)}, ${cores} cores of ${cpu}, Node ${node}`;

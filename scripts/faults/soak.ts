@@ -1,6 +1,6 @@
 /**
- * Breaks a controller and its workers in every way that processes and proxies allow, while clients ask, and then holds what
- * happened against the invariants: `npm run soak -- --minutes 10`.
+ * Injects every fault that processes and proxies allow into a controller and its workers, while clients ask, and checks the
+ * invariants on what happened: `npm run soak -- --minutes 10`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -10,34 +10,35 @@ import { checkEmpty, checkFootprints, checkPrograms, checkReturn, describe } fro
 import { checkCounts } from "./history/metrics-counting.ts";
 import { CONCURRENCY, EXPIRY_MS, startFleet, type Fleet } from "./fleet/proxied-fleet.ts";
 import { judge, verdict, type Asked, type Verdict } from "./history/history.ts";
-import { FAULTS, type Scene } from "./fleet/nemesis.ts";
+import { FAULTS, type FaultRun } from "./nemesis.ts";
 import { machineLine, writeSection } from "./faults-readme.ts";
 import { footprint, type Footprint } from "./fleet/server-program.ts";
-import { oneOf, seeded, wholeFrom } from "./seeded-random.ts";
+import { oneOf, seeded, wholeFrom } from "../support/seeded-random.ts";
 import { watch, type Watch } from "./history/watcher.ts";
-import { refuse, wholeNumber } from "../script-flags.ts";
+import { refuse, wholeNumber } from "../support/script-flags.ts";
 
 const HELP = `npm run soak -- [flags]
 
   --minutes <number>   how long faults happen (default: 10)
-  --seed <number>      of what happens when (default: drawn; a run prints its own)
-  --workers <number>   default: 2
-  --clients <number>   default: 4
+  --seed <number>      of the faults and their times (default: drawn; a run prints its own)
+  --workers <number>   how many workers there are (default: 2)
+  --clients <number>   how many clients ask at the same time (default: 4)
   --write              put the summary into scripts/faults/README.md`;
 
-/** In every question, and in no log. */
+/** A word that is in every question, and must be in no log. */
 const SECRET = "violet-elephant";
-/** The seeded ones are drawn so hot that the model's short answers become long ones. */
+/** The questions; those with a seed are sampled at so high a temperature that the model's answers become long. */
 const QUESTIONS: readonly Question[] = [
   { text: `What is a ${SECRET}?`, seed: null, maxTokens: 100 },
   { text: `Tell me a story of a ${SECRET}.`, seed: 1, maxTokens: 200 },
   { text: `${SECRET}: how many squares are there?`, seed: 2, maxTokens: 200 },
   { text: `Hello, ${SECRET}!`, seed: 3, maxTokens: 100 },
 ];
-/** Longer than the controller waits for a silent worker, twice, and for a place in a queue. */
+/** The longest time of a request: longer than the controller waits for a silent worker twice, and for a worker with room. */
 const DEADLINE_MS = 100_000;
-/** Sweep, and a report that was on its way when its worker died. */
+/** The time of a sweep, and of a report that was on its way when its worker died. */
 const EXPIRY_SLACK_MS = 2_500;
+/** The statuses that refusals may have. */
 const STATUSES: ReadonlySet<number> = new Set([429, 502, 503]);
 const MAX_SHOWN = 5;
 
@@ -52,7 +53,7 @@ const { values } = parseArgs({
   },
 });
 if (values.help) console.log(HELP);
-// Without `exit` Node 24 now and then turns for ever in closing what is left of reset connections, after all else is done.
+// Without `exit` Node 24 sometimes loops for ever while it closes reset connections, after everything else has ended.
 else process.exit((await soak()) ? 0 : 1);
 
 async function soak(): Promise<boolean> {
@@ -65,34 +66,34 @@ async function soak(): Promise<boolean> {
   await using fleet = await startFleet(wholeNumber("--workers", values.workers, [1, 8]), seed, [SECRET]);
   const answers = await undisturbedAnswers(fleet);
   const baseline = footprints(fleet);
-  const scene: Scene = {
+  const scene: FaultRun = {
     fleet,
     random: seeded(seed),
     questions: QUESTIONS,
     absences: [],
     asked: [],
-    doomed: new Set(),
+    toldToEnd: new Set(),
     stopped: new Set(),
   };
   await using canary = await startCanary();
   const watching = watch(
     fleet,
     canary,
-    ({ program }) => !scene.doomed.has(program) && !scene.stopped.has(program),
+    ({ program }) => !scene.toldToEnd.has(program) && !scene.stopped.has(program),
   );
   const untilMs = performance.now() + minutes * 60_000;
   let isOver = false;
   const clients = Array.from({ length: numClients }, (_, index) =>
-    beClient(scene, seed + index, () => isOver),
+    runClient(scene, seed + index, () => isOver),
   );
   const happened = await breakThings(scene, untilMs);
-  say("nothing is broken any more");
+  log("nothing is broken any more");
   const [question = refuse("There is no question."), answer = ""] = [QUESTIONS[0], answers[0]];
   const returned = await checkReturn(fleet, question, answer);
-  say("all workers are asked again");
+  log("all workers are asked again");
   isOver = true;
   await Promise.all(clients);
-  say("the last client was answered");
+  log("the last client was answered");
   await watching.end();
   const verdicts = [
     ...judge(
@@ -105,7 +106,7 @@ async function soak(): Promise<boolean> {
     checkFootprints(fleet, baseline),
     // After the footprints: it opens connections that are kept for a while.
     await checkCounts(fleet, question),
-    ...(await checkPrograms(fleet.programs, scene.doomed)),
+    ...(await checkPrograms(fleet.programs, scene.toldToEnd)),
   ];
   const lines = report(scene, happened, verdicts);
   for (const { program } of [fleet.controller, ...fleet.workers]) {
@@ -117,15 +118,15 @@ async function soak(): Promise<boolean> {
   return verdicts.every(({ faults }) => faults.length === 0);
 }
 
-/** From each worker, before anything is broken: the same from all, or nothing can be compared. */
+/** The answers of each worker before the first fault, which must be equal, or nothing can be compared. */
 async function undisturbedAnswers({ workers, key }: Fleet): Promise<readonly string[]> {
-  const manner = { isStream: true, leaveAfter: null, pauseMs: 0, patienceMs: DEADLINE_MS };
+  const behavior = { isStream: true, leaveAfter: null, pauseMs: 0, timeoutMs: DEADLINE_MS };
   const all = await Promise.all(
     workers.map(async ({ address }) => {
       const texts: string[] = [];
       for (const [index, question] of QUESTIONS.entries()) {
         const target = { url: address, key, way: "direct" } as const;
-        const asked = await ask(target, question, index, manner);
+        const asked = await ask(target, question, index, behavior);
         if (asked.ending.kind !== "whole")
           throw new Error(`A worker did not answer: ${JSON.stringify(asked)}`);
         texts.push(asked.text);
@@ -149,15 +150,15 @@ function footprints(fleet: Fleet): ReadonlyMap<string, Footprint> {
 }
 
 /** @returns how often each fault happened */
-async function breakThings(scene: Scene, untilMs: number): Promise<ReadonlyMap<string, number>> {
+async function breakThings(scene: FaultRun, untilMs: number): Promise<ReadonlyMap<string, number>> {
   const happened = new Map<string, number>();
-  // Each fault once in an order that is drawn, then again in another one, so that a short run leaves none out for long.
+  // Each fault once in a random order, then again in another one, so that a short run leaves none out for long.
   let waiting = [...FAULTS];
   while (performance.now() < untilMs) {
     if (waiting.length === 0) waiting = [...FAULTS];
     const fault = oneOf(scene.random, waiting);
     waiting.splice(waiting.indexOf(fault), 1);
-    say(fault.name);
+    log(fault.name);
     await fault.happen(scene);
     happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1);
     await sleep(wholeFrom(scene.random, 200, 2_500));
@@ -165,9 +166,9 @@ async function breakThings(scene: Scene, untilMs: number): Promise<ReadonlyMap<s
   return happened;
 }
 
-/** A person: mostly patient, sometimes slow or gone. */
-async function beClient(
-  { fleet, questions, asked }: Scene,
+/** Asks until the run is over, as a person does: mostly to the end, sometimes slowly, and sometimes leaving early. */
+async function runClient(
+  { fleet, questions, asked }: FaultRun,
   seed: number,
   isOver: () => boolean,
 ): Promise<void> {
@@ -177,14 +178,14 @@ async function beClient(
     const { url } = isDirect ? oneOf(random, fleet.workers).proxy : fleet.controller.proxy;
     const index = Math.floor(random() * questions.length);
     const question = oneOf(random, questions.slice(index, index + 1));
-    const manner = {
+    const behavior = {
       isStream: random() < 0.85,
       leaveAfter: random() < 0.2 ? wholeFrom(random, 1, 30) : null,
       pauseMs: random() < 0.1 ? wholeFrom(random, 100, 2_000) : 0,
-      patienceMs: DEADLINE_MS + 10_000,
+      timeoutMs: DEADLINE_MS + 10_000,
     };
     const target = { url, key: fleet.key, way: isDirect ? "direct" : "relayed" } as const;
-    const request = await ask(target, question, index, manner);
+    const request = await ask(target, question, index, behavior);
     asked.push(request);
     if (request.ending.kind !== "whole") await sleep(wholeFrom(random, 50, 500));
   }
@@ -193,8 +194,8 @@ async function beClient(
 function watchedVerdicts({ looks }: Watch): readonly Verdict[] {
   const rules = {
     I6: `no worker ever runs more than ${CONCURRENCY}`,
-    I7: "no stranger is ever let in",
-    I8: "nobody is led to an address that a stranger names",
+    I7: "no call without a key is ever let in",
+    I8: "no server calls an address that a client names",
     I13: "/health answers as long as the process is well",
   } as const;
   return (["I6", "I7", "I8", "I13"] as const).map((name) =>
@@ -207,9 +208,9 @@ function watchedVerdicts({ looks }: Watch): readonly Verdict[] {
   );
 }
 
-/** What happened, how it ended, and what holds of it. */
+/** The lines of the report: the requests, the faults and the invariants. */
 function report(
-  { asked }: Scene,
+  { asked }: FaultRun,
   happened: ReadonlyMap<string, number>,
   verdicts: readonly Verdict[],
 ): string[] {
@@ -236,15 +237,15 @@ function section(minutes: number, seed: number, lines: readonly string[]): strin
   return `## All of them, mixed for ${minutes} minutes
 
 \`npm run soak -- --minutes ${minutes} --seed ${seed}\`, last on ${machineLine()}. The invariants are those of
-\`scripts/faults\`: history.ts, watcher.ts and closing.ts.
+\`scripts/faults/history\`: history.ts, watcher.ts and closing.ts.
 
 \`\`\`
 ${lines.join("\n")}
 \`\`\``;
 }
 
-/** With the time, so that a run that stood still shows where. */
-function say(line: string): void {
+/** Prints a line with the time, so that a run that hangs shows where. */
+function log(line: string): void {
   console.log(`${new Date().toISOString()}  ${line}`);
 }
 

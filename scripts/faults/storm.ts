@@ -1,31 +1,32 @@
-/** Clients that leave at random moments, by the hundred, and what is left of them in the servers. */
+/** Runs hundreds of clients that leave at random moments, and measures what the servers keep of them. */
 import { ask, type Question } from "./history/recorded-ask.ts";
 import { checkEmpty } from "./history/closing.ts";
 import { CONCURRENCY, type Fleet } from "./fleet/proxied-fleet.ts";
 import type { Verdict } from "./history/history.ts";
-import { footprint, kept, type Footprint, type Kept } from "./fleet/server-program.ts";
-import { seeded, wholeFrom } from "./seeded-random.ts";
+import { footprint, heapUseOf, type Footprint, type HeapUse } from "./fleet/server-program.ts";
+import { seeded, wholeFrom } from "../support/seeded-random.ts";
 
-/** What a process holds. */
-export type Holding = Footprint & Kept;
+/** The memory and files of a process. */
+export type Holding = Footprint & HeapUse;
 
 export interface Storm {
-  /** How many left, were answered whole, were refused, or heard of a failure. */
+  /** How many requests ended in each way: left, answered whole, refused, or failed. */
   readonly endings: ReadonlyMap<string, number>;
-  /** Streams whose clients were to leave after a word that the answer has: on a machine of any speed they do, if let in. */
+  /** The streams whose clients leave after a text that the answer has: they do on a machine of any speed, unless refused. */
   readonly numByWords: number;
-  /** By process, after each tenth of the streams, when nobody asks and after a collection. */
+  /** The memory and files of each process after each tenth of the streams, without requests and after a collection. */
   readonly holdings: ReadonlyMap<string, readonly Holding[]>;
-  /** Queues, slots, permits and leases. */
+  /** The check of queues, slots, permits and leases. */
   readonly empty: Verdict;
 }
 
-/** At once: as many as run, and some that wait. */
+/** The clients at the same time: as many as run, and some that wait. */
 const NUM_CLIENTS = 3 * CONCURRENCY;
-/** Drawn so hot that it is long, far beyond `MOST_WORDS`. */
+/** A question that is sampled at so high a temperature that its answer is far longer than `MOST_WORDS`. */
 const QUESTION: Question = { text: "Tell me a story.", seed: 1, maxTokens: 200 };
-/** After so many words, or so much time, whichever was drawn: some leave before the first byte, and some while they wait. */
+/** The most texts after which half of the clients leave. */
 const MOST_WORDS = 8;
+/** The longest time after which the other half leaves: some before the first byte, and some while they wait. */
 const MOST_MS = 60;
 const SAMPLES = 10;
 
@@ -46,8 +47,8 @@ export async function storm(fleet: Fleet, numStreams: number, seed: number): Pro
         : { leaveAfter: null, leaveAfterMs: wholeFrom(random, 0, MOST_MS) };
       const isStream = random() < 0.9;
       if (isByWords && isStream) numByWords += 1;
-      const manner = { isStream, pauseMs: 0, patienceMs: 60_000, ...leave };
-      const { ending } = await ask(target, QUESTION, 0, manner);
+      const behavior = { isStream, pauseMs: 0, timeoutMs: 60_000, ...leave };
+      const { ending } = await ask(target, QUESTION, 0, behavior);
       const name = Object.values(ending).join(" ");
       endings.set(name, (endings.get(name) ?? 0) + 1);
     }
@@ -64,7 +65,7 @@ export async function storm(fleet: Fleet, numStreams: number, seed: number): Pro
 
 async function note(fleet: Fleet, holdings: Map<string, Holding[]>): Promise<void> {
   for (const { program } of [fleet.controller, ...fleet.workers]) {
-    const inUse = await kept(program);
+    const inUse = await heapUseOf(program);
     const now = footprint(program);
     if (now === null) continue;
     const name = `${program.name} ${program.child.pid}`;

@@ -1,7 +1,7 @@
-"""Asks as the original's page does: ask_web.py CHECKOUT CONTROLLER_URL MODEL PICTURE.
+"""Asks as the original's page does: ask_web.py CHECKOUT CONTROLLER_URL MODEL IMAGE.
 
 Calls the web server module's own functions, from the list of models to the last event of an answer, as its page would, and
-prints one line of JSON with what came. The conversation log that they write goes into the current folder.
+prints one line of JSON with the results. The conversation log that they write goes into the current folder.
 """
 
 import argparse
@@ -16,7 +16,7 @@ QUESTION = "What is the color of the circle?"
 
 
 def main():
-    checkout, controller_url, model, picture = sys.argv[1:]
+    checkout, controller_url, model, image_path = sys.argv[1:]
     open_package(pathlib.Path(checkout))
     import llava.serve.gradio_web_server as web
     from llava.conversation import default_conversation
@@ -27,14 +27,14 @@ def main():
     models = web.get_model_list()
     turns = []
     state = default_conversation.copy()
-    for image in (Image.open(picture), None):
+    for image in (Image.open(image_path), None):
         state = web.add_text(state, QUESTION, image, "Default", request)[0]
         pieces = []
         for state, *_ in web.http_bot(state, model, 0.2, 0.7, 32, request):
             pieces.append(state.messages[-1][-1])
         turns.append({"events": len(pieces), "answer": pieces[-1]})
     logged = [path.name for path in pathlib.Path(".").glob("*-conv.json")]
-    # Its logger has taken stdout for itself.
+    # Its logger has replaced stdout.
     print(json.dumps({"models": models, "turns": turns, "logged": logged}), file=sys.__stdout__, flush=True)
 
 

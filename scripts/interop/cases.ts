@@ -1,4 +1,4 @@
-/** Who meets whom, and what must come of it. Each case says what it has seen, and throws what was wrong. */
+/** Runs the original's programs with ours, case by case. Each case returns what it has seen, and throws what was wrong. */
 import { fileURLToPath } from "node:url";
 import {
   freePort,
@@ -15,7 +15,7 @@ import { addressOf, call, eventually, generate, hold, listed } from "./wire-clie
 
 export interface Case {
   readonly name: string;
-  /** Modules that Python must have for it. */
+  /** The modules that Python must have for it. */
   readonly needs: readonly string[];
   readonly run: (original: Original) => Promise<string>;
 }
@@ -52,7 +52,7 @@ async function theirController(original: Original): Promise<string> {
     await call(controller.url, "/refresh_all_workers");
     hold("our worker did not outlive /refresh_all_workers", await listed(controller.url));
     const status = JSON.stringify(await call(controller.url, "/worker_get_status"));
-    hold(`its /worker_get_status says ${status}`, status.includes(`["${MODEL}"]`));
+    hold(`its /worker_get_status is ${status}`, status.includes(`["${MODEL}"]`));
     await controller[Symbol.asyncDispose]();
     controller = await start();
     await eventually("our worker at the restarted controller", () => listed(controller.url));
@@ -137,7 +137,7 @@ async function theirWorker(original: Original): Promise<string> {
     hold("it did not outlive /refresh_all_workers", await listed(controller.url));
     await controller[Symbol.asyncDispose]();
     controller = await startOurController(controllerPort);
-    // It beats with every request too; our controller then says that it does not know it.
+    // It sends a heartbeat with every request too, to which our controller answers that it does not know it.
     await generate(address);
     await eventually("its registration with our restarted controller", () => listed(controller.url));
     return `registered, relayed "${relayed}", refreshed, back after a restart of our controller; ${notesIn(worker.output())}`;

@@ -1,4 +1,4 @@
-/** The programs that meet each other: ours and the original's, each a process of its own that ends with its scope. */
+/** Starts our programs and the original's, each a process of its own that ends with its scope. */
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -7,15 +7,16 @@ import { fileURLToPath } from "node:url";
 
 export interface Program extends AsyncDisposable {
   readonly url: string;
-  /** The end of what it has written. */
+  /** The last 20,000 characters that it has written. */
   readonly output: () => string;
 }
 
 export interface Original {
-  /** A checkout of it. */
+  /** The folder of a checkout of haotian-liu/LLaVA. */
   readonly folder: string;
+  /** The Python that runs it. */
   readonly python: string;
-  /** Where its programs write their logs. */
+  /** The folder in which its programs write their logs. */
   readonly scratch: string;
 }
 
@@ -25,8 +26,8 @@ const MAIN = (app: string): string =>
   fileURLToPath(new URL(`../../apps/${app}/src/main.ts`, import.meta.url));
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const MAX_OUTPUT = 20_000;
-/** Python's imports on a busy machine take their time. */
-const START_MS = 300_000;
+/** How long a program may take to start, as Python's imports are slow on a busy machine. */
+const START_TIMEOUT_MS = 300_000;
 
 export async function startOurController(port: number): Promise<Program> {
   return startOurs("controller", ["--port", String(port), "--log-level", "warn"]);
@@ -44,7 +45,7 @@ async function startOurs(app: string, flags: readonly string[]): Promise<Program
   return { ...program, url };
 }
 
-/** A worker says before how far it is with its model. */
+/** The address at which a program listens; a worker also sends how far its model is loaded. */
 function readyAddress(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.on("message", (message) => {
@@ -65,7 +66,7 @@ export async function startOriginal(
   const program = held(child, url);
   const ended = tooEarly(child, program);
   ended.catch(() => undefined);
-  const untilMs = performance.now() + START_MS;
+  const untilMs = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < untilMs) {
     const isThere = await Promise.race([
       fetch(url).then(
@@ -78,22 +79,22 @@ export async function startOriginal(
     await sleep(200);
   }
   await program[Symbol.asyncDispose]();
-  throw new Error(`${module} did not listen within ${START_MS / 1000} s: ${lastLine(program)}`);
+  throw new Error(`${module} did not listen within ${START_TIMEOUT_MS / 1000} s: ${lastLine(program)}`);
 }
 
 /** One of the original's programs, or a script of this folder, to its end. @throws what it wrote when it fails */
 export async function runOriginal(original: Original, argv: readonly string[]): Promise<string> {
   const child = python(original, argv);
-  const timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
+  const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
   const program = held(child, "");
   const [code, killedBy]: unknown[] = await once(child, "close");
   clearTimeout(timer);
-  if (killedBy === "SIGKILL") throw new Error(`it did not end within ${START_MS / 1000} s`);
+  if (killedBy === "SIGKILL") throw new Error(`it did not end within ${START_TIMEOUT_MS / 1000} s`);
   if (code !== 0) throw new Error(lastLine(program));
   return program.output();
 }
 
-/** What a run says of what stood in for the original's own. */
+/** The notes in a run's output about the parts of the original that were replaced. */
 export function notesIn(output: string): string {
   return [...output.matchAll(/^NOTE (.*)$/gm)].map(([, note]) => note).join("; ");
 }

@@ -1,13 +1,13 @@
 /**
- * Runs the original LLaVA's own programs against ours and says what came of it. By hand: it wants a checkout of
- * haotian-liu/LLaVA and a Python with what its programs import, neither of which is ours to install.
+ * Runs the original LLaVA's own programs with ours and prints the results. It needs a checkout of haotian-liu/LLaVA and a
+ * Python with what its programs import, so that it is run by hand.
  *
  *   git clone https://github.com/haotian-liu/LLaVA /tmp/llava
  *   python -m venv /tmp/venv && /tmp/venv/bin/pip install fastapi uvicorn requests pydantic numpy pillow gradio torch transformers
  *   npm run interop -- --llava /tmp/llava --python /tmp/venv/bin/python
  *
- * Not everything in it is the original's: see original.py for what may stand in, which each line of the result names.
- * Cases whose Python modules are missing are skipped with the reason; they have not passed.
+ * original.py may replace two parts of the original, which each line of the result names. Cases whose Python modules are
+ * missing are skipped with the reason; they have not passed.
  */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -15,11 +15,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { refuse } from "../script-flags.ts";
+import { refuse } from "../support/script-flags.ts";
 import { CASES, type Case } from "./cases.ts";
 import type { Original } from "./interop-programs.ts";
 
-const HELP = `Runs the original LLaVA's own programs against ours.
+const HELP = `Runs the original LLaVA's own programs with ours.
 
   npm run interop -- --llava DIR [--python PYTHON] [--only WORD]
 
@@ -28,8 +28,8 @@ const HELP = `Runs the original LLaVA's own programs against ours.
             worker torch and transformers (default python3). Cases that lack one are skipped.
   --only    cases with this word in their names: "controller", "test_message", "web", "worker's"
 
-Prints a Markdown table; ends with 1 when a case failed. Its package's __init__ and its model are stood in for where
-they cannot be loaded; the lines say so.`;
+Prints a Markdown table; ends with 1 when a case failed. Its package's __init__ and its model are replaced where they
+cannot be loaded, which the lines of the table name.`;
 
 const { values: flags } = parseArgs({
   options: {
@@ -76,7 +76,7 @@ async function outcome({ needs, run }: Case): Promise<readonly ["pass" | "FAIL" 
   }
 }
 
-/** Why this Python cannot run it; empty when it can. */
+/** Why this Python cannot run a case; empty when it can. */
 async function missingOf(needs: readonly string[]): Promise<string> {
   const code = `import importlib.util as u; print(*[n for n in ${JSON.stringify(needs)} if not u.find_spec(n)])`;
   try {

@@ -1,10 +1,10 @@
 """Runs a program of the original's checkout: original.py CHECKOUT MODULE [--stand-in-model] [its own flags].
 
-Nothing of the checkout is changed. Two things may stand in for it, each said on stdout:
+Nothing in the checkout is changed. Two parts of it may be replaced, each with a note on stdout:
  - the package's own __init__, which imports its models and with them one version of transformers; the programs that need
    no model are run without it;
  - with --stand-in-model the loader of checkpoints, whose models need that version and weights: the module's server,
-   registration, heartbeats and streaming are its own, the words come from here.
+   registration, heartbeats and streaming are its own, the text comes from here.
 """
 
 import importlib
@@ -60,12 +60,12 @@ def stand_in_model():
                 streamer.on_finalized_text(word)
             streamer.on_finalized_text("", stream_end=True)
 
-    class Pictures:
+    class ImageProcessor:
         def __call__(self, images, return_tensors):
             return {"pixel_values": torch.zeros(len(images), 3, 336, 336)}
 
     builder = types.ModuleType("llava.model.builder")
-    builder.load_pretrained_model = lambda *_, **__: (Tokenizer(), Model(), Pictures(), 2048)
+    builder.load_pretrained_model = lambda *_, **__: (Tokenizer(), Model(), ImageProcessor(), 2048)
     model = types.ModuleType("llava.model")
     model.__path__ = []
     sys.modules["llava.model"] = model

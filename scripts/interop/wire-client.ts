@@ -1,9 +1,10 @@
-/** LLaVA's endpoints as any client of it calls them, to look at what the programs say to each other. */
+/** Calls LLaVA's endpoints as its clients do, and checks what they answer. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { readBody, readWireChunks } from "@llava/protocol";
 import { MODEL } from "./interop-programs.ts";
 
 const PROMPT = "A chat. USER: What is the color of the sky? ASSISTANT:";
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 export async function call(url: string, path: string, body?: unknown): Promise<unknown> {
   const content = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -17,7 +18,7 @@ export async function call(url: string, path: string, body?: unknown): Promise<u
   return response.json();
 }
 
-/** What the last frame of an answer says after the prompt. @throws when a frame is not as LLaVA's are */
+/** The text of an answer's last frame behind the prompt. @throws when a frame is not as LLaVA's are */
 export async function generate(url: string): Promise<string> {
   const body = { model: MODEL, prompt: PROMPT, temperature: 0, max_new_tokens: 16, stop: "</s>" };
   const response = await fetch(`${url}/worker_generate_stream`, {
@@ -25,21 +26,14 @@ export async function generate(url: string): Promise<string> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  const frames = (await response.text()).split("\0");
-  const texts = frames.slice(0, -1).map((frame) => textOf(JSON.parse(frame)));
-  if (frames.at(-1) !== "" || texts.length === 0)
-    throw new Error("the stream does not end with a whole frame");
-  const last = texts.at(-1) ?? "";
+  let last: string | null = null;
+  for await (const { text, error_code: code } of readWireChunks(readBody(response.body))) {
+    if (code !== 0) throw new Error(`error_code ${code}: ${text}`);
+    last = text;
+  }
+  if (last === null) throw new Error("the stream has no frame");
   if (!last.startsWith(PROMPT)) throw new Error("the text does not begin with the prompt");
   return last.slice(PROMPT.length).trim();
-}
-
-function textOf(frame: unknown): string {
-  const isFrame = typeof frame === "object" && frame !== null && "text" in frame && "error_code" in frame;
-  if (!isFrame) throw new Error("a frame has no text and error_code");
-  if (frame.error_code !== 0)
-    throw new Error(`error_code ${String(frame.error_code)}: ${String(frame.text)}`);
-  return String(frame.text);
 }
 
 export async function listed(controllerUrl: string): Promise<boolean> {
@@ -53,12 +47,12 @@ export async function addressOf(controllerUrl: string): Promise<string> {
 
 /** @throws `what` when it does not come true in time */
 export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + PATIENCE_MS;
+  const untilMs = performance.now() + TIMEOUT_MS;
   while (performance.now() < untilMs) {
     if (await isTrue().catch(() => false)) return;
     await sleep(200);
   }
-  throw new Error(`${what} did not come within ${PATIENCE_MS / 1000} s`);
+  throw new Error(`${what} did not come within ${TIMEOUT_MS / 1000} s`);
 }
 
 export function hold(what: string, isTrue: boolean): void {

@@ -20,19 +20,19 @@ const DEVICES = {
 } as const;
 /** For the charts to have something to show. */
 const WORK_MS = 100_000;
-const QUESTIONS = ["Describe the picture.", "What color is the circle?", "How many shapes are there?"];
+const QUESTIONS = ["Describe the image.", "What color is the circle?", "How many shapes are there?"];
 
 const SCENES: Readonly<Record<string, (page: Page, url: string) => Promise<void>>> = {
   chat: async (page) => {
     await chooseShapes(page);
     await ask(page, "What color is the circle?");
-    await ask(page, "Describe the picture.");
+    await ask(page, "Describe the image.");
     // Both turns, from the image on.
     await page.locator(".turn").first().scrollIntoViewIfNeeded();
   },
   "heat-map": async (page) => {
     await chooseShapes(page);
-    await ask(page, "Describe the picture.");
+    await ask(page, "Describe the image.");
     await page.getByRole("button", { name: "What it looked at" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "star", exact: true }).click();
     await page.getByText("owes most to").waitFor();
@@ -44,7 +44,7 @@ const SCENES: Readonly<Record<string, (page: Page, url: string) => Promise<void>
     const input = page.locator("input[type=file][multiple]").first();
     await input.setInputFiles(path.join(SAMPLES, "counting.png"));
     await page.locator(".attached img").waitFor();
-    await send(page, "Describe the picture.");
+    await send(page, "Describe the image.");
     // A telephone shows one at a time.
     for (const side of await page.locator(".side").all())
       await side.getByText("There is").waitFor({ state: "attached" });
@@ -62,7 +62,12 @@ const browser = await openBrowser();
 try {
   const controller = await started("controller/src/main.ts");
   for (const name of ["llava-demo", "llava-demo-2"]) {
-    const model = ["--model-path", path.join(APPS, "cli/models/llava-demo"), "--model-name", name];
+    const model = [
+      "--model-path",
+      path.join(APPS, "../packages/demo/model/llava-demo"),
+      "--model-name",
+      name,
+    ];
     await started("worker/src/main.ts", ...model, "--controller-address", controller);
   }
   const url = await started("web/src/server/main.ts", "--controller-url", controller);
@@ -156,7 +161,7 @@ function workOn(url: string): Disposable {
       await sleep(Math.random() * pauseMs, undefined, { signal });
     }
   };
-  // What breaks when it is over, or a question that finds all places taken, is nobody's concern.
+  // A failure at the end, or a question that finds all slots taken, does not change the pictures.
   const models = ["llava-demo", "llava-demo", "llava-demo-2"];
   for (const [index, model] of models.entries()) void work(model, 400 * (index + 1)).catch(() => undefined);
   return { [Symbol.dispose]: () => over.abort() };

@@ -7,11 +7,11 @@ Run by hand, never in CI:
         --ask circle.png "What color is the circle?" --ask squares.png "How many squares are there?" \\
         --ask "What are you?"
 
-Each --ask takes any number of pictures and then one question; a question without <image> gets the pictures in front.
-Questions are put into --template ("USER: … ASSISTANT:", the demo model's, unless given); the answers are printed. OUT receives the pictures, golden.json and golden.safetensors in the form of golden.py's, with the prompts
+Each --ask takes any number of images and then one question; a question without <image> gets the images in front.
+Questions are put into --template ("USER: … ASSISTANT:", the demo model's, unless given); the answers are printed. OUT receives the images, golden.json and golden.safetensors in the form of golden.py's, with the prompts
 named "0", "1", … and `answer` beside `greedy`; greedy tokens end with the end token or after --max-tokens.
 
-Pictures are prepared by the image processor that the folder names, in its Pillow form.
+Images are prepared by the image processor that the folder names, in its Pillow form.
 """
 
 import argparse
@@ -39,17 +39,17 @@ def main() -> None:
     prepare = Preparation(arguments.model, model)
     arguments.out.mkdir(parents=True, exist_ok=True)
     prompts, tensors = {}, {}
-    for index, (*pictures, question) in enumerate(arguments.ask):
+    for index, (*images, question) in enumerate(arguments.ask):
         name = str(index)
-        names = [keep_picture(Path(picture), name, position, arguments.out) for position, picture in enumerate(pictures)]
-        text = arguments.template.replace("{}", place_pictures(question, len(names)))
-        inputs = prepare(text, [ImageOps.exif_transpose(Image.open(picture)).convert("RGB") for picture in pictures])
+        names = [keep_image(Path(image), name, position, arguments.out) for position, image in enumerate(images)]
+        text = arguments.template.replace("{}", place_images(question, len(names)))
+        inputs = prepare(text, [ImageOps.exif_transpose(Image.open(image)).convert("RGB") for image in images])
         facts, arrays = run(model, inputs, arguments.max_tokens)
         answer = prepare.tokenizer.decode(facts["greedy"], skip_special_tokens=True)
         compact = prepare.compact_ids(text)
         prompts[name] = {"text": text, "pictures": names, "compactIds": compact} | facts | {"answer": answer}
         tensors |= {f"{name}.{key}": value for key, value in arrays.items()}
-        print(f"{' '.join(pictures)} {question!r} -> {answer!r}", flush=True)
+        print(f"{' '.join(images)} {question!r} -> {answer!r}", flush=True)
     save_file(tensors, arguments.out / "golden.safetensors")
     golden = {"transformers": transformers_version, "torch": torch.__version__, "prompts": prompts}
     (arguments.out / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("model", type=Path, help="model folder")
     parser.add_argument("out", type=Path, help="folder for the golden; made if it is missing")
-    parser.add_argument("--ask", nargs="+", action="append", required=True, metavar="PICTURE… QUESTION")
+    parser.add_argument("--ask", nargs="+", action="append", required=True, metavar="IMAGE… QUESTION")
     parser.add_argument("--template", default="USER: {} ASSISTANT:", help="{} is where the question goes")
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
@@ -74,7 +74,7 @@ def require_whole(report: dict) -> None:
 
 
 class Preparation:
-    """Text and pictures to the model's inputs: by the folder's processor, or by its two halves where it has none."""
+    """Text and images to the model's inputs: by the folder's processor, or by its two halves where it has none."""
 
     def __init__(self, folder: Path, model: LlavaForConditionalGeneration) -> None:
         self.image_id = model.config.image_token_id
@@ -84,14 +84,14 @@ class Preparation:
         has_whole = (folder / "processor_config.json").exists()
         self.whole = AutoProcessor.from_pretrained(folder, use_fast=False) if has_whole else None
 
-    def __call__(self, text: str, pictures: list[Image.Image]) -> dict[str, torch.Tensor]:
+    def __call__(self, text: str, images: list[Image.Image]) -> dict[str, torch.Tensor]:
         if self.whole is not None:
-            inputs = self.whole(text=text, images=pictures or None, return_tensors="pt")
+            inputs = self.whole(text=text, images=images or None, return_tensors="pt")
         else:
             image = self.tokenizer.convert_ids_to_tokens(self.image_id)
             inputs = self.tokenizer(text.replace("<image>", image * self.tokens_per_image), return_tensors="pt")
-            if pictures:
-                inputs |= self.pixels(pictures, return_tensors="pt")
+            if images:
+                inputs |= self.pixels(images, return_tensors="pt")
         return {key: inputs[key] for key in ("input_ids", "attention_mask", "pixel_values") if key in inputs}
 
     def compact_ids(self, text: str) -> list[int]:
@@ -110,11 +110,11 @@ def count_image_tokens(config) -> int:
     return patches + (config.vision_feature_select_strategy == "full")
 
 
-def place_pictures(question: str, pictures: int) -> str:
-    return question if "<image>" in question else "<image>\n" * pictures + question
+def place_images(question: str, images: int) -> str:
+    return question if "<image>" in question else "<image>\n" * images + question
 
 
-def keep_picture(source: Path, prompt: str, position: int, out: Path) -> str:
+def keep_image(source: Path, prompt: str, position: int, out: Path) -> str:
     name = f"{prompt}-{position}{source.suffix}"
     shutil.copyfile(source, out / name)
     return name

@@ -7,11 +7,11 @@ Run by hand, never in CI:
     /tmp/venv/bin/python scripts/reference/golden.py sharded-bf16
 
 Each case is a model folder like one from the hub, plus:
-    golden.json          per prompt: text, names of pictures, ids, greedy tokens, smallest margin
-    golden.safetensors   per prompt NAME, all float32: NAME.pixel_values [pictures, 3, 28, 28],
-                         NAME.features [pictures, tokens, hidden], NAME.logits [tokens, vocabulary]
-`ids` hold one image id for every picture token, as Hugging Face wants them; `compactIds` hold -200 once for every
-picture, as LLaVA's tokenizer_image_token makes them. Files in half precision hold rounded weights; everything is
+    golden.json          per prompt: text, names of images, ids, greedy tokens, smallest margin
+    golden.safetensors   per prompt NAME, all float32: NAME.pixel_values [images, 3, 28, 28],
+                         NAME.features [images, tokens, hidden], NAME.logits [tokens, vocabulary]
+`ids` hold one image id for every image token, as Hugging Face wants them; `compactIds` hold -200 once for every
+image, as LLaVA's tokenizer_image_token makes them. Files in half precision hold rounded weights; everything is
 computed in float32 from those. Greedy tokens never reach an end token, so that all 64 can be compared.
 """
 
@@ -28,11 +28,13 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from transformers import __version__ as transformers_version
 
 FOLDER = Path(__file__).resolve().parents[2] / "packages" / "engine" / "test" / "golden"
-PICTURES = ("one.png", "two.png")
+IMAGES = ("one.png", "two.png")
 PROMPTS = {
     "picture": "USER: <image>\nWhat is this? ASSISTANT:",
     "text": "USER: Name a color. ASSISTANT:",
     "pictures": "USER: <image>\nA <image>\nWhich is red? ASSISTANT:",
+    # So close to the end that a sliding window reaches it through a few layers.
+    "late": "USER: What is this? <image> ASSISTANT:",
 }
 GREEDY_TOKENS = 64
 COMPACT_IMAGE = -200
@@ -55,6 +57,10 @@ CASES = (
          select="full", vision_activation="gelu"),
     Case("sharded-bf16", torch.bfloat16, "hf-4.51", ("pictures",), heads=2, head_size=32, kv_heads=1, vocabulary=320,
          shards=3),
+    Case("qwen2-f16", torch.float16, "hf-4.52", ("picture", "text"), kv_heads=2, tied=True, rope_theta=1e6,
+         vocabulary=320, text_family="qwen2"),
+    Case("mistral-bf16", torch.bfloat16, "hf-4.51", ("late", "text"), hidden=48, kv_heads=2, layers=3,
+         text_family="mistral", text_config={"sliding_window": 8}),
 )
 
 
@@ -62,19 +68,19 @@ def main() -> None:
     torch.set_num_threads(1)
     wanted = sys.argv[1:]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    save_pictures()
+    save_images()
     for case in CASES:
         if not wanted or case.name in wanted:
             make_case(case)
 
 
-def save_pictures() -> None:
+def save_images() -> None:
     """Of the model's own size, so that nothing is resampled: coarse random colours, enlarged."""
     torch.manual_seed(1)
-    for name in PICTURES:
+    for name in IMAGES:
         colors = torch.rand(1, 3, 6, 6)
-        picture = torch.nn.functional.interpolate(colors, size=IMAGE_SIZE, mode="bilinear")[0]
-        array = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        image = torch.nn.functional.interpolate(colors, size=IMAGE_SIZE, mode="bilinear")[0]
+        array = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         Image.fromarray(array).save(FOLDER / name)
 
 
@@ -112,9 +118,9 @@ def make_case(case: Case) -> None:
 
 
 def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, case: Case, name: str) -> dict | None:
-    """None when an answer is unclear: near a tie, repetitive, at an end token, or blind to the picture."""
+    """None when an answer is unclear: near a tie, repetitive, at an end token, blind to the image or to the window."""
     text = PROMPTS[name]
-    names = PICTURES[: text.count("<image>")]
+    names = IMAGES[: text.count("<image>")]
     inputs = prepare(processor, text, names)
     pixels = inputs.get("pixel_values")
     with torch.no_grad():
@@ -122,6 +128,8 @@ def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
         logits = model(**inputs).logits[0]
         spread = logits.std().item()
         if not 1 < spread < 10 or (pixels is not None and is_blind(model, inputs, logits)):
+            return None
+        if getattr(model.config.text_config, "sliding_window", None) and ignores_window(model, inputs, logits):
             return None
         answer = model.generate(
             **inputs, do_sample=False, max_new_tokens=GREEDY_TOKENS, eos_token_id=None, pad_token_id=None
@@ -147,14 +155,26 @@ def run_prompt(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 
 
 def prepare(processor: LlavaProcessor, text: str, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    pictures = [Image.open(FOLDER / name) for name in names]
-    batch = processor(text=text, images=pictures or None, return_tensors="pt")
+    images = [Image.open(FOLDER / name) for name in names]
+    batch = processor(text=text, images=images or None, return_tensors="pt")
     return {key: batch[key] for key in ("input_ids", "attention_mask", "pixel_values") if key in batch}
 
 
 def is_blind(model: LlavaForConditionalGeneration, inputs: dict, logits: torch.Tensor) -> bool:
     other = model(**(inputs | {"pixel_values": inputs["pixel_values"].flip(-1)})).logits[0]
     return (other[-1] - logits[-1]).abs().max().item() < 0.5
+
+
+def ignores_window(model: LlavaForConditionalGeneration, inputs: dict, logits: torch.Tensor) -> bool:
+    """Whether the last logits would be nearly the same with one position more in the window, or without a window."""
+    config = model.model.language_model.config
+    window = config.sliding_window
+    others = []
+    for other in (window + 1, None):
+        config.sliding_window = other
+        others.append(model(**inputs).logits[0])
+    config.sliding_window = window
+    return min((other[-1] - logits[-1]).abs().max().item() for other in others) < 0.05
 
 
 def smallest_margin(model: LlavaForConditionalGeneration, inputs: dict, answer: list[int]) -> float:
@@ -169,7 +189,7 @@ def smallest_margin(model: LlavaForConditionalGeneration, inputs: dict, answer: 
 
 
 def compact_ids(processor: LlavaProcessor, case: Case, text: str, ids: list[int]) -> list[int]:
-    """The rule of LLaVA's tokenizer_image_token: pieces between pictures tokenized on their own, one BOS in front."""
+    """The rule of LLaVA's tokenizer_image_token: pieces between images tokenized on their own, one BOS in front."""
     pieces = [processor.tokenizer(piece)["input_ids"] for piece in text.split("<image>")]
     compact = [BOS]
     for index, piece in enumerate(pieces):

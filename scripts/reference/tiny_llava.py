@@ -5,16 +5,16 @@ size of what they are given, norms and biases are far from neutral, and the head
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    CONFIG_MAPPING,
     CLIPImageProcessor,
     CLIPVisionConfig,
-    LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -54,6 +54,9 @@ class Case:
     # Rows of the embedding; published models have more than the tokenizer has tokens.
     vocabulary: int = VOCABULARY
     shards: int = 1
+    # model_type of the language model, and keys of its config that only its family has.
+    text_family: str = "llama"
+    text_config: dict = field(default_factory=dict)
 
     @property
     def tokens_per_image(self) -> int:
@@ -71,7 +74,7 @@ def make_config(case: Case) -> LlavaConfig:
         patch_size=7,
         hidden_act=case.vision_activation,
     )
-    text = LlamaConfig(
+    text = CONFIG_MAPPING[case.text_family](
         vocab_size=case.vocabulary,
         hidden_size=case.hidden,
         intermediate_size=case.intermediate,
@@ -86,6 +89,7 @@ def make_config(case: Case) -> LlavaConfig:
         bos_token_id=BOS,
         eos_token_id=EOS,
         pad_token_id=PAD,
+        **case.text_config,
     )
     return LlavaConfig(
         vision_config=vision,
@@ -111,7 +115,7 @@ def make_model(case: Case, seed: int) -> LlavaForConditionalGeneration:
         for name, parameter in model.named_parameters():
             values = random_values(name, parameter.shape, case)
             if name == head:
-                # An answer of 64 tokens would nearly always hold an end or picture token otherwise.
+                # An answer of 64 tokens would nearly always hold an end or image token otherwise.
                 values[: len(SPECIALS)] *= 0.1
             parameter.copy_(values.to(case.dtype).float())
     return model

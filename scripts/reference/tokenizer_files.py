@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-FOLDER = Path(__file__).resolve().parents[2] / "packages" / "model" / "test" / "golden"
+FOLDER = Path(__file__).resolve().parents[2] / "packages" / "processing" / "test" / "golden"
 
 CORPUS = [
     "What color is the circle? The circle is red.",

@@ -5,7 +5,7 @@ import { drawTrace, formatTrace, parseTrace } from "./dispatch-trace.ts";
 
 const FLEET: FleetOptions = {
   workers: 4,
-  places: 4,
+  slots: 4,
   maxWaiting: 16,
   cachedImages: 32,
   promptMs: 100,
@@ -39,7 +39,7 @@ describe("a simulated multi-turn trace", () => {
     expect(affinity.refused).toBeLessThanOrEqual(shortest.refused);
   });
 
-  it("loads no worker with everything when everybody asks about one image", () => {
+  it("loads no worker with everything when all requests are about one image", () => {
     const viral = trace.map((request) => ({ ...request, images: ["one"] }));
     const affinity = simulate("image_affinity", viral, FLEET, SEED);
     expect(hitRate(affinity)).toBeGreaterThan(0.98);
@@ -54,11 +54,11 @@ describe("a simulated multi-turn trace", () => {
   });
 });
 
-describe("by hand", () => {
+describe("a simulation that was computed by hand", () => {
   const request = (at_ms: number) => ({ at_ms, conversation: "c", images: ["p"], new_tokens: 10 });
 
-  it("an image is looked at once, and who waits is counted", () => {
-    const fleet = { ...FLEET, workers: 1, places: 1, maxWaiting: 1 };
+  it("encodes an image once, and measures how long requests wait", () => {
+    const fleet = { ...FLEET, workers: 1, slots: 1, maxWaiting: 1 };
     // The first runs for 100 + 1500 + 10 × 40 ms, the second for 100 + 50 + 10 × 40; the third finds no room.
     expect(
       simulate("shortest_queue", [request(0), request(500), request(600), request(2600)], fleet, SEED),
@@ -72,7 +72,7 @@ describe("by hand", () => {
     });
   });
 
-  it("nothing is remembered without a cache", () => {
+  it("finds no image again without a cache", () => {
     const fleet = { ...FLEET, cachedImages: 0 };
     expect(simulate("image_affinity", [request(0), request(60_000)], fleet, SEED).hits).toBe(0);
   });

@@ -1,38 +1,44 @@
 /**
- * A trace through the controller's own registry and dispatch, with workers that exist only as arithmetic. Time is simulated:
- * the same trace, fleet and seed give the same numbers everywhere, so methods can be compared and the result asserted.
+ * Sends a trace through the controller's own registry and dispatch, to workers that are computed. Time is simulated: the same
+ * trace, fleet and seed give the same numbers everywhere, so that methods can be compared and tests can assert the results.
  */
 import type { DispatchMethod } from "../../apps/controller/src/registry/dispatch.ts";
 import { Registry, type Lease } from "../../apps/controller/src/registry/registry.ts";
 import type { TraceRequest } from "./dispatch-trace.ts";
-import { seeded } from "../faults/seeded-random.ts";
+import { seeded } from "../support/seeded-random.ts";
 
-/** Workers, and what a request costs them. Running requests do not slow each other down. */
+/** The workers, and the time that a request takes them. Running requests do not slow each other down. */
 export interface FleetOptions {
   readonly workers: number;
-  /** Requests that one worker runs at the same time. */
-  readonly places: number;
+  /** The requests that one worker runs at the same time. */
+  readonly slots: number;
+  /** The requests that may wait in one worker. */
   readonly maxWaiting: number;
-  /** Images that one worker remembers; the one used longest ago goes. */
+  /** The images that one worker caches; the least recently used one is dropped. */
   readonly cachedImages: number;
-  /** Before the first token: always, for each image that has to be looked at, and for each that is remembered. */
+  /** The time of every prompt before its first token. */
   readonly promptMs: number;
+  /** The time that each image adds which is not cached. */
   readonly imageMs: number;
+  /** The time that each cached image adds. */
   readonly cachedMs: number;
-  /** Between tokens. */
+  /** The time between two tokens. */
   readonly tokenMs: number;
+  /** The time between two reports of a worker. */
   readonly heartbeatMs: number;
 }
 
 export interface SimulationResult {
   readonly method: DispatchMethod;
-  /** Images of all requests, and those that their worker remembered. */
+  /** The images of all requests. */
   readonly images: number;
+  /** Those of them that their worker had cached. */
   readonly hits: number;
-  /** Of each request that was served: until it ran, and until its first token. */
+  /** The time until each served request ran. */
   readonly waitMs: readonly number[];
+  /** The time until the first token of each served request. */
   readonly firstTokenMs: readonly number[];
-  /** Every worker was full. */
+  /** The requests for which every worker was full. */
   readonly refused: number;
 }
 
@@ -52,7 +58,7 @@ interface SimulatedWorker {
   readonly address: string;
   running: number;
   readonly waiting: (() => void)[];
-  /** The one used longest ago first. */
+  /** The cached images; the least recently used one is the first. */
   readonly images: Set<string>;
   seq: number;
 }
@@ -90,7 +96,7 @@ class Simulation {
     for (const [index, worker] of [...this.#workers.values()].entries()) {
       const report = this.#report(worker);
       this.#registry.register(worker.address, true, { model_names: [MODEL], speed: 1, ...report });
-      // Workers do not beat in step.
+      // Workers do not send their heartbeats at the same time.
       this.#clock.after(((index + 1) / this.#fleet.workers) * this.#fleet.heartbeatMs, () =>
         this.#beat(worker),
       );
@@ -122,14 +128,14 @@ class Simulation {
       load: {
         running,
         waiting: waiting.length,
-        max_running: this.#fleet.places,
+        max_running: this.#fleet.slots,
         max_waiting: this.#fleet.maxWaiting,
       },
       image_keys: [...images].toReversed(),
     };
   }
 
-  /** As the controller's relay does it: a worker that is full passes the request on to another one. */
+  /** Does what the controller's relay does: a request that a full worker refuses goes to another one. */
   #arrive(request: TraceRequest, tried: Set<number>): void {
     const keys = { imageKeys: request.images, promptKey: request.conversation };
     const lease = this.#registry.lease(MODEL, tried, keys);
@@ -140,7 +146,7 @@ class Simulation {
       return;
     }
     const start = (): void => this.#start(request, worker, lease);
-    if (worker.running < this.#fleet.places) start();
+    if (worker.running < this.#fleet.slots) start();
     else if (worker.waiting.length < this.#fleet.maxWaiting) worker.waiting.push(start);
     else {
       tried.add(lease.worker.registration);
@@ -180,10 +186,10 @@ class Simulation {
   }
 }
 
-/** Simulated milliseconds, and what is to happen at which of them. */
+/** Runs planned functions at their simulated milliseconds. */
 class Clock {
   ms = 0;
-  /** A binary heap: the earliest first, of equals the one that was planned first. */
+  /** A binary heap with the earliest plan first; among equals it is the one that was planned first. */
   readonly #plans: Plan[] = [];
   #numPlanned = 0;
 

@@ -1,35 +1,36 @@
-/** Requests over time for the simulation of dispatch: read from a file, or drawn from a seed. */
-import { seeded } from "../faults/seeded-random.ts";
-import { refuse } from "../script-flags.ts";
+/** Makes the requests for the simulation of dispatch: reads them from a file, or draws them from a seed. */
+import { seeded } from "../support/seeded-random.ts";
+import { refuse } from "../support/script-flags.ts";
 
-/** One question. A file of them has one JSON object a line, in any order. */
+/** One request. A file has one JSON object a line, in any order. */
 export interface TraceRequest {
+  /** When it comes, in milliseconds from the start. */
   readonly at_ms: number;
-  /** The same for all questions of one conversation. */
+  /** A name that all requests of one conversation share. */
   readonly conversation: string;
-  /** Each by any name; the same name is the same image. */
+  /** The names of its images; the same name is the same image. */
   readonly images: readonly string[];
-  /** Length of the answer. */
+  /** The tokens of the answer. */
   readonly new_tokens: number;
 }
 
 export interface TraceOptions {
   readonly seed: number;
   readonly conversations: number;
-  /** Conversations that begin per second, on average. */
+  /** The conversations that begin in a second, on average. */
   readonly rate: number;
 }
 
 const MAX_REQUESTS = 1_000_000;
-/** A conversation goes on after each question with this chance: five questions on average. */
+/** The chance that a conversation goes on after a question, which makes five questions on average. */
 const GOES_ON = 0.8;
 const MEAN_THINKING_MS = 8_000;
-/** Some ask about an image that others ask about too. */
+/** The share of conversations about an image that others share. */
 const SHARED_SHARE = 0.2;
 const SHARED_IMAGES = 8;
 const NEW_TOKENS = { least: 10, mean: 60, most: 400 } as const;
 
-/** Users who come by chance (Poisson), each with one image and several questions on it. */
+/** Conversations that begin at random times (a Poisson process), each with one image and several questions about it. */
 export function drawTrace({ seed, conversations, rate }: TraceOptions): readonly TraceRequest[] {
   const random = seeded(seed);
   const draw = (mean: number): number => -mean * Math.log(1 - random());
@@ -50,7 +51,7 @@ export function drawTrace({ seed, conversations, rate }: TraceOptions): readonly
   return inOrder(requests);
 }
 
-/** Ends the process at the first line that is wrong. */
+/** Reads a file's text. Ends the process at the first line that is wrong. */
 export function parseTrace(text: string): readonly TraceRequest[] {
   const lines = text.split("\n");
   const requests = lines.flatMap((line, index) => (line.trim() === "" ? [] : [parseLine(line, index + 1)]));

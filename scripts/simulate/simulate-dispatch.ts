@@ -1,12 +1,12 @@
-/** Compares the ways to dispatch on one trace, in simulated time: `npm run simulate:dispatch`. */
+/** Compares the dispatch methods on one trace, in simulated time: `npm run simulate:dispatch`. */
 import { readFile, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { DISPATCH_METHODS } from "../../apps/controller/src/registry/dispatch.ts";
 import { simulate, type SimulationResult } from "./dispatch-simulation.ts";
 import { drawTrace, formatTrace, parseTrace } from "./dispatch-trace.ts";
-import { wholeNumber } from "../script-flags.ts";
+import { wholeNumber } from "../support/script-flags.ts";
 
-const HELP = `Sends a trace through the controller's registry and each of its methods, to workers that exist only as numbers.
+const HELP = `Sends a trace through the controller's registry and each of its dispatch methods, to simulated workers.
 
   npm run simulate:dispatch -- [--seed 1] [--conversations 2000] [--workers 4] [--trace FILE] [--write-trace FILE]
 
@@ -14,21 +14,21 @@ Times are simulated and depend on nothing but these flags. Running requests do n
 
   --trace          requests to replay, JSON lines such as
                    {"at_ms":0,"conversation":"c1","images":["p1"],"new_tokens":40}
-                   (default: drawn from the seed; users come by chance, each asks five questions on average on one
-                   image, and every fifth shares the image with others)
+                   (default: drawn from the seed; conversations begin at random times, each has five questions on
+                   average about one image, and every fifth conversation shares its image with others)
   --write-trace    also write the requests to a file
-  --seed           of the trace and of what the methods draw (default 1)
-  --conversations  how many are drawn (default 2000)
-  --per-minute     how many begin per minute (default 40)
-  --workers        default 4
-  --places         requests that a worker runs at the same time (default 4)
+  --seed           of the trace and of the methods' random choices (default 1)
+  --conversations  how many conversations are drawn (default 2000)
+  --per-minute     how many conversations begin in a minute (default 40)
+  --workers        how many workers there are (default 4)
+  --slots          requests that a worker runs at the same time (default 4)
   --max-waiting    requests that may wait in a worker (default 16)
-  --cache          images that a worker remembers (default 32)
-  --prompt-ms      before the first token, whatever is asked (default 100)
-  --image-ms     more, for an image that has to be looked at (default 1500)
-  --cached-ms      more, for an image that the worker remembers (default 50)
-  --token-ms       between tokens (default 40)
-  --heartbeat-s    between a worker's reports (default 15)`;
+  --cache          images that a worker caches (default 32)
+  --prompt-ms      time of every prompt before its first token (default 100)
+  --image-ms       time that an image adds which is not cached (default 1500)
+  --cached-ms      time that a cached image adds (default 50)
+  --token-ms       time between two tokens (default 40)
+  --heartbeat-s    time between two reports of a worker (default 15)`;
 
 const count = (value: string) => ({ type: "string", default: value }) as const;
 const { values: flags } = parseArgs({
@@ -39,7 +39,7 @@ const { values: flags } = parseArgs({
     conversations: count("2000"),
     "per-minute": count("40"),
     workers: count("4"),
-    places: count("4"),
+    slots: count("4"),
     "max-waiting": count("16"),
     cache: count("32"),
     "prompt-ms": count("100"),
@@ -67,7 +67,7 @@ if (flags["write-trace"] !== undefined) await writeFile(flags["write-trace"], fo
 
 const fleet = {
   workers: wholeNumber("--workers", flags.workers, [1, 1024]),
-  places: wholeNumber("--places", flags.places, [1, 1024]),
+  slots: wholeNumber("--slots", flags.slots, [1, 1024]),
   maxWaiting: wholeNumber("--max-waiting", flags["max-waiting"], [0, 100_000]),
   cachedImages: wholeNumber("--cache", flags.cache, [0, 256]),
   promptMs: wholeNumber("--prompt-ms", flags["prompt-ms"], [0, 3_600_000]),

@@ -1,4 +1,4 @@
-/** The controller as a server that listens to nothing yet, so that tests and `main.ts` build the same one. */
+/** Builds the controller as a server that does not listen yet, so that tests and `main.ts` build the same one. */
 import {
   addBlobRoutes,
   BlobStore,
@@ -11,38 +11,40 @@ import {
 import { HEARTBEAT_EXPIRY_MS } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { limitBodies } from "./body/body-budget.ts";
-import { Chronicle } from "./history/cluster-history.ts";
+import { ClusterHistory } from "./history/cluster-history.ts";
 import type { DispatchMethod } from "./registry/dispatch.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { addLlavaRoutes } from "./routes/llava-routes.ts";
 import { ModelCards } from "./fleet/model-cards.ts";
 import { addOpenAiRoutes } from "./routes/openai-routes.ts";
 import { Registry } from "./registry/registry.ts";
-import { Relay, RELAY_LIMITS, type EnsureBlobs, type RelayLimits } from "./relay/relay.ts";
-import { createControllerMetrics } from "./controller-metrics.ts";
+import type { EnsureBlobs } from "./relay/relay-attempt.ts";
+import { RELAY_LIMITS, type RelayLimits } from "./relay/relay-request.ts";
+import { Relay } from "./relay/relay.ts";
+import { createControllerMetrics } from "./metrics/controller-metrics.ts";
 import { prepareShutdown } from "./drain-requests.ts";
-import { Streams } from "./relay/open-streams.ts";
-import { addWatchRoutes } from "./routes/status-routes.ts";
+import { OpenStreams } from "./relay/open-streams.ts";
+import { addStatusRoutes } from "./routes/status-routes.ts";
 import { WorkerBlobs } from "./fleet/worker-blobs.ts";
 import { WorkerClient } from "./fleet/worker-client.ts";
 
 export interface ControllerOptions {
   readonly dispatchMethod?: DispatchMethod;
   readonly heartbeatExpiryMs?: number;
-  /** In which workers' addresses must lie; anywhere when there are none. */
+  /** The networks in which the addresses of workers must lie; anywhere when there are none. */
   readonly workerNetworks?: readonly string[];
-  /** Of relayed requests, where they differ from their defaults. */
+  /** The limits of relayed requests, where they differ from `RELAY_LIMITS`. */
   readonly limits?: Partial<RelayLimits>;
   readonly log: FastifyBaseLogger;
-  /** Whom it serves; programs of this machine when absent. */
+  /** Which clients it serves; only programs of this machine when absent. */
   readonly access?: Access;
-  /** Limits and names of the door, where they differ from its own. */
-  readonly door?: Partial<ServerOptions>;
+  /** The options of the HTTP server, where they differ from its defaults. */
+  readonly server?: Partial<ServerOptions>;
 }
 
 export interface Controller {
   readonly app: FastifyInstance;
-  /** Takes no new requests, lets answers under way end within `graceMs`, then tells the rest and closes everything. */
+  /** Takes no new requests, lets answers under way end within `graceMs`, then ends the others with an error and closes. */
   readonly shutdown: (graceMs: number) => Promise<void>;
 }
 
@@ -57,7 +59,7 @@ export function createController(options: ControllerOptions): Controller {
     now: performance.now.bind(performance),
     random: Math.random,
   });
-  const chronicle = new Chronicle({
+  const history = new ClusterHistory({
     queue: () => registry.queue,
     now: performance.now.bind(performance),
     wallClock: Date.now,
@@ -67,7 +69,7 @@ export function createController(options: ControllerOptions): Controller {
     registry,
     client,
     log,
-    chronicle,
+    history,
     access.token,
     createAddressCheck(options.workerNetworks ?? []),
   );
@@ -75,23 +77,23 @@ export function createController(options: ControllerOptions): Controller {
   const blobs = new BlobStore();
   const workerBlobs = new WorkerBlobs(blobs, client);
   const ensureBlobs: EnsureBlobs = workerBlobs.ensure.bind(workerBlobs);
-  const relay = new Relay(fleet, client, ensureBlobs, chronicle, limits);
-  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker), chronicle);
-  const streams = new Streams(limits.totalMs);
+  const relay = new Relay(fleet, client, ensureBlobs, history, limits);
+  const metrics = createControllerMetrics(registry, (worker) => relay.breakerOf(worker), history);
+  const streams = new OpenStreams(limits.totalMs);
   const cards = new ModelCards(client, log);
   const addFirst = metrics.metrics.edge.watch;
-  const app = createServer({ log, access, bodies: "bytes", seeAlso: SEE_ALSO, addFirst, ...options.door });
+  const app = createServer({ log, access, bodies: "bytes", seeAlso: SEE_ALSO, addFirst, ...options.server });
   const stop = prepareShutdown(app, streams);
   limitBodies(app, limits.bodiesBytes);
   addLlavaRoutes(app, { registry, fleet, relay, streams, limits, metrics });
   addOpenAiRoutes(app, { registry, relay, streams, cards, limits, metrics });
   addBlobRoutes(app, blobs);
-  addWatchRoutes(app, { registry, relay, streams, metrics: metrics.metrics, chronicle });
+  addStatusRoutes(app, { registry, relay, streams, metrics: metrics.metrics, history });
   fleet.start();
-  chronicle.start();
+  history.start();
   const shutdown = async (graceMs: number): Promise<void> => {
     fleet.stop();
-    chronicle.stop();
+    history.stop();
     await stop(graceMs);
     await client.close();
   };

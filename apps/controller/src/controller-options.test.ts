@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { expect, it } from "vitest";
 import { parseControllerFlags } from "./controller-options.ts";
 
-it("has LLaVA's ports and method by default", () => {
+it("the controller's flags have LLaVA's port and method by default", () => {
   expect(parseControllerFlags([])).toEqual({
     host: "127.0.0.1",
     port: 10_000,
@@ -14,7 +14,7 @@ it("has LLaVA's ports and method by default", () => {
   });
 });
 
-it("takes the original's flags, a shortened one too", () => {
+it("the controller takes the original's flags, a shortened one too", () => {
   expect(parseControllerFlags(["--host", "0.0.0.0", "--port", "0", "--dispatch", "lottery"])).toMatchObject({
     host: "0.0.0.0",
     port: 0,
@@ -22,7 +22,7 @@ it("takes the original's flags, a shortened one too", () => {
   });
 });
 
-it("takes several networks of workers", () => {
+it("the controller takes several networks of workers", () => {
   const flags = parseControllerFlags(["--worker-network", "10.1.0.0/16", "--worker-network", "fd00::/8"]);
   expect(flags.workerNetwork).toEqual(["10.1.0.0/16", "fd00::/8"]);
 });
@@ -36,8 +36,8 @@ it.each([
   [["--heartbeat-expiry", "soon"], "seconds above 0"],
   [["--worker-network", "10.1.0.0"], "Give a network such as 10.1.0.0/16"],
   [["--colour"], "unknown option '--colour'"],
-])("refuses %j with a sentence", (argv, sentence) => {
-  let said = "";
-  expect(() => parseControllerFlags(argv, (text) => (said += text))).toThrow(CommanderError);
-  expect(said).toContain(sentence);
+])("the controller's flags refuse %j with a sentence", (argv, sentence) => {
+  let output = "";
+  expect(() => parseControllerFlags(argv, (text) => (output += text))).toThrow(CommanderError);
+  expect(output).toContain(sentence);
 });

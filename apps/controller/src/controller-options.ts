@@ -1,4 +1,4 @@
-/** The controller's command line: apart from main, so that every flag and refusal can be tested without a process. */
+/** Reads the controller's command line, without a process, so that tests reach every flag and every refusal. */
 import { addDoorFlags, isNetwork, type DoorFlags } from "@llava/server";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DISPATCH_METHODS, type DispatchMethod } from "./registry/dispatch.ts";
@@ -6,14 +6,14 @@ import { DISPATCH_METHODS, type DispatchMethod } from "./registry/dispatch.ts";
 export interface ControllerFlags extends DoorFlags {
   readonly port: number;
   readonly dispatchMethod: DispatchMethod;
-  /** Seconds. */
+  /** The silence in seconds after which a worker is dropped. */
   readonly heartbeatExpiry: number;
-  /** Seconds. */
+  /** The seconds that running answers get to end when the controller stops. */
   readonly drainTimeout: number;
-  /** Seconds. */
+  /** The seconds after which an answer is ended. */
   readonly requestDeadline: number;
   readonly logLevel: string;
-  /** In which workers' addresses must lie; anywhere when absent. */
+  /** The networks in which the addresses of workers must lie; anywhere when absent. */
   readonly workerNetwork?: readonly string[];
 }
 
@@ -21,7 +21,7 @@ const EXAMPLES = `
 Examples:
   llava controller
   llava controller --host 0.0.0.0 --api-key-file keys.txt --cluster-token-file cluster.txt
-                                                      reachable from other machines, for who has a key
+                                                      reachable from other machines, with a key
   llava controller --dispatch-method lottery          by speed alone, whatever waits
   llava controller --dispatch-method image_affinity   back to the worker that has seen the image, unless it is busy`;
 
@@ -38,7 +38,7 @@ export function parseControllerFlags(
 
 function controllerCommand(): Command {
   const command = new Command("llava controller")
-    .description("Knows the workers, picks one for each request and relays its answer.")
+    .description("Keeps a table of workers, picks one for each request and relays its answer.")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", EXAMPLES)
     .allowExcessArguments(false)
@@ -46,7 +46,7 @@ function controllerCommand(): Command {
     .addOption(new Option("--host <name>", "address to listen on").default("127.0.0.1"))
     .addOption(new Option("--port <number>", "port to listen on, 0 for any").default(10_000).argParser(port))
     .addOption(
-      // The original's command line takes unambiguous beginnings of flags; this is the one that is long enough to matter.
+      // The original's command line takes unambiguous beginnings of flags; only this one is long enough to be shortened.
       new Option("--dispatch, --dispatch-method <method>", "how a worker is picked")
         .choices([...DISPATCH_METHODS])
         .default("shortest_queue"),

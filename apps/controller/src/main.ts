@@ -1,4 +1,4 @@
-/** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or the parent's death. */
+/** Runs the controller: flags, logs, one ready line, and an orderly end on SIGTERM, Ctrl-C or when its parent is gone. */
 import {
   endOnUncaught,
   LAST_ANSWERS_MS,
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   warnOfReaders([flags.clusterTokenFile], log);
   const controller = createController({
     access,
-    door: serverFlags(flags),
+    server: serverFlags(flags),
     dispatchMethod: flags.dispatchMethod,
     heartbeatExpiryMs: flags.heartbeatExpiry * 1000,
     workerNetworks: flags.workerNetwork ?? [],

@@ -1,4 +1,4 @@
-/** Controller and workers that know each other by a token, as real processes: what passes between them, and who is kept out. */
+/** Tests a controller and workers that share a cluster token, as real processes: what passes between them, and what is refused. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,11 +62,11 @@ interface Heard {
   readonly numMoves: number;
 }
 
-/** A streamed answer, read to its end; `heard` is called with each of its texts. */
+/** Reads a streamed answer to its end. @param onText called with each of its texts */
 async function ask(
   { address }: Program,
   sampling: object,
-  heard: (numTexts: number) => Promise<void> = async () => undefined,
+  onText: (numTexts: number) => Promise<void> = async () => undefined,
 ): Promise<Heard> {
   const response = await fetch(`${address}/v1/chat/completions`, {
     method: "POST",
@@ -89,13 +89,13 @@ async function ask(
   const texts: string[] = [];
   let ending: unknown = null;
   for await (const event of readChatStream(noted())) {
-    if (event.type === "text-delta") await heard(texts.push(event.text));
+    if (event.type === "text-delta") await onText(texts.push(event.text));
     else ending = event.type === "finished" ? event.reason : event.error.code;
   }
   return { text: texts.join(""), ending, numMoves: raw.split("\n: migrated\n\n").length - 1 };
 }
 
-/** The answer of the first seed that says so much that its worker is still at it when it is killed. */
+/** The answer of the first seed that is so long that its worker is still writing it when it is killed. */
 async function longAnswer(
   controller: Program,
   sampling: object,
@@ -121,7 +121,7 @@ it.each([
     expect(undisturbed.numMoves).toBe(0);
     const disturbed = await ask(controller, seeded, async (numTexts) => {
       if (numTexts !== 5) return;
-      // Both stand still until it is known which one to kill, or a fast one would be done before.
+      // Both are stopped until it is known which one to kill, or a fast one would have finished before.
       for (const { child } of workers) child.kill("SIGSTOP");
       const busy = (await workersOf(controller)).find((worker) => worker.in_flight === 1);
       for (const { child, address } of workers) child.kill(address === busy?.address ? "SIGKILL" : "SIGCONT");
@@ -131,7 +131,7 @@ it.each([
   },
 );
 
-it("a worker takes nothing from strangers, and nobody can register it as another process than it is", async () => {
+it("a worker refuses requests without the cluster's token, and it cannot be registered as another process", async () => {
   const controller = await startController();
   const worker = await startWorker(controller);
   await until(async () => (await workersOf(controller)).length === 1);
@@ -149,7 +149,7 @@ it("a worker takes nothing from strangers, and nobody can register it as another
     const headers = { "content-type": "application/json", ...signature };
     return (await fetch(`${controller.address}/register_worker`, { method: "POST", headers, body })).status;
   };
-  // The one that the worker itself gave, as its challenge and its status say it.
+  // The incarnation that the worker itself sent, as its challenge and its status have it.
   const nonce = JSON.stringify({ nonce: "0".repeat(32) });
   const answer = await fetch(`${worker.address}/cluster_challenge`, {
     method: "POST",

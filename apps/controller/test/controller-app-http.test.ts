@@ -16,7 +16,7 @@ import {
 afterEach(closeAll);
 
 describe("queues", () => {
-  it("count running answers and give the place back", async () => {
+  it("count running answers, and free the slot when they end", async () => {
     const finish: (() => void)[] = [];
     const waiting: Handler = (request, response) => {
       request.resume();
@@ -95,7 +95,7 @@ describe("models and health", () => {
 });
 
 describe("a worker that is silent about its models", () => {
-  it("holds the list up for a moment only, and is asked once however many want it", async () => {
+  it("delays the list for a moment only, and is asked once for many lists", async () => {
     const held: ServerResponse[] = [];
     const silent = await startWorker(["m"], (_request, response) => void held.push(response));
     const second = await startWorker(["m"], () => undefined);
@@ -136,7 +136,7 @@ describe("shutdown", () => {
     await ended;
   });
 
-  it("tells those that do not", async () => {
+  it("ends those that do not with an error event", async () => {
     const worker = await startWorker(
       ["m"],
       streaming(WORD, () => undefined),

@@ -1,4 +1,7 @@
-/** Images that were uploaded to the controller reach the worker that is asked about them. Real HTTP; the worker writes no answers, but keeps images as ours do. */
+/**
+ * Tests that images which were uploaded to the controller reach the worker that is asked about them, over real HTTP. The
+ * worker writes no answers, but keeps images as ours do.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { addBlobRoutes, BlobStore, createServer } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
@@ -15,7 +18,7 @@ interface BlobWorker {
   readonly app: FastifyInstance;
   readonly url: string;
   store: BlobStore;
-  /** What was done with images here, `PUT` or `HEAD`. */
+  /** The requests about images so far, `PUT` or `HEAD`. */
   readonly seen: string[];
 }
 
@@ -44,7 +47,7 @@ async function startWorker(): Promise<BlobWorker> {
   app.addHook("onRequest", async (request) => {
     if (request.url.startsWith("/v1/blobs/")) seen.push(request.method);
   });
-  // Asked for anew each time: a test may take everything away, as a full memory would.
+  // Read for each request, as a test may empty the store, which a full memory would do too.
   addBlobRoutes(app, {
     limits: worker.store.limits,
     has: (key: string) => worker.store.has(key),
@@ -82,7 +85,7 @@ async function ask(...keys: readonly string[]): Promise<unknown> {
   return { status: response.status, body: await response.json() };
 }
 
-test("is sent once to a worker that is asked about it again and again", async () => {
+test("an uploaded image is sent once to a worker that is asked about it again and again", async () => {
   const worker = await startWorker();
   expect(await upload(FILE)).toBe(201);
   for (let round = 0; round < 3; round++)
@@ -90,7 +93,7 @@ test("is sent once to a worker that is asked about it again and again", async ()
   expect(worker.seen).toEqual(["HEAD", "PUT"]);
 });
 
-test("is not sent to a worker that has it from elsewhere", async () => {
+test("an uploaded image is not sent to a worker that has it from elsewhere", async () => {
   const worker = await startWorker();
   await worker.store.put(KEY, FILE);
   await upload(FILE);
@@ -98,7 +101,7 @@ test("is not sent to a worker that has it from elsewhere", async () => {
   expect(worker.seen).toEqual(["HEAD"]);
 });
 
-test("is sent again to a worker that has dropped it, without the client noticing", async () => {
+test("an uploaded image is sent again to a worker that has dropped it, without the client noticing", async () => {
   const worker = await startWorker();
   await upload(FILE);
   await ask(KEY);
@@ -107,7 +110,7 @@ test("is sent again to a worker that has dropped it, without the client noticing
   expect(worker.seen).toEqual(["HEAD", "PUT", "PUT"]);
 });
 
-test("that nobody has is the client's to upload again", async () => {
+test("an image that is nowhere is answered with blob_missing, so that the client uploads it again", async () => {
   const worker = await startWorker();
   expect(await ask(KEY)).toMatchObject({ status: 404, body: { error: { code: "blob_missing" } } });
   expect(worker.seen).toEqual([]);
@@ -115,7 +118,7 @@ test("that nobody has is the client's to upload again", async () => {
   expect(await ask(KEY)).toMatchObject({ status: 200 });
 });
 
-test("goes to a new process at an old address as well", async () => {
+test("an uploaded image goes to a new process at an old address as well", async () => {
   const worker = await startWorker();
   await upload(FILE);
   await ask(KEY);

@@ -17,7 +17,7 @@ afterEach(closeAll);
 const MODEL = "llava-v1.5-7b";
 
 describe("LLaVA's conformance vectors", () => {
-  it("registers, lists, gives out and refuses heartbeats of strangers", async () => {
+  it("registers, lists and assigns workers, and refuses heartbeats of unknown ones", async () => {
     const { url } = await startController();
     const body = {
       worker_name: "http://127.0.0.1:1",
@@ -66,13 +66,13 @@ describe("LLaVA's conformance vectors", () => {
     expect(worker.asked).toEqual(["/worker_generate_stream"]);
   });
 
-  it("says once, with code 2, that no worker has the model", async () => {
+  it("sends one frame with code 2 when no worker has the model", async () => {
     const { url } = await startController();
     const reply = await post(`${url}/worker_generate_stream`, { model: MODEL, prompt: "P" });
     expect(reply).toMatchObject({ status: 200, text: `{"text":"${SERVER_ERROR_TEXT}","error_code":2}\0` });
   });
 
-  it("says with code 3 that the worker cannot be reached, and drops it", async () => {
+  it("sends code 3 when the worker cannot be reached, and drops it", async () => {
     const { url } = await startController();
     await register(url, await deadAddress(), [MODEL]);
     const reply = await post(`${url}/worker_generate_stream`, { model: MODEL, prompt: "P" });
@@ -92,7 +92,7 @@ describe("LLaVA's conformance vectors", () => {
     expect(reply.text).toBe(`{"text":"P","error_code":0}\0{"text":"${SERVER_ERROR_TEXT}","error_code":3}\0`);
   });
 
-  it("says with code 1 that the worker failed", async () => {
+  it("sends code 1 when the worker failed", async () => {
     const worker = await startWorker([MODEL], (_request, response) =>
       respondJson(response, 500, { detail: "no" }),
     );
@@ -118,7 +118,7 @@ describe("registration", () => {
     expect(await modelsOf(url)).toEqual({ models: [MODEL] });
   });
 
-  it("refreshes without ever emptying the table, and drops who does not answer", async () => {
+  it("refreshes without ever emptying the table, and drops workers that do not answer", async () => {
     const held: (() => void)[] = [];
     const slow = await startWorker([MODEL], () => undefined);
     slow.server.removeAllListeners("request");
@@ -146,12 +146,12 @@ describe("registration", () => {
     expect(status).toEqual({ model_names: expect.arrayContaining(["a", "b"]), speed: 2, queue_length: 0 });
   });
 
-  it("forgets a worker whose heartbeats stop, and only that one", async () => {
+  it("drops a worker whose heartbeats stop, and only that one", async () => {
     const { url } = await startController({ heartbeatExpiryMs: 50 });
     await register(url, "http://127.0.0.1:4", ["silent"]);
     await register(url, "http://127.0.0.1:5", ["steady"], { checkHeartBeat: false });
     await until(async () => JSON.stringify(await modelsOf(url)) === '{"models":["steady"]}');
-    // A heartbeat would bring it back until the next look, which takes it out of the table.
+    // A heartbeat would bring it back until the next sweep, which removes it.
     await until(async () => (await (await fetch(`${url}/health`)).text()).includes('"workers":1'));
     const beat = { worker_name: "http://127.0.0.1:4", queue_length: 0 };
     expect((await post(`${url}/receive_heart_beat`, beat)).text).toBe('{"exist":false}');

@@ -1,4 +1,4 @@
-/** OpenAI's own client against a controller with a worker behind it: it sees no difference. */
+/** Tests OpenAI's own client against a controller with a worker behind it. */
 import OpenAI from "openai";
 import { afterAll, expect, test } from "vitest";
 import { describeOpenAi } from "@llava/testing/openai-suite";

@@ -21,7 +21,7 @@ async function* ask(url: string): AsyncGenerator<ChatEvent> {
   yield* readChatStream(readBody(response.body));
 }
 
-it("tells the client and forgets the worker when its process is killed midway, and takes up a new one", async () => {
+it("the controller sends an error event and drops the worker when its process is killed midway, and takes a new one", async () => {
   const { url } = await startController();
   const worker = await start(WORKER);
   await register(url, worker.address, ["m"]);
@@ -42,7 +42,7 @@ it("tells the client and forgets the worker when its process is killed midway, a
   }
 });
 
-it("knows nothing after a restart, says so to a heartbeat, and takes the worker in again", async () => {
+it("the controller knows no worker after a restart, answers so to a heartbeat, and the worker registers again", async () => {
   const first = await start(MAIN, "--port", "0");
   const { port } = new URL(first.address);
   await register(first.address, "http://127.0.0.1:1", ["m"]);
@@ -67,7 +67,7 @@ it("knows nothing after a restart, says so to a heartbeat, and takes the worker 
 });
 
 it.each(["SIGTERM", "SIGINT"] as const)(
-  "ends in order on %s, logs neither prompts nor images",
+  "the controller ends in order on %s, and logs neither prompts nor images",
   async (signal) => {
     const program = await start(MAIN, "--port", "0", "--drain-timeout", "1");
     const secret = "violet-elephant";
@@ -109,13 +109,13 @@ it("ends when the program that started it is gone", async () => {
   expect(await program.ended).toEqual([0, null]);
 });
 
-it("says which port is taken", async () => {
+it("the controller names a port that is taken", async () => {
   const program = await start(MAIN, "--port", "0");
   const again = start(MAIN, "--port", new URL(program.address).port);
   await expect(again).rejects.toThrow("The controller's port is taken");
 });
 
-it("refuses a wrong flag with a sentence and a code", async () => {
+it("the controller refuses a wrong flag with a sentence and an exit code", async () => {
   const child = fork(fileURLToPath(MAIN), ["--dispatch-method", "random"], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
@@ -123,7 +123,7 @@ it("refuses a wrong flag with a sentence and a code", async () => {
   expect(code).toBe(1);
 });
 
-it("drops a worker that was killed between requests, by its missing heartbeats", async () => {
+it("the controller drops a worker that was killed between requests, by its missing heartbeats", async () => {
   const program = await start(MAIN, "--port", "0", "--heartbeat-expiry", "0.2");
   const worker = await start(WORKER);
   await register(program.address, worker.address, ["m"]);

@@ -1,9 +1,9 @@
-/** The controller as a scraper, a load balancer and an operator see it. */
+/** Tests what the controller shows to a scraper, a load balancer and an operator. */
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Cluster } from "@llava/protocol";
 import { ASK, streaming, WHOLE, WORD } from "./support/chat-requests.ts";
-import { hopWorker } from "./support/resume-worker.ts";
+import { resumeWorker } from "./support/resume-worker.ts";
 import {
   closeAll,
   post,
@@ -17,7 +17,7 @@ import {
 
 afterEach(closeAll);
 
-const SECRET = "a-strangers-word";
+const SECRET = "a-word-of-a-client";
 
 /** One value of the metrics page; null when it has no such line. */
 async function metric(url: string, name: string): Promise<number | null> {
@@ -43,7 +43,7 @@ async function sumOf(url: string, name: string): Promise<number> {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
-/** What was received and not answered, by both ways to say it; the scrapes themselves are in flight while they count. */
+/** The requests that have no response, counted in both ways; a scrape is in flight itself while it counts. */
 async function unanswered(url: string): Promise<readonly [number, number]> {
   const page = await (await fetch(`${url}/metrics`)).text();
   const total = (name: string): number =>
@@ -56,7 +56,7 @@ async function unanswered(url: string): Promise<readonly [number, number]> {
 }
 
 describe("metrics", () => {
-  it("requests less responses are those in flight, with answers, refusals and clients that leave", async () => {
+  it("count as many requests in flight as have no response, with answers, refusals and clients that leave", async () => {
     const waiting: ServerResponse[] = [];
     const worker = await startWorker(
       ["m"],
@@ -88,7 +88,7 @@ describe("metrics", () => {
     expect(await (await fetch(`${url}/metrics`)).text()).not.toContain(SECRET);
   });
 
-  it("counts a worker that refused, the retry, and the one that answered", async () => {
+  it("count a worker that refused, the retry, and the worker that answered", async () => {
     const full = await startWorker(["m"], (_request, response) => respondJson(response, 429, {}));
     const free = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
@@ -103,15 +103,15 @@ describe("metrics", () => {
     expect(await metric(url, "llava_relay_migrations_total")).toBe(0);
   });
 
-  it("counts an answer that went on from another worker", async () => {
+  it("count an answer that went on from another worker", async () => {
     const breaks = (position: number, response: ServerResponse): boolean => {
       if (position !== 3) return true;
       setTimeout(() => response.destroy(), 20);
       return false;
     };
     const report = { capabilities: { resume: true } };
-    const first = await startWorker(["m"], hopWorker({ step: breaks }));
-    const second = await startWorker(["m"], hopWorker());
+    const first = await startWorker(["m"], resumeWorker({ step: breaks }));
+    const second = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     await register(url, first.url, ["m"], { report });
     await register(url, second.url, ["m"], { report, queueLength: 3 });
@@ -122,7 +122,7 @@ describe("metrics", () => {
     expect(await metric(url, `llava_worker_requests_total{worker="${second.url}",outcome="ok"}`)).toBe(1);
   });
 
-  it("shows a breaker that opened, and nothing more of a worker that is gone", async () => {
+  it("show a breaker that opened, and nothing of a worker that is gone", async () => {
     const ill = await startWorker(["m"], (_request, response) =>
       respondJson(response, 500, { error: { message: "It is ill.", code: "out_of_memory" } }),
     );
@@ -146,7 +146,7 @@ async function closeServer({ server }: StandIn): Promise<void> {
 }
 
 describe("readiness", () => {
-  it("is there with the first worker that can serve, and gone with the last", async () => {
+  it("begins with the first worker that can serve, and ends with the last", async () => {
     const worker = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
     const ready = async (): Promise<number> => (await fetch(`${url}/ready`)).status;
@@ -160,7 +160,7 @@ describe("readiness", () => {
     expect(await ready()).toBe(503);
   });
 
-  it("is gone while the only worker keeps failing and is left alone", async () => {
+  it("ends while the breaker of the only worker is open", async () => {
     const worker = await startWorker(["m"], (_request, response) => void response.destroy());
     const { url } = await startController();
     const known = { checkHeartBeat: false };
@@ -176,7 +176,7 @@ describe("readiness", () => {
 });
 
 describe("/workers", () => {
-  it("says what is known of each worker, and null for what is not", async () => {
+  it("shows what is known about each worker, and null for what is not", async () => {
     const ours = await startWorker(["m", "n"], streaming(WHOLE));
     const original = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
@@ -218,18 +218,18 @@ describe("/workers", () => {
   });
 });
 
-describe("the cluster", () => {
+describe("GET /cluster", () => {
   async function clusterOf(url: string): Promise<Cluster> {
     return (await (await fetch(`${url}/cluster`)).json()) as Cluster;
   }
 
-  it("tells who came and went, and of an answer that went on elsewhere", async () => {
+  it("shows workers that joined and left, and an answer that went on elsewhere", async () => {
     const dies = (at: number, response: ServerResponse): boolean => {
       if (at === 3) response.destroy();
       return at !== 3;
     };
-    const first = await startWorker(["m"], hopWorker({ step: dies, stepMs: 20 }));
-    const second = await startWorker(["m"], hopWorker());
+    const first = await startWorker(["m"], resumeWorker({ step: dies, stepMs: 20 }));
+    const second = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     const report = { capabilities: { resume: true } };
     await register(url, first.url, ["m"], { report });
@@ -255,8 +255,8 @@ describe("the cluster", () => {
     expect(totals.waiting).toBeGreaterThanOrEqual(0);
   });
 
-  it("counts tokens, requests, failures and the wait for first words, second by second", async () => {
-    const worker = await startWorker(["m"], hopWorker());
+  it("counts tokens, requests, failures and the time to the first text, second by second", async () => {
+    const worker = await startWorker(["m"], resumeWorker());
     const { url } = await startController();
     await register(url, worker.url, ["m"], { report: { capabilities: { resume: true } } });
     const ask = { model: "m", messages: [{ role: "user", content: SECRET }], stream: true };
@@ -271,7 +271,7 @@ describe("the cluster", () => {
       expect(row).toHaveLength(seconds.tokens_per_s.length);
   });
 
-  it("tells who waits for a first word and since when, the first twenty one by one", async () => {
+  it("shows the requests without a first text and since when, the first twenty one by one", async () => {
     const held: ServerResponse[] = [];
     const worker = await startWorker(["m"], (request, response) => {
       request.resume();
@@ -310,7 +310,7 @@ describe("the cluster", () => {
     await until(async () => (await clusterOf(url)).unanswered.total === 0);
   });
 
-  it("holds no word of a question or an answer", async () => {
+  it("has no text of a request or an answer in it", async () => {
     const worker = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
     await register(url, worker.url, ["m"]);

@@ -1,4 +1,4 @@
-/** Answers that outlast what one may take, though their worker talks all the time. Over real HTTP. */
+/** Tests answers that take longer than one may, although their worker sends something all the time. Over real HTTP. */
 import { completionHead, encodeSseJson, roleChunk, SSE_HEADERS, textChunk } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import { closeAll, post, register, startController, startWorker, until } from "./support/stand-in.ts";
@@ -8,7 +8,7 @@ const LIMITS = { limits: { totalMs: 700 } };
 afterEach(closeAll);
 
 describe("an answer without end", () => {
-  it("ends with an error event, and its worker is let go", async () => {
+  it("ends with an error event, and its worker's request ends", async () => {
     let isLeft = false;
     const head = completionHead("m");
     const worker = await startWorker(["m"], (_request, response) => {
@@ -33,7 +33,7 @@ describe("an answer without end", () => {
     await until(() => isLeft);
   });
 
-  it("is a status when nothing was said yet", async () => {
+  it("is an HTTP status when nothing was sent yet", async () => {
     const worker = await startWorker(["m"], () => undefined);
     const { url } = await startController(LIMITS);
     await register(url, worker.url, ["m"]);

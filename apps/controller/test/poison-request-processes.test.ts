@@ -1,4 +1,4 @@
-/** Requests that end the workers' processes: the third process is not asked, and everybody else is served. Over real HTTP. */
+/** Tests requests that crash the workers' processes: the third is not asked, and other requests are served. Over real HTTP. */
 import { afterEach, describe, expect, it } from "vitest";
 import { start, type Program } from "./support/child-program.ts";
 import { textOf } from "./support/resume-worker.ts";
@@ -18,7 +18,7 @@ const RESUMING = { capabilities: { resume: true } };
 
 afterEach(closeAll);
 
-/** Worth less to the dispatch the later they come. */
+/** The speeds of the workers, so that the dispatch asks them in their order. */
 async function startWorkers(url: string, count: number): Promise<readonly Program[]> {
   const workers = await Promise.all(Array.from({ length: count }, () => start(WORKER, "0", WORD)));
   for (const [i, { address }] of workers.entries())
@@ -34,7 +34,7 @@ const ask = (url: string, words: string, stream = true): Promise<Reply> =>
 
 const isAlive = ({ child }: Program): boolean => child.exitCode === null && child.signalCode === null;
 
-/** The answer may come before this process hears of the ends. */
+/** Waits, as the answer may come before this process notices the ends. */
 async function expectEnded(workers: readonly Program[], ended: readonly boolean[]): Promise<void> {
   await expect.poll(() => workers.map((worker) => !isAlive(worker))).toEqual(ended);
 }
@@ -55,7 +55,7 @@ describe("a request that ends its worker", () => {
     },
   );
 
-  it("is not blamed for a worker that was gone before", async () => {
+  it("does not count a worker that was gone before", async () => {
     const { url } = await startController();
     const known = { checkHeartBeat: false, report: RESUMING };
     for (let i = 0; i < 2; i += 1) await register(url, await deadAddress(), ["m"], known);
@@ -65,18 +65,18 @@ describe("a request that ends its worker", () => {
     expect(worker && isAlive(worker)).toBe(true);
   });
 
-  it("is asked for again when nobody else was lost over it", async () => {
+  it("is tried again when only one worker was lost over it", async () => {
     const { url } = await startController();
     await startWorkers(url, 1);
     expect((await ask(url, `a cup of ${WORD}`)).status).toBe(502);
     expect(await modelsOf(url)).toEqual({ models: [] });
     expect((await ask(url, `a cup of ${WORD}`)).status).toBe(503);
     await startWorkers(url, 1);
-    // The second process of the same incarnation's name is the same worker.
+    // A second process with the same incarnation counts as the same worker.
     expect((await ask(url, `a cup of ${WORD}`)).status).toBe(502);
   });
 
-  it("says so in LLaVA's own words", async () => {
+  it("is refused on LLaVA's wire by its own failure", async () => {
     const { url } = await startController();
     const workers = await startWorkers(url, 3);
     const reply = await post(`${url}/worker_generate_stream`, { model: "m", prompt: WORD });

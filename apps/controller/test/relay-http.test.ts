@@ -16,7 +16,7 @@ import {
 
 afterEach(closeAll);
 
-/** A handler that has no place. */
+/** A handler of a worker that is full. */
 const refusing: Handler = (_request, response) => {
   response.writeHead(429, { "content-type": "application/json", "retry-after": "2" }).end('{"full":true}');
 };
@@ -62,7 +62,7 @@ describe("a chat answer", () => {
     expect(JSON.parse(refused.text)).toMatchObject({ error: { code: "request_too_large" } });
   });
 
-  it("tells of progress when the client wants to know", async () => {
+  it("has progress comments when the client asks for them", async () => {
     const asked: unknown[] = [];
     const worker = await startWorker(["m"], (request, response) => {
       asked.push(request.headers["x-llava-progress"]);
@@ -112,7 +112,7 @@ describe("a chat answer", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m"] });
   });
 
-  it("comes from another worker when the first is full, which stays", async () => {
+  it("comes from another worker when the first is full, which stays in the table", async () => {
     const full = await startWorker(["m", "full"], (_request, response) => respondJson(response, 429, {}));
     const worker = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
@@ -122,7 +122,7 @@ describe("a chat answer", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m", "full"] });
   });
 
-  it("says that all are full when all are", async () => {
+  it("is the last refusal when all workers are full", async () => {
     const { url } = await startController();
     for (const worker of [await startWorker(["m"], refusing), await startWorker(["m"], refusing)]) {
       await register(url, worker.url, ["m"]);
@@ -158,7 +158,7 @@ describe("without a worker", () => {
 });
 
 describe("a worker lost midway", () => {
-  it("is an error event after the words, and out of the table", async () => {
+  it("is an error event after the text, and leaves the table", async () => {
     const half = WORD.slice(0, 30);
     const worker = await startWorker(
       ["m"],
@@ -203,7 +203,7 @@ describe("a worker lost midway", () => {
     expect(lost.asked.filter((path) => path !== "/worker_get_status")).toHaveLength(2);
   });
 
-  it("cuts off a body that is no stream and too large to be held", async () => {
+  it("closes the connection of a body that is no stream and too large to be held", async () => {
     const worker = await startWorker(["m"], (_request, response) => {
       response.writeHead(200, { "content-type": "application/json" });
       response.write("x".repeat(2 << 20), () => setTimeout(() => response.destroy(), 20));
@@ -228,7 +228,7 @@ describe("a worker lost midway", () => {
 });
 
 describe("a client that leaves", () => {
-  it("ends the worker's request, midway and before the first byte, and frees its place", async () => {
+  it("ends the worker's request, midway and before the first byte, and frees its slot", async () => {
     let numClosed = 0;
     let numAsked = 0;
     const worker = await startWorker(["m"], (request, response) => {

@@ -1,4 +1,4 @@
-/** Who does not belong to the cluster: refused by status, and nobody is called at an address that a stranger gives. */
+/** Tests requests without the cluster's token: they are refused by status, and no address that they name is called. */
 import { createServer as createTcpServer, type Server } from "node:net";
 import { addChallengeRoute, createServer, LOOPBACK_ONLY, signedHeaders, type Access } from "@llava/server";
 import type { FastifyInstance } from "fastify";
@@ -11,7 +11,7 @@ afterEach(closeAll);
 const CLUSTER: Access = { ...LOOPBACK_ONLY, token: TOKEN };
 const STATUS = { model_names: ["m"], speed: 1, queue_length: 0 };
 
-/** A place that a stranger would like the controller to connect to; it counts who does. */
+/** A server to which an attacker would like the controller to connect; it counts its connections. */
 async function startCanary(): Promise<{ readonly address: string; readonly numConnections: () => number }> {
   let numConnections = 0;
   const server: Server = createTcpServer((socket) => {
@@ -25,7 +25,7 @@ async function startCanary(): Promise<{ readonly address: string; readonly numCo
   return { address: `http://127.0.0.1:${bound.port}`, numConnections: () => numConnections };
 }
 
-/** A worker that knows `token` and says that it is at `claims`, or where it truly is. */
+/** A worker that has `token` and names `claims` as its address, or its true one. */
 async function startMember(
   token: string,
   claims?: string,
@@ -56,8 +56,8 @@ function signedPost(url: string, path: string, body: string, token = TOKEN): Pro
   return post(url + path, body, signedHeaders(token, "POST", path, body));
 }
 
-describe("registration by a stranger", () => {
-  it("is refused without the token, with another one and with a forged signature; nobody is called", async () => {
+describe("registration without the cluster's token", () => {
+  it("is refused without the token, with another one and with a forged signature; no address is called", async () => {
     const { url } = await startController({ access: CLUSTER });
     const canary = await startCanary();
     for (const body of [registration(canary.address), registration(canary.address, null)]) {
@@ -77,7 +77,7 @@ describe("registration by a stranger", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m"] });
   });
 
-  it("without a token takes this machine's workers only, and nobody's who comes through a proxy", async () => {
+  it("without a token takes this machine's workers only, and none that comes through a proxy", async () => {
     const { url } = await startController();
     const canary = await startCanary();
     for (const address of [
@@ -98,14 +98,14 @@ describe("registration by a stranger", () => {
     expect(await modelsOf(url)).toEqual({ models: ["m"] });
   });
 
-  it("with networks named, an address outside them is not called, whoever gives it", async () => {
+  it("with networks named, no request makes the controller call an address outside them", async () => {
     const { url } = await startController({
       access: CLUSTER,
       workerNetworks: ["127.0.0.1/32", "10.0.0.0/8"],
     });
     const canary = await startCanary();
     const { port } = new URL(canary.address);
-    // All of them lead to the canary.
+    // All of these addresses lead to the canary.
     for (const host of ["localhost", "127.0.0.2", "[::ffff:127.0.0.3]"]) {
       const address = `http://${host}:${port}`;
       const reply = await signedPost(url, "/register_worker", registration(address, null));
@@ -129,7 +129,7 @@ describe("registration by a stranger", () => {
 });
 
 describe("the challenge", () => {
-  it("keeps out a member that gives another's address, one of another cluster, and one that is not there", async () => {
+  it("refuses a member that names another's address, one of another cluster, and one that does not listen", async () => {
     const { url } = await startController({ access: CLUSTER });
     const honest = await startMember(TOKEN);
     const liar = await startMember(TOKEN, honest.url);
@@ -169,22 +169,22 @@ describe("heartbeats", () => {
   });
 });
 
-it("signs what it relays: its worker serves it and nobody else", async () => {
+it("the controller signs what it relays: its worker serves it and refuses all other requests", async () => {
   const { url } = await startController({ access: CLUSTER });
   const member = await startMember(TOKEN);
   await signedPost(url, "/register_worker", registration(member.url));
   const wire = { model: "m", prompt: "P" };
   expect((await post(`${member.url}/worker_generate_stream`, wire)).status).toBe(401);
   expect((await post(`${url}/worker_generate_stream`, wire)).text).toBe('{"text":"P","error_code":0}\0');
-  // A body so large that only its length is signed.
+  // The body is so large that only its length is signed.
   const large = { ...wire, stop: "x".repeat(60_000), images: ["x".repeat(3_000)] };
   expect((await post(`${url}/worker_generate_stream`, large)).status).toBe(200);
 });
 
-it("every route lets in whom its role names and nobody else", async () => {
+it("every route takes requests of its role, and refuses all others", async () => {
   const { url, controller } = await startController({
     access: strictAccess(true),
-    door: { clients: { burst: 1_000, requestsPerMinute: 1e6 } },
+    server: { clients: { burst: 1_000, requestsPerMinute: 1e6 } },
   });
   const cells = await askAll(controller.app, url, true);
   expect(wrongCells(cells)).toEqual([]);

@@ -1,4 +1,4 @@
-/** Connections to a worker over real HTTP: kept, and what happens when the worker closes one just when it is used again. */
+/** Tests that connections to a worker are kept, and that the worker may close one just when it is used again. Over real HTTP. */
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { closeAll, closeLater, until } from "./support/stand-in.ts";
 
 afterEach(closeAll);
 
-/** Closes the connection instead of answering where `breaks` says so of a request's place among all. */
+/** A worker that closes the connection instead of answering where `breaks` is true for a request's index among all. */
 async function startServer(
   breaks: (place: number) => boolean,
 ): Promise<{ url: string; sockets: Socket[]; nonces: unknown[] }> {
@@ -44,14 +44,14 @@ async function ask(kept: WorkerConnections, url: string): Promise<string> {
   return text;
 }
 
-it("uses a connection again whose answer was read whole", async () => {
+it("a connection whose answer was read whole is used again", async () => {
   const { url, sockets } = await startServer(() => false);
   const kept = connections();
   for (let i = 0; i < 3; i += 1) expect(await ask(kept, url)).toBe("done");
   expect(new Set(sockets).size).toBe(1);
 });
 
-it("asks again on a new one, once, when a kept one breaks before any answer", async () => {
+it("a request is sent again on a new connection, once, when a kept one breaks before any answer", async () => {
   const { url, sockets } = await startServer((place) => place === 2);
   const kept = connections();
   expect(await ask(kept, url)).toBe("done");
@@ -60,7 +60,7 @@ it("asks again on a new one, once, when a kept one breaks before any answer", as
   expect(sockets[2]).not.toBe(sockets[0]);
 });
 
-it("signs what it sends again anew: its worker takes no signature twice", async () => {
+it("a request that is sent again has a new signature, as its worker takes none twice", async () => {
   const { url, nonces } = await startServer((place) => place === 2);
   const client = new WorkerClient("a".repeat(64));
   closeLater(() => client.close());
@@ -76,7 +76,7 @@ it("signs what it sends again anew: its worker takes no signature twice", async 
   expect(nonces).not.toContain(undefined);
 });
 
-it("does not ask again when a new one breaks, nor for ever", async () => {
+it("a request is not sent again when a new connection breaks, nor more than once", async () => {
   const never = await startServer(() => true);
   await expect(ask(connections(), never.url)).rejects.toSatisfy(isConnectionFailure);
   expect(never.sockets).toHaveLength(1);
@@ -87,7 +87,7 @@ it("does not ask again when a new one breaks, nor for ever", async () => {
   expect(later.sockets).toHaveLength(3);
 });
 
-it("does not use one again whose answer was left in the middle", async () => {
+it("a connection whose answer was left in the middle is not used again", async () => {
   const { url, sockets } = await startServer(() => false);
   const kept = connections();
   const { body } = await kept.request(url, { method: "POST", body: () => "{}" });

@@ -1,10 +1,10 @@
-/** Workers that come, beat, drain, restart and vanish, over real HTTP. */
+/** Tests workers that register, send heartbeats, drain, restart and crash, over real HTTP. */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseErrorBody, type WorkerReport } from "@llava/protocol";
 import { pino } from "pino";
 import { afterEach, describe, expect, it } from "vitest";
-import { Chronicle } from "../src/history/cluster-history.ts";
+import { ClusterHistory } from "../src/history/cluster-history.ts";
 import { Fleet } from "../src/fleet/fleet.ts";
 import { Registry } from "../src/registry/registry.ts";
 import { WorkerClient } from "../src/fleet/worker-client.ts";
@@ -31,7 +31,7 @@ const beat = async (url: string, worker: string, report: WorkerReport): Promise<
   (await post(`${url}/receive_heart_beat`, { worker_name: worker, queue_length: 0, ...report })).text;
 
 describe("a draining worker", () => {
-  it("ends what it has, gets nothing new, and is gone with its farewell", async () => {
+  it("ends what it has, gets nothing new, and leaves when it deregisters", async () => {
     const worker = await startWorker(["m"], (request, response) => {
       streaming(WORD, () => void until(() => isOver).then(() => response.end(WHOLE)))(request, response);
     });
@@ -87,7 +87,7 @@ describe("a worker that fails", () => {
     expect(await beat(url, worker.url, { incarnation: "two" })).toBe('{"exist":false}');
   });
 
-  it("without heartbeats is asked, and is gone when it says nothing", async () => {
+  it("without heartbeats is asked, and leaves when it is silent", async () => {
     const { url } = await startController();
     await register(url, await deadAddress(), ["m"], { checkHeartBeat: false });
     await eventsOf(url).catch(() => undefined);
@@ -115,7 +115,7 @@ describe("image_affinity", () => {
   });
 });
 
-describe("the controller's look for silent workers", () => {
+describe("the controller's sweep of silent workers", () => {
   /** A fleet on a clock of its own, which may throw. */
   function fleetAt(clock: { ms: number; isBroken: boolean }): { registry: Registry; fleet: Fleet } {
     const now = (): number => {
@@ -124,8 +124,8 @@ describe("the controller's look for silent workers", () => {
     };
     const registry = new Registry({ dispatchMethod: "lottery", expiryMs: 30_000, now, random: () => 0 });
     const client = new WorkerClient();
-    const chronicle = new Chronicle({ queue: () => registry.queue, now, wallClock: Date.now });
-    const fleet = new Fleet(registry, client, pino({ level: "silent" }), chronicle);
+    const history = new ClusterHistory({ queue: () => registry.queue, now, wallClock: Date.now });
+    const fleet = new Fleet(registry, client, pino({ level: "silent" }), history);
     registry.register("http://127.0.0.1:1", true, { model_names: ["m"], speed: 1, queue_length: 0 });
     fleet.start();
     closeLater(async () => {
@@ -148,7 +148,7 @@ describe("the controller's look for silent workers", () => {
     expect(clock.ms).toBeGreaterThan(30_000);
   });
 
-  it("holds nothing against workers that could not be heard because the controller stood still", async () => {
+  it("extends the deadlines of workers whose heartbeats it missed because it stood still", async () => {
     const clock = { ms: 0, isBroken: false };
     const { registry } = fleetAt(clock);
     await sleep(1_500);

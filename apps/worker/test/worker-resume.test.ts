@@ -1,11 +1,11 @@
 /** What a controller gets beside an answer's text, and how another worker continues the answer with it; over real HTTP. */
 import { signedHeaders } from "@llava/server";
-import { HOP_HEADER, parseHopHead, parseHopTokens, type HopHead } from "@llava/protocol";
+import { RESUME_HEADER, parseResumeHead, parseResumeTokens, type ResumeHead } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { png } from "./support/png.ts";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
-const HOP = { [HOP_HEADER]: "1" };
+const HOP = { [RESUME_HEADER]: "1" };
 const TOKEN = "a-token-of-the-cluster";
 
 let server: TestServer;
@@ -53,7 +53,7 @@ interface Chunk {
 }
 
 interface Stream {
-  readonly head: HopHead | null;
+  readonly head: ResumeHead | null;
   /** [blocks with text]: their tokens and text. */
   readonly deltas: readonly { readonly tokens: readonly number[]; readonly text: string }[];
   readonly chunks: readonly Chunk[];
@@ -70,10 +70,10 @@ async function streamOf(path: string, body: object, headers: Record<string, stri
   const blocks = raw.split("\n\n").slice(0, -1).map(parseBlock);
   const deltas = blocks.flatMap(({ comments, chunk }) => {
     const text = chunk?.choices[0]?.delta?.content ?? chunk?.choices[0]?.text ?? "";
-    const tokens = comments.map(parseHopTokens).find((ids) => ids !== null) ?? [];
+    const tokens = comments.map(parseResumeTokens).find((ids) => ids !== null) ?? [];
     return text === "" && tokens.length === 0 ? [] : [{ tokens, text }];
   });
-  const head = parseHopHead(blocks[0]?.comments[0] ?? "");
+  const head = parseResumeHead(blocks[0]?.comments[0] ?? "");
   return { head, deltas, chunks: blocks.flatMap(({ chunk }) => chunk ?? []), raw };
 }
 

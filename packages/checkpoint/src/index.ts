@@ -1,5 +1,6 @@
 export { cacheFolder } from "./cache/cache-folder.ts";
-export { Checkpoint, type CheckpointFile, type CheckpointOptions } from "./safetensors/checkpoint.ts";
+export { Checkpoint, type CheckpointOptions, type CheckpointSource } from "./source/checkpoint.ts";
+export type { CheckpointFile } from "./tensors/tensor-index.ts";
 export { type BlockFormat, dequantize, quantize } from "./quantize/quantization.ts";
 export type { QuantizationPlan, QuantizedLinear } from "./quantize/quantized-layout.ts";
 export {

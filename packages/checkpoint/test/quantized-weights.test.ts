@@ -5,10 +5,10 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { LlavaError } from "@llava/protocol";
 import { describe, expect, test } from "vitest";
-import { Checkpoint } from "../src/safetensors/checkpoint.ts";
+import { Checkpoint } from "../src/source/checkpoint.ts";
 import { dequantize } from "../src/quantize/quantization.ts";
 import type { QuantizationPlan } from "../src/quantize/quantized-layout.ts";
-import { openQuantized, type QuantizedWeights } from "../src/quantize/quantized-weights.ts";
+import { openQuantized } from "../src/quantize/quantized-weights.ts";
 import { writeSafetensors } from "../src/safetensors/safetensors-writer.ts";
 import { makeFolder, SINGLE } from "./raw-file.ts";
 
@@ -47,11 +47,8 @@ async function open(folder: string, cache: string, signal?: AbortSignal) {
   return { weights, phases: [...phases] };
 }
 
-async function bytesOf(
-  { folder }: QuantizedWeights,
-  entry: { file: string; offset: number; length: number },
-) {
-  const bytes = await readFile(path.join(folder, entry.file));
+async function bytesOf(entry: { file: string; offset: number; length: number }) {
+  const bytes = await readFile(entry.file);
   // A copy at the start of a buffer of its own, for views of any element.
   return Uint8Array.from(bytes.subarray(entry.offset, entry.offset + entry.length));
 }
@@ -76,14 +73,14 @@ test("the file holds the blocks of the matrices, the rest as it was, and is a ch
     expect(linear).toMatchObject(format);
     expect(linear.data.shape).toEqual([ROWS, 4, format.bits * 4]);
     expect(linear.scales.shape).toEqual([ROWS * 4]);
-    const scales = new Float32Array((await bytesOf(weights, linear.scales)).buffer);
-    const back = dequantize(await bytesOf(weights, linear.data), scales, COLUMNS, format);
+    const scales = new Float32Array((await bytesOf(linear.scales)).buffer);
+    const back = dequantize(await bytesOf(linear.data), scales, COLUMNS, format);
     const values = await source.read(name);
     const error = values.map((value, i) => Math.abs(value - (back[i] ?? 0)));
     expect(Math.max(...error)).toBeLessThanOrEqual(2 ** (1 - format.bits));
   }
   const table = weights.get("table");
-  expect(await bytesOf(weights, table)).toEqual(
+  expect(await bytesOf(table)).toEqual(
     Uint8Array.from(
       (await readFile(path.join(folder, SINGLE))).subarray(
         source.get("table").offset,
@@ -120,7 +117,40 @@ test("a model that was written anew, and another format, are other files", async
   expect(await listed(cache)).toHaveLength(3);
 });
 
-describe("a damaged file is made again and somebody is told", () => {
+test("a second folder that is written anew, or comes first, is another file", async () => {
+  const { folder, cache } = await makeModel();
+  const { folder: second } = await makeModel(5);
+  await utimes(path.join(second, SINGLE), 1, 1);
+  const openBoth = async (...folders: string[]): Promise<string> => {
+    const checkpoint = await Checkpoint.compose(folders.map((of) => ({ folder: of })));
+    return (await openQuantized(checkpoint, PLAN, { cache })).file;
+  };
+  const made = await openBoth(folder, second);
+  expect(await openBoth(folder, second)).toBe(made);
+  const swapped = await openBoth(second, folder);
+  const later = new Date(Date.now() + 5_000);
+  await utimes(path.join(second, SINGLE), later, later);
+  expect(new Set([made, swapped, await openBoth(folder, second)]).size).toBe(3);
+});
+
+test("the same files whose names map otherwise are another file", async () => {
+  const folder = await makeFolder();
+  const matrix = { dtype: "F32" as const, shape: [4, 32] };
+  await writeSafetensors(path.join(folder, SINGLE), [
+    { ...matrix, name: "a", data: noise(128, 1) },
+    { ...matrix, name: "b", data: noise(128, 2) },
+  ]);
+  const plan: QuantizationPlan = { stored: [], blocks: new Map([["w", { bits: 4, blockSize: 32 }]]) };
+  const cache = await makeFolder();
+  const files = ["a", "b"].map(async (chosen) => {
+    const tensorName = (name: string): string | undefined => (name === chosen ? "w" : undefined);
+    const checkpoint = await Checkpoint.open(folder, { tensorName });
+    return (await openQuantized(checkpoint, plan, { cache })).file;
+  });
+  expect(new Set(await Promise.all(files)).size).toBe(2);
+});
+
+describe("a damaged file is made again, and the progress has the reason", () => {
   test.each([
     ["a bit of the data", (bytes: Buffer) => void (bytes[bytes.length - 9]! ^= 4)],
     ["a bit of the header", (bytes: Buffer) => void (bytes[20]! ^= 1)],
@@ -149,7 +179,7 @@ describe("a damaged file is made again and somebody is told", () => {
   });
 });
 
-test("what a crash left behind is in nobody's way", async () => {
+test("what a crash left behind is removed", async () => {
   const { folder, cache } = await makeModel();
   await open(folder, cache);
   const file = await onlyFile(cache);
@@ -185,7 +215,7 @@ test("giving up leaves nothing behind and lets the next one in", async () => {
   expect((await open(folder, cache)).phases).toEqual(["quantizing"]);
 });
 
-test("who waits for another process gives up when asked to", async () => {
+test("waiting for another process ends when its signal aborts", async () => {
   const { folder, cache } = await makeModel();
   await open(folder, cache);
   const file = await onlyFile(cache);

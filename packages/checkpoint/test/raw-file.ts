@@ -1,17 +1,17 @@
 /** Safetensors files and folders made by hand, right or wrong: what the tests of reading share. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { afterAll, beforeAll } from "vitest";
-import { Checkpoint } from "../src/safetensors/checkpoint.ts";
+import { Checkpoint, type CheckpointOptions } from "../src/source/checkpoint.ts";
 
 export const SINGLE = "model.safetensors";
 export const INDEX = "model.safetensors.index.json";
 
 let root: string;
 beforeAll(async () => {
-  root = await mkdtemp(path.join(tmpdir(), "llava-checkpoint-"));
+  root = await realpath(await mkdtemp(path.join(tmpdir(), "llava-checkpoint-")));
 });
 afterAll(async () => {
   await rm(root, { recursive: true });
@@ -37,8 +37,8 @@ export function tensorJson(dtype: string, shape: readonly unknown[], begin: unkn
   return `{"dtype":"${dtype}","shape":${JSON.stringify(shape)},"data_offsets":[${String(begin)},${String(end)}]}`;
 }
 
-export async function refusal(folder: string): Promise<LlavaError> {
-  const error: unknown = await Checkpoint.open(folder).then(
+export async function refusal(folder: string, options?: CheckpointOptions): Promise<LlavaError> {
+  const error: unknown = await Checkpoint.open(folder, options).then(
     () => new Error("it was opened"),
     (reason: unknown) => reason,
   );

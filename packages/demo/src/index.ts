@@ -1,5 +1,4 @@
 /** The demo model: its recipe, its export and its evaluation. Its scenes, which a browser can load, are `@llava/demo/scenes`. */
-export type { EvaluationItem } from "./evaluation/evaluation.ts";
 export * from "./evaluation/score.ts";
 export * from "./recipe/export-checkpoint.ts";
 export * from "./recipe/phases.ts";

@@ -1,4 +1,4 @@
-/** The engine's loop: plan, run, commit, as long as somebody waits or runs; only `run` is awaited. */
+/** EngineLoop plans, runs and commits steps as long as a sequence waits or runs; only `run` is awaited. */
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import type { VisionQueue } from "./runner/vision-queue.ts";
 import { requestError } from "./api/engine-error.ts";
@@ -7,29 +7,37 @@ import { CacheLost, type Results, type ModelRunner } from "./runner/model-runner
 import { type Plan, schedule, sequencesOf } from "./scheduler/scheduler.ts";
 import type { PromptImage, Sequence } from "./scheduler/sequence.ts";
 
-/** Images of this many waiting requests are encoded ahead; their features are in memory until it is their turn. */
-const MOST_AHEAD = 4;
+/** Waiting sequences whose images are encoded ahead of their turn; the features are in memory meanwhile. */
+const MAX_ENCODED_AHEAD = 4;
+
+export interface EngineLoopOptions {
+  /** Most sequences that run at once. */
+  readonly maxRunning: number;
+  /** Whether tokens are guessed ahead for a sequence that runs alone. */
+  readonly drafts: boolean;
+}
 
 export class EngineLoop {
   readonly #runner: ModelRunner;
-  readonly #encoding: VisionQueue;
-  readonly #pace = new ChunkSizer();
+  readonly #visionQueue: VisionQueue;
+  readonly #chunkSizer: ChunkSizer;
   readonly #maxRunning: number;
-  /** By arrival. */
+  /** Sequences that are not admitted yet, by priority, then by arrival. */
   readonly #waiting: Sequence[] = [];
-  /** By admission. */
+  /** Sequences that own a slot, by admission. */
   readonly #running: Sequence[] = [];
-  /** The step before gave tokens: the next may be a prompt's. */
+  /** Whether the step before gave tokens, so that the next may be a chunk of a prompt. */
   #isPromptsTurn = true;
   #loop: Promise<void> | undefined;
   #isLooping = false;
-  /** Something came that the loop may not have seen. */
+  /** Whether something happened that the loop may not have seen. */
   #isWoken = false;
 
-  constructor(runner: ModelRunner, encoding: VisionQueue, maxRunning: number) {
+  constructor(runner: ModelRunner, visionQueue: VisionQueue, { maxRunning, drafts }: EngineLoopOptions) {
     this.#runner = runner;
-    this.#encoding = encoding;
+    this.#visionQueue = visionQueue;
     this.#maxRunning = maxRunning;
+    this.#chunkSizer = new ChunkSizer({ drafts });
   }
 
   get running(): readonly Sequence[] {
@@ -40,20 +48,20 @@ export class EngineLoop {
     return this.#waiting;
   }
 
-  /** Resolves when nothing is computed any more, once all that ran or waited has been failed. */
+  /** Resolves when nothing is computed any more, once every sequence that ran or waited has failed. */
   async end(): Promise<void> {
-    await this.#encoding.run;
+    await this.#visionQueue.run;
     await this.#loop;
   }
 
   add(sequence: Sequence): void {
     this.#waiting.push(sequence);
-    // One with images may be ready after a later one without.
+    // Requests do not come here in the order of their arrival: one with images is prepared for longer.
     this.#waiting.sort((a, b) => a.priority - b.priority || a.arrivedAt - b.arrivedAt);
     this.#wake();
   }
 
-  /** A sequence that runs gives its slot back when its step ends, which its signal hastens. */
+  /** Fails a sequence. One that runs gives its slot back when its step ends, which its signal hastens. */
   cancel(sequence: Sequence): void {
     sequence.fail(requestError(undefined, sequence.signal));
     remove(this.#waiting, sequence);
@@ -64,7 +72,7 @@ export class EngineLoop {
     if (!this.#isLooping) this.#loop = this.#run();
   }
 
-  /** Ends when there is nothing to compute, even if the encoder still runs: it wakes the loop again. */
+  /** Runs steps until there is nothing to compute, even if the encoder still runs: its end wakes the loop again. */
   async #run(): Promise<void> {
     this.#isLooping = true;
     try {
@@ -75,48 +83,48 @@ export class EngineLoop {
     } catch (error) {
       for (const sequence of this.#waiting.splice(0)) sequence.fail(toLlavaError(error));
       for (const sequence of this.#running) sequence.fail(toLlavaError(error));
-      this.#retire();
+      this.#releaseEnded();
     } finally {
       this.#isLooping = false;
     }
   }
 
   async #plan(): Promise<Plan | undefined> {
-    this.#retire();
+    this.#releaseEnded();
     this.#encodeAhead();
     await this.#admitWaiting();
-    const isSomebodyDecoding = this.#running.some(({ isDecoding }) => isDecoding);
+    const isAnyDecoding = this.#running.some(({ isDecoding }) => isDecoding);
     return schedule(this.#running, {
-      chunkTokens: this.#pace.chunkTokens(isSomebodyDecoding),
-      draftTokens: this.#pace.draftTokens(),
+      chunkTokens: this.#chunkSizer.chunkTokens(isAnyDecoding),
+      draftTokens: this.#chunkSizer.draftTokens(),
       isPromptsTurn: this.#isPromptsTurn,
     });
   }
 
   #encodeAhead(): void {
-    if (this.#encoding.run) return;
+    if (this.#visionQueue.run) return;
     const wanted: [Sequence, readonly PromptImage[]][] = [];
     for (const sequence of this.#waiting) {
       const images = this.#runner.missingImages(sequence);
       if (images.length > 0) wanted.push([sequence, images]);
-      if (wanted.length === MOST_AHEAD) break;
+      if (wanted.length === MAX_ENCODED_AHEAD) break;
     }
-    this.#encoding.begin(wanted, () => this.#wake());
+    this.#visionQueue.begin(wanted, () => this.#wake());
   }
 
   /**
-   * First come, first served among those whose images have been read. One prompt is computed at a time, so that the
-   * next one finds in the cache what both have in common.
+   * Admits waiting sequences whose images are encoded, in their order. One prompt is computed at a time, so that the next
+   * one finds in the cache what both have in common.
    */
   async #admitWaiting(): Promise<void> {
     while (this.#running.length < this.#maxRunning && this.#running.every(({ isDecoding }) => isDecoding)) {
       const sequence = this.#waiting.find((each) => this.#runner.missingImages(each).length === 0);
-      if (!sequence || !(await this.#seat(sequence))) return;
+      if (!sequence || !(await this.#admit(sequence))) return;
     }
   }
 
-  /** False when it has to wait. One that can never run is failed, and the next may have its turn. */
-  async #seat(sequence: Sequence): Promise<boolean> {
+  /** False when the sequence has to wait. One that can never run fails, and true lets the next one have its turn. */
+  async #admit(sequence: Sequence): Promise<boolean> {
     try {
       if (!(await this.#runner.admit(sequence))) return false;
       remove(this.#waiting, sequence);
@@ -128,13 +136,13 @@ export class EngineLoop {
     return true;
   }
 
-  /** A failed run ends the sequences of its plan and no others. */
+  /** Runs a plan and commits its results. A failed run ends the sequences of its plan and no others. */
   async #step(plan: Plan): Promise<void> {
     const startedAt = performance.now();
     try {
-      if (!(await this.#runner.reserve(plan))) return this.#makeWay();
+      if (!(await this.#runner.reserve(plan))) return this.#evictLast();
       const tokens = this.#commit(plan, await this.#runner.run(plan));
-      this.#pace.record(plan, performance.now() - startedAt, tokens);
+      this.#chunkSizer.record(plan, performance.now() - startedAt, tokens);
     } catch (error) {
       if (error instanceof CacheLost && this.#running.length > 1) return this.#requeueAll();
       for (const sequence of sequencesOf(plan)) this.#drop(sequence, error);
@@ -143,8 +151,8 @@ export class EngineLoop {
   }
 
   /**
-   * Writes what a run did into its sequences; those that were cancelled take nothing, and one whose token cannot be drawn
-   * fails alone. Returns how many tokens each got on average.
+   * Writes the results of a run into its sequences; those that were cancelled take nothing, and one whose token cannot be
+   * sampled fails alone. Returns how many tokens each got on average.
    */
   #commit(plan: Plan, results: Results): number {
     const now = performance.now();
@@ -161,14 +169,14 @@ export class EngineLoop {
     return count / sequencesOf(plan).length;
   }
 
-  /** Memory does not hold all that run: the last one gives up its row and waits for its turn. */
-  #makeWay(): void {
+  /** Takes the slot of the sequence admitted last, which waits again, when memory does not hold all that run. */
+  #evictLast(): void {
     const last = this.#running.at(-1);
     if (last && this.#running.length > 1) return this.#requeue(last);
     if (last) this.#drop(last, outOfCache());
   }
 
-  /** What it has said stays said; what is known of it is computed again. */
+  /** Puts a running sequence back to wait. Its tokens stay; their keys and values are computed again. */
   #requeue(sequence: Sequence): void {
     remove(this.#running, sequence);
     this.#runner.release(sequence, true);
@@ -188,8 +196,8 @@ export class EngineLoop {
     this.#runner.release(sequence, sequence.signal.aborted);
   }
 
-  /** Sequences that ended give back their rows, or their place in the queue. */
-  #retire(): void {
+  /** Takes their slots, or their places in the queue, from sequences that ended. */
+  #releaseEnded(): void {
     for (const sequence of this.#waiting.filter(({ isDone }) => isDone)) remove(this.#waiting, sequence);
     for (const sequence of this.#running.filter(({ isDone }) => isDone)) {
       remove(this.#running, sequence);
@@ -210,7 +218,7 @@ function outOfCache(): LlavaError {
   );
 }
 
-/** Takes the tokens of a decoding step, and how many: of a guess as many as come true. */
+/** Commits the tokens of a step and returns how many: of a draft as many as are what the model samples. */
 function takeTokens(
   sequence: Sequence,
   positions: readonly Float32Array[],
@@ -224,7 +232,7 @@ function takeTokens(
     const token = sequence.sample(logits);
     sequence.commitToken(token, now);
     count += 1;
-    // What was computed after a wrong guess is about another text.
+    // Logits behind a wrong guess are about another text.
     if (token.id !== draft[i]) break;
   }
   return count;

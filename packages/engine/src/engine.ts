@@ -6,13 +6,14 @@ import {
   mostTokens,
   type SquareShape,
 } from "@llava/processing";
-import { type ModelFolder, openModelFolder } from "@llava/models";
+import { type ComputeType, type ModelFolder, openModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
 import { VisionEncoder } from "./runner/vision-encoder.ts";
 import { VisionQueue } from "./runner/vision-queue.ts";
 import {
   cacheLimits,
+  computeTypeOf,
   type EngineOptions,
   inFolderOf,
   sessionOptions,
@@ -86,6 +87,7 @@ interface EngineParts {
   readonly runner: ModelRunner;
   readonly encoding: VisionQueue;
   readonly maxRunning: number;
+  readonly computeType: ComputeType;
 }
 
 export class Engine implements AsyncDisposable {
@@ -106,13 +108,16 @@ export class Engine implements AsyncDisposable {
   #preparing = 0;
   #disposal: Promise<void> | undefined;
 
-  private constructor({ model, files, runner, encoding, maxRunning }: EngineParts, options: EngineOptions) {
+  private constructor(parts: EngineParts, options: EngineOptions) {
+    const { model, files, runner, encoding, maxRunning } = parts;
     const { description } = model;
     this.#model = model;
     this.#files = files;
     this.#runner = runner;
     this.#encoding = encoding;
-    this.#loop = new EngineLoop(runner, encoding, maxRunning);
+    // In half precision a step with a draft rounds otherwise than steps of one token: logits differ by up to 0.005
+    // (measured on the demo), so that whether tokens were guessed, which depends on time, could change an answer.
+    this.#loop = new EngineLoop(runner, encoding, { maxRunning, drafts: parts.computeType === "float32" });
     this.#maxRunning = maxRunning;
     this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
     this.#images = new DecodePool(options.images);
@@ -139,13 +144,14 @@ export class Engine implements AsyncDisposable {
   static async load(folder: string, options: EngineOptions = {}): Promise<Engine> {
     const report = (phase: string, done: number): void => options.onProgress?.({ phase, done, total: 4 });
     const session = sessionOptions(folder, options);
+    const computeType = computeTypeOf(session, options);
     try {
       report("configuration", 0);
       const { conversation } = options;
       const model = within(await openModelFolder(folder, conversation === undefined ? {} : { conversation }));
       report("weights", 1);
-      const weights = await loadWeights(folder, model.description, weightOptions(session, options));
-      const files = await WeightFilesWatch.in([weights.encoder.folder, weights.decoder.folder]);
+      const weights = await loadWeights(model.weights, model.description, weightOptions(session, options));
+      const files = await WeightFilesWatch.of([...weights.encoder.files, ...weights.decoder.files]);
       using loaded = new DisposableStack();
       report("vision encoder", 2);
       const encoder = loaded.use(
@@ -153,6 +159,7 @@ export class Engine implements AsyncDisposable {
           model.description,
           weights.encoder.source,
           inFolderOf(weights.encoder, session),
+          computeType,
         ),
       );
       report("language model", 3);
@@ -163,14 +170,15 @@ export class Engine implements AsyncDisposable {
           weights.decoder.source,
           limits.keyValueBytes,
           inFolderOf(weights.decoder, session),
+          computeType,
         ),
       );
       if (!(await weights.isWhole)) return await Engine.load(folder, options);
       report("ready", 4);
       const features = new FeatureCache(limits.featureBytes);
-      const runner = new ModelRunner(decoder, features, limits.rows, options.prefixCache ?? true);
+      const runner = new ModelRunner(decoder, features, limits.slots, options.prefixCache ?? true);
       const encoding = new VisionQueue(encoder, features);
-      const parts = { model, files, runner, encoding, maxRunning: limits.running };
+      const parts = { model, files, runner, encoding, maxRunning: limits.running, computeType };
       const engine = new Engine(parts, options);
       loaded.move();
       return engine;

@@ -1,4 +1,5 @@
 export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
+export type { ComputeType } from "@llava/models";
 export type { EngineOptions, LoadProgress } from "./api/engine-options.ts";
 export type { GrammarSource } from "./grammar/grammar.ts";
 export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";
@@ -13,3 +14,6 @@ export type {
   Timings,
   Usage,
 } from "./api/request.ts";
+export { type MemoryOptions, requireModelMemory } from "./weights/model-memory.ts";
+export type { MemoryEstimate } from "./weights/memory.ts";
+export type { WeightDType } from "./weights/weight-dtype.ts";

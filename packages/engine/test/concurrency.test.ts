@@ -35,13 +35,16 @@ async function bytesOfPosition(): Promise<number> {
 }
 
 describe.each([
-  ["a tiny model", MODEL],
-  ["the shipped model", SHIPPED],
-])("%s", (_, folder) => {
+  ["a tiny model in float32", MODEL, "float32"],
+  ["the shipped model in float32", SHIPPED, "float32"],
+  ["a tiny model in float16", MODEL, "float16"],
+  ["the shipped model in float16", SHIPPED, "float16"],
+] as const)("%s", (_, folder, computeType) => {
   let alone: Engine;
   const answers = new Map<string, Promise<readonly number[]>>();
   beforeAll(async () => {
-    alone = await Engine.load(folder, { threads: 1, maxRunning: 1, prefixCache: false, featureBytes: 0 });
+    const options = { threads: 1, maxRunning: 1, prefixCache: false, featureBytes: 0, computeType };
+    alone = await Engine.load(folder, options);
   });
   afterAll(async () => await alone[Symbol.asyncDispose]());
 
@@ -56,7 +59,7 @@ describe.each([
   }
 
   it("answers a batch as it answers each alone, whoever leaves", async () => {
-    await using many = await Engine.load(folder, { threads: 2, maxRunning: 4 });
+    await using many = await Engine.load(folder, { threads: 2, maxRunning: 4, computeType });
     const someClient = record({ request: someRequest, leaveAfter: option(integer({ min: 0, max: 6 })) });
     await assert(
       asyncProperty(array(someClient, { minLength: 1, maxLength: 8 }), async (clients) => {

@@ -134,7 +134,7 @@ describe("a map's runs", () => {
     const before = demo.holdings;
     await mapOf(demo, RED);
     expect(demo.holdings.featureBytes).toBe(before.featureBytes);
-    expect(demo.holdings).toMatchObject({ rowsInUse: 0, featuresInUse: 0 });
+    expect(demo.holdings).toMatchObject({ slotsInUse: 0, featuresInUse: 0 });
     const { end } = await read(demo.generate(ask));
     if (end.type !== "finished") throw new Error("The answer did not end well.");
     expect(end.usage.cachedTokens).toBe(end.usage.promptTokens - 1);

@@ -1,17 +1,19 @@
-/** A tiny LLaVA in several shapes, run in both lowerings on the same weights. */
+/** Makes a tiny LLaVA in several shapes and runs it in both lowerings on the same weights. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Checkpoint, writeSafetensors } from "@llava/checkpoint";
-import type { ModelDescription } from "../src/index.ts";
-import { Graph, staticShape } from "@llava/onnx";
+import { cast, Graph, reshape, staticShape, type Tensor } from "@llava/onnx";
 import { Session, Value } from "@llava/runtime";
+import { float16Numbers } from "@llava/testing/float16-numbers";
 import {
+  type ComputeType,
   DECODER_IO,
   decoderGraph,
   ENCODER_IO,
   encoderGraph,
   languageModel,
+  type ModelDescription,
   projector,
   TrainingOperations,
   visionTower,
@@ -26,6 +28,9 @@ interface Shape {
   readonly keepsClassToken: boolean;
   readonly activation: "gelu" | "quick_gelu";
   readonly bias: boolean;
+  readonly qkvBias?: boolean;
+  readonly window?: number;
+  readonly projector?: string;
 }
 
 export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
@@ -45,6 +50,31 @@ export const CASES: readonly [[string, Shape], ...[string, Shape][]] = [
     "one key head, tied",
     { kvHeads: 1, tied: true, layersToRun: 1, keepsClassToken: false, activation: "gelu", bias: true },
   ],
+  [
+    "grouped heads, biases of queries, keys and values",
+    {
+      kvHeads: 2,
+      tied: true,
+      layersToRun: 3,
+      keepsClassToken: false,
+      activation: "gelu",
+      bias: true,
+      qkvBias: true,
+    },
+  ],
+  [
+    "grouped heads, a sliding window of 5, one linear layer as projector",
+    {
+      kvHeads: 2,
+      tied: false,
+      layersToRun: 2,
+      keepsClassToken: false,
+      activation: "quick_gelu",
+      bias: true,
+      window: 5,
+      projector: "linear",
+    },
+  ],
 ];
 
 const BATCH = 2;
@@ -53,9 +83,11 @@ const CAPACITY = 24;
 /** Where the image's features begin in each row. */
 const IMAGE_STARTS = [3, 0] as const;
 
-export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activation, bias }: Shape): Parts {
+export function partsOf(shape: Shape): Parts {
+  const { kvHeads, tied, layersToRun, keepsClassToken, activation, bias } = shape;
   return {
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 24,
       intermediateSize: 40,
       layers: 3,
@@ -68,8 +100,9 @@ export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activatio
       keepsClassToken,
       tokensPerImage: keepsClassToken ? 10 : 9,
     },
-    projector: { activation: "gelu", bias, inputSize: 24, outputSize: 40 },
+    projector: { family: shape.projector ?? "mlp2x_gelu", bias, inputSize: 24, outputSize: 40 },
     text: {
+      family: "llama",
       hiddenSize: 40,
       intermediateSize: 48,
       layers: 2,
@@ -83,6 +116,8 @@ export function partsOf({ kvHeads, tied, layersToRun, keepsClassToken, activatio
       contextLength: 64,
       bosTokenId: 1,
       eosTokenIds: [2],
+      ...(shape.qkvBias === undefined ? {} : { qkvBias: shape.qkvBias }),
+      ...(shape.window === undefined ? {} : { slidingWindow: shape.window }),
     },
   };
 }
@@ -141,35 +176,41 @@ interface Outputs {
   readonly logits: Float32Array;
 }
 
-function trainingGraph({ vision, projector: joint, text }: Parts): {
+export function trainingGraph(
+  { vision, projector: joint, text }: Parts,
+  computeType: ComputeType,
+): {
   graph: Graph;
   shapes: Map<string, readonly number[]>;
+  logits: Tensor;
+  parameters: ReadonlyMap<string, Tensor>;
 } {
   const graph = new Graph("training");
-  const ops = new TrainingOperations(graph, text);
+  const ops = new TrainingOperations(graph, { ...text, computeType });
   const pixels = graph.input("pixels", "float32", [BATCH, 3, vision.imageSize, vision.imageSize]);
   const projected = projector(ops, joint, visionTower(ops, vision, pixels));
   const rows = BATCH * vision.tokensPerImage;
-  const features = graph.apply("Reshape", [projected, graph.ints([rows, text.hiddenSize])], {
-    dtype: "float32",
-    shape: [rows, text.hiddenSize],
-  });
+  const features = reshape(graph, projected, [rows, text.hiddenSize]);
   const logits = languageModel(ops, text, {
     ids: graph.input("ids", "int64", [BATCH, TOKENS]),
     image: { features, featureRows: graph.input("rows", "int64", [BATCH, TOKENS]) },
     logitRows: graph.input("logitRows", "int64", [BATCH * TOKENS]),
   });
-  graph.output("features", features);
-  graph.output("logits", logits);
-  return { graph, shapes: new Map([...ops.parameters].map(([name, tensor]) => [name, staticShape(tensor)])) };
+  graph.output("features", cast(graph, features, "float32"));
+  graph.output("logits", cast(graph, logits, "float32"));
+  const { parameters } = ops;
+  const shapes = new Map([...parameters].map(([name, tensor]) => [name, staticShape(tensor)]));
+  return { graph, shapes, logits, parameters };
 }
 
-export async function runTraining(
+/** Runs a training graph: the outputs that are asked for, by name. */
+export async function runGraph(
   parts: Parts,
   graph: Graph,
   weights: readonly Weight[],
   { pixels, ids, rows }: Inputs,
-): Promise<Outputs> {
+  outputs: readonly string[],
+): Promise<Record<string, Float32Array>> {
   using session = await Session.load(graph.toBytes(), { threads: 1 });
   const { imageSize, tokensPerImage } = parts.vision;
   const all = rows.flatMap((row, b) => row.map((index) => (index < 0 ? -1 : b * tokensPerImage + index)));
@@ -180,22 +221,38 @@ export async function runTraining(
     logitRows: int64([...Array.from({ length: BATCH * TOKENS }).keys()], [BATCH * TOKENS]),
     ...Object.fromEntries(weights.map(({ name, shape, data }) => [name, Value.wrap("float32", data, shape)])),
   };
-  const { features, logits } = await session.run(feeds, ["features", "logits"]);
-  return { features: floats(features), logits: floats(logits) };
+  const results = Object.entries(await session.run(feeds, outputs));
+  return Object.fromEntries(results.map(([name, value]) => [name, floats(value)]));
 }
 
-const floats = (value: Value | undefined): Float32Array => Float32Array.from(value?.data() ?? [], Number);
+export async function runTraining(
+  parts: Parts,
+  graph: Graph,
+  weights: readonly Weight[],
+  inputs: Inputs,
+): Promise<Outputs> {
+  const none = new Float32Array();
+  const outputs = await runGraph(parts, graph, weights, inputs, ["features", "logits"]);
+  const { features = none, logits = none } = outputs;
+  return { features, logits };
+}
+
+function floats(value: Value | undefined): Float32Array {
+  const data = value?.data() ?? [];
+  return data instanceof Uint16Array ? float16Numbers(data) : Float32Array.from(data, Number);
+}
 
 /** Row by row, as the engine does: encoder, then the whole prompt in two chunks over a KV cache. */
 export async function runServing(
   parts: Parts,
   folder: string,
   { pixels, ids, rows }: Inputs,
+  computeType: ComputeType = "float32",
 ): Promise<Outputs> {
   const weights = await Checkpoint.open(folder);
   const options = { externalDataFolder: folder, threads: 1 };
-  using encoder = await Session.load(encoderGraph(parts, weights), options);
-  using decoder = await Session.load(decoderGraph(parts, weights), options);
+  using encoder = await Session.load(encoderGraph(parts, weights, computeType), options);
+  using decoder = await Session.load(decoderGraph(parts, weights, computeType), options);
   const { imageSize } = parts.vision;
   const perImage = 3 * imageSize ** 2;
   const features: number[] = [];
@@ -221,7 +278,7 @@ async function decode(
 ): Promise<number[]> {
   const binding = decoder.bind();
   for (let layer = 0; layer < text.layers; layer++) {
-    const cache = (): Value => decoder.allocate("float32", [1, text.kvHeads, CAPACITY, text.headSize]);
+    const cache = (): Value => decoder.allocate(features.dtype, [1, text.kvHeads, CAPACITY, text.headSize]);
     const [key, value] = [cache(), cache()];
     binding.input(DECODER_IO.pastKey(layer), key).output(DECODER_IO.presentKey(layer), key);
     binding.input(DECODER_IO.pastValue(layer), value).output(DECODER_IO.presentValue(layer), value);
@@ -250,8 +307,9 @@ async function decode(
 export async function withWeights(
   parts: Parts,
   use: (folder: string, weights: readonly Weight[], graph: Graph) => Promise<void>,
+  computeType: ComputeType = "float32",
 ): Promise<void> {
-  const { graph, shapes } = trainingGraph(parts);
+  const { graph, shapes } = trainingGraph(parts, computeType);
   const weights = randomWeights(shapes);
   const folder = await mkdtemp(path.join(tmpdir(), "llava-lowerings-"));
   try {

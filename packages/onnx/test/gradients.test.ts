@@ -119,7 +119,7 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 /** Operators without a gradient: they steer the optimizer or pick indices. */
-const WITHOUT_GRADIENT = ["min", "max", "greaterOrEqual", "sumOfSquares", "zeros"];
+const WITHOUT_GRADIENT = ["min", "max", "greaterOrEqual", "sumOfSquares", "zeros", "scalarLike"];
 /** Too coarse for differences: its gradient has a test of its own. */
 const CHECKED_EXACTLY = ["cast"];
 const NOT_OPERATORS = [
@@ -154,10 +154,41 @@ function normal(count: number, seed: number): Float32Array {
 /** A scalar from any result: its product with fixed random numbers, summed. */
 function functional(g: Graph, y: Tensor): Tensor {
   const shape = staticShape(y);
-  return sumAll(g, onnx.mul(g, y, g.constant("float32", shape, normal(elementCount(shape), 99))));
+  const weights = g.constant("float32", shape, normal(elementCount(shape), 99));
+  return sumAll(g, onnx.mul(g, onnx.cast(g, y, "float32"), weights));
 }
 
-async function worstRelativeError({ inputs, build, prepare = (value) => value }: Case): Promise<number> {
+const valuesOf = ({ inputs, prepare = (value) => value }: Case): Record<string, Float32Array> =>
+  Object.fromEntries(
+    Object.entries(inputs).map(([name, shape], i) => [name, normal(elementCount(shape), i + 1).map(prepare)]),
+  );
+
+/** The gradients of a case in float32, of the case computed in `dtype`. */
+async function gradientsIn(dtype: onnx.DType, testCase: Case): Promise<Record<string, Float32Array>> {
+  const g = new Graph("case");
+  const inputs = Object.entries(testCase.inputs);
+  const tensors = inputs.map(([name, shape]) => g.input(name, "float32", shape));
+  const narrow = Object.fromEntries(tensors.map((x) => [x.name, onnx.cast(g, x, dtype)]));
+  const found = gradients(g, functional(g, testCase.build(g, narrow)), tensors);
+  const outputs = inputs.map(([name], i) => ({ name: `d_${name}`, gradient: found[i] }));
+  for (const { name, gradient } of outputs) if (gradient) g.output(name, gradient);
+  using session = await Session.load(g.toBytes());
+  const values = valuesOf(testCase);
+  const feeds = inputs.map(([name, shape]) => [
+    name,
+    Value.wrap("float32", values[name] ?? new Float32Array(), shape),
+  ]);
+  const results = await session.run(
+    Object.fromEntries(feeds),
+    outputs.map(({ name }) => name),
+  );
+  return Object.fromEntries(
+    Object.entries(results).map(([name, value]) => [name, Float32Array.from(value.data(), Number)]),
+  );
+}
+
+async function worstRelativeError(testCase: Case): Promise<number> {
+  const { inputs, build } = testCase;
   const g = new Graph("case");
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, shape]) => [name, g.input(name, "float32", shape)]),
@@ -172,9 +203,7 @@ async function worstRelativeError({ inputs, build, prepare = (value) => value }:
   g.output("loss", loss);
   found.forEach((gradient, i) => g.output(`d_${names[i]}`, gradient));
   using session = await Session.load(g.toBytes());
-  const values = Object.fromEntries(
-    Object.entries(inputs).map(([name, shape], i) => [name, normal(elementCount(shape), i + 1).map(prepare)]),
-  );
+  const values = valuesOf(testCase);
   const run = async (fetches: readonly string[]): Promise<Record<string, Float32Array>> => {
     const feeds = Object.fromEntries(
       names.map((name) => [
@@ -216,6 +245,15 @@ async function worstRelativeError({ inputs, build, prepare = (value) => value }:
 describe("gradients against central differences", () => {
   it.each(Object.entries(CASES))("%s", async (_name, testCase) => {
     expect(await worstRelativeError(testCase)).toBeLessThan(2e-3);
+  });
+
+  it.each(Object.entries(CASES))("in float16 are those of float32: %s", async (_name, testCase) => {
+    const [wide, half] = [await gradientsIn("float32", testCase), await gradientsIn("float16", testCase)];
+    for (const [name, expected] of Object.entries(wide)) {
+      const size = Math.max(...expected.map(Math.abs), 1e-3);
+      const differences = expected.map((value, i) => Math.abs(value - (half[name]?.[i] ?? Number.NaN)));
+      expect(Math.max(...differences) / size).toBeLessThan(1e-2);
+    }
   });
 
   it("covers every operator of the package", () => {

@@ -1,4 +1,4 @@
-/** ONNX's schema as a protobuf library reads it; apart because tests and the benchmark of the writer share it. */
+/** Loads ONNX's schema into a protobuf library, for the tests and the benchmark of our writer. */
 import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
 

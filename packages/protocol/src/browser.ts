@@ -1,6 +1,6 @@
 /**
- * The part of this package that a page loads: without schemas, whose library alone would weigh as much as the whole page.
- * `@llava/protocol/browser`.
+ * Exports the part of this package that a page loads (`@llava/protocol/browser`): without schemas, whose library alone would
+ * be as large as the whole page.
  */
 export type * from "./cluster/progress.ts";
 export * from "./codec/errors.ts";

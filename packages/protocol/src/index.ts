@@ -1,3 +1,4 @@
+/** Exports everything that servers, clients and tools of this repository use; the page loads browser.ts instead. */
 export type { AnswerFormat } from "./openai/answer-format.ts";
 export {
   IGNORED_HEADER,
@@ -23,7 +24,9 @@ export * from "./codec/image-key.ts";
 export * from "./codec/request-id.ts";
 export { SAMPLING_LIMITS } from "./openai/sampling-fields.ts";
 export * from "./codec/sse.ts";
-export * from "./codec/json-guard.ts";
+export * from "./codec/stream-splitter.ts";
+export * from "./codec/json/json-guard.ts";
+export { isJsonSpace, JsonScanner, SEARCH_WORK } from "./codec/json/json-scanner.ts";
 export * from "./openai/text-completion.ts";
 export * from "./cluster/worker-list.ts";
 export * from "./llava/worker-report.ts";

@@ -1,11 +1,11 @@
-/** ONNX models for the tests of this package, which may not import the repository's graph builder. */
+/** Builds ONNX models for the tests of this package, which may not import the graph builder of packages/onnx. */
 import { type DType, ELEMENTS } from "../src/native/element.ts";
 
 export interface TestTensor {
   readonly name: string;
-  /** null leaves it to the operator that makes the tensor. */
+  /** Element type; null leaves it to the operator that makes the tensor. */
   readonly dtype: DType | null;
-  /** A string is a dimension that the run decides, the same wherever it appears; null is one of its own. */
+  /** Dimensions: a string names one that the run decides, the same wherever the name appears; null is one without a name. */
   readonly shape: readonly (number | string | null)[];
 }
 
@@ -18,11 +18,11 @@ export interface TestNode {
   readonly domain?: string;
 }
 
-export interface TestInitializer {
+interface TestInitializer {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** The bytes lie in a file: name inside the folder, offset and length in bytes. */
+  /** Name of the file, inside the folder, that holds the bytes at `offset`, `length` of them. */
   readonly location: string;
   readonly offset: number;
   readonly length: number;

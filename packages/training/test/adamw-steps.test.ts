@@ -1,10 +1,10 @@
-/** The optimizer inside the graph against the same formulas written out in plain double-precision loops. */
+/** Compares the optimizer inside the graph with the same formulas in plain double-precision loops. */
 import { add, Graph, matMul, mul, scale, sumAll } from "@llava/onnx";
 import { Value } from "@llava/runtime";
 import { expect, it } from "vitest";
-import type { AdamWOptions } from "../src/adamw.ts";
-import { TrainingState } from "../src/training-state.ts";
-import { TrainingStep } from "../src/training-step.ts";
+import type { AdamWOptions } from "../src/optimizer/adamw.ts";
+import { type ParameterOptions, TrainingState } from "../src/state/training-state.ts";
+import { TrainingStep } from "../src/loop/training-step.ts";
 
 const [ROWS, INPUTS, OUTPUTS] = [4, 3, 2];
 
@@ -91,6 +91,7 @@ it.each<[string, Partial<AdamWOptions>]>([
   ["with clipping at some steps", { clipNorm: 2.5 }],
   ["with clipping at every step and no decay", { clipNorm: 1e-3, weightDecay: 0 }],
   ["without clipping", { clipNorm: 1e9, beta1: 0.5, beta2: 0.999 }],
+  ["with a scaled loss and clipping", { clipNorm: 2.5, lossScale: 1024 }],
 ])("AdamW %s, over eight steps, in the state's own arrays", async (_, change) => {
   const options: AdamWOptions = {
     beta1: 0.9,
@@ -101,13 +102,15 @@ it.each<[string, Partial<AdamWOptions>]>([
     ...change,
   };
   const state = new TrainingState();
-  const weight = state.parameter("weight", [OUTPUTS, INPUTS], () => Float32Array.from(START.weight));
-  const bias = state.parameter("bias", [OUTPUTS], () => Float32Array.from(START.bias));
-  const { graph, loss, parameters } = problem();
-  using step = await TrainingStep.compile(graph, loss, parameters, parameters, state, {
-    ...options,
-    threads: 1,
+  const made = (values: readonly number[]): ParameterOptions => ({
+    isTrained: true,
+    initialize: () => Float32Array.from(values),
   });
+  const weight = await state.parameter("weight", [OUTPUTS, INPUTS], made(START.weight));
+  const bias = await state.parameter("bias", [OUTPUTS], made(START.bias));
+  const { graph, loss, parameters } = problem();
+  const objective = { graph, loss, parameters: new Map(parameters.map((tensor) => [tensor.name, tensor])) };
+  using step = await TrainingStep.compile(objective, parameters, state, { optimizer: options, threads: 1 });
   expect(step.flops).toBeGreaterThan(0);
 
   const slow = { weight: [...START.weight], bias: [...START.bias] };
@@ -133,11 +136,11 @@ it.each<[string, Partial<AdamWOptions>]>([
     slowUpdate(slow.bias, cut(gradient.bias), moments.bias, options, { rate, count, decay: 0 });
 
     expectClose([result.loss, result.gradientNorm], [slowLoss, norm]);
-    expectClose(weight.data, slow.weight);
-    expectClose(bias.data, slow.bias);
+    expectClose(weight.data(), slow.weight);
+    expectClose(bias.data(), slow.bias);
     for (const [name, { mean, variance }] of Object.entries(moments)) {
-      expectClose(state.moments.get(`mean:${name}`)?.data, mean);
-      expectClose(state.moments.get(`variance:${name}`)?.data, variance);
+      expectClose(state.moments.get(`mean:${name}`)?.data(), mean);
+      expectClose(state.moments.get(`variance:${name}`)?.data(), variance);
     }
   }
   if (options.clipNorm === 2.5) expect(new Set(clipped)).toEqual(new Set([true, false]));

@@ -1,8 +1,11 @@
-/** A phase that trains in milliseconds: a small network told apart three kinds of points, with a part that may be frozen. */
-import { add, crossEntropy, gelu, Graph, layerNorm, matMul, type Tensor } from "@llava/onnx";
-import type { BatchArray, Phase } from "../src/trainer.ts";
+/** Builds a phase that trains in milliseconds: a small network classifies points, and a part of it may be frozen. */
+import { add, cast, crossEntropy, gelu, Graph, layerNorm, matMul, type Tensor } from "@llava/onnx";
+import type { BatchArray } from "../src/data/batch-buffer.ts";
+import { type Batches, batches, type BatchesOptions } from "../src/data/dataset.ts";
+import type { Phase } from "../src/loop/phase.ts";
 
 const ROWS = 8;
+const WIDTH = 6;
 const SHAPES: Readonly<Record<string, readonly number[]>> = {
   "first.weight": [12, 6],
   "first.bias": [12],
@@ -16,27 +19,63 @@ function noise(step: number, index: number): number {
   return (Math.sin(step * 37.7 + index * 12.9898 + 1) * 43758.5453) % 1;
 }
 
+/** A point [6] near one of three corners, and the number of its corner. */
+interface Point {
+  readonly position: readonly number[];
+  readonly corner: number;
+}
+
+/** As many points as 1000 steps take, so that every step sees new ones. */
+export const tinyBatches: Batches = tinyData();
+
+/** The batches of the tiny phase, with another dataset, collator or order in place of its own. */
+export function tinyData(change: Partial<BatchesOptions<Point>> = {}): Batches {
+  return batches({
+    dataset: {
+      length: 1000 * ROWS,
+      get: (index) => {
+        const [step, row] = [Math.floor(index / ROWS), index % ROWS];
+        const position = Array.from(
+          { length: WIDTH },
+          (_, i) => noise(step, row * WIDTH + i) + (i === row % 3 ? 1 : 0),
+        );
+        return { position, corner: row % 3 };
+      },
+    },
+    collate: (points, batch) => {
+      write(batch["points"], (i) => points[Math.floor(i / WIDTH)]?.position[i % WIDTH] ?? 0);
+      write(batch["labels"], (i) => points[i]?.corner ?? 0);
+      write(batch["weights"], () => 1 / ROWS);
+    },
+    samplesPerStep: ROWS,
+    ...change,
+  });
+}
+
 export function tinyPhase(name: string, steps: number, change: Partial<Phase> = {}): Phase {
   return {
     name,
     title: name,
     steps,
-    samplesPerStep: ROWS,
     schedule: { peak: 0.02, warmup: 0.2, floor: 0.1, steps },
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 0.5 },
-    build() {
+    batches: tinyBatches,
+    build({ computeType }) {
       const graph = new Graph(name);
       const parameters = new Map(
         Object.entries(SHAPES).map(([key, shape]) => [key, graph.input(key, "float32", shape)]),
       );
       const at = (key: string): Tensor => parameters.get(key) ?? graph.scalar(0);
-      const points = graph.input("points", "float32", [ROWS, 6]);
+      const points = graph.input("points", "float32", [ROWS, WIDTH]);
       const wide = gelu(
         graph,
         add(graph, matMul(graph, points, at("first.weight"), { transposeB: true }), at("first.bias")),
       );
       const normed = layerNorm(graph, wide, at("norm.weight"), at("norm.bias"), 1e-5);
-      const logits = matMul(graph, normed, at("second.weight"), { transposeB: true });
+      // One product in the compute type is enough to have gradients in it.
+      const [x, weight] = [normed, at("second.weight")].map((tensor) => cast(graph, tensor, computeType));
+      if (!x || !weight) throw new Error("Two tensors were cast.");
+      const logits = cast(graph, matMul(graph, x, weight, { transposeB: true }), "float32");
       const labels = graph.input("labels", "int64", [ROWS]);
       return {
         graph,
@@ -49,12 +88,6 @@ export function tinyPhase(name: string, steps: number, change: Partial<Phase> = 
       Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
         key === "norm.weight" ? 1 : 0.4 * noise(key.length, i),
       ),
-    fill(step, batch) {
-      // Whatever an older batch left is written over.
-      write(batch["points"], (i) => noise(step, i) + (i % 6 === Math.floor(i / 6) % 3 ? 1 : 0));
-      write(batch["labels"], (i) => i % 3);
-      write(batch["weights"], () => 1 / ROWS);
-    },
     ...change,
   };
 }

@@ -1,10 +1,11 @@
-/** Runs of tiny phases in a folder that goes with each test: what the tests of the loop and of saving share. */
+/** Runs tiny phases in a temporary folder for each test. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach } from "vitest";
-import { type Phase, train, type TrainerOptions } from "../src/trainer.ts";
-import type { TrainingState } from "../src/training-state.ts";
+import type { Phase } from "../src/loop/phase.ts";
+import { train, type TrainerOptions } from "../src/loop/trainer.ts";
+import type { TrainingState } from "../src/state/training-state.ts";
 import { tinyPhase } from "./tiny-phase.ts";
 
 export let folder: string;
@@ -32,13 +33,16 @@ export const recipe = (): Phase[] => [
   }),
 ];
 
-/** Everything that a state is, bit by bit. */
+/** Everything that a state on the host is, bit by bit. */
 export function bits(state: TrainingState): object {
   const arrays = Object.fromEntries(
-    [...state.parameters, ...state.moments].map(([name, { shape, data }]) => [
-      name,
-      { shape, bits: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex") },
-    ]),
+    [...state.parameters, ...state.moments].map(([name, value]) => {
+      const { buffer, byteOffset, byteLength } = value.data();
+      return [
+        name,
+        { shape: value.shape, bits: Buffer.from(buffer, byteOffset, byteLength).toString("hex") },
+      ];
+    }),
   );
   return { arrays, position: state.position, finished: [...state.finished] };
 }

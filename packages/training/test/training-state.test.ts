@@ -1,9 +1,9 @@
-/** Saving and loading what a run is: whole or not at all, whatever interrupts it. */
+/** Tests that the state of a run is saved and loaded whole or not at all, whatever interrupts it. */
 import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { train } from "../src/trainer.ts";
-import { TrainingState } from "../src/training-state.ts";
+import { train } from "../src/loop/trainer.ts";
+import { TrainingState } from "../src/state/training-state.ts";
 import { bits, folder, options, recipe, trainUntil } from "./tiny-run.ts";
 
 describe("a save", () => {
@@ -99,7 +99,10 @@ describe("a save", () => {
 
   it("of another recipe is refused by name", async () => {
     const state = new TrainingState();
-    state.parameter("first.weight", [5, 5], () => new Float32Array(25));
+    await state.parameter("first.weight", [5, 5], {
+      isTrained: true,
+      initialize: () => new Float32Array(25),
+    });
     const error = {
       code: "invalid_checkpoint",
       message: expect.stringMatching(/first\.weight is \[5,5\] .* wants \[12,6\]; .*--fresh/),

@@ -13,7 +13,7 @@ const NODE_FLAGS = ["--initial-old-space-size=128"];
 
 export interface Controller extends AsyncDisposable {
   readonly url: string;
-  /** Of the time since the last call. */
+  /** The load since the last call. */
   readonly measure: () => Promise<Measured>;
 }
 
@@ -60,7 +60,7 @@ export interface Beats {
 }
 
 export interface Workers extends Controller {
-  /** Of the first one. */
+  /** The first worker's address. */
   readonly url: string;
   readonly beats: () => Promise<Beats>;
   /** Ends every stream in order; those that come later end at once. */

@@ -1,7 +1,7 @@
 /** Whether the controller's memory stays flat while large images pass through it. */
 import { Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { percentile, type Row } from "../bench-row.ts";
+import { percentile, type Row } from "../results/bench-row.ts";
 import { ask, chatBody } from "./bench-ask.ts";
 import { startController, startWorkers } from "./bench-processes.ts";
 

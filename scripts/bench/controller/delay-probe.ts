@@ -8,7 +8,7 @@ export interface Measured {
   readonly delayP50Ms: number;
   readonly delayP99Ms: number;
   readonly delayMaxMs: number;
-  /** Of all threads. */
+  /** Processor time of all threads. */
   readonly cpuMs: number;
 }
 

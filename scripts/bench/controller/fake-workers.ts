@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   completionHead,
-  encodeHopHead,
-  encodeHopTokens,
+  encodeResumeHead,
+  encodeResumeTokens,
   encodeSse,
   encodeSseJson,
   finishChunk,
-  HOP_HEADER,
+  RESUME_HEADER,
   SSE_DONE,
   textChunk,
   type CompletionHead,
@@ -60,7 +60,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
   request.once("end", () => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    const isHop = request.headers[HOP_HEADER] !== undefined;
+    const isHop = request.headers[RESUME_HEADER] !== undefined;
     const head = completionHead("bench");
     const first = piece(head, 0, isHop);
     if (isFinished) {
@@ -88,8 +88,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 function piece(head: CompletionHead, index: number, isHop: boolean): string {
   const data = encodeSseJson(textChunk(head, WORDS[index % WORDS.length] ?? ""));
   if (!isHop) return data;
-  const hopHead = index === 0 ? encodeHopHead({ ...head, seed: 1 }) : "";
-  return hopHead + encodeHopTokens([index]) + data;
+  const hopHead = index === 0 ? encodeResumeHead({ ...head, seed: 1 }) : "";
+  return hopHead + encodeResumeTokens([index]) + data;
 }
 
 function lastOf(head: CompletionHead): string {

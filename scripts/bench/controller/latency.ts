@@ -1,6 +1,6 @@
 /** What the controller adds to an answer: the same request to a worker itself, through a bare relay, and through it, in turns. */
 import { Agent } from "node:http";
-import { median, percentile, type Row } from "../bench-row.ts";
+import { median, percentile, type Row } from "../results/bench-row.ts";
 import { ask, chatBody } from "./bench-ask.ts";
 import { startBareRelay, startController, startWorkers } from "./bench-processes.ts";
 

@@ -2,7 +2,7 @@
 import { Agent } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { median, percentile, type Row } from "../bench-row.ts";
+import { median, percentile, type Row } from "../results/bench-row.ts";
 import { ask, chatBody, type Asked } from "./bench-ask.ts";
 import { startController, startWorkers, type Beats } from "./bench-processes.ts";
 import type { Measured } from "./delay-probe.ts";
@@ -23,7 +23,7 @@ export interface StreamsPlan {
 
 const BATCH_MS = 50;
 const SETTLE_MS = 2_000;
-/** Of the first bytes: those that came when nearly all streams were there. */
+/** The share of the first bytes that came last, when nearly all streams were open. */
 const LAST_SHARE = 0.1;
 const MIB = 2 ** 20;
 
@@ -67,7 +67,7 @@ async function openAll(url: string, plan: StreamsPlan, firsts: number[]): Promis
     const due = Math.min(plan.streams, Math.ceil(((performance.now() - start) / 1000) * plan.rate));
     while (answers.length < due) {
       const answer = ask(url, body, agent, (ms) => firsts.push(ms));
-      // Counted when all have ended; until then nobody listens.
+      // Failures are counted when all streams have ended; until then a rejection is not an unhandled one.
       answer.catch(() => undefined);
       answers.push(answer);
     }
@@ -90,9 +90,9 @@ interface Counts {
   readonly open: number;
   readonly whole: number;
   readonly left: number;
-  /** Of the process that asks and takes the times. */
+  /** Longest event-loop delay of the process that asks and takes the times. */
   readonly ownDelayMs: number;
-  /** Of the process that all workers are in. */
+  /** Longest event-loop delay of the process that runs all workers. */
   readonly workersDelayMs: number;
 }
 

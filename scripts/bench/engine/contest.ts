@@ -1,5 +1,5 @@
 /** Asks several programs for the same things in turns: what the machine does meanwhile meets all of them alike. */
-import { median } from "../bench-row.ts";
+import { median } from "../results/bench-row.ts";
 import type { Figures, Order } from "./peers/peer.ts";
 import type { Memory, PeerProcess } from "./peers/peer-process.ts";
 import { askQuietly, type Measured, MOST_FOREIGN } from "./quiet-machine.ts";
@@ -42,7 +42,7 @@ export interface Contest {
   readonly upkeep: readonly Upkeep[];
 }
 
-/** Yields what is known after each round: somebody may have no patience for all. `report` is told what is being done. */
+/** Yields the figures after each round, so that a run may be ended early. `report` gets a line for each step. */
 export async function* holdContest(
   peers: readonly PeerProcess[],
   options: ContestOptions,
@@ -118,7 +118,7 @@ interface Entry extends Omit<Sample, "values"> {
 class Board {
   readonly #rounds: number;
   readonly #entries = new Map<string, Entry>();
-  /** What somebody cannot do. */
+  /** The measurements that a peer cannot make. */
   readonly #excused = new Set<string>();
 
   constructor(rounds: number) {

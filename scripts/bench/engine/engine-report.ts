@@ -1,6 +1,6 @@
 /** Figures of a contest as tables: medians with their spread, and ratios taken round by round. */
-import type { Machine } from "../bench-results.ts";
-import { median } from "../bench-row.ts";
+import type { Machine } from "../results/bench-results.ts";
+import { median } from "../results/bench-row.ts";
 import type { Contest, Sample, Upkeep } from "./contest.ts";
 
 /** One run of the bench, as it is written to bench-results.json. */

@@ -8,13 +8,13 @@ import { loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { Engine, type EngineOptions } from "@llava/engine";
-import { mergeResults, thisMachine } from "../bench-results.ts";
-import { refuse } from "../../script-flags.ts";
-import { coarseNoise } from "./noise.ts";
+import { mergeResults, thisMachine } from "../results/bench-results.ts";
+import { refuse } from "../../support/script-flags.ts";
+import { coarseNoise } from "./measure/noise.ts";
 
 interface Start {
   readonly loadSeconds: number;
-  /** Of all threads, while loading. */
+  /** Processor time of all threads while loading. */
   readonly cpuSeconds: number;
   /** Bytes when loaded, and the most until then. */
   readonly loadedBytes: number;
@@ -42,7 +42,7 @@ if (flags.help) {
   node scripts/bench/engine/load.ts --model FOLDER [--dtype int4] [--cache FOLDER] [--title NAME] [--write]
 
   --cache  where quantized weights are kept (default: a folder that is deleted afterwards)
-  --write  also write scripts/bench/bench-results.json, under the title (default: the folder's name)`);
+  --write  also write scripts/bench/results/bench-results.json, under the title (default: the folder's name)`);
   process.exit(0);
 }
 const folder = flags.model ?? refuse("--model is missing.");
@@ -110,7 +110,7 @@ async function start(): Promise<Start> {
   };
 }
 
-/** Where nobody watches, a line for each quarter. */
+/** Without a terminal: a line for each quarter. */
 function tell(): NonNullable<EngineOptions["onProgress"]> {
   let last = "";
   return ({ phase, done, total, unit }) => {

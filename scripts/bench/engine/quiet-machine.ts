@@ -36,7 +36,7 @@ async function waitForQuiet(patienceS: number): Promise<void> {
 }
 
 interface CpuTimes {
-  /** Of all cores together, with what the host took away. */
+  /** Busy time of all cores together, including what the host took away. */
   readonly busyMs: number;
   readonly totalMs: number;
 }

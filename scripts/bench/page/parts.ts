@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import sharp from "sharp";
-import { median, percentile } from "../bench-row.ts";
+import { median, percentile } from "../results/bench-row.ts";
 import { longMarkdown, tokensOf } from "./long-markdown.ts";
 import { FRAME_PROBE, OPEN_PROBE, PAINT_PROBE, SHOWN_PROBE, WORKER_PROBE } from "./probes.ts";
 import type { FrameNotes } from "./probes.ts";
@@ -154,7 +154,7 @@ function conversationFile(messages: number): object {
   };
 }
 
-/** From the click until the controller sees that nobody listens any more. */
+/** From the click on stop until the controller sees its connection closed. */
 export async function benchStop(service: Service, rounds: number): Promise<readonly Figure[]> {
   const values: number[] = [];
   await using window = await Window.open(service, 1);

@@ -1,5 +1,5 @@
 /** How far distributions over tokens are apart, and the table that says so. */
-import type { Machine } from "../bench-results.ts";
+import type { Machine } from "../results/bench-results.ts";
 
 export interface Divergence {
   /** Kullback-Leibler divergence from float32's distribution, nats a token. */
@@ -16,7 +16,7 @@ export interface PrecisionRow {
   readonly demo: Divergence;
   /** By the name of the model. */
   readonly random: Readonly<Record<string, Divergence>>;
-  /** Of the demo's questions. */
+  /** Right answers to the demo's questions. */
   readonly right: number;
   readonly asked: number;
 }
@@ -78,7 +78,7 @@ ${table}
 KL: Kullback-Leibler divergence from float32, nats a token, over ${positions} tokens of known answers about images (demo)
 and random words (random models of 64 numbers a token: one block a row, and no training that made them robust); top-1: how often
 the likeliest token is the same. int4 and int8 are blocks of 64, the head always 8 bits with blocks of 32; activations are
-int8 in both. Written by scripts/bench/bench-precision.ts on ${date.slice(0, 10)}, ${cpu}.
+int8 in both. Written by scripts/bench/precision/bench-precision.ts on ${date.slice(0, 10)}, ${cpu}.
 `;
 }
 

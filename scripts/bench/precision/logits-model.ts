@@ -11,7 +11,8 @@ import {
 import { type ModelFolder, openModelFolder } from "@llava/models";
 import { Session, Value } from "@llava/runtime";
 import { Decoder } from "../../../packages/engine/src/runner/decoder.ts";
-import { loadWeights, type WeightDType } from "../../../packages/engine/src/weights/weights.ts";
+import type { WeightDType } from "../../../packages/engine/src/weights/weight-dtype.ts";
+import { loadWeights } from "../../../packages/engine/src/weights/weights.ts";
 
 export interface Sample {
   readonly question: string;
@@ -42,7 +43,7 @@ export class LogitsModel implements Disposable {
   ): Promise<LogitsModel> {
     const model = await openModelFolder(folder);
     const { description } = model;
-    const { encoder, decoder, isWhole } = await loadWeights(folder, description, options);
+    const { encoder, decoder, isWhole } = await loadWeights(model.weights, description, options);
     if (!(await isWhole)) return await LogitsModel.load(folder, options);
     using loaded = new DisposableStack();
     const tower = loaded.use(
@@ -71,7 +72,7 @@ export class LogitsModel implements Disposable {
     );
     const from = ids.length - (whole.length - asked.length);
     const logitRows = Array.from({ length: ids.length - from }, (_, i) => from - 1 + i);
-    return await this.#decoder.prefill({ row: 0, ids, featureRows, features, past: 0, logitRows }, signal);
+    return await this.#decoder.prefill({ slot: 0, ids, featureRows, features, past: 0, logitRows }, signal);
   }
 
   [Symbol.dispose](): void {

@@ -1,10 +1,10 @@
-/** A server that nobody has a reason to call: strangers name it, and whoever calls it was led there by them. */
+/** Starts a server that no program has a reason to call; the run names it as an image's and a worker's address. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 
 export interface Canary extends AsyncDisposable {
   readonly url: string;
-  /** Connections that it was ever offered. */
+  /** The connections that it has ever got. */
   readonly numCalls: number;
 }
 

@@ -1,11 +1,11 @@
 /**
- * Loaded into a server's process before its own program (`--import`). When its parent asks, says what is in its memory, after
- * a collection, because what waits for the collector is no leak; or fails where nobody catches it, runs out of memory, or
- * takes the wrong time for the right one.
+ * Gives the parent of a server's process control over it; it is loaded before the server's own program (`--import`). On
+ * request it reports the memory in use after a collection (what waits for the collector is no leak), throws an exception that
+ * is not caught, runs out of memory, or changes the wall clock.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What the parent may send beside the words below: `clock` and by how many milliseconds it jumps. */
+/** The beginning of the message that changes the clock, before the milliseconds by which it jumps. */
 const CLOCK = "clock ";
 
 process.on("message", (message) => {
@@ -16,7 +16,7 @@ process.on("message", (message) => {
   if (message === "memory") void collect().then(() => process.send?.({ memory: process.memoryUsage() }));
 });
 
-/** Twice: what the first one's finalizers let go of is collected by the second. */
+/** Collects twice, as the second collection takes what the finalizers of the first one have released. */
 async function collect(): Promise<void> {
   for (let i = 0; i < 2; i++) {
     await globalThis.gc?.({ type: "major", execution: "async" });
@@ -24,16 +24,16 @@ async function collect(): Promise<void> {
   }
 }
 
-/** Until the heap's limit ends the process. */
+/** Allocates until the heap's limit ends the process. */
 function hoard(): never {
   const kept: number[][] = [];
   while (true) kept.push(Array.from({ length: 1 << 16 }, (_, index) => index + Math.random()));
 }
 
-/** The wall clock from here on is ahead by this; the monotonic one goes on as it does when somebody sets a machine's time. */
+/** The milliseconds by which the wall clock is ahead; the monotonic clock goes on, as when a machine's time is set. */
 let aheadMs = 0;
 
-// From the start, for programs keep `Date.now` as they find it.
+// Replaced at the start, as programs keep a reference to `Date.now`.
 const RealDate = Date;
 globalThis.Date = class extends RealDate {
   constructor(...parts: unknown[]) {

@@ -1,4 +1,4 @@
-/** A controller and workers behind proxies, so that each of them and each way between them can be broken and mended alone. */
+/** Starts a controller and workers behind proxies, so that each of them and each connection can fail and recover alone. */
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,42 +11,43 @@ import { z } from "zod";
 import { startProgram, type Program, type ProgramKind } from "./server-program.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
-/** What answers are asked of: small, and on every checkout. */
+/** The model that answers: it is small, and in every checkout. */
 export const MODEL = "llava-demo";
 const MODEL_FOLDER = fileURLToPath(new URL(`../../../packages/demo/model/${MODEL}`, import.meta.url));
 
-/** Short, so that minutes of a run are many lives of a worker. */
+/** The workers' heartbeat, short, so that a worker can end and come back many times in a run of minutes. */
 export const HEARTBEAT_MS = 1_000;
+/** The silence after which the controller drops a worker. */
 export const EXPIRY_MS = 4_000;
-/** Answers that run on one worker at the same time. */
+/** The answers that run on one worker at the same time. */
 export const CONCURRENCY = 3;
 const DRAIN_S = 3;
 
-/** A server at an address that stays, whatever process is behind it. */
-export interface Place {
-  /** The way to it that faults lie in wait on. */
+/** A server whose address stays the same for all its processes. */
+export interface ProxiedServer {
+  /** The proxy in front of it, in which connections fail. */
   readonly proxy: TcpProxy;
-  /** The way to it without any. */
+  /** The server's own address, behind the proxy. */
   readonly address: string;
-  /** The process; the last one when none is there now. */
+  /** The process; the last one when none runs now. */
   program: Program;
   readonly start: () => Promise<Program>;
 }
 
 export interface Fleet extends AsyncDisposable {
-  readonly controller: Place;
-  readonly workers: readonly Place[];
-  /** From the workers to the controller, for their reports. */
+  readonly controller: ProxiedServer;
+  readonly workers: readonly ProxiedServer[];
+  /** The proxy between the workers and the controller, for their reports. */
   readonly back: TcpProxy;
-  /** The API key that controller and workers take. */
+  /** The API key of the controller and the workers. */
   readonly key: string;
   /** Every process that was ever started. */
   readonly programs: readonly Program[];
 }
 
 /**
- * @param secrets what no log may hold, beside key and token
- * @param env of all its processes, beside this one's
+ * @param secrets texts that no log may have in it, besides the key and the token
+ * @param env environment variables of all its processes, besides those of this one
  */
 export async function startFleet(
   numWorkers: number,
@@ -74,12 +75,12 @@ export async function startFleet(
   const [front, back, ...links] = proxies;
   if (front === undefined || back === undefined) throw new Error("there are no proxies");
   const times = ["--heartbeat-expiry", String(EXPIRY_MS / 1000), "--drain-timeout", String(DRAIN_S)];
-  const controller = await placeAt(front, (port) => launch("controller", port, times));
+  const controller = await serverBehind(front, (port) => launch("controller", port, times));
   back.aim(controller.address);
   const workers = await Promise.all(
-    links.map((link) => placeAt(link, (port) => launch("worker", port, workerFlags(link, back)))),
+    links.map((link) => serverBehind(link, (port) => launch("worker", port, workerFlags(link, back)))),
   );
-  // A worker listens before its model is loaded.
+  // Waits, as a worker listens before its model is loaded.
   while (!(await areListed(controller, numWorkers))) await sleep(100);
   return {
     controller,
@@ -110,7 +111,10 @@ function workerFlags(link: TcpProxy, back: TcpProxy): readonly string[] {
   return Object.entries(flags).flatMap(([name, value]) => [name, String(value)]);
 }
 
-async function placeAt(proxy: TcpProxy, launch: (port: number) => Promise<Program>): Promise<Place> {
+async function serverBehind(
+  proxy: TcpProxy,
+  launch: (port: number) => Promise<Program>,
+): Promise<ProxiedServer> {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   proxy.aim(address);
@@ -120,13 +124,13 @@ async function placeAt(proxy: TcpProxy, launch: (port: number) => Promise<Progra
 
 const healthSchema = z.object({ workers: z.number(), models: z.array(z.string()) });
 
-async function areListed({ address }: Place, numWorkers: number): Promise<boolean> {
+async function areListed({ address }: ProxiedServer, numWorkers: number): Promise<boolean> {
   const response = await fetch(`${address}/health`);
   const { workers, models } = healthSchema.parse(await response.json());
   return workers === numWorkers && models.includes(MODEL);
 }
 
-/** One that was free a moment ago, to be kept for every process of a place. */
+/** A port that was free a moment ago, for all processes of one server. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,4 +1,4 @@
-/** A server of ours as a child process: to be killed, stopped, measured and held to what it writes. */
+/** Starts a server of this project as a child process, which can be killed, stopped and measured, and checks its log. */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,21 +16,22 @@ export type ProgramKind = keyof typeof FILES;
 export interface Program {
   readonly name: ProgramKind;
   readonly child: ChildProcess;
-  /** Where it listens. */
+  /** The URL at which it listens. */
   readonly address: string;
-  /** Everything that a log must not hold: lines that are no JSON, secrets, failures that nobody caught. */
-  readonly blemishes: readonly string[];
-  /** Code or signal. */
+  /** Lines that its log must not have: no JSON, a secret, an exception that was not caught. At most 20. */
+  readonly logFaults: readonly string[];
+  /** Resolves with its exit code or signal. */
   readonly ended: Promise<string>;
 }
 
-/** What Node writes of failures that no code of ours caught, and of emitters that leak. */
+/** What Node writes for exceptions that were not caught, and for event emitters that leak listeners. */
 const UNCAUGHT = /unhandled|uncaught|MaxListenersExceeded|Error: |at file:\/\//i;
-const MAX_BLEMISHES = 20;
+const MAX_LOG_FAULTS = 20;
+/** The size of V8's young generation. */
 const YOUNG_MIB = 4;
 /**
- * Lets the parent ask for what is in memory after a collection, and binds the young generation, whose room is otherwise
- * doubled under load and kept: by tens of MiB, in which a leak would not be seen.
+ * Flags that let the parent ask for the memory in use after a collection, and limit the young generation. Without a limit
+ * it is doubled under load and stays so, by tens of MiB, among which a leak would not be seen.
  */
 const NODE_FLAGS = [
   "--expose-gc",
@@ -41,7 +42,10 @@ const NODE_FLAGS = [
 const MIB = 2 ** 20;
 const MAX_LINE = 400;
 
-/** @param secrets texts that its log must not hold. @throws what it wrote when it ends before it listens */
+/**
+ * @param options.secrets texts that its log must not have in it
+ * @throws with what it wrote when it ends before it listens
+ */
 export async function startProgram(
   kind: ProgramKind,
   flags: readonly string[],
@@ -53,9 +57,9 @@ export async function startProgram(
     execArgv: NODE_FLAGS,
     env: { ...process.env, FORCE_COLOR: "0", ...options.env },
   });
-  const blemishes: string[] = [];
+  const logFaults: string[] = [];
   const note = (line: string): void => {
-    if (blemishes.length < MAX_BLEMISHES) blemishes.push(line.slice(0, MAX_LINE));
+    if (logFaults.length < MAX_LOG_FAULTS) logFaults.push(line.slice(0, MAX_LINE));
   };
   const secrets = options.secrets ?? [];
   let lastLine = "";
@@ -71,18 +75,18 @@ export async function startProgram(
     child.once("exit", (code, signal) => resolve(signal ?? String(code)));
   });
   const ready = new Promise<string>((resolve) => {
-    // A worker also tells how far the loading of its model is.
+    // A worker also sends how far its model is loaded.
     child.on("message", (message) => {
       const address = addressIn(message);
       if (address !== null) resolve(address);
     });
   });
   const address = await Promise.race([ready, ended.then(() => null)]);
-  // Its last words are read after it is gone.
+  // Its last lines are read after it has ended.
   if (address === null) await Promise.race([once(child, "close"), sleep(1_000)]);
   if (address === null)
-    throw new Error(`The ${kind} ended before it listened: ${[...blemishes, lastLine].join("\n")}`);
-  return { name: kind, child, address, blemishes, ended };
+    throw new Error(`The ${kind} ended before it listened: ${[...logFaults, lastLine].join("\n")}`);
+  return { name: kind, child, address, logFaults, ended };
 }
 
 export interface Footprint {
@@ -91,7 +95,7 @@ export interface Footprint {
   readonly numFiles: number;
 }
 
-/** What a process holds; null where the system does not say. */
+/** The memory and files of a process; null where the system has no /proc. */
 export function footprint({ child }: Program): Footprint | null {
   try {
     const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
@@ -106,19 +110,19 @@ const memorySchema = z.object({
   memory: z.object({ heapUsed: z.number(), heapTotal: z.number(), external: z.number() }),
 });
 
-/** What is in use after a collection, in MiB. */
-export interface Kept {
-  /** Objects of JavaScript. */
+/** The memory in use after a collection, in MiB. */
+export interface HeapUse {
+  /** The memory of JavaScript objects. */
   readonly heapMiB: number;
-  /** What the engine of JavaScript has taken from the system for them. */
+  /** The memory that V8 has taken from the system for them. */
   readonly heapRoomMiB: number;
-  /** Bytes of buffers, and what native code holds for objects. */
+  /** The memory of buffers, and what native code keeps for objects. */
   readonly externalMiB: number;
 }
 
 /** @throws when the process is gone */
-export async function kept({ name, child, ended }: Program): Promise<Kept> {
-  const answer = new Promise<Kept>((resolve) => {
+export async function heapUseOf({ name, child, ended }: Program): Promise<HeapUse> {
+  const answer = new Promise<HeapUse>((resolve) => {
     child.on("message", function read(message) {
       const parsed = memorySchema.safeParse(message);
       if (!parsed.success) return;
@@ -153,7 +157,7 @@ function isJson(line: string): boolean {
   }
 }
 
-/** Of pino's highest level: nobody caught it. */
+/** Whether a log line has pino's highest level, that of exceptions that were not caught. */
 function isFatal(line: string): boolean {
   return line.includes('"level":60');
 }

@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startTcpProxy, STRIKES, type TcpProxy } from "./tcp-proxy.ts";
+import { startTcpProxy, CONNECTION_FAULTS, type TcpProxy } from "./tcp-proxy.ts";
 
 let echo: Server;
 let proxy: TcpProxy;
 const sockets: Socket[] = [];
 const accepted: Socket[] = [];
-/** What the server saw of its clients' ends. */
+/** How the connections of its clients ended, as the server saw it. */
 let endings: string[] = [];
 
 beforeEach(async () => {
@@ -43,13 +43,13 @@ async function exchange(socket: Socket, text: string): Promise<string> {
   return String(answer);
 }
 
-describe("in any weather", () => {
+describe("a proxy in any conditions", () => {
   it.each([
     ["fair", {}, 1],
     ["slow", { latencyMs: 2, jitterMs: 3 }, 1],
     ["sliced", { sliceBytes: 700 }, 100],
-  ])("%s, every byte comes through in order, and the end", async (_name, weather, leastPieces) => {
-    proxy.setWeather(weather);
+  ])("%s, every byte comes through in order, and the end", async (_name, conditions, leastPieces) => {
+    proxy.setConditions(conditions);
     const socket = await open();
     const sent = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
     socket.end(sent);
@@ -62,40 +62,40 @@ describe("in any weather", () => {
   });
 });
 
-describe("a strike", () => {
+describe("a connection fault", () => {
   it.each([
     ["cut", "end", "end"],
     ["reset", "ECONNRESET", "ECONNRESET"],
-  ] as const)("of the kind %s is seen at both ends", async (strike, clientSees, serverSees) => {
+  ] as const)("of the kind %s is seen at both ends", async (fault, clientSees, serverSees) => {
     const socket = await open();
     expect(await exchange(socket, "hello")).toBe("hello");
     const ending = new Promise<string>((resolve) => {
       socket.once("end", () => resolve("end"));
       socket.once("error", (error) => resolve("code" in error ? String(error.code) : error.name));
     });
-    proxy.strike(strike);
+    proxy.inject(fault);
     expect(await ending).toBe(clientSees);
     await vi.waitFor(() => expect(endings).toEqual([serverSees]));
     await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
     expect(await exchange(await open(), "again")).toBe("again");
   });
 
-  it.each(STRIKES)("of the kind %s comes after exactly so many bytes", async (strike) => {
-    proxy.setWeather({ after: { bytes: 10, strike }, sliceBytes: 3 });
+  it.each(CONNECTION_FAULTS)("of the kind %s comes after exactly so many bytes", async (fault) => {
+    proxy.setConditions({ after: { bytes: 10, fault }, sliceBytes: 3 });
     const socket = await open();
     socket.on("error", () => undefined);
     let received = "";
     socket.on("data", (bytes: Buffer) => (received += bytes.toString()));
     socket.write("0123456789abcdef");
     await vi.waitFor(() => expect(received).toBe("0123456789"));
-    if (strike !== "hole") await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
+    if (fault !== "blackhole") await vi.waitFor(() => expect(proxy.numOpen).toBe(0));
     else expect(proxy.numOpen).toBe(1);
   });
 
-  it("of the kind hole holds everything back, the end too, until it heals", async () => {
+  it("of the kind blackhole holds everything back, the end too, until it heals", async () => {
     const socket = await open();
     expect(await exchange(socket, "hello")).toBe("hello");
-    proxy.strike("hole");
+    proxy.inject("blackhole");
     const later = await open();
     let received = "";
     for (const each of [socket, later]) each.on("data", (bytes: Buffer) => (received += bytes.toString()));
@@ -109,21 +109,21 @@ describe("a strike", () => {
   });
 });
 
-it("no strike comes after the weather has changed and the way is healed", async () => {
+it("the proxy injects no fault after the conditions have changed and it is healed", async () => {
   const socket = await open();
-  proxy.strike("hole");
-  proxy.setWeather({ after: { bytes: 1, strike: "hole" } });
+  proxy.inject("blackhole");
+  proxy.setConditions({ after: { bytes: 1, fault: "blackhole" } });
   let received = "";
   socket.on("data", (bytes: Buffer) => (received += bytes.toString()));
   socket.write("hello");
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(received).toBe("");
-  proxy.setWeather({});
+  proxy.setConditions({});
   proxy.heal();
   await vi.waitFor(() => expect(received).toBe("hello"));
 });
 
-it("refuses like a port at which nobody listens, and takes connections again at the same", async () => {
+it("the proxy refuses like a port without a server, and takes connections again at the same port", async () => {
   const socket = await open();
   proxy.refuse();
   await expect(open()).rejects.toMatchObject({ code: "ECONNREFUSED" });

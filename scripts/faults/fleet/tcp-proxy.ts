@@ -1,45 +1,46 @@
 /**
- * A stretch of network that goes wrong on demand: a TCP proxy between two programs of ours that delays, slices, cuts,
- * resets and swallows. What it draws, it draws from a seed.
+ * Starts a TCP proxy between two programs that makes connections fail on demand: it delays, slices, cuts, resets and
+ * blackholes. Random sizes and times are drawn from a seed.
  */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
-import { seeded, wholeFrom } from "../seeded-random.ts";
+import { seeded, wholeFrom } from "../../support/seeded-random.ts";
 
 /**
- * What happens to connections: `cut` both ends see an orderly end, `reset` both see a reset, `hole` nothing comes through
- * any more, not even an end, until `heal`.
+ * How connections fail: with `cut` both ends see an orderly end, with `reset` both see a reset, with `blackhole` nothing
+ * comes through any more, not even an end, until `heal`.
  */
-export const STRIKES = ["cut", "reset", "hole"] as const;
-export type Strike = (typeof STRIKES)[number];
+export const CONNECTION_FAULTS = ["cut", "reset", "blackhole"] as const;
+export type ConnectionFault = (typeof CONNECTION_FAULTS)[number];
 
-export interface Weather {
-  /** Each piece waits so long, and up to `jitterMs` more, before the next one is read. */
+export interface NetworkConditions {
+  /** How long each piece waits before the next one is read. */
   readonly latencyMs?: number;
+  /** The longest time that is added to it, at random. */
   readonly jitterMs?: number;
-  /** Largest piece that goes on at once; sizes are drawn from 1 up to it. */
+  /** The largest piece that goes on at once; sizes are drawn from 1 up to it. */
   readonly sliceBytes?: number;
-  /** Strikes a connection when it has brought as many bytes from the server. */
-  readonly after?: { readonly bytes: number; readonly strike: Strike };
+  /** The fault of each connection that has brought this many bytes from the server. */
+  readonly after?: { readonly bytes: number; readonly fault: ConnectionFault };
 }
 
 export interface TcpProxy extends AsyncDisposable {
   /** `http://127.0.0.1:…`, the same for the proxy's whole life. */
   readonly url: string;
-  /** Connections that are open or lie in a hole. */
+  /** The connections that are open or blackholed. */
   readonly numOpen: number;
-  /** The server behind it; a connection that comes before there is one is cut. */
+  /** Sets the server behind it; a connection before the first call is cut. */
   readonly aim: (url: string) => void;
-  /** For connections that are there and those that come. */
-  readonly setWeather: (weather: Weather) => void;
-  /** All connections that are there; a hole takes those that come, too. */
-  readonly strike: (strike: Strike) => void;
-  /** Ends holes: what was held back goes on, ends and resets too. */
+  /** Sets the conditions of present and later connections. */
+  readonly setConditions: (conditions: NetworkConditions) => void;
+  /** Makes all present connections fail; a blackhole takes later ones too. */
+  readonly inject: (fault: ConnectionFault) => void;
+  /** Ends blackholes: what was held back goes on, ends and resets too. */
   readonly heal: () => void;
-  /** Refuses connections that come, as a port does at which nobody listens. */
+  /** Refuses new connections, as a port without a server does. */
   readonly refuse: () => void;
-  /** Takes connections again. */
+  /** Takes new connections again. */
   readonly admit: () => Promise<void>;
 }
 
@@ -47,7 +48,7 @@ interface Link {
   readonly client: Socket;
   readonly server: Socket;
   downBytes: number;
-  /** Resolves when bytes may pass; a pending one is a hole. */
+  /** Whether bytes may pass; a closed one is a blackhole. */
   passage: Passage;
 }
 
@@ -57,24 +58,29 @@ interface Passage {
   readonly open: () => void;
 }
 
-/** @param target the server's URL, or null when `aim` will name it */
+/** @param target the server's URL, or null when `aim` sets it later */
 export async function startTcpProxy(target: string | null, seed: number): Promise<TcpProxy> {
   const random = seeded(seed);
   const links = new Set<Link>();
   let port = portOf(target);
-  let weather: Weather = {};
-  let isHole = false;
+  let conditions: NetworkConditions = {};
+  let isBlackhole = false;
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     client.on("error", () => undefined);
     if (port === null) return void client.destroy();
-    const link: Link = { client, server: connectTo(port), downBytes: 0, passage: isHole ? hole() : OPEN };
+    const link: Link = {
+      client,
+      server: connectTo(port),
+      downBytes: 0,
+      passage: isBlackhole ? blackhole() : OPEN,
+    };
     links.add(link);
-    const env = { weather: () => weather, random };
+    const env = { conditions: () => conditions, random };
     void Promise.all([pump(link, "up", env), pump(link, "down", env)]).finally(() => links.delete(link));
   });
   const ownPort = await listen(server, 0);
   const heal = (): void => {
-    isHole = false;
+    isBlackhole = false;
     for (const link of links) openPassage(link);
   };
   return {
@@ -83,13 +89,13 @@ export async function startTcpProxy(target: string | null, seed: number): Promis
       return links.size;
     },
     aim: (url) => void (port = portOf(url)),
-    setWeather: (next) => void (weather = next),
-    strike: (strike) => {
-      isHole ||= strike === "hole";
-      for (const link of links) hit(link, strike);
+    setConditions: (next) => void (conditions = next),
+    inject: (fault) => {
+      isBlackhole ||= fault === "blackhole";
+      for (const link of links) hit(link, fault);
     },
     heal,
-    // Its "close" waits for all connections; it listens no longer at once.
+    // It stops listening at once; only its "close" event waits for all connections.
     refuse: () => void (server.listening && server.close()),
     admit: async () => void (server.listening || (await listen(server, ownPort))),
     async [Symbol.asyncDispose]() {
@@ -105,7 +111,7 @@ export async function startTcpProxy(target: string | null, seed: number): Promis
 type Direction = "up" | "down";
 
 interface Surroundings {
-  readonly weather: () => Weather;
+  readonly conditions: () => NetworkConditions;
   readonly random: () => number;
 }
 
@@ -114,7 +120,7 @@ async function pump(link: Link, direction: Direction, env: Surroundings): Promis
   const [from, to] = direction === "up" ? [link.client, link.server] : [link.server, link.client];
   try {
     for await (const chunk of from.iterator({ destroyOnReturn: false })) {
-      const { latencyMs = 0, jitterMs = 0, sliceBytes } = env.weather();
+      const { latencyMs = 0, jitterMs = 0, sliceBytes } = env.conditions();
       const waitMs = latencyMs + jitterMs * env.random();
       if (waitMs > 0) await sleep(waitMs);
       for (const piece of slices(chunk, sliceBytes, env.random)) await pass(link, direction, piece, to, env);
@@ -137,17 +143,17 @@ async function pass(
   env: Surroundings,
 ): Promise<void> {
   await link.passage.opened;
-  const weather = env.weather();
-  const limit = direction === "down" ? weather.after : undefined;
+  const conditions = env.conditions();
+  const limit = direction === "down" ? conditions.after : undefined;
   const room = limit === undefined ? Infinity : Math.max(0, limit.bytes - link.downBytes);
   const allowed = piece.subarray(0, room);
   if (direction === "down") link.downBytes += allowed.length;
   if (allowed.length > 0) await write(to, allowed);
-  // A turn of its own is a packet of its own.
-  if (weather.sliceBytes !== undefined) await turn();
-  // Not when the weather changed meanwhile: nobody would open a hole that comes after `heal`.
-  if (limit !== undefined && env.weather() === weather && link.downBytes >= limit.bytes)
-    hit(link, limit.strike);
+  // A piece in a turn of its own is a packet of its own.
+  if (conditions.sliceBytes !== undefined) await turn();
+  // Not when the conditions changed meanwhile: a blackhole that begins after `heal` would never end.
+  if (limit !== undefined && env.conditions() === conditions && link.downBytes >= limit.bytes)
+    hit(link, limit.fault);
   await link.passage.opened;
   if (allowed.length < piece.length) await write(to, piece.subarray(allowed.length));
 }
@@ -168,14 +174,14 @@ function* slices(chunk: Buffer, most: number | undefined, random: () => number):
   }
 }
 
-function hit(link: Link, strike: Strike): void {
+function hit(link: Link, fault: ConnectionFault): void {
   const { client, server } = link;
-  if (strike === "hole") {
-    if (link.passage.isOpen) link.passage = hole();
+  if (fault === "blackhole") {
+    if (link.passage.isOpen) link.passage = blackhole();
     return;
   }
   for (const socket of [client, server]) {
-    if (strike === "reset") socket.resetAndDestroy();
+    if (fault === "reset") socket.resetAndDestroy();
     else socket.destroySoon();
   }
 }
@@ -187,7 +193,7 @@ function openPassage(link: Link): void {
 
 const OPEN: Passage = { isOpen: true, opened: Promise.resolve(), open: () => undefined };
 
-function hole(): Passage {
+function blackhole(): Passage {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { isOpen: false, opened: promise, open: resolve };
 }

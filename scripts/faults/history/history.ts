@@ -1,17 +1,17 @@
-/** What happened in a run, as a client and a watcher saw it, and what must hold of it whatever was broken meanwhile. */
+/** Describes what clients and the watcher saw in a run, and checks what must hold whatever failed meanwhile. */
 
 /** One request of a client. Times are milliseconds of one monotonic clock. */
 export interface Asked {
   readonly startMs: number;
   readonly endMs: number;
   readonly way: "relayed" | "direct";
-  /** Which of the questions whose undisturbed answers are known. */
+  /** The index of the question, whose undisturbed answer is known. */
   readonly question: number;
   readonly text: string;
   readonly ending: Ending;
-  /** Of a refusal: whether it said when to come again. */
+  /** Whether the answer had a Retry-After, as refusals must. */
   readonly hasRetryAfter: boolean;
-  /** Terminal events that it heard; more than one is wrong. */
+  /** The terminal events that came; more than one is a fault. */
   readonly numTerminals: number;
 }
 
@@ -25,18 +25,19 @@ export type Ending =
   | { readonly kind: "refused"; readonly status: number }
   | { readonly kind: "left" };
 
-/** The controller named this address to somebody who asked for a worker. */
+/** An address that the controller gave to a client that asked for a worker. */
 export interface Routed {
   readonly atMs: number;
   readonly address: string;
 }
 
-/** A worker's process was not there. Of one that ended in order, its farewell was heard before `fromMs`. */
+/** A time in which a worker had no process. One that ended in order deregistered before `fromMs`. */
 export interface Absence {
   readonly address: string;
   readonly fromMs: number;
-  /** Infinity when it stayed away. */
+  /** The end; Infinity when there was none. */
   readonly toMs: number;
+  /** Whether the process ended in order. */
   readonly isInOrder: boolean;
 }
 
@@ -44,20 +45,20 @@ export interface History {
   readonly asked: readonly Asked[];
   readonly routed: readonly Routed[];
   readonly absences: readonly Absence[];
-  /** Undisturbed answers, by question. */
+  /** The undisturbed answer of each question. */
   readonly answers: readonly string[];
 }
 
 export interface Rules {
-  /** A request that took longer never ended. */
+  /** The longest time that a request may take. */
   readonly deadlineMs: number;
-  /** Silence after which the controller drops a worker, and the time between two looks. */
+  /** The silence after which the controller drops a worker, and the time between two sweeps. */
   readonly expiryMs: number;
   /** The statuses that a refusal may have. */
   readonly statuses: ReadonlySet<number>;
 }
 
-/** Of one invariant: what was found to contradict it; all is well when there is nothing. */
+/** The result of checking one invariant. */
 export interface Verdict {
   readonly name: string;
   readonly rule: string;
@@ -65,7 +66,7 @@ export interface Verdict {
   readonly faults: readonly string[];
 }
 
-/** The invariants that a history alone can be held against. */
+/** Checks the invariants for which the history is enough. */
 export function judge(history: History, rules: Rules): readonly Verdict[] {
   const { asked, routed } = history;
   return [
@@ -76,10 +77,10 @@ export function judge(history: History, rules: Rules): readonly Verdict[] {
       asked,
       (request) => textFault(request, history.answers),
     ),
-    verdict("I4 I5", "nobody is sent to a worker that is dead or has taken its leave", routed, (route) =>
+    verdict("I4 I5", "no request is sent to a worker that is dead or has deregistered", routed, (route) =>
       routeFault(route, history.absences, rules),
     ),
-    verdict("I9", "each 429 and 503 says when to come again", asked.filter(isShed), (request) =>
+    verdict("I9", "each 429 and 503 has a Retry-After", asked.filter(isShed), (request) =>
       request.hasRetryAfter ? null : `${nameOf(request)}: no Retry-After`,
     ),
   ];
@@ -125,7 +126,7 @@ function routeFault(
       away.address === address && atMs > away.fromMs + (away.isInOrder ? 0 : expiryMs) && atMs < away.toMs,
   );
   if (absence === undefined) return null;
-  return `${address} was named ${Math.round(atMs - absence.fromMs)} ms after its ${absence.isInOrder ? "farewell" : "death"}`;
+  return `${address} was named ${Math.round(atMs - absence.fromMs)} ms after its ${absence.isInOrder ? "deregistration" : "death"}`;
 }
 
 function isShed({ ending }: Asked): boolean {

@@ -1,4 +1,4 @@
-/** One client's request, noted for the history: it may read slowly, leave early, or ask for no stream. */
+/** Sends one client's request and records it for the history; it may read slowly, leave early, or ask for no stream. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readSse, SSE_DONE } from "@llava/protocol";
@@ -8,21 +8,21 @@ import { MODEL } from "../fleet/proxied-fleet.ts";
 
 export interface Question {
   readonly text: string;
-  /** Of its sampling; greedy when null. */
+  /** The seed of its sampling; null for greedy decoding. */
   readonly seed: number | null;
   readonly maxTokens: number;
 }
 
-export interface Manner {
+export interface ClientBehavior {
   readonly isStream: boolean;
-  /** Leaves after so many texts; null stays. */
+  /** The number of texts after which it leaves; null when it stays. */
   readonly leaveAfter: number | null;
-  /** Leaves after so much time, whatever it has heard. */
+  /** The time after which it leaves, whatever came before. */
   readonly leaveAfterMs?: number;
-  /** Reads nothing for so long after the first text. */
+  /** The time for which it reads nothing after the first text. */
   readonly pauseMs: number;
-  /** Gives up; a server that keeps its promises ends every answer before. */
-  readonly patienceMs: number;
+  /** The time after which it gives up; a server within its limits ends every answer before. */
+  readonly timeoutMs: number;
 }
 
 export interface Target {
@@ -52,24 +52,29 @@ interface Progress {
   numTerminals: number;
 }
 
-/** Never throws: whatever happens is how it ended. */
-export async function ask(target: Target, question: Question, index: number, manner: Manner): Promise<Asked> {
+/** Never throws: every failure is an ending of the request. */
+export async function ask(
+  target: Target,
+  question: Question,
+  index: number,
+  behavior: ClientBehavior,
+): Promise<Asked> {
   const startMs = performance.now();
   const left = new AbortController();
-  const patience = setTimeout(() => left.abort("patience"), manner.patienceMs);
-  const { leaveAfterMs } = manner;
+  const timeout = setTimeout(() => left.abort("timeout"), behavior.timeoutMs);
+  const { leaveAfterMs } = behavior;
   const leaving = leaveAfterMs === undefined ? undefined : setTimeout(() => left.abort("left"), leaveAfterMs);
   const progress: Progress = { text: "", reason: null, error: null, isDone: false, numTerminals: 0 };
   let hasRetryAfter = false;
   let ending: Ending;
   try {
-    const response = await send(target, question, manner, left.signal);
+    const response = await send(target, question, behavior, left.signal);
     hasRetryAfter = response.headers.has("retry-after");
     if (response.status !== 200) {
       await response.body?.cancel();
       ending = { kind: "refused", status: response.status };
-    } else if (manner.isStream) {
-      await readStream(response, progress, manner, left);
+    } else if (behavior.isStream) {
+      await readStream(response, progress, behavior, left);
       ending = endingOf(progress);
     } else {
       take(chunkSchema.parse(await response.json()), progress);
@@ -79,7 +84,7 @@ export async function ask(target: Target, question: Question, index: number, man
     ending =
       left.signal.aborted && left.signal.reason === "left" ? { kind: "left" } : broken(thrown, progress);
   } finally {
-    clearTimeout(patience);
+    clearTimeout(timeout);
     clearTimeout(leaving);
   }
   const { text, numTerminals } = progress;
@@ -90,12 +95,12 @@ export async function ask(target: Target, question: Question, index: number, man
 async function send(
   { url, key }: Target,
   { text, seed, maxTokens }: Question,
-  { isStream }: Manner,
+  { isStream }: ClientBehavior,
   signal: AbortSignal,
 ): Promise<Response> {
   const sampling = seed === null ? { temperature: 0 } : { temperature: 2, seed };
   const messages = [{ role: "user", content: text }];
-  // Without it bodies would be alike, and a controller that lost two workers over one body asks nobody any more.
+  // Without it bodies would be equal, and a controller that lost two workers over one body asks no worker any more.
   const user = randomUUID();
   const body = { model: MODEL, messages, stream: isStream, max_tokens: maxTokens, user, ...sampling };
   return await fetch(`${url}/v1/chat/completions`, {
@@ -109,7 +114,7 @@ async function send(
 async function readStream(
   response: Response,
   progress: Progress,
-  { leaveAfter, pauseMs }: Manner,
+  { leaveAfter, pauseMs }: ClientBehavior,
   left: AbortController,
 ): Promise<void> {
   let numTexts = 0;
@@ -141,7 +146,7 @@ function take({ choices, error }: z.infer<typeof chunkSchema>, progress: Progres
 
 function endingOf({ isDone, reason, error }: Progress): Ending {
   if (error !== null) return { kind: "error", code: error };
-  // An end that is no error and no [DONE] passes for a whole answer with many clients.
+  // Many clients take an end without an error and without [DONE] for a whole answer.
   return isDone ? { kind: "whole", reason: reason ?? "none" } : { kind: "whole", reason: "silent" };
 }
 

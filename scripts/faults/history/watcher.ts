@@ -1,14 +1,14 @@
-/** Looks at a fleet from outside while it is being broken, by ways that are never broken: what it must always say, and what it holds. */
+/** Checks a fleet from outside while faults happen, over connections that never fail. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { Canary } from "../fleet/canary.ts";
-import { CONCURRENCY, MODEL, type Fleet, type Place } from "../fleet/proxied-fleet.ts";
+import { CONCURRENCY, MODEL, type Fleet, type ProxiedServer } from "../fleet/proxied-fleet.ts";
 import type { Routed } from "./history.ts";
 
 const INTERVAL_MS = 250;
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
-/** One look, and what was wrong about it. */
+/** One check, and its fault if there was one. */
 export interface Look {
   readonly rule: "I6" | "I7" | "I8" | "I13";
   readonly fault: string | null;
@@ -23,8 +23,8 @@ export interface Watch {
 const addressSchema = z.object({ address: z.string() });
 const loadSchema = z.object({ running: z.number(), waiting: z.number() });
 
-/** @param isWell whether the process is there and not stopped, so that its silence is a fault */
-export function watch(fleet: Fleet, canary: Canary, isWell: (place: Place) => boolean): Watch {
+/** @param isWell whether the process runs and is not stopped, so that its silence is a fault */
+export function watch(fleet: Fleet, canary: Canary, isWell: (place: ProxiedServer) => boolean): Watch {
   const looks: Look[] = [];
   const routed: Routed[] = [];
   const over = new AbortController();
@@ -48,7 +48,7 @@ export function watch(fleet: Fleet, canary: Canary, isWell: (place: Place) => bo
 
 async function lookAtController(
   { controller, key }: Fleet,
-  isWell: (place: Place) => boolean,
+  isWell: (place: ProxiedServer) => boolean,
   looks: Look[],
   routed: Routed[],
 ): Promise<void> {
@@ -56,7 +56,7 @@ async function lookAtController(
   const wasWell = isWell(controller);
   const { program } = controller;
   const health = await call(`${address}/health`, {});
-  // A process that was broken while it was asked says nothing about one that is well.
+  // A process that failed while it was asked proves nothing.
   const isSilent = health === null && wasWell && isWell(controller) && controller.program === program;
   looks.push({ rule: "I13", fault: isSilent ? `${address}/health did not answer` : null });
   const body = JSON.stringify({ model: MODEL });
@@ -67,16 +67,16 @@ async function lookAtController(
   const place = addressSchema.safeParse(named?.body);
   if (place.success && place.data.address !== "") routed.push({ atMs, address: place.data.address });
   for (const path of ["/v1/chat/completions", "/register_worker", "/refresh_all_workers"]) {
-    const stranger = await call(address + path, { method: "POST", headers: json, body });
-    const isRefused = stranger === null || [401, 403, 503].includes(stranger.status);
+    const withoutKey = await call(address + path, { method: "POST", headers: json, body });
+    const isRefused = withoutKey === null || [401, 403, 503].includes(withoutKey.status);
     looks.push({
       rule: "I7",
-      fault: isRefused ? null : `${path} let a stranger in: HTTP ${stranger.status}`,
+      fault: isRefused ? null : `${path} took a request without a key: HTTP ${withoutKey.status}`,
     });
   }
 }
 
-/** An image's address, and a worker's that has no token: nobody may be led there. */
+/** Names an image's address, and that of a worker without the token: no server may call them. */
 async function lure({ controller, key }: Fleet, canary: Canary, looks: Look[]): Promise<void> {
   const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
   const content = [{ type: "image_url", image_url: { url: `${canary.url}/cat.png` } }];
@@ -92,7 +92,7 @@ async function lure({ controller, key }: Fleet, canary: Canary, looks: Look[]): 
   }
 }
 
-async function lookAtWorker({ address }: Place, looks: Look[]): Promise<void> {
+async function lookAtWorker({ address }: ProxiedServer, looks: Look[]): Promise<void> {
   const health = await call(`${address}/health`, {});
   const load = loadSchema.safeParse(health?.body);
   if (!load.success) return;
@@ -101,13 +101,13 @@ async function lookAtWorker({ address }: Place, looks: Look[]): Promise<void> {
   looks.push({ rule: "I6", fault });
 }
 
-/** Null when nobody answered in time. */
+/** The answer to a request; null when none came in time. */
 export async function call(
   url: string,
   init: RequestInit,
 ): Promise<{ readonly status: number; readonly body: unknown } | null> {
   try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const text = await response.text();
     return { status: response.status, body: parse(text) };
   } catch {

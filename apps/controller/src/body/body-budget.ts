@@ -1,12 +1,12 @@
 /**
- * How many bytes of bodies the controller holds at once: each is kept until its answer has ended, because another worker
- * may have to be asked. Beyond the limit requests are refused before their bodies are read.
+ * Limits how many bytes of bodies the controller holds at once: each is kept until its answer has ended, because another
+ * worker may have to be asked. Beyond the limit requests are refused before their bodies are read.
  */
 import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { bytesOfBody } from "./request-body.ts";
 
-/** Counts what bodies are announced to need, from the head of a request to the end of its answer. */
+/** Counts the bytes that requests announce, from the head of each to the end of its answer. */
 export function limitBodies(app: FastifyInstance, maxBytes: number): void {
   let heldBytes = 0;
   const held = new WeakMap<FastifyRequest, number>();
@@ -21,7 +21,7 @@ export function limitBodies(app: FastifyInstance, maxBytes: number): void {
       throw full(bytes);
     }
     hold(request, bytes);
-    // The response's close, which comes for every answer, whole or not.
+    // The response closes after every answer, whole or not.
     reply.raw.once("close", () => hold(request, 0));
   });
   app.addHook("preHandler", async (request) => {
@@ -29,11 +29,11 @@ export function limitBodies(app: FastifyInstance, maxBytes: number): void {
   });
 }
 
-/** A body without a length may become as large as its route takes. */
+/** The bytes of a request's body by its headers; one without a length may become as large as its route takes. */
 function announcedBytes({ headers, routeOptions }: FastifyRequest): number {
   const limit = routeOptions.bodyLimit ?? 0;
   if (headers["transfer-encoding"] !== undefined) return limit;
-  // Longer ones are refused for their length.
+  // A longer body is refused for its length.
   return Math.min(limit, Number(headers["content-length"] ?? 0));
 }
 

@@ -1,5 +1,5 @@
 /** Adds one field to a body of JSON without reading or copying it: the body may hold megabytes of images. */
-import { LlavaError } from "@llava/protocol";
+import { isJsonSpace, LlavaError } from "@llava/protocol";
 
 const COMMA = ",";
 const OPEN_OBJECT = 0x7b;
@@ -7,7 +7,7 @@ const CLOSE_OBJECT = 0x7d;
 
 /**
  * The body's bytes with `"name":json` as the last field of the outermost object, in pieces to be sent one after the other.
- * `JSON.parse` takes the last one of equal names, so this one counts. The body must be an object; nothing else is checked.
+ * `JSON.parse` takes the last of equal keys, so that this one counts. The body must be an object; nothing else is checked.
  */
 export function spliceField(body: Buffer, name: string, json: string): readonly Buffer[] {
   const brace = lastNonSpace(body, body.length - 1);
@@ -21,6 +21,6 @@ export function spliceField(body: Buffer, name: string, json: string): readonly 
 /** The index of the last byte up to `from` that is no white space, -1 when there is none. */
 function lastNonSpace(body: Buffer, from: number): number {
   let at = from;
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at -= 1;
+  while (isJsonSpace(body[at])) at -= 1;
   return at;
 }

@@ -89,7 +89,7 @@ describe("imageKeysOf", () => {
     expect(await imageKeysOf(body)).toEqual([keyOf(Buffer.from("file")), REFERENCE]);
   });
 
-  it("lets others have their turns, and stops when its signal says so", async () => {
+  it("lets other requests have their turns, and stops when its signal aborts", async () => {
     const body = Buffer.from(JSON.stringify(chat(dataUrl(randomBytes(3_000_000)))));
     const client = new AbortController();
     let turns = 0;
@@ -103,7 +103,7 @@ describe("imageKeysOf", () => {
   });
 });
 
-it("tells references apart from images that come along", () => {
+it("referredKeysOf finds references only, and no images in the body", () => {
   const body = Buffer.from(JSON.stringify(chat(dataUrl(Buffer.from("file")), REFERENCE, REFERENCE)));
   expect(referredKeysOf(body)).toEqual([REFERENCE]);
 });

@@ -1,55 +1,57 @@
 /**
- * Finds the images in a request's bytes and their keys. Apart because a body of many megabytes must be neither parsed nor
- * hashed in one go: every other stream would stand still meanwhile.
+ * Finds the images in a request's bytes and their keys. A body of many megabytes must be neither parsed nor hashed in one
+ * go: every other stream would stand still meanwhile.
  */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isImageKey, imageKey } from "@llava/protocol";
+import { imageKey, isImageKey, JsonScanner, SEARCH_WORK } from "@llava/protocol";
 
-const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COLON = 0x3a;
 
-/** No request may have more. */
+/** The number of images that one request may have. */
 const MAX_IMAGES = 8;
-/** Of a body, also those inside texts: bounds what a body of quotes alone costs. Images behind so many are not found. */
-const MAX_QUOTES = 1 << 16;
-/** The names that matter are shorter. */
+/** The work that one body may cost: as much as 65,536 quotes, those inside texts included. Images behind them are not found. */
+const MAX_WORK = (1 << 16) * SEARCH_WORK;
+/** The longest key that is read; the names that matter are shorter. */
 const MAX_KEY_BYTES = 32;
 const KEY_LENGTH = imageKey("").length + 64;
 const DATA_URL_START = Buffer.from("data:");
-/** `data:image/svg+xml;base64,` and the like. */
+/** The longest part of a data URL before its comma: `data:image/svg+xml;base64,` and the like. */
 const MAX_DATA_URL_HEAD = 64;
-/** A multiple of four characters of base64; a millisecond with escapes, a third of one without. */
+/** The bytes of base64 that are hashed at once, a multiple of four: they take 1 ms with escapes, a third of that without. */
 const SLICE_BYTES = 1 << 18;
 
-/** Bytes of a body between two quotes; `end` is the closing quote. */
+/** The bytes of a body between two quotes. */
 export interface ImageRange {
+  /** The index behind the opening quote. */
   readonly start: number;
+  /** The index of the closing quote. */
   readonly end: number;
 }
 
 /**
- * The texts of a body that are images: `url` of an `image_url`, and the elements of LLaVA's `images`. May find one that
- * the worker will not take for an image, as keys are looked at without their places.
+ * The strings of a body that are images: `url` of an `image_url`, and the elements of LLaVA's `images`. It may find one
+ * that the worker will not take for an image, as keys are looked at without their places.
  */
 export function findImages(body: Buffer): readonly ImageRange[] {
   const found: ImageRange[] = [];
+  const scanner = new JsonScanner(body, 0, MAX_WORK);
   let key = "";
   let isFirst = false;
-  for (const { start, end } of textsOf(body)) {
-    const isKey = body[skipSpace(body, end + 1)] === COLON;
-    if (isKey) key = keyText(body, start, end);
+  while (found.length < MAX_IMAGES) {
+    const token = scanner.nextString();
+    if (token !== "key" && token !== "string") break;
+    const { start, end } = scanner;
+    if (token === "key") key = end - start <= MAX_KEY_BYTES ? keyText(body, start, end) : "";
     else if (isImage(body, start, end, key, isFirst)) found.push({ start, end });
-    isFirst = isKey;
-    if (found.length === MAX_IMAGES) break;
+    isFirst = token === "key";
   }
   return found;
 }
 
 /**
- * The keys of a body's images, in their order, each once: of a data URL or base64 the hash of the file in it, of a
- * reference itself. Addresses have none. Leaves the event loop its turns; stops with the signal's reason.
+ * The keys of a body's images, in their order, each once. The key of a data URL or base64 is the hash of the file in it, a
+ * reference is a key already, an address has none. Other requests get their turns meanwhile. Throws the signal's reason.
  */
 export async function imageKeysOf(body: Buffer, signal?: AbortSignal): Promise<readonly string[]> {
   const keys = new Set<string>();
@@ -61,7 +63,7 @@ export async function imageKeysOf(body: Buffer, signal?: AbortSignal): Promise<r
   return [...keys];
 }
 
-/** The keys of a body's references alone: what a worker must have been sent before. */
+/** The keys of the images that a body only refers to, which a worker must have got before. */
 export function referredKeysOf(body: Buffer): readonly string[] {
   const texts = findImages(body)
     .filter(({ start, end }) => end - start === KEY_LENGTH)
@@ -69,7 +71,7 @@ export function referredKeysOf(body: Buffer): readonly string[] {
   return [...new Set(texts.filter((text) => isImageKey(text)))];
 }
 
-/** Only the first text after `url` belongs to it; `images` is a list. */
+/** @param isFirst whether the string comes right after its key: only the first one belongs to `url`, `images` is a list */
 function isImage(body: Buffer, start: number, end: number, key: string, isFirst: boolean): boolean {
   if (key === "images") return end > start;
   if (!isFirst || (key !== "url" && key !== "image_url")) return false;
@@ -77,14 +79,14 @@ function isImage(body: Buffer, start: number, end: number, key: string, isFirst:
   return body.subarray(start, start + DATA_URL_START.length).equals(DATA_URL_START);
 }
 
-/** Where the base64 begins: after the comma of a data URL. */
+/** The index where the base64 begins: behind the comma of a data URL. */
 function payloadStart(body: Buffer, start: number, end: number): number {
   const head = body.subarray(start, Math.min(end, start + MAX_DATA_URL_HEAD));
   const comma = head.subarray(0, DATA_URL_START.length).equals(DATA_URL_START) ? head.indexOf(",") : -1;
   return start + comma + 1;
 }
 
-/** Hex SHA-256 of what the base64 says. A slash may be written `\/`, as PHP does; other escapes are not base64. */
+/** The hex SHA-256 of the decoded base64. A slash may be written `\/`, as PHP does; other escapes are not base64. */
 async function hashBase64(body: Buffer, start: number, end: number, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const hasEscapes = body.subarray(start, end).includes(BACKSLASH);
@@ -102,7 +104,6 @@ async function hashBase64(body: Buffer, start: number, end: number, signal?: Abo
 }
 
 function keyText(body: Buffer, start: number, end: number): string {
-  if (end - start > MAX_KEY_BYTES) return "";
   const text = body.toString("latin1", start, end);
   if (!text.includes("\\")) return text;
   try {
@@ -110,30 +111,4 @@ function keyText(body: Buffer, start: number, end: number): string {
   } catch {
     return "";
   }
-}
-
-/** All texts of a JSON body, keys too. */
-function* textsOf(body: Buffer): Generator<ImageRange, void, undefined> {
-  let start = -1;
-  let quote = body.indexOf(QUOTE);
-  for (let count = 0; quote >= 0 && count < MAX_QUOTES; count += 1) {
-    if (start < 0) start = quote + 1;
-    else if (!isEscaped(body, quote)) {
-      yield { start, end: quote };
-      start = -1;
-    }
-    quote = body.indexOf(QUOTE, quote + 1);
-  }
-}
-
-function isEscaped(body: Buffer, quote: number): boolean {
-  let backslashes = 0;
-  while (body[quote - 1 - backslashes] === BACKSLASH) backslashes += 1;
-  return backslashes % 2 === 1;
-}
-
-function skipSpace(body: Buffer, start: number): number {
-  let at = start;
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
-  return at;
 }

@@ -6,7 +6,7 @@ function findModel(body: Buffer): string {
   return readRelayFields(body).model;
 }
 
-it("finds what JSON.parse finds", () => {
+it("readRelayFields finds the model that JSON.parse finds", () => {
   const key = fc.constantFrom("model", "mode\\", "a", '"', "modelx");
   const value = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom("model", '"model":"x"', "\\", "é🎈"));
   const spacing = fc.constantFrom(0, 1, 3);
@@ -31,7 +31,7 @@ it.each([
   ['{"model":"a","model":"b"}', "b"],
   ['{"mod\\u0065l":"\\u00e9"}', "é"],
   ['\r\n {"x":{"model":"inner"},"model" : "outer"}', "outer"],
-])("reads %s", (body, name) => {
+])("readRelayFields reads the model of %s", (body, name) => {
   expect(findModel(Buffer.from(body))).toBe(name);
 });
 
@@ -45,7 +45,7 @@ it.each([
   ['{"model":"a', "ends inside a text"],
   ['{"model":"\\', "ends inside a text"],
   [`{"model":"${"x".repeat(2000)}"}`, "must be a model's name"],
-])("refuses %s", (body, sentence) => {
+])("readRelayFields refuses %s", (body, sentence) => {
   expect(() => findModel(Buffer.from(body))).toThrow(sentence);
 });
 
@@ -54,7 +54,7 @@ it.each([
   ['{"stream": true, "model":"m", "stream":false}', false],
   ['{"model":"m","x":{"stream":true}}', false],
   ['{"model":"stream","stream":"true"}', false],
-])("sees whether %s asks for a stream", (body, isStream) => {
+])("readRelayFields finds whether %s asks for a stream", (body, isStream) => {
   expect(readRelayFields(Buffer.from(body)).isStream).toBe(isStream);
 });
 
@@ -71,7 +71,7 @@ it.each([
   ['{"model":"m","messages": [1]}', 25],
   ['{"prompt":"x","model":"m"}', 10],
   ['{"model":"m","x":{"prompt":1}}', null],
-])("finds where the prompt of %s begins", (body, start) => {
+])("readRelayFields finds where the prompt of %s begins", (body, start) => {
   expect(readRelayFields(Buffer.from(body)).promptStart).toBe(start);
 });
 
@@ -120,7 +120,7 @@ describe("a hostile body", () => {
   });
 });
 
-it("reads what is large for a reason", () => {
+it("readRelayFields reads bodies that are large for a reason", () => {
   const image = "A".repeat(20 << 20);
   const asked = {
     prompt: '"'.repeat(131_072),

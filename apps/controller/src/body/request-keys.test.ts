@@ -9,7 +9,7 @@ async function keysOf(object: object): Promise<{ imageKeys: readonly string[]; p
   return requestKeys(body, readRelayFields(body).promptStart, new AbortController().signal);
 }
 
-it("stay the same while a conversation grows, and differ between two", async () => {
+it("request keys stay the same while a conversation grows, and differ between two", async () => {
   const first = { role: "user", content: "Once upon a time ".repeat(80) };
   const other = { role: "user", content: `No: ${first.content}` };
   const { promptKey } = await keysOf({ model: "m", messages: [first] });
@@ -23,7 +23,7 @@ it("stay the same while a conversation grows, and differ between two", async () 
   expect((await keysOf({ model: "m", messages: [other] })).promptKey).not.toBe(promptKey);
 });
 
-it("are the images alone when the conversation is short", async () => {
+it("request keys are the images alone when the conversation is short", async () => {
   const content = [{ type: "image_url", image_url: { url: IMAGE } }];
   const keys = await keysOf({ model: "m", messages: [{ role: "user", content }] });
   expect(keys).toEqual({ imageKeys: [IMAGE], promptKey: null });

@@ -1,14 +1,17 @@
-/** By what a request is known again in a worker that has seen its image, or the beginning of its conversation. */
+/** Makes the keys by which a worker is found that has seen a request's images, or the beginning of its conversation. */
 import { createHash } from "node:crypto";
 import type { RequestKeys } from "../registry/dispatch.ts";
 import { imageKeysOf } from "./image-fields.ts";
 
-/** Some 250 tokens: to compute less again costs less than to wait for one certain worker. */
+/**
+ * The bytes of a prompt's beginning that make its key, some 250 tokens. To compute fewer tokens again costs less than to
+ * wait for one certain worker.
+ */
 const PROMPT_BYTES = 1024;
 
 /**
- * @param promptStart where the value of `messages` or `prompt` begins, whose first bytes are the same in every turn of a
- * conversation; null without one
+ * @param promptStart the index where the value of `messages` or `prompt` begins, whose first bytes are the same in every
+ * turn of a conversation; null without one
  */
 export async function requestKeys(
   body: Buffer,

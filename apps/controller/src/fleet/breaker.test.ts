@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { admit, afterFailure, afterNothing, afterSuccess, CLOSED, type Breaker } from "./breaker.ts";
+import { admit, afterFailure, afterUndecided, afterSuccess, CLOSED, type Breaker } from "./breaker.ts";
 
 const RULES = { maxFailures: 5, windowMs: 60_000, openMs: 30_000, successesToClose: 2 };
 
@@ -14,13 +14,13 @@ function admitted(breaker: Breaker, nowMs: number): Breaker {
   return next;
 }
 
-it("opens at the fifth failure within a minute", () => {
+it("a breaker opens at the fifth failure within a minute", () => {
   expect(failing([0, 1, 2, 3]).state).toBe("closed");
   expect(failing([0, 1, 2, 3, 59_999])).toEqual({ state: "open", untilMs: 89_999 });
   expect(failing([0, 1, 2, 3, 60_000]).state).toBe("closed");
 });
 
-it("lets one request through after half a minute, and closes after two good ones", () => {
+it("a breaker lets one request through after half a minute, and closes after two successes", () => {
   const open = failing([0, 0, 0, 0, 0]);
   expect(admit(open, 29_999)).toBeNull();
   const first = admitted(open, 30_000);
@@ -30,13 +30,13 @@ it("lets one request through after half a minute, and closes after two good ones
   expect(afterSuccess(second, RULES)).toEqual(CLOSED);
 });
 
-it("opens again when the trial fails, and tries again when it told nothing", () => {
+it("a breaker opens again when the trial fails, and tries again when it was undecided", () => {
   const trial = admitted(failing([0, 0, 0, 0, 0]), 40_000);
   expect(afterFailure(trial, 40_001, RULES)).toEqual({ state: "open", untilMs: 70_001 });
-  expect(admit(afterNothing(trial), 40_001)).not.toBeNull();
+  expect(admit(afterUndecided(trial), 40_001)).not.toBeNull();
 });
 
-it("never lets two requests try at once, never forgets to open, never stays open for ever", () => {
+it("a breaker never lets two requests try at once, always opens, and never stays open for ever", () => {
   const step = fc.record({
     act: fc.constantFrom("ask", "success", "failure", "nothing"),
     passedMs: fc.integer({ min: 0, max: 20_000 }),
@@ -56,7 +56,7 @@ it("never lets two requests try at once, never forgets to open, never stays open
           breaker = next ?? before;
         } else if (before.state === "half-open" && numTrying === 0) continue;
         else if (act === "success") breaker = afterSuccess(before, RULES);
-        else if (act === "nothing") breaker = afterNothing(before);
+        else if (act === "nothing") breaker = afterUndecided(before);
         else breaker = afterFailure(before, nowMs, RULES);
         if (act !== "ask" && before.state === "half-open") numTrying = 0;
         expect(numTrying).toBeLessThanOrEqual(1);

@@ -1,7 +1,7 @@
 /**
- * When a worker that keeps failing is left alone: a circuit breaker as a pure state machine, apart so that it can be
- * tested against its rules alone. Numbers are those of SGLang's model gateway: 5 failures within 60 s open it for 30 s,
- * then one request at a time tries it, and 2 successes close it.
+ * Decides when a worker that keeps failing gets no requests: a circuit breaker as a pure state machine. The numbers are those
+ * of SGLang's model gateway: 5 failures within 60 s open it for 30 s, then one request at a time tries the worker, and 2
+ * successes close it.
  */
 
 export interface BreakerRules {
@@ -22,7 +22,7 @@ export const BREAKER_RULES: BreakerRules = {
 export type Breaker =
   | {
       readonly state: "closed";
-      /** Of the last `windowMs`, oldest first. */
+      /** The times of the failures in the last `windowMs`, the oldest first. */
       readonly failuresMs: readonly number[];
     }
   | { readonly state: "open"; readonly untilMs: number }
@@ -30,7 +30,7 @@ export type Breaker =
 
 export const CLOSED: Breaker = { state: "closed", failuresMs: [] };
 
-/** The state after a request was let through, or null when none may be. Tell its outcome by one of the three below. */
+/** The state after a request was let through, or null when none may be. One of the three functions below takes its outcome. */
 export function admit(breaker: Breaker, nowMs: number): Breaker | null {
   if (breaker.state === "closed") return breaker;
   if (breaker.state === "open")
@@ -39,7 +39,7 @@ export function admit(breaker: Breaker, nowMs: number): Breaker | null {
 }
 
 export function afterSuccess(breaker: Breaker, rules: BreakerRules): Breaker {
-  // A request that began before it opened says nothing of how the worker is since.
+  // A request that began before the breaker opened does not show how the worker is now.
   if (breaker.state !== "half-open") return breaker;
   const numSuccesses = breaker.numSuccesses + 1;
   return numSuccesses >= rules.successesToClose
@@ -57,7 +57,7 @@ export function afterFailure(breaker: Breaker, nowMs: number, rules: BreakerRule
   return isOpening ? { state: "open", untilMs: nowMs + rules.openMs } : { state: "closed", failuresMs };
 }
 
-/** The request ended without telling how the worker is: its client left, or the worker was full. */
-export function afterNothing(breaker: Breaker): Breaker {
+/** The state after a request that does not show how the worker is: its client left, or the worker was full. */
+export function afterUndecided(breaker: Breaker): Breaker {
   return breaker.state === "half-open" ? { ...breaker, isTrying: false } : breaker;
 }

@@ -1,4 +1,7 @@
-/** Keeps the registry true: asks workers, drops the dead, forgets the silent. Apart from the registry because all of this waits. */
+/**
+ * Keeps the registry up to date: asks workers for their status and removes those that are dead or silent. Unlike the
+ * registry, which changes in one tick, it waits for workers.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { admitWorker } from "@llava/server";
 import {
@@ -10,20 +13,20 @@ import {
   type WorkerStatus,
 } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
-import type { Chronicle } from "../history/cluster-history.ts";
+import type { ClusterHistory } from "../history/cluster-history.ts";
 import type { RequestKeys } from "../registry/dispatch.ts";
 import type { Lease, Registry, Worker } from "../registry/registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
 type LossReason = Extract<ClusterEventBody, { kind: "lost" }>["reason"];
 
-/** A dead worker is gone at most this long after its heartbeats have expired. */
+/** How long a dead worker may stay in the registry after its heartbeats have expired. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Nobody is late by more unless the whole controller stood still: stopped, or its machine asleep. */
+/** A sweep is late by more than this only when the whole controller stood still: stopped, or its machine asleep. */
 const MAX_LATENESS_MS = 5_000;
 const MAX_PROBES_AT_ONCE = 16;
-/** A worker of which there is doubt is given so long to say how it is; then it is gone, within 2 s of its failure. */
-const SUSPECT_PATIENCE_MS = 1_500;
+/** How long a suspect worker gets to send its status. With it a dead worker is gone within 2 s of its failure. */
+const SUSPECT_TIMEOUT_MS = 1_500;
 
 export class Fleet {
   readonly #registry: Registry;
@@ -31,24 +34,24 @@ export class Fleet {
   readonly #log: FastifyBaseLogger;
   readonly #token: string | null;
   readonly #checkAddress: (url: string) => void;
-  readonly #chronicle: Chronicle;
+  readonly #history: ClusterHistory;
   #sweep: NodeJS.Timeout | null = null;
   #lastSweepMs = 0;
   #refresh: Promise<void> | null = null;
 
-  /** `checkAddress` throws on addresses that must not be called. */
+  /** @param checkAddress throws on addresses that must not be called */
   constructor(
     registry: Registry,
     client: WorkerClient,
     log: FastifyBaseLogger,
-    chronicle: Chronicle,
+    history: ClusterHistory,
     token: string | null = null,
     checkAddress: (url: string) => void = () => undefined,
   ) {
     this.#registry = registry;
     this.#client = client;
     this.#log = log;
-    this.#chronicle = chronicle;
+    this.#history = history;
     this.#token = token;
     this.#checkAddress = checkAddress;
   }
@@ -64,8 +67,8 @@ export class Fleet {
   }
 
   /**
-   * Takes a worker in; one that does not bring its status is asked for it. `invalid_request` when it does not answer,
-   * `forbidden` when it is not whom it says it is.
+   * Adds a worker; one that does not bring its status is asked for it. Throws `invalid_request` when it does not answer,
+   * `forbidden` when it cannot prove that it is of this cluster.
    */
   async register(body: RegisterWorker): Promise<void> {
     const address = body.worker_name;
@@ -79,33 +82,33 @@ export class Fleet {
     const known = this.#registry.get(address);
     const worker = this.#registry.register(address, body.check_heart_beat, status);
     this.#log.info({ worker: address, models: status.model_names }, "worker registered");
-    // One that registers again tells nothing new; another process at its place does.
+    // A process that registers again has not joined; another process at its address has.
     if (known === null || known.incarnation !== worker.incarnation)
-      this.#chronicle.note({ kind: "joined", worker: address, models: status.model_names });
+      this.#history.note({ kind: "joined", worker: address, models: status.model_names });
   }
 
-  /** Says whether the worker is known; one that is not has to register. */
+  /** @returns whether the worker is known; one that is not has to register */
   heartBeat(beat: HeartBeat): boolean {
     const before = this.#registry.get(beat.worker_name)?.state;
     const isKnown = this.#registry.heartBeat(beat);
     const state = this.#registry.get(beat.worker_name)?.state;
     if (isKnown && state !== undefined && state !== before) {
       this.#log.info({ worker: beat.worker_name }, `worker is ${state}`);
-      this.#chronicle.note({ kind: state, worker: beat.worker_name });
+      this.#history.note({ kind: state, worker: beat.worker_name });
     }
     return isKnown;
   }
 
-  /** Says whether this process was known. */
+  /** @returns whether this process was known */
   deregister({ worker_name, incarnation }: DeregisterWorker): boolean {
     const wasKnown = this.#registry.deregister(worker_name, incarnation);
     if (!wasKnown) return false;
     this.#log.info({ worker: worker_name }, "worker deregistered");
-    this.#chronicle.note({ kind: "left", worker: worker_name });
+    this.#history.note({ kind: "left", worker: worker_name });
     return true;
   }
 
-  /** Asks every worker again; those that do not answer leave the table, which is never empty meanwhile. */
+  /** Asks every worker again; those that do not answer leave the registry, which is never empty meanwhile. */
   async refresh(): Promise<void> {
     this.#refresh ??= this.#askAll((worker, status) => {
       if (this.#registry.get(worker.address)?.registration !== worker.registration) return;
@@ -118,7 +121,7 @@ export class Fleet {
     await this.#refresh;
   }
 
-  /** This controller as one worker of another controller: all models, all speed, all queues, asked for now. */
+  /** This controller as one worker of another controller: the models, speeds and queues of all its workers, asked now. */
   async status(): Promise<WorkerStatus> {
     const statuses = await this.#askAll(() => undefined);
     return {
@@ -128,7 +131,7 @@ export class Fleet {
     };
   }
 
-  /** Whether `keys` of `lease` matter; what they cost can be saved otherwise. */
+  /** Whether the `keys` of `lease` are used; otherwise they need not be computed. */
   get usesKeys(): boolean {
     return this.#registry.dispatchMethod === "image_affinity";
   }
@@ -146,15 +149,15 @@ export class Fleet {
   }
 
   /**
-   * A connection to this worker failed. One with heartbeats leaves at once. It comes back when it says how it is and is
-   * still the same process, as after a mere hitch of the network; otherwise with its next heartbeat. One without heartbeats
-   * could never come back, so it is asked first. Resolves with whether it is gone.
+   * Call when a connection to this worker failed. One with heartbeats leaves the registry at once. It comes back when it
+   * sends its status and is still the same process, as after a short failure of the network, and otherwise with its next
+   * heartbeat. One without heartbeats could never come back, so that it is asked first. Resolves with whether it is gone.
    */
   async suspect(worker: Worker): Promise<boolean> {
     const { address, incarnation } = worker;
-    if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_PATIENCE_MS);
+    if (!worker.checkHeartBeat) await this.#ask(worker, SUSPECT_TIMEOUT_MS);
     else if (this.#drop(worker, "connection", "its connection failed")) {
-      if (incarnation === null) return (await this.#statusOf(address, SUSPECT_PATIENCE_MS)) === null;
+      if (incarnation === null) return (await this.#statusOf(address, SUSPECT_TIMEOUT_MS)) === null;
       await this.#readmit(worker);
     }
     const present = this.#registry.get(address);
@@ -163,13 +166,13 @@ export class Fleet {
 
   async #readmit({ address, incarnation, checkHeartBeat }: Worker): Promise<void> {
     try {
-      const status = await this.#statusOf(address, SUSPECT_PATIENCE_MS);
+      const status = await this.#statusOf(address, SUSPECT_TIMEOUT_MS);
       if (status === null || status.incarnation !== incarnation) return;
       await admitWorker(this.#token, { address, incarnation });
       if (this.#registry.get(address) !== null) return;
       this.#registry.register(address, checkHeartBeat, status);
       this.#log.info({ worker: address }, "worker is still there");
-      this.#chronicle.note({ kind: "back", worker: address });
+      this.#history.note({ kind: "back", worker: address });
     } catch (err) {
       this.#log.warn({ worker: address, err }, "worker not taken in again");
     }
@@ -190,20 +193,20 @@ export class Fleet {
     return statuses;
   }
 
-  async #ask(worker: Worker, patienceMs?: number): Promise<WorkerStatus | null> {
-    const status = await this.#statusOf(worker.address, patienceMs);
+  async #ask(worker: Worker, timeoutMs?: number): Promise<WorkerStatus | null> {
+    const status = await this.#statusOf(worker.address, timeoutMs);
     if (status === null) this.#drop(worker, "no_answer", "it did not say how it is");
     return status;
   }
 
-  /** @param patienceMs where it is less than the client's own */
-  async #statusOf(address: string, patienceMs?: number): Promise<WorkerStatus | null> {
+  /** @param timeoutMs how long to wait, where it is less than the client's own timeout */
+  async #statusOf(address: string, timeoutMs?: number): Promise<WorkerStatus | null> {
     const over = new AbortController();
     try {
       const status = this.#client.status(address);
-      if (patienceMs === undefined) return await status;
-      const silence = sleep(patienceMs, undefined, { signal: over.signal }).then(() => {
-        throw new LlavaError("worker_lost", `The worker ${address} said nothing for ${patienceMs} ms.`);
+      if (timeoutMs === undefined) return await status;
+      const silence = sleep(timeoutMs, undefined, { signal: over.signal }).then(() => {
+        throw new LlavaError("worker_lost", `The worker ${address} said nothing for ${timeoutMs} ms.`);
       });
       return await Promise.race([status, silence]);
     } catch (err) {
@@ -216,31 +219,31 @@ export class Fleet {
 
   #drop(worker: Worker, kind: LossReason, reason: string): boolean {
     if (!this.#registry.remove(worker)) return false;
-    this.#tellLoss(worker, kind, reason);
+    this.#noteLoss(worker, kind, reason);
     return true;
   }
 
-  #tellLoss({ address }: Worker, kind: LossReason, reason: string): void {
+  #noteLoss({ address }: Worker, kind: LossReason, reason: string): void {
     this.#log.warn({ worker: address, reason }, "worker dropped");
-    this.#chronicle.note({ kind: "lost", worker: address, reason: kind });
+    this.#history.note({ kind: "lost", worker: address, reason: kind });
   }
 
-  /** Must never throw: nobody would look any more, and the dead would stay for ever. */
+  /** Never throws: the timer would stop, and dead workers would stay for ever. */
   #dropSilent(): void {
     try {
-      this.#forgiveLateness();
-      for (const worker of this.#registry.expire()) this.#tellLoss(worker, "no_heartbeat", "no heartbeat");
+      this.#extendDeadlinesAfterPause();
+      for (const worker of this.#registry.expire()) this.#noteLoss(worker, "no_heartbeat", "no heartbeat");
     } catch (err) {
       this.#log.error({ err }, "could not look for silent workers");
     }
   }
 
-  #forgiveLateness(): void {
+  #extendDeadlinesAfterPause(): void {
     const now = this.#registry.nowMs;
     const lateMs = now - this.#lastSweepMs - SWEEP_INTERVAL_MS;
     this.#lastSweepMs = now;
     if (lateMs <= MAX_LATENESS_MS) return;
-    this.#registry.forgive(lateMs);
+    this.#registry.extendDeadlines(lateMs);
     this.#log.warn(
       { lateMs: Math.round(lateMs) },
       "the controller stood still; its workers get the time back",

@@ -1,17 +1,17 @@
-/** The answer of `GET /v1/models`: each worker is asked once per registration. Apart because it remembers. */
+/** Collects the model cards of all workers for `GET /v1/models`; each worker is asked once per registration. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createModelCard, type ModelCard } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import type { Worker } from "../registry/registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
-/** Who asks for the list waits no longer for a worker that says nothing; its answer is there for the next one. */
-const PATIENCE_MS = 1_000;
+/** How long the list waits for a worker that is silent; the next list has its answer. */
+const CARDS_TIMEOUT_MS = 1_000;
 
 export class ModelCards {
   readonly #client: WorkerClient;
   readonly #log: FastifyBaseLogger;
-  /** By registration. */
+  /** The cards of each worker, or the request for them, by registration. */
   #known = new Map<number, Promise<readonly ModelCard[]>>();
 
   constructor(client: WorkerClient, log: FastifyBaseLogger) {
@@ -19,7 +19,7 @@ export class ModelCards {
     this.#log = log;
   }
 
-  /** One card per model, in the order of the workers; of several that serve a model only the first is asked. */
+  /** One card for each model, in the order of the workers; only the first of several that serve a model is asked. */
   async of(workers: readonly Worker[]): Promise<readonly ModelCard[]> {
     const present = new Set(workers.map(({ registration }) => registration));
     for (const registration of this.#known.keys()) {
@@ -38,9 +38,9 @@ export class ModelCards {
 
   async #cardsInTime(worker: Worker): Promise<readonly ModelCard[]> {
     const over = new AbortController();
-    const patience = sleep(PATIENCE_MS, cardsByName(worker, []), { signal: over.signal });
+    const withoutAnswer = sleep(CARDS_TIMEOUT_MS, cardsByName(worker, []), { signal: over.signal });
     try {
-      return await Promise.race([this.#cardsOf(worker), patience]);
+      return await Promise.race([this.#cardsOf(worker), withoutAnswer]);
     } finally {
       over.abort();
     }
@@ -61,7 +61,7 @@ export class ModelCards {
   }
 }
 
-/** A card for each model that the worker registered, its own one where it has one; others cannot be reached. */
+/** A card for each model that the worker registered, its own where it sent one; requests to other models cannot reach it. */
 function cardsByName(worker: Worker, cards: readonly ModelCard[]): readonly ModelCard[] {
   const now = Math.floor(Date.now() / 1000);
   return worker.models.map((name) => cards.find(({ id }) => id === name) ?? createModelCard(name, now));

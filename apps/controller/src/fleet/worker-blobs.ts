@@ -1,18 +1,18 @@
 /**
- * Which workers have which of the images that clients uploaded here, and sending them those that they have not. Apart from
- * the relay because what is remembered is no more than a guess: a worker's memory is bounded too.
+ * Sends workers those of the images that clients uploaded here which they lack. What it remembers about a worker may be
+ * out of date, as a worker drops old images too.
  */
 import type { BlobStore } from "@llava/server";
 import { MAX_WORKERS, type Worker } from "../registry/registry.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
-/** Of one worker; as many images of 256 KiB as its store holds. */
+/** The number of images that are remembered for one worker: as many of 256 KiB as its store holds. */
 const MAX_KEYS = 1024;
 
 export class WorkerBlobs {
   readonly #store: BlobStore;
   readonly #client: Pick<WorkerClient, "hasBlob" | "putBlob">;
-  /** By registration, the one used longest ago first: a new process starts with nothing. */
+  /** The keys of the images that a worker has, by registration, as a new process starts without; the least recent first. */
   readonly #known = new Map<number, Set<string>>();
 
   constructor(store: BlobStore, client: Pick<WorkerClient, "hasBlob" | "putBlob">) {
@@ -21,8 +21,9 @@ export class WorkerBlobs {
   }
 
   /**
-   * Sends the worker those of the images that it has not got. One that is not here either is left out: the worker may
-   * have it, or says that it is missing. `isAgain`: the worker has just said so, whatever is remembered.
+   * Sends the worker those of the images that it lacks. One that is not here either is left out: the worker may have it,
+   * or answers that it is missing.
+   * @param isAgain whether the worker has just answered that one is missing, whatever is remembered
    */
   async ensure(
     worker: Worker,
@@ -37,7 +38,7 @@ export class WorkerBlobs {
       const bytes = this.#store.get(key);
       if (bytes === null) continue;
       const hasIt = !isAgain && (await this.#client.hasBlob(worker.address, key, signal));
-      // A worker that refuses it says itself, in answer to the request, that it is missing.
+      // A worker that does not take the image answers the request with an error of its own.
       if (hasIt || (await this.#client.putBlob(worker.address, key, bytes, signal))) remember(known, key);
     }
   }
@@ -56,7 +57,7 @@ function remember(known: Set<string>, key: string): void {
   dropOldest(known, MAX_KEYS);
 }
 
-/** Maps and sets keep the order in which things were put in. */
+/** Removes the entry that was put in first, which is the first one of a map or a set. */
 function dropOldest<T>(things: Map<T, unknown> | Set<T>, most: number): void {
   if (things.size <= most) return;
   for (const oldest of things.keys()) {

@@ -1,4 +1,4 @@
-/** How the controller talks to workers: connections, time limits and size limits in one place. */
+/** Sends the controller's requests to workers, with all time and size limits in one place. */
 import { Readable } from "node:stream";
 import { signedHeaders } from "@llava/server";
 import {
@@ -11,17 +11,18 @@ import {
 import type { Dispatcher } from "undici";
 import { WorkerConnections } from "./worker-connections.ts";
 
-/** As in the original: a worker that does not say how it is within this time is taken for dead. */
+/** How long a worker gets to send its status, as in haotian-liu/LLaVA (`llava/serve/controller.py`); then it counts as dead. */
 const PROBE_TIMEOUT_MS = 5_000;
 /**
- * Longest silence of a worker, before the first byte and between bytes. The original gives 5 s, less than a large prompt
- * takes on a CPU; ten minutes end only what is truly stuck. A dead worker shows by its connection, long before.
+ * The longest silence of a worker, before the first byte and between bytes. The original gives 5 s, less than a large prompt
+ * takes on a CPU; ten minutes end only what is stuck. The connection of a dead worker fails long before.
  */
 export const SILENCE_TIMEOUT_MS = 600_000;
-/** For an image to be sent: 10 MiB at 3 Mbit/s. */
+/** How long an image may take to be sent: 10 MiB at 3 Mbit/s. */
 const BLOB_TIMEOUT_MS = 30_000;
 const MAX_PROBE_BYTES = 1 << 20;
 
+/** Codes of errors for which a worker is not there, or no longer. Node's own, and undici's with UND. */
 const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "ECONNREFUSED",
@@ -38,6 +39,7 @@ const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
   "UND_ERR_SOCKET",
 ]);
 
+/** Those of them for which there was no connection at all. */
 const UNREACHED: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "ECONNREFUSED",
@@ -50,7 +52,7 @@ const UNREACHED: ReadonlySet<string> = new Set([
 
 export class WorkerClient {
   readonly #connections = new WorkerConnections(isConnectionFailure);
-  /** By which workers know that a request is their controller's. */
+  /** The cluster's token, by whose signature workers recognise their controller's requests. */
   readonly #token: string | null;
 
   constructor(token: string | null = null) {
@@ -64,7 +66,7 @@ export class WorkerClient {
     return parseWorkerStatus(body);
   }
 
-  /** Its model cards; null when it knows only LLaVA's own endpoints. */
+  /** The model cards of a worker; null when it has LLaVA's own endpoints only. */
   async models(address: string): Promise<readonly ModelCard[] | null> {
     const { statusCode, body } = await this.#probe(address, "/v1/models", "GET");
     if (statusCode === 404 || statusCode === 405) return null;
@@ -74,8 +76,9 @@ export class WorkerClient {
   }
 
   /**
-   * Resolves when the headers are here; the body is read as fast as its reader wants. `pieces` are sent one after the other.
-   * `silenceMs`: longest wait for the first byte, and for each further one that its reader is ready for.
+   * Resolves when the headers are here; the body is read as fast as its reader wants.
+   * @param pieces the parts of the body, which are sent one after the other
+   * @param options.silenceMs the longest wait for the first byte, and for each further one that the reader is ready for
    */
   async post(
     address: string,
@@ -134,7 +137,7 @@ export class WorkerClient {
     return statusCode;
   }
 
-  /** Ends what is still under way. */
+  /** Ends the requests that are under way. */
   async close(): Promise<void> {
     await this.#connections.close();
   }
@@ -168,7 +171,10 @@ export class WorkerClient {
   }
 }
 
-/** Whether the error says that the worker is not there, or no longer, or speaks no HTTP. A body cut off by a close may be a parser's error. */
+/**
+ * Whether the error means that the worker is not there, or no longer, or is no HTTP server. A body that ends with its
+ * connection can be an error of the HTTP parser.
+ */
 export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === "HTTPParserError") return true;
@@ -192,7 +198,7 @@ export function isSilence(error: unknown): boolean {
   );
 }
 
-/** A response's body typed as what it is, chunks of bytes. */
+/** A response's body as the chunks of bytes that it is. */
 export async function* bytesOf(body: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const chunk of body) {
     if (chunk instanceof Uint8Array) yield chunk;

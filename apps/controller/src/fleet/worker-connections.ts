@@ -1,35 +1,35 @@
 /**
- * Connections to workers, kept from one request to the next: to make one costs more than to relay a short answer. Apart
- * because a kept one may be closed by its worker just when it is used again, which must not look like a dead worker.
+ * Keeps connections to workers from one request to the next: to make one costs more than to relay a short answer. A worker
+ * may close a kept one just when it is used again, which must not look like a dead worker.
  */
 import { Client, type Dispatcher } from "undici";
 
-/** A worker that is not there is noticed in as much; three handshakes that got lost are not. */
+/** How long a connection may take to open. A worker that is not there is noticed within it; a few lost packets pass. */
 const CONNECT_TIMEOUT_MS = 2_000;
-/** Of one that says nothing of its own; the shortest that servers are known for is 5 s. */
+/** How long a connection is kept when its server announces no time; the shortest that servers are known for is 5 s. */
 const KEEP_MS = 2_000;
-/** Of one worker; as many answers as it may well write at once. */
+/** The idle connections to one worker: as many as it is likely to write answers at once. */
 const MAX_IDLE = 64;
 
 export type WorkerRequest = Omit<Dispatcher.RequestOptions, "origin" | "path" | "headers" | "body"> & {
-  /** Called once more for a request that has to be sent again: a worker takes no signature twice. */
+  /** Makes the headers; called again for a request that is sent again, as a worker takes no signature twice. */
   readonly headers?: () => Readonly<Record<string, string>>;
-  /** Called once more for a body that has to be sent again. */
+  /** Makes the body; called again for a request that is sent again. */
   readonly body?: () => Exclude<Dispatcher.RequestOptions["body"], undefined>;
 };
 
 export class WorkerConnections {
-  /** By origin; the one used last is the last. */
+  /** The idle connections by origin; the one used last is the last. */
   readonly #idle = new Map<string, Client[]>();
   readonly #open = new Set<Client>();
   readonly #isLost: (thrown: unknown) => boolean;
 
-  /** @param isLost whether an error says that a connection broke */
+  /** @param isLost whether an error means that a connection broke */
   constructor(isLost: (thrown: unknown) => boolean) {
     this.#isLost = isLost;
   }
 
-  /** Resolves when the answer's head is here. One request has one connection until its body was read or destroyed. */
+  /** Resolves when the answer's head is here. A request has its connection alone until the answer was read or destroyed. */
   async request(url: string, request: WorkerRequest): Promise<Dispatcher.ResponseData> {
     const { origin, pathname, search } = new URL(url);
     const path = pathname + search;
@@ -39,15 +39,15 @@ export class WorkerConnections {
       return await this.#send(kept, origin, path, request);
     } catch (thrown) {
       if (!this.#isLost(thrown)) throw thrown;
-      // Nothing of an answer was here, so either its worker had closed it before, or the next one will fail too; then this
-      // is the error that says what happened.
+      // No byte of an answer was here. Either the worker had closed the connection before, or the next one fails too, and
+      // then the first error is the one that has the reason.
       return await this.#send(this.#connect(origin), origin, path, request).catch((again: unknown) => {
         throw this.#isLost(again) ? thrown : again;
       });
     }
   }
 
-  /** Ends what is still under way. */
+  /** Ends the requests that are under way. */
   async close(): Promise<void> {
     await Promise.all([...this.#open].map((client) => this.#end(client)));
   }

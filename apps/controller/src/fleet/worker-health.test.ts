@@ -23,23 +23,23 @@ function worker(address: string, incarnation: string | null = null): Worker {
   };
 }
 
-it("leaves alone who keeps failing, beyond registrations, but not the next process at its address", () => {
+it("a worker that keeps failing gets no requests, beyond registrations; the next process at its address does", () => {
   let nowMs = 0;
   const health = new WorkerHealth(() => nowMs);
-  const ill = worker("http://a:1", "one");
+  const failing = worker("http://a:1", "one");
   for (let count = 0; count < 5; count += 1) {
-    expect(health.admit(ill)).toBe(true);
-    health.failed(ill);
+    expect(health.admit(failing)).toBe(true);
+    health.failed(failing);
   }
-  expect(health.admit({ ...ill, registration: 9 })).toBe(false);
+  expect(health.admit({ ...failing, registration: 9 })).toBe(false);
   expect(health.admit(worker("http://a:1", "two"))).toBe(true);
   expect(health.admit(worker("http://b:1", "one"))).toBe(true);
   nowMs += 30_000;
-  expect([health.admit(ill), health.admit(ill)]).toEqual([true, false]);
-  health.saidNothing(ill);
+  expect([health.admit(failing), health.admit(failing)]).toEqual([true, false]);
+  health.undecided(failing);
   for (const _ of [1, 2]) {
-    expect(health.admit(ill)).toBe(true);
-    health.succeeded(ill);
+    expect(health.admit(failing)).toBe(true);
+    health.succeeded(failing);
   }
-  expect([health.admit(ill), health.admit(ill)]).toEqual([true, true]);
+  expect([health.admit(failing), health.admit(failing)]).toEqual([true, true]);
 });

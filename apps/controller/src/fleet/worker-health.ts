@@ -1,8 +1,8 @@
-/** Which workers are left alone for a while because they keep failing: a breaker for each, remembered beyond registrations. */
+/** Keeps a circuit breaker for each worker that has failed lately, beyond its registrations. */
 import {
   admit,
   afterFailure,
-  afterNothing,
+  afterUndecided,
   afterSuccess,
   BREAKER_RULES,
   CLOSED,
@@ -10,13 +10,13 @@ import {
 } from "./breaker.ts";
 import type { Worker } from "../registry/registry.ts";
 
-/** Only workers that have failed lately have an entry; twice as many as the registry holds workers. */
+/** The number of breakers that are kept: twice as many as the registry holds workers. */
 const MAX_BREAKERS = 2048;
 
-/** Ask `admit` before each request to a worker, and tell how the request went by exactly one of the other three. */
+/** Call `admit` before each request to a worker, and after it exactly one of `succeeded`, `failed` and `undecided`. */
 export class WorkerHealth {
   readonly #now: () => number;
-  /** The one that was touched longest ago first. */
+  /** The breakers by the name of the worker's process; the one that changed longest ago first. */
   readonly #breakers = new Map<string, Breaker>();
 
   readonly #onChange: (worker: Worker, state: Breaker["state"]) => void;
@@ -34,7 +34,7 @@ export class WorkerHealth {
     return this.#breakers.get(nameOf(worker))?.state ?? "closed";
   }
 
-  /** What `admit` would say, without asking. */
+  /** What `admit` would return, without letting a request through. */
   wouldAdmit(worker: Worker): boolean {
     const breaker = this.#breakers.get(nameOf(worker));
     return breaker === undefined || admit(breaker, this.#now()) !== null;
@@ -48,7 +48,7 @@ export class WorkerHealth {
     return admitted !== null;
   }
 
-  /** It answered, whatever it said. May be followed by `failed` when the answer breaks off. */
+  /** The worker answered, with whatever status. `failed` may follow when the answer breaks off. */
   succeeded(worker: Worker): void {
     const breaker = this.#breakers.get(nameOf(worker));
     if (breaker !== undefined) this.#keep(worker, afterSuccess(breaker, BREAKER_RULES));
@@ -59,10 +59,10 @@ export class WorkerHealth {
     this.#keep(worker, afterFailure(breaker, this.#now(), BREAKER_RULES));
   }
 
-  /** It was full, or the client left before it had said anything. */
-  saidNothing(worker: Worker): void {
+  /** The worker was full, or the client left before the worker had answered. */
+  undecided(worker: Worker): void {
     const breaker = this.#breakers.get(nameOf(worker));
-    if (breaker !== undefined) this.#keep(worker, afterNothing(breaker));
+    if (breaker !== undefined) this.#keep(worker, afterUndecided(breaker));
   }
 
   #keep(worker: Worker, breaker: Breaker): void {
@@ -76,7 +76,7 @@ export class WorkerHealth {
   }
 }
 
-/** A new process at the same address is another worker. */
+/** The name of a worker's process: a new process at the same address is another worker. */
 function nameOf({ address, incarnation }: Worker): string {
   return `${address} ${incarnation ?? ""}`;
 }

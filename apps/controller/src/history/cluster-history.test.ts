@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { Chronicle } from "./cluster-history.ts";
+import { ClusterHistory } from "./cluster-history.ts";
 import { percentile } from "./ring-buffer.ts";
 
 let nowMs: number;
 let queue: { running: number; waiting: number };
-let chronicle: Chronicle;
+let history: ClusterHistory;
 beforeEach(() => {
   nowMs = 5_000_123;
   queue = { running: 0, waiting: 0 };
-  chronicle = new Chronicle({
+  history = new ClusterHistory({
     queue: () => queue,
     now: () => nowMs,
     wallClock: () => 1_700_000_000_000 + nowMs,
@@ -18,21 +18,21 @@ beforeEach(() => {
 function pass(seconds: number): void {
   for (let left = seconds; left > 0; left--) {
     nowMs += 1_000;
-    chronicle.tick();
+    history.tick();
   }
 }
 
 describe("figures", () => {
-  it("of a second are in each ring once its step is over", () => {
+  it("of a second are in each ring buffer once its step is over", () => {
     pass(9);
-    chronicle.tokens(7);
-    chronicle.tokens(3);
-    chronicle.firstWord(0.5);
-    chronicle.ended(false);
-    chronicle.ended(true);
+    history.tokens(7);
+    history.tokens(3);
+    history.firstWord(0.5);
+    history.ended(false);
+    history.ended(true);
     queue = { running: 2, waiting: 1 };
     pass(1);
-    const { series } = chronicle;
+    const { series } = history;
     expect(series["5m"].tokens_per_s).toEqual([...Array(9).fill(0), 10]);
     expect(series["5m"]).toMatchObject({ step_s: 1, requests: [...Array(9).fill(0), 2] });
     expect(series["5m"].first_word_p95_s.slice(-2)).toEqual([null, 0.5]);
@@ -47,38 +47,38 @@ describe("figures", () => {
     });
     expect(series["24h"].tokens_per_s).toEqual([]);
     pass(50);
-    expect(chronicle.series["24h"]).toMatchObject({ tokens_per_s: [0.167], requests: [2] });
+    expect(history.series["24h"]).toMatchObject({ tokens_per_s: [0.167], requests: [2] });
   });
 
-  it("are kept as long as the ring is, and no longer", () => {
-    chronicle.tokens(60);
+  it("are kept as long as the ring buffer is, and no longer", () => {
+    history.tokens(60);
     pass(1);
     pass(299);
-    expect(chronicle.series["5m"].tokens_per_s[0]).toBe(60);
+    expect(history.series["5m"].tokens_per_s[0]).toBe(60);
     pass(1);
-    expect(chronicle.series["5m"].tokens_per_s).toEqual(Array(300).fill(0));
-    expect(chronicle.series["1h"].tokens_per_s[0]).toBe(6);
+    expect(history.series["5m"].tokens_per_s).toEqual(Array(300).fill(0));
+    expect(history.series["1h"].tokens_per_s[0]).toBe(6);
     pass(86_400);
-    const lengths = Object.values(chronicle.series).map(({ running }) => running.length);
+    const lengths = Object.values(history.series).map(({ running }) => running.length);
     expect(lengths).toEqual([300, 360, 1_440]);
-    expect(chronicle.series["24h"].tokens_per_s[0]).toBe(0);
+    expect(history.series["24h"].tokens_per_s[0]).toBe(0);
   });
 
-  it("have gaps of nothing where the controller stood still", () => {
-    chronicle.tokens(5);
+  it("are zero where the controller stood still", () => {
+    history.tokens(5);
     pass(1);
     nowMs += 30_000;
-    chronicle.tick();
-    expect(chronicle.series["5m"].tokens_per_s).toEqual([5, ...Array(30).fill(0)]);
+    history.tick();
+    expect(history.series["5m"].tokens_per_s).toEqual([5, ...Array(30).fill(0)]);
     nowMs += 10 * 86_400_000;
-    chronicle.tick();
-    expect(chronicle.series["24h"].tokens_per_s).toHaveLength(1_440);
+    history.tick();
+    expect(history.series["24h"].tokens_per_s).toHaveLength(1_440);
   });
 
   it("end when their last step did", () => {
     pass(25);
     nowMs += 400;
-    const { series } = chronicle;
+    const { series } = history;
     const wallMs = 1_700_000_000_000 + nowMs;
     expect(series["5m"].end_ms).toBe(wallMs - 400);
     expect(series["1h"].end_ms).toBe(wallMs - 5_400);
@@ -86,7 +86,7 @@ describe("figures", () => {
 
   it("take the time of a clock that was set", () => {
     let offset = 0;
-    const other = new Chronicle({
+    const other = new ClusterHistory({
       queue: () => queue,
       now: () => nowMs,
       wallClock: () => 1_700_000_000_000 + nowMs + offset,
@@ -101,11 +101,11 @@ describe("figures", () => {
   });
 
   it("are summed up over five minutes, the speed over five seconds", () => {
-    for (const seconds of [0.1, 0.2, 0.3, 2]) chronicle.firstWord(seconds);
-    chronicle.ended(true);
-    chronicle.tokens(100);
+    for (const seconds of [0.1, 0.2, 0.3, 2]) history.firstWord(seconds);
+    history.ended(true);
+    history.tokens(100);
     pass(2);
-    expect(chronicle.totals).toEqual({
+    expect(history.totals).toEqual({
       running: 0,
       waiting: 0,
       tokens_per_s: 20,
@@ -115,23 +115,23 @@ describe("figures", () => {
       first_word_p95_s: 2,
     });
     pass(300);
-    expect(chronicle.totals).toMatchObject({ tokens_per_s: 0, requests: 0, first_word_p50_s: null });
+    expect(history.totals).toMatchObject({ tokens_per_s: 0, requests: 0, first_word_p50_s: null });
   });
 
   it("hold a thousand first words of a step at most", () => {
-    for (let i = 0; i < 5_000; i++) chronicle.firstWord(i < 1_000 ? 1 : 9);
+    for (let i = 0; i < 5_000; i++) history.firstWord(i < 1_000 ? 1 : 9);
     pass(1);
-    expect(chronicle.totals.first_word_p95_s).toBe(1);
+    expect(history.totals.first_word_p95_s).toBe(1);
   });
 });
 
 describe("events", () => {
-  it("are told newest first, and the last two hundred", () => {
+  it("are listed newest first, the last two hundred", () => {
     for (let i = 1; i <= 250; i++) {
       nowMs += 1;
-      chronicle.note({ kind: "left", worker: `http://w${i}` });
+      history.note({ kind: "left", worker: `http://w${i}` });
     }
-    const { events } = chronicle;
+    const { events } = history;
     expect(events).toHaveLength(200);
     expect(events[0]).toMatchObject({ id: 250, kind: "left", worker: "http://w250" });
     expect(events[0]?.time_ms).toBe(1_700_000_000_000 + nowMs);

@@ -1,6 +1,6 @@
 /**
- * What has happened in the cluster lately, for whoever watches it: figures in rings of seconds, tens of seconds and minutes,
- * and the last events. Apart from the metrics, whose memory is the scraper's, and bounded whatever happens.
+ * Remembers what has happened in the cluster lately, for `GET /cluster`: figures in ring buffers of seconds, tens of seconds
+ * and minutes, and the last events. Unlike the metrics, whose history the scraper keeps, it is kept here and bounded.
  */
 import type {
   ClusterEvent,
@@ -9,43 +9,43 @@ import type {
   ClusterTotals,
   SeriesName,
 } from "@llava/protocol";
-import { percentile, Ring, type Queue } from "./ring-buffer.ts";
-import { Unanswered } from "./pending-requests.ts";
+import { percentile, RingBuffer, type Queue } from "./ring-buffer.ts";
+import { PendingRequests } from "./pending-requests.ts";
 
 const TICK_MS = 1_000;
 const MAX_EVENTS = 200;
-/** Steps of a second over which the present speed is the mean. */
+/** The steps of a second over which the present speed is the mean. */
 const SPEED_STEPS = 5;
 const RECENT_STEPS = 300;
 
-export interface ChronicleOptions {
-  /** Of the whole cluster, now. */
+export interface ClusterHistoryOptions {
+  /** The requests of the whole cluster now. */
   readonly queue: () => Queue;
-  /** Monotonic milliseconds. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Unix milliseconds. */
+  /** The wall clock in Unix milliseconds. */
   readonly wallClock: () => number;
 }
 
-export class Chronicle {
-  readonly unanswered = new Unanswered();
-  readonly #options: ChronicleOptions;
-  readonly #rings: Readonly<Record<SeriesName, Ring>> = {
-    "5m": new Ring(1, RECENT_STEPS),
-    "1h": new Ring(10, 360),
-    "24h": new Ring(60, 1_440),
+export class ClusterHistory {
+  readonly pending = new PendingRequests();
+  readonly #options: ClusterHistoryOptions;
+  readonly #rings: Readonly<Record<SeriesName, RingBuffer>> = {
+    "5m": new RingBuffer(1, RECENT_STEPS),
+    "1h": new RingBuffer(10, 360),
+    "24h": new RingBuffer(60, 1_440),
   };
-  /** The oldest first. */
+  /** The last events, the oldest first. */
   readonly #events: ClusterEvent[] = [];
   readonly #startedMs: number;
-  /** When it began, by the wall clock of today. */
+  /** When the history began, in milliseconds of the wall clock as it is now. */
   #epochMs: number;
   #numEvents = 0;
-  /** Whole seconds that have been ended. */
+  /** The number of whole seconds that have ended. */
   #numTicks = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(options: ChronicleOptions) {
+  constructor(options: ClusterHistoryOptions) {
     this.#options = options;
     this.#startedMs = options.now();
     this.#epochMs = this.#beginning();
@@ -66,20 +66,22 @@ export class Chronicle {
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
   }
 
-  /** Tokens of an answer have gone out to a client. */
+  /** Call when tokens of an answer have gone out to a client. */
   tokens(count: number): void {
     for (const ring of this.#all) ring.add(count, 0, 0);
   }
 
+  /** Call when the first text of an answer goes out, with the seconds since its request came. */
   firstWord(seconds: number): void {
     for (const ring of this.#all) ring.firstWord(seconds);
   }
 
+  /** Call when a request has ended. */
   ended(isError: boolean): void {
     for (const ring of this.#all) ring.add(0, 1, isError ? 1 : 0);
   }
 
-  /** Ends the steps whose time is over; as many as have passed when this process stood still. */
+  /** Ends the steps whose time is over, which are several after this process stood still. */
   tick(): void {
     const numTicks = Math.floor((this.#options.now() - this.#startedMs) / TICK_MS);
     const queue = this.#options.queue();
@@ -88,7 +90,7 @@ export class Chronicle {
       if (numSteps > 0) ring.end(numSteps, queue);
     }
     this.#numTicks = numTicks;
-    // Somebody has set the clock, or the machine slept.
+    // The clock was set, or the machine slept.
     if (Math.abs(this.#beginning() - this.#epochMs) > TICK_MS) this.#epochMs = this.#beginning();
   }
 
@@ -127,7 +129,7 @@ export class Chronicle {
     return { "5m": seriesOf("5m"), "1h": seriesOf("1h"), "24h": seriesOf("24h") };
   }
 
-  get #all(): readonly Ring[] {
+  get #all(): readonly RingBuffer[] {
     return Object.values(this.#rings);
   }
 }

@@ -1,26 +1,26 @@
-/** The requests whose clients have nothing yet, for whoever wonders who waits, and for how long. */
+/** Remembers the requests whose clients have nothing yet, and since when. */
 import type { ClusterUnanswered } from "@llava/protocol";
 
 const MAX_SHOWN = 20;
 
-interface UnansweredRequest {
+interface PendingRequest {
   readonly model: string;
   readonly isStream: boolean;
-  /** When it came, by `performance.now()`. */
+  /** When it came, in milliseconds of `performance.now()`. */
   readonly startedMs: number;
 }
 
-export class Unanswered {
-  /** The address of the worker that was asked last for each, in the order in which the first one was. */
-  readonly #workers = new Map<UnansweredRequest, string>();
+export class PendingRequests {
+  /** The address of the worker that was asked last for each request; the request that came first is the first. */
+  readonly #workers = new Map<PendingRequest, string>();
 
-  /** A worker is asked; again when the one before it had nothing to say. */
-  asked(request: UnansweredRequest, worker: string): void {
+  /** Call when a worker is asked, and again when another one is asked after it. */
+  asked(request: PendingRequest, worker: string): void {
     this.#workers.set(request, worker);
   }
 
-  /** Something goes out to the client, or nothing will any more. */
-  answered(request: UnansweredRequest): void {
+  /** Call when the first data goes out to the client, or when the request has ended without any. */
+  answered(request: PendingRequest): void {
     this.#workers.delete(request);
   }
 

@@ -1,25 +1,25 @@
-/** The last so many steps of a row of figures; which steps those are is the owner's business. */
+/** Keeps the figures of the last steps of time, as many as its length; its owner decides when a step ends. */
 import type { ClusterSeries } from "@llava/protocol";
 
-/** What is summed up during a step. */
+/** The figures that are summed up during a step. */
 export interface Step {
   tokens: number;
   requests: number;
   errors: number;
-  /** Seconds. */
+  /** For each answer that began, the seconds from its request to its first text. */
   readonly firstWords: number[];
 }
 
-/** As it is at a step's end. */
+/** The requests in the cluster at a step's end. */
 export interface Queue {
   readonly running: number;
   readonly waiting: number;
 }
 
-/** Beyond so many in one step their 95th percentile hardly moves. */
+/** The times to the first text that one step keeps; with more of them their 95th percentile hardly changes. */
 const MAX_FIRST_WORDS = 1_000;
 
-export class Ring {
+export class RingBuffer {
   readonly stepS: number;
   readonly #length: number;
   readonly #steps: (Step & Queue)[] = [];
@@ -40,7 +40,7 @@ export class Ring {
     if (this.#current.firstWords.length < MAX_FIRST_WORDS) this.#current.firstWords.push(seconds);
   }
 
-  /** Ends this many steps; all but the first were without anything. */
+  /** Ends this many steps; all but the first had no events. */
   end(numSteps: number, queue: Queue): void {
     for (let left = Math.min(numSteps, this.#length); left > 0; left--) {
       this.#steps.push({ ...this.#current, ...queue });
@@ -49,7 +49,7 @@ export class Ring {
     this.#steps.splice(0, this.#steps.length - this.#length);
   }
 
-  /** The newest of its steps. */
+  /** The newest of its steps, at most `count`. */
   last(count: number): readonly (Step & Queue)[] {
     return this.#steps.slice(-count);
   }
@@ -73,14 +73,14 @@ function emptyStep(): Step {
   return { tokens: 0, requests: 0, errors: 0, firstWords: [] };
 }
 
-/** The value that this share of them is not above; null when there are none. */
+/** The value that this share of the values does not exceed; null when there are none. */
 export function percentile(values: readonly number[], share: number): number | null {
   const sorted = values.toSorted((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
   return value === undefined ? null : rounded(value);
 }
 
-/** Three digits behind the point: a watcher reads no more. */
+/** The value with three digits behind the point, which is more than a chart shows. */
 function rounded(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }

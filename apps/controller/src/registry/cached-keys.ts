@@ -1,12 +1,15 @@
-/** What one worker probably still has of earlier requests, apart because only image_affinity asks. Bounded, and no more than a guess. */
+/**
+ * Remembers what one worker probably still has of earlier requests, for the dispatch method image_affinity. It is bounded and
+ * may be wrong.
+ */
 import type { RequestKeys } from "./dispatch.ts";
 
-/** Of each kind; as many images as a worker may report. */
+/** The number of keys of each kind; a worker may report as many images. */
 const MAX_KEYS = 256;
 
-export class HeldKeys {
+export class CachedKeys {
   #reported: ReadonlySet<string> = new Set();
-  /** Sent there; the one sent longest ago first. */
+  /** The images that were sent there, and below the prompts; the one that was sent longest ago first. */
   readonly #images = new Map<string, Sending>();
   readonly #prompts = new Map<string, Sending>();
   #numReports = 0;
@@ -15,7 +18,7 @@ export class HeldKeys {
     return this.#reported.has(key) || this.#images.has(key) || this.#prompts.has(key);
   }
 
-  /** A request with these keys goes to the worker. @returns what takes that back, for one that never went */
+  /** Call when a request with these keys goes to the worker. @returns a function that takes it back, if it was never sent */
   send({ imageKeys, promptKey }: RequestKeys): () => void {
     const undos = imageKeys.map((key) => remember(this.#images, key, this.#numReports));
     if (promptKey !== null) undos.push(remember(this.#prompts, promptKey, this.#numReports));
@@ -25,8 +28,8 @@ export class HeldKeys {
   }
 
   /**
-   * Images that the worker says it has; it may have others. One that it had and has no more is forgotten, unless it was
-   * sent there again meanwhile.
+   * Call with the images that the worker reports; it may have others. One that it reported before and does not now is
+   * removed, unless it was sent there again meanwhile.
    */
   report(imageKeys: readonly string[]): void {
     const before = this.#reported;
@@ -45,7 +48,7 @@ export class HeldKeys {
 }
 
 interface Sending {
-  /** How many reports of the worker came before it. */
+  /** The number of reports of the worker that came before it. */
   readonly report: number;
 }
 

@@ -58,7 +58,7 @@ describe("lottery", () => {
 });
 
 describe("power_of_two", () => {
-  it("looks at two only, and takes the one with less to do", () => {
+  it("draws two, and takes the one with less load", () => {
     const workers = [worker("idle", 1, 0), worker("some", 1, 2), worker("many", 1, 9)];
     const draws = (first: number, second: number) => {
       const numbers = [first, second];
@@ -72,7 +72,7 @@ describe("power_of_two", () => {
     ]);
   });
 
-  it("does not need what it does not know of workers that it did not draw", () => {
+  it("does not need the queues of workers that it did not draw", () => {
     const workers = [
       worker("a", 1, 5, { numLeases: 0 }),
       worker("b", 1, 1, { numLeases: 4 }),
@@ -85,7 +85,7 @@ describe("power_of_two", () => {
 describe("image_affinity", () => {
   const keys = { imageKeys: ["p"], promptKey: "t" };
 
-  it("prefers who holds more of the request, then who has less to do", () => {
+  it("prefers the worker that holds more of the request, then the one with less load", () => {
     const image = worker("image", 1, 1, holding("p"));
     const both = worker("both", 1, 1, holding("p", "t"));
     expect(findBestMatch([worker("a", 1, 1), image, both], keys)?.name).toBe("both");
@@ -174,7 +174,7 @@ describe("every method", () => {
     );
   });
 
-  it("at equal loads, who holds everything wins unless it is full", () => {
+  it("at equal loads, the worker that holds everything wins unless it is full", () => {
     const load = { queueLength: 3, numLeases: 2, isQueueKnown: true, speed: 1, capacity: null };
     fc.assert(
       fc.property(fc.nat(9), fc.nat(9), fc.boolean(), (before, after, isFull) => {

@@ -1,6 +1,6 @@
 /**
- * Which worker gets a request: LLaVA's two methods and two of ours as pure functions, apart so that their formulas can be
- * read, tested and simulated alone.
+ * Chooses the worker for a request: LLaVA's two methods (`llava/serve/controller.py`) and two of ours, as pure functions, so
+ * that their formulas can be read, tested and simulated alone.
  */
 
 export const DISPATCH_METHODS = ["lottery", "shortest_queue", "power_of_two", "image_affinity"] as const;
@@ -9,22 +9,22 @@ export type DispatchMethod = (typeof DISPATCH_METHODS)[number];
 /** What the choice depends on. */
 export interface Candidate {
   readonly speed: number;
-  /** LLaVA's count: what the worker last said, and what was given to it since. */
+  /** LLaVA's count: the queue that the worker last reported, and the requests given to it since. */
   readonly queueLength: number;
-  /** Whether what it said is new enough to go by. */
+  /** Whether that report is new enough to be used. */
   readonly isQueueKnown: boolean;
   /** Requests that this controller is relaying to it now. */
   readonly numLeases: number;
-  /** Most requests that it takes, running and waiting; null when it has not said. */
+  /** The most requests that it takes, running and waiting; null when it has not reported it. */
   readonly capacity: number | null;
-  /** Whether it probably still has what this key stands for, from an earlier request. */
+  /** Whether it probably still has what this key names, from an earlier request. */
   readonly holds: (key: string) => boolean;
 }
 
-/** What a request could find again in a worker that it, or one like it, has been to. */
+/** The names of what a worker may still have from an earlier request like this one. */
 export interface RequestKeys {
   readonly imageKeys: readonly string[];
-  /** Of how the conversation begins; null when that says nothing. */
+  /** The key of the conversation's beginning; null when it is too short for one. */
   readonly promptKey: string | null;
 }
 
@@ -32,11 +32,11 @@ export const NO_KEYS: RequestKeys = { imageKeys: [], promptKey: null };
 
 /** Below this sum of speeds the original's lottery has no winner (`controller.py`, get_worker_address). */
 const LEAST_TOTAL_SPEED = 1e-4;
-/** What one mean load of difference weighs against a full match: production-stack's β (vllm-project, PR 1035). */
+/** The weight of one mean load of difference against a full match: β of vllm-project/production-stack, PR 1035. */
 const LOAD_WEIGHT = 1;
-/** Scores that differ by less are equal but for rounding. */
+/** Scores that differ by less differ by rounding only. */
 const SCORE_STEP = 1e-9;
-/** Comes last: more than the longest queue of the slowest worker that is let in. */
+/** A load that comes last: more than the longest queue of the slowest worker that may register. */
 const LOAD_WITHOUT_SPEED = 1e9;
 
 /** @param random numbers from 0 up to 1. @returns one of `candidates`, null when none can be chosen. */
@@ -58,7 +58,7 @@ export function choose<T extends Candidate>(
   }
 }
 
-/** One draw with chances in proportion to speed. */
+/** One draw with chances in proportion to speed. @param random a number from 0 up to 1 */
 export function drawLottery<T extends Pick<Candidate, "speed">>(
   candidates: readonly T[],
   random: number,
@@ -73,7 +73,7 @@ export function drawLottery<T extends Pick<Candidate, "speed">>(
   return candidates.findLast(({ speed }) => speed > 0) ?? null;
 }
 
-/** The least load, the first of equals. */
+/** The candidate with the least load; the first of equals. */
 export function findShortestQueue<T extends Candidate>(candidates: readonly T[]): T | null {
   const loads = loadsOf(candidates);
   const ranks = candidates.map((candidate, index): Rank => [loads[index] ?? 0, lastLoad(candidate)]);
@@ -81,8 +81,9 @@ export function findShortestQueue<T extends Candidate>(candidates: readonly T[])
 }
 
 /**
- * The highest of: share of the request's keys that the worker holds, less its load's distance from the mean in mean loads.
- * Of equals the one that holds more, then the first. One that is full is not chosen while another has room.
+ * The candidate with the highest score: the share of the request's keys that it holds, less the distance of its load from
+ * the mean, in mean loads. Among equals it is the one that holds more, then the first. A full one is not chosen while
+ * another has room.
  */
 export function findBestMatch<T extends Candidate>(candidates: readonly T[], request: RequestKeys): T | null {
   const withRoom = candidates.filter(
@@ -101,7 +102,7 @@ export function findBestMatch<T extends Candidate>(candidates: readonly T[], req
   return fit[indexOfLeast(ranks)] ?? null;
 }
 
-/** Two different ones, or all when there are no more. */
+/** Two different candidates, or all when there are no more than two. */
 function drawTwo<T>(candidates: readonly T[], random: () => number): readonly T[] {
   if (candidates.length <= 2) return candidates;
   const first = Math.floor(random() * candidates.length);
@@ -111,8 +112,8 @@ function drawTwo<T>(candidates: readonly T[], random: () => number): readonly T[
 }
 
 /**
- * Queue per speed of each. Unless the queues of all are known, what this controller has given to each stands for them: a
- * number of the one kind says nothing beside one of the other.
+ * The queue per speed of each candidate. Unless the queues of all are known, the number of requests that this controller has
+ * given to each stands for them, as numbers of the two kinds cannot be compared.
  */
 function loadsOf(candidates: readonly Candidate[]): readonly number[] {
   const areKnown = candidates.every(({ isQueueKnown }) => isQueueKnown);
@@ -121,7 +122,7 @@ function loadsOf(candidates: readonly Candidate[]): readonly number[] {
   );
 }
 
-/** Divides those that are equal by our own count: as far as anyone knows. */
+/** Decides between candidates that are equal by our own count, by their last reports. */
 function lastLoad({ queueLength, speed }: Candidate): number {
   return perSpeed(queueLength, speed);
 }
@@ -130,10 +131,10 @@ function perSpeed(number: number, speed: number): number {
   return speed > 0 ? number / speed : LOAD_WITHOUT_SPEED;
 }
 
-/** Compared by the first number, among equals by the second. */
+/** Two numbers of which the second decides between candidates with equal first ones. */
 type Rank = readonly [number, number];
 
-/** The first of the least; -1 when there is none. */
+/** The index of the first of the least ranks; -1 when there is none. */
 function indexOfLeast(ranks: readonly Rank[]): number {
   let best = -1;
   let least: Rank = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];

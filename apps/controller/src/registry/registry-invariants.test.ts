@@ -54,7 +54,7 @@ const step = fc.oneof(
   }),
   fc.record({ type: fc.constant("assign"), model: fc.constantFrom("m", "n") }),
   fc.record({ type: fc.constantFrom("release", "cancel"), index }),
-  // Of any registration that there ever was, as a request that failed late would.
+  // Any registration that there ever was, as a request that failed late has one.
   fc.record({ type: fc.constant("remove"), index }),
   fc.record({ type: fc.constant("expire") }),
   fc.record({ type: fc.constant("forgive"), ms: fc.nat(50) }),
@@ -62,7 +62,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** A registry, its clock, and everything that it ever gave out. */
+/** A registry, its clock, and everything that it has returned. */
 class History {
   readonly clock = { ms: 0 };
   readonly registry: Registry;
@@ -109,7 +109,7 @@ class History {
         expect(registry.workers.filter((worker) => this.isExpired(worker))).toEqual([]);
         break;
       case "forgive":
-        registry.forgive(step.ms);
+        registry.extendDeadlines(step.ms);
         break;
       case "pass":
         clock.ms += step.ms;
@@ -117,7 +117,7 @@ class History {
     }
   }
 
-  /** Whoever was chosen may be, and nobody was left out when there was somebody. */
+  /** Checks that the chosen worker may be chosen, and that one is chosen when there is one. */
   check(chosen: Worker | null, model: string, except: readonly number[]): void {
     const eligible = this.registry.workers.filter(
       (worker) =>
@@ -170,7 +170,7 @@ describe("the registry's invariants", () => {
     );
   });
 
-  it("are told by name where they do not hold", () => {
+  it("are named where they do not hold", () => {
     const registry = new Registry({ dispatchMethod: "lottery", expiryMs: 1, now: () => 0, random: () => 0 });
     registry.register("http://a", true, { model_names: ["m"], speed: 1, queue_length: 0 });
     const [worker] = registry.workers;

@@ -1,7 +1,7 @@
-/** What must hold of the registry at every moment, as a check that tests and long runs can make after each step. */
+/** Checks what must hold for the registry at every moment; tests and long runs call it after each step. */
 import { MAX_WORKERS, type Registry } from "./registry.ts";
 
-/** A sentence for each rule that does not hold; none when all is well. */
+/** A sentence for each rule that does not hold. */
 export function registryFaults(
   registry: Pick<Registry, "workers" | "leases" | "models" | "nowMs">,
 ): readonly string[] {

@@ -36,14 +36,14 @@ describe("heartbeats", () => {
     expect(registry.heartBeat(beat("http://a", 0))).toBe(false);
   });
 
-  it("that are late leave a worker out even before anybody has looked", () => {
+  it("that are late exclude a worker even before the sweep", () => {
     const clock = { ms: 0 };
     const registry = registryAt(clock);
     registry.register("http://a", true, status(["m"]));
     clock.ms = 30_001;
     expect(registry.lease("m")).toBeNull();
     expect(registry.models).toEqual([]);
-    registry.forgive(10);
+    registry.extendDeadlines(10);
     expect(registry.lease("m")?.worker.address).toBe("http://a");
   });
 
@@ -57,7 +57,7 @@ describe("heartbeats", () => {
     expect(registry.get("http://a")).toMatchObject({ queueLength: 0, numLeases: 0 });
   });
 
-  it("of another process, or of none where there was one, are of a stranger", () => {
+  it("of another process, or of none where there was one, are of an unknown worker", () => {
     const registry = registryAt({ ms: 0 });
     registry.register("http://a", true, status(["m"], 5, { incarnation: "one" }));
     expect(registry.heartBeat(beat("http://a", 1, { incarnation: "two" }))).toBe(false);
@@ -66,7 +66,7 @@ describe("heartbeats", () => {
     expect(registry.heartBeat(beat("http://a", 1, { incarnation: "one" }))).toBe(true);
   });
 
-  it("that were overtaken change nothing", () => {
+  it("that arrive after later ones change nothing", () => {
     const registry = registryAt({ ms: 0 });
     registry.register("http://a", true, status(["m"], 0, { incarnation: "one", seq: 1 }));
     registry.heartBeat(beat("http://a", 3, { incarnation: "one", seq: 3, state: "draining" }));
@@ -85,7 +85,7 @@ describe("heartbeats", () => {
     expect(registry.get("http://a")?.load).toBeNull();
   });
 
-  it("that are too old are not gone by", () => {
+  it("that are too old are not used", () => {
     const clock = { ms: 0 };
     const registry = registryAt(clock);
     registry.register("http://old", false, status(["m"], 0));
@@ -98,7 +98,7 @@ describe("heartbeats", () => {
 });
 
 describe("registrations", () => {
-  it("hold a failure of an earlier one against no later one", () => {
+  it("do not count a failure of an earlier one for a later one", () => {
     const registry = registryAt({ ms: 0 });
     const earlier = registry.register("http://a", true, status(["m"]));
     const lease = registry.lease("m");
@@ -142,7 +142,7 @@ describe("registrations", () => {
     expect(registry.register("http://w:0", true, status([])).address).toBe("http://w:0");
   });
 
-  it("end with the word of the process itself, not of another one", () => {
+  it("end when the process itself deregisters, not another one", () => {
     const registry = registryAt({ ms: 0 });
     registry.register("http://a", true, status(["m"], 0, { incarnation: "one" }));
     expect(registry.deregister("http://a", "two")).toBe(false);

@@ -1,4 +1,4 @@
-/** The table of workers: apart from everything that talks, so that it changes only in one tick and by a few named steps. */
+/** Holds the table of workers and their leases. It waits for nothing, so that it changes in one tick and by named steps. */
 import {
   HEARTBEAT_INTERVAL_MS,
   LlavaError,
@@ -10,33 +10,34 @@ import {
   type WorkerStatus,
 } from "@llava/protocol";
 import { choose, NO_KEYS, type Candidate, type DispatchMethod, type RequestKeys } from "./dispatch.ts";
-import { HeldKeys } from "./cached-keys.ts";
+import { CachedKeys } from "./cached-keys.ts";
 
 export interface Worker {
-  /** Its URL, which is also its name. */
+  /** The worker's URL, which is also its name. */
   readonly address: string;
   readonly models: readonly string[];
   readonly speed: number;
-  /** What the worker last said, and the requests given to it since. */
+  /** The queue that the worker last reported, and the requests given to it since. */
   readonly queueLength: number;
-  /** Requests that are being relayed to this process now, by our own count. */
+  /** The requests that are being relayed to this process now, by our own count. */
   readonly numLeases: number;
-  /** Without heartbeats a worker is kept until it fails. */
+  /** Whether the worker sends heartbeats; one that does not is kept until it fails. */
   readonly checkHeartBeat: boolean;
-  /** On the registry's clock. */
+  /** The time of its last heartbeat on the registry's clock. */
   readonly lastHeartBeatMs: number;
-  /** Grows with every registration, so that what is known about an earlier one is not held against a later one. */
+  /** A number that grows with every registration, so that failures of an earlier one do not count for a later one. */
   readonly registration: number;
-  /** A worker that is draining gets no new requests. */
+  /** Whether it takes new requests, which a worker that is draining does not. */
   readonly state: WorkerState;
-  /** What the original's workers do not say is null. */
+  /** The worker's own name. As the fields below, it is null for the original's workers, which do not report it. */
   readonly workerId: string | null;
+  /** The name of the worker's process. */
   readonly incarnation: string | null;
   readonly load: WorkerLoad | null;
   readonly version: string | null;
   /** When its process started, on the registry's clock. */
   readonly startedMs: number | null;
-  /** Of all its answers together, as it last said. */
+  /** The tokens a second of all its answers together, as it last reported them. */
   readonly tokensPerS: number | null;
   readonly capabilities: WorkerCapabilities | null;
 }
@@ -44,37 +45,37 @@ export interface Worker {
 /** A worker with one more request in its queue, until released. */
 export interface Lease {
   readonly worker: Worker;
-  /** Call when the request has ended; once is enough. */
+  /** Call when the request has ended. Further calls do nothing. */
   readonly release: () => void;
-  /** Instead of `release`, for a request that was never sent: the worker then holds nothing of it. */
+  /** Call instead of `release` for a request that was never sent, of which the worker then caches nothing. */
   readonly cancel: () => void;
 }
 
 export interface RegistryOptions {
   readonly dispatchMethod: DispatchMethod;
   readonly expiryMs: number;
-  /** Monotonic milliseconds. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** From 0 up to 1. */
+  /** A source of random numbers from 0 up to 1. */
   readonly random: () => number;
 }
 
 export const MAX_WORKERS = 1024;
-/** What a worker said longer ago is not gone by. */
+/** The age of a report from which it is not used any more. */
 const STALE_MS = 2 * HEARTBEAT_INTERVAL_MS;
 
-/** A worker and what is known of its process; a new process is a new entry. */
+/** A worker and what is known about its process; a new process is a new entry. */
 interface Entry {
   worker: Worker;
   readonly leases: Set<Lease>;
-  readonly held: HeldKeys;
-  /** Of its last report; -1 before the first. */
+  readonly cachedKeys: CachedKeys;
+  /** The number of its last report; -1 before the first. */
   seq: number;
 }
 
 export class Registry {
   readonly #options: RegistryOptions;
-  /** In order of first registration, which decides between equals. */
+  /** The entries by address, in the order of first registration, which decides between equals. */
   readonly #entries = new Map<string, Entry>();
   #registrations = 0;
 
@@ -101,12 +102,12 @@ export class Registry {
     return this.#options.now();
   }
 
-  /** The leases that are out, of workers that are still in the table. */
+  /** The open leases of all workers in the table. */
   get leases(): readonly Lease[] {
     return [...this.#entries.values()].flatMap(({ leases }) => [...leases]);
   }
 
-  /** Of all workers together, by what they last said and what was given to them since. */
+  /** The requests of all workers together, by their last reports and the requests given to them since. */
   get queue(): { readonly running: number; readonly waiting: number } {
     let [running, waiting] = [0, 0];
     for (const { load, queueLength, numLeases } of this.workers) {
@@ -122,12 +123,12 @@ export class Registry {
     return this.#entries.get(address)?.worker ?? null;
   }
 
-  /** Whether this worker's process probably has what the key stands for. */
+  /** Whether this worker's process probably has what the key names. */
   holds(address: string, key: string): boolean {
-    return this.#entries.get(address)?.held.holds(key) ?? false;
+    return this.#entries.get(address)?.cachedKeys.holds(key) ?? false;
   }
 
-  /** Adds a worker or takes a known one's new word; `overloaded` when the table is full. */
+  /** Adds a worker, or updates a known one. Throws `overloaded` when the table is full. */
   register(address: string, checkHeartBeat: boolean, status: WorkerStatus): Worker {
     const known = this.#entries.get(address);
     if (known === undefined && this.#entries.size >= MAX_WORKERS) {
@@ -157,14 +158,17 @@ export class Registry {
       tokensPerS: status.tokens_per_s ?? null,
       capabilities: status.capabilities ?? null,
     };
-    const entry = same ?? { worker, leases: new Set(), held: new HeldKeys(), seq: -1 };
+    const entry = same ?? { worker, leases: new Set(), cachedKeys: new CachedKeys(), seq: -1 };
     entry.worker = worker;
     this.#entries.set(address, entry);
     takeReport(entry, status);
     return worker;
   }
 
-  /** False when this process is not known: it has to register. A report that was overtaken by a later one changes nothing. */
+  /**
+   * Takes a worker's report; one that arrives after a later one changes nothing.
+   * @returns whether this process is known; one that is not has to register
+   */
   heartBeat(beat: HeartBeat): boolean {
     const entry = this.#entries.get(beat.worker_name);
     if (entry === undefined || entry.worker.incarnation !== (beat.incarnation ?? null)) return false;
@@ -181,25 +185,25 @@ export class Registry {
     return true;
   }
 
-  /** The worker's own farewell. Says whether this process was known. */
+  /** Removes a worker that deregisters. @returns whether this process was known */
   deregister(address: string, incarnation: string): boolean {
     return this.get(address)?.incarnation === incarnation && this.#entries.delete(address);
   }
 
-  /** Takes this registration out; a later one of the same address stays. Says whether there was one. */
+  /** Removes this registration; a later one of the same address stays. @returns whether it was there */
   remove({ address, registration }: Worker): boolean {
     return this.get(address)?.registration === registration && this.#entries.delete(address);
   }
 
-  /** Takes out the workers whose last heartbeat is too old. */
+  /** Removes and returns the workers whose last heartbeat is too old. */
   expire(): readonly Worker[] {
     const expired = this.workers.filter((worker) => this.#isExpired(worker));
     for (const worker of expired) this.remove(worker);
     return expired;
   }
 
-  /** The controller itself stood still for so long: no worker is to blame for what was not heard meanwhile. */
-  forgive(ms: number): void {
+  /** Call when the controller itself stood still for so long: heartbeats that it missed then do not count as missing. */
+  extendDeadlines(ms: number): void {
     const now = this.#options.now();
     for (const entry of this.#entries.values()) {
       const lastHeartBeatMs = Math.min(now, entry.worker.lastHeartBeatMs + ms);
@@ -207,11 +211,14 @@ export class Registry {
     }
   }
 
-  /** A worker for the model by the dispatch method, or null. `except`: registrations that were tried already. */
+  /**
+   * A lease of a worker for the model, by the dispatch method; null when there is none.
+   * @param except registrations that were tried already
+   */
   lease(model: string, except: ReadonlySet<number> = new Set(), keys: RequestKeys = NO_KEYS): Lease | null {
     const entry = this.#choose(model, except, keys);
     if (entry === null) return null;
-    const forget = this.#options.dispatchMethod === "image_affinity" ? entry.held.send(keys) : null;
+    const forget = this.#options.dispatchMethod === "image_affinity" ? entry.cachedKeys.send(keys) : null;
     const release = (): void => {
       if (entry.leases.delete(lease)) count(entry, -1);
     };
@@ -225,7 +232,10 @@ export class Registry {
     return lease;
   }
 
-  /** A worker for a client that will ask it itself: counted in its queue until its next heartbeat, as in the original. */
+  /**
+   * A worker for a client that will ask it directly. The request is counted in its queue until its next heartbeat, as in
+   * haotian-liu/LLaVA (`llava/serve/controller.py`, get_worker_address).
+   */
   assign(model: string): Worker | null {
     const entry = this.#choose(model, new Set(), NO_KEYS);
     if (entry === null) return null;
@@ -244,7 +254,7 @@ export class Registry {
     return choose(this.#options.dispatchMethod, candidates, this.#options.random, keys)?.entry ?? null;
   }
 
-  /** Whether it may be chosen: also between two looks of `expire` nobody is sent to a worker that is past its time. */
+  /** Whether it may be chosen: a worker whose heartbeat is too old gets no request, also before `expire` removes it. */
   #isOpen(worker: Worker, nowMs = this.#options.now()): boolean {
     return worker.state === "ready" && !this.#isExpired(worker, nowMs);
   }
@@ -263,11 +273,11 @@ function candidateOf(entry: Entry, nowMs: number): Candidate & { readonly entry:
     isQueueKnown: nowMs - lastHeartBeatMs <= STALE_MS,
     numLeases,
     capacity: load === null ? null : load.max_running + load.max_waiting,
-    holds: (key) => entry.held.holds(key),
+    holds: (key) => entry.cachedKeys.holds(key),
   };
 }
 
-/** After a request was given to the worker, or has ended there. */
+/** Counts a request that was given to the worker, or has ended there. */
 function count(entry: Entry, change: 1 | -1): void {
   const queueLength = Math.max(0, entry.worker.queueLength + change);
   entry.worker = { ...entry.worker, queueLength, numLeases: entry.leases.size };
@@ -275,5 +285,5 @@ function count(entry: Entry, change: 1 | -1): void {
 
 function takeReport(entry: Entry, { seq, image_keys }: WorkerReport): void {
   if (seq !== undefined) entry.seq = seq;
-  if (image_keys !== undefined) entry.held.report(image_keys);
+  if (image_keys !== undefined) entry.cachedKeys.report(image_keys);
 }

@@ -1,4 +1,6 @@
-/** Writes an answer as fast as its client reads and not faster: what waits for a slow reader is one chunk, then its worker waits. */
+/**
+ * Writes an answer as fast as its client reads and not faster: one chunk waits for a slow reader, and then its worker waits.
+ */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { LlavaError } from "@llava/protocol";
@@ -11,16 +13,16 @@ export async function writeAll(
   stallMs: number,
 ): Promise<void> {
   signal.throwIfAborted();
-  // One chunk for all of them: each write of its own is a chunk on the wire. Not corked, which would send it before the end
-  // that may follow at once.
+  // One write for all of them, as each write is a chunk on the wire. Corking would send them too early: before the end of
+  // the response, which may follow at once and then goes out with them.
   const whole = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
   if (whole === undefined || whole.length === 0) return;
   const hasRoom = response.write(whole);
   if (hasRoom || !response.writableNeedDrain) return;
-  await readOn(once(response, "drain", { signal }), stallMs, signal);
+  await withinStall(once(response, "drain", { signal }), stallMs, signal);
 }
 
-/** Ends the response; resolves when its last byte is handed over or its client is gone. */
+/** Ends the response; resolves when its last byte is handed over or its client is gone. Throws as `writeAll`. */
 export async function endResponse(
   response: ServerResponse,
   signal: AbortSignal,
@@ -31,10 +33,10 @@ export async function endResponse(
     response.once("close", resolve);
     response.end(resolve);
   });
-  await readOn(finished, stallMs, signal);
+  await withinStall(finished, stallMs, signal);
 }
 
-async function readOn(step: Promise<unknown>, stallMs: number, signal: AbortSignal): Promise<void> {
+async function withinStall(step: Promise<unknown>, stallMs: number, signal: AbortSignal): Promise<void> {
   const { promise: stalled, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(new LlavaError("cancelled", `The client read nothing for ${stallMs / 1000} s.`)),
@@ -46,7 +48,7 @@ async function readOn(step: Promise<unknown>, stallMs: number, signal: AbortSign
     throw signal.aborted ? signal.reason : thrown;
   } finally {
     clearTimeout(timer);
-    // Whoever lost the race may still fail, with nobody to hear it.
+    // A step that lost the race may still fail, which must not count as an unhandled rejection.
     step.catch(() => undefined);
   }
 }

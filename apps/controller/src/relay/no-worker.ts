@@ -1,9 +1,9 @@
-/** What a client is told when nobody can answer, apart because it says what there is instead and what to do. */
+/** Makes the errors for a request that no worker can answer; they name the models that there are, and what to do. */
 import { LlavaError } from "@llava/protocol";
 
 const MAX_SHOWN_MODELS = 20;
 
-/** @param models those that workers serve now */
+/** @param models the names of the models that workers serve now */
 export function noWorker(model: string, models: readonly string[]): LlavaError {
   const sentence =
     models.length === 0
@@ -12,7 +12,7 @@ export function noWorker(model: string, models: readonly string[]): LlavaError {
   return new LlavaError("no_worker", sentence);
 }
 
-/** For who asks whether anything can be asked at all. */
+/** The answer to `GET /ready` when no model can be asked. */
 export function noModels(): LlavaError {
   return new LlavaError(
     "no_worker",
@@ -21,10 +21,10 @@ export function noModels(): LlavaError {
 }
 
 export function workersLost(model: string, number: number): LlavaError {
-  const who = number === 1 ? "The only worker" : `All ${number} workers`;
+  const workers = number === 1 ? "The only worker" : `All ${number} workers`;
   return new LlavaError(
     "worker_lost",
-    `${who} for the model ${named(model)} could not be reached; ask again.`,
+    `${workers} for the model ${named(model)} could not be reached; ask again.`,
   );
 }
 

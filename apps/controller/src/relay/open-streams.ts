@@ -1,15 +1,15 @@
 /**
- * The answers under way, apart because three things end one from outside: its client leaves, its time is up, or the
- * controller stops.
+ * Runs the answers that are under way with a signal each, because three things end one from outside: its client leaves, its
+ * time is up, or the controller stops.
  */
 import type { ServerResponse } from "node:http";
 import { LlavaError } from "@llava/protocol";
 
-export class Streams {
+export class OpenStreams {
   readonly #running = new Map<AbortController, Promise<void>>();
   readonly #totalMs: number;
 
-  /** @param totalMs of one answer, from its request's arrival to its last byte */
+  /** @param totalMs the longest time of one answer, from its request's arrival to its last byte */
   constructor(totalMs: number) {
     this.#totalMs = totalMs;
   }
@@ -39,7 +39,7 @@ export class Streams {
     await running;
   }
 
-  /** Resolves when none is left. */
+  /** Resolves when no answer is under way. */
   async allEnded(): Promise<void> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running.values());
   }

@@ -1,133 +1,188 @@
 /**
- * An answer on its way from a worker to the client, and on from another worker when the first one breaks off. Apart
- * because here alone it is known what the client has, which is what a continuation must go on from.
+ * Asks one worker with a request, and judges what went wrong when it fails: which error the client gets, and what the
+ * failure means for the worker.
  */
-import type { ServerResponse } from "node:http";
-import { LlavaError, type ErrorCode } from "@llava/protocol";
+import { LlavaError, RESUME_HEADER, RESUME_VERSION, toLlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
-import { drain, nextOf, type Answer } from "./relayed-answer.ts";
-import { endResponse, writeAll } from "./client-writer.ts";
-import type { Frame } from "./frame-splitter.ts";
-import { Progress } from "./stream-progress.ts";
-import type { Relay, RelayRequest } from "./relay.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import {
+  isConnectionFailure,
+  isSilence,
+  isUnreached,
+  SILENCE_TIMEOUT_MS,
+  type WorkerClient,
+} from "../fleet/worker-client.ts";
+import type { WorkerHealth } from "../fleet/worker-health.ts";
+import type { Lease, Worker } from "../registry/registry.ts";
+import type { CrashAttribution } from "./failures/crash-attribution.ts";
+import type { RelayRequest } from "./relay-request.ts";
+import { errorIn, openAnswer, textOfFirst, type RelayedAnswer } from "./relayed-answer.ts";
 
-export interface Transfer {
-  readonly relay: Relay;
-  readonly request: RelayRequest;
-  readonly response: ServerResponse;
-  readonly signal: AbortSignal;
-  readonly log: FastifyBaseLogger;
-  /** How long the client may read nothing. */
-  readonly stallMs: number;
-  /** Written between the frames of two workers; nothing when empty. */
-  readonly seam: string;
-  /** The error that a frame of the kind `failure` tells of; null when it cannot be read. */
-  readonly failureOf: (frame: Frame) => LlavaError | null;
-}
+/** Sends a worker those of these images that it lacks. `isAgain` means that it has just answered that it lacks one. */
+export type EnsureBlobs = (
+  worker: Worker,
+  keys: readonly string[],
+  signal: AbortSignal,
+  isAgain: boolean,
+) => Promise<void>;
 
-/** How an answer ended, for the log. */
-export interface Outcome {
-  /** Of the error that its last frame told of. */
-  readonly code: ErrorCode | "ok";
-  /** The one that wrote the last frame. */
-  readonly worker: string;
-  readonly numMoves: number;
-}
-
-/** A request that ends one worker after another is stopped before it ends them all. */
-const MAX_MOVES = 3;
-/** Failures of which another worker knows nothing; other ones lie in the request, or in a limit that it met. */
-const MOVABLE: ReadonlySet<ErrorCode> = new Set([
+/** The statuses of a worker that is full or stops, which another one may not be. */
+export const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
+/** The errors of an unhealthy worker, not of one that is full or leaves. */
+const UNHEALTHY_CODES: ReadonlySet<string> = new Set([
   "worker_lost",
-  "shutting_down",
+  "timeout",
   "runtime_failure",
   "out_of_memory",
-  "overloaded",
-  "queue_timeout",
 ]);
 
-/**
- * Passes on what is left of `first`, whose head was sent, and closes it. Resolves when the client has all; throws what
- * the client must be told of instead, or `cancelled`. It has only whole frames then.
- */
-export async function transferAnswer(transfer: Transfer, first: Answer): Promise<Outcome> {
-  const { relay, request, response, signal, log } = transfer;
-  const progress = new Progress(request.framing);
-  let answer = first;
-  let numMoves = 0;
-  try {
-    while (true) {
-      const ending = await passOn(transfer, answer, progress);
-      if (!(ending instanceof LlavaError)) {
-        await finish(transfer, answer);
-        if (ending === "ok" && answer.status === 200) await relay.served(request);
-        return { code: ending, worker: answer.worker.address, numMoves };
-      }
-      answer.close();
-      const canMove = answer.isFramed && numMoves < MAX_MOVES && MOVABLE.has(ending.code);
-      if (!canMove || signal.aborted) throw ending;
-      const lost = answer.worker;
-      const next = await relay.reopen(request, progress, lost, signal, log);
-      if (next === null) throw ending;
-      answer = next;
-      numMoves += 1;
-      request.measured.moved(lost, next.worker, ending.code);
-      log.warn(
-        { from: lost.address, to: next.worker.address, code: ending.code, err: ending },
-        "answer goes on from another worker",
-      );
-      if (progress.isUntouched) continue;
-      progress.continued();
-      if (transfer.seam !== "")
-        await writeAll(response, [Buffer.from(transfer.seam)], signal, transfer.stallMs);
-    }
-  } finally {
-    answer.close();
-  }
-}
+export class RelayAttempts {
+  readonly #fleet: Fleet;
+  readonly #client: WorkerClient;
+  readonly #ensureBlobs: EnsureBlobs;
+  readonly #idleMs: number;
+  readonly #health: WorkerHealth;
+  readonly #crashes: CrashAttribution;
+  readonly #suspicions = new Set<Promise<boolean>>();
 
-/** Writes an answer's frames up to its end. Returns the error when another worker should go on from there. */
-async function passOn(
-  transfer: Transfer,
-  answer: Answer,
-  progress: Progress,
-): Promise<LlavaError | Outcome["code"]> {
-  const { relay, response, signal, stallMs } = transfer;
-  let hasSpoken = false;
-  const fault = (thrown: unknown): LlavaError =>
-    relay.fault(thrown, answer.worker, transfer.request, signal, hasSpoken);
-  for (let frames = answer.first; frames !== null;) {
-    const pieces: Uint8Array[] = [];
-    let ending: LlavaError | Outcome["code"] | null = null;
-    for (const frame of frames) {
-      const strayed = progress.contradiction(frame);
-      const failure = frame.kind === "failure" ? transfer.failureOf(frame) : null;
-      if (strayed !== null) ending = fault(strayed);
-      else if (failure !== null && MOVABLE.has(failure.code)) ending = fault(failure);
-      else if (progress.has(frame)) continue;
-      else {
-        pieces.push(frame.bytes);
-        progress.add(frame);
-        if (answer.isFramed) transfer.request.measured.frame(frame);
-        hasSpoken ||= frame.kind === "data";
-        if (frame.kind === "end") ending = "ok";
-        if (frame.kind === "failure") ending = failure?.code ?? "internal";
-      }
-      if (ending !== null) break;
-    }
-    await writeAll(response, pieces, signal, stallMs);
-    if (ending !== null) return ending;
+  /** @param idleMs the longest pause in a stream of a worker that sends keepalives */
+  constructor(parts: {
+    readonly fleet: Fleet;
+    readonly client: WorkerClient;
+    readonly ensureBlobs: EnsureBlobs;
+    readonly idleMs: number;
+    readonly health: WorkerHealth;
+    readonly crashes: CrashAttribution;
+  }) {
+    this.#fleet = parts.fleet;
+    this.#client = parts.client;
+    this.#ensureBlobs = parts.ensureBlobs;
+    this.#idleMs = parts.idleMs;
+    this.#health = parts.health;
+    this.#crashes = parts.crashes;
+  }
+
+  /** The checks that run now of whether lost workers are gone; one of them may be the only worker that could go on. */
+  get suspicions(): ReadonlySet<Promise<boolean>> {
+    return this.#suspicions;
+  }
+
+  /**
+   * The leased worker's answer, whose `close` also ends the lease. Null when the worker could not be reached or was lost
+   * before its first frame; throws what ends the request.
+   */
+  async ask(
+    lease: Lease,
+    request: RelayRequest,
+    body: readonly Uint8Array[],
+    signal: AbortSignal,
+    log: FastifyBaseLogger,
+  ): Promise<RelayedAnswer | null> {
+    const { worker } = lease;
+    request.measured.asked(worker);
     try {
-      frames = await nextOf(answer.rest);
+      const answer = await this.#post(worker, request, body, signal);
+      if (BUSY_STATUSES.has(answer.status)) this.#health.undecided(worker);
+      else if (answer.status >= 500) this.#health.failed(worker);
+      else this.#health.succeeded(worker);
+      const close = (): void => {
+        answer.close();
+        lease.release();
+      };
+      return { ...answer, close };
     } catch (thrown) {
-      return fault(thrown);
+      lease.release();
+      const error = this.#errorOf(thrown, worker, request, signal, false);
+      if (!signal.aborted && UNHEALTHY_CODES.has(error.code)) this.#health.failed(worker);
+      else this.#health.undecided(worker);
+      if (signal.aborted || error.code !== "worker_lost") throw error;
+      log.warn({ worker: worker.address, err: thrown }, "worker lost before its first byte");
+      return null;
     }
   }
-  return "ok";
+
+  /**
+   * What broke off an answer that had begun, as an error of the table; counted as a failure of the worker where it is one.
+   * @param hasStreamed whether the worker had sent text
+   */
+  fault(
+    thrown: unknown,
+    worker: Worker,
+    request: RelayRequest,
+    signal: AbortSignal,
+    hasStreamed: boolean,
+  ): LlavaError {
+    const error = this.#errorOf(thrown, worker, request, signal, hasStreamed);
+    if (!signal.aborted && UNHEALTHY_CODES.has(error.code)) this.#health.failed(worker);
+    return error;
+  }
+
+  async #post(
+    worker: Worker,
+    request: RelayRequest,
+    body: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<RelayedAnswer> {
+    const { path, framing, isStream, referredKeys } = request;
+    const silenceMs = sendsKeepalives(request, worker) ? this.#idleMs : SILENCE_TIMEOUT_MS;
+    const headers = isStream ? { ...request.headers, [RESUME_HEADER]: RESUME_VERSION } : request.headers;
+    const post = async (isAgain: boolean): Promise<RelayedAnswer> => {
+      if (referredKeys.length > 0) await this.#ensureBlobs(worker, referredKeys, signal, isAgain);
+      const timing = { signal, silenceMs };
+      const response = await this.#client.post(worker.address, path, body, headers, timing);
+      return openAnswer(worker, response, framing);
+    };
+    const answer = await post(false);
+    if (referredKeys.length === 0 || !lacksBlob(answer)) return answer;
+    answer.close();
+    return post(true);
+  }
+
+  /** What went wrong, as an error of the table; a worker that cannot be reached, or is silent, becomes suspect. */
+  #errorOf(
+    thrown: unknown,
+    worker: Worker,
+    request: RelayRequest,
+    signal: AbortSignal,
+    hasStreamed: boolean,
+  ): LlavaError {
+    if (signal.aborted) return toLlavaError(signal.reason);
+    if (thrown instanceof LlavaError) return thrown;
+    const isSilent = isSilence(thrown);
+    if (!isSilent && !isConnectionFailure(thrown)) return toLlavaError(thrown);
+    // A worker without keepalives may still be working.
+    const code = isSilent && !sendsKeepalives(request, worker) ? "timeout" : "worker_lost";
+    if (code === "worker_lost") {
+      this.#crashes.countRequests(worker);
+      const isGone = this.#suspect(worker);
+      if (!isSilent && !isUnreached(thrown))
+        this.#crashes.attribute(worker, request.body, hasStreamed, isGone);
+    }
+    const sentence = isSilent
+      ? "The worker said nothing for too long; ask again."
+      : "The worker that wrote this answer was lost; ask again.";
+    return new LlavaError(code, sentence, { cause: thrown });
+  }
+
+  /** Resolves with whether the worker's process is gone. */
+  #suspect(worker: Worker): Promise<boolean> {
+    const suspicion = this.#fleet.suspect(worker).finally(() => this.#suspicions.delete(suspicion));
+    this.#suspicions.add(suspicion);
+    return suspicion;
+  }
 }
 
-/** Ends the response; the worker's place is free before a slow client has read the rest. */
-async function finish({ response, signal, stallMs }: Transfer, answer: Answer): Promise<void> {
-  const ended = endResponse(response, signal, stallMs);
-  await Promise.all([ended, drain(answer).then(answer.close)]);
+/** Whether a worker can go on with an answer that another one began: each of ours can, and no other. */
+export function canResume(worker: Worker): boolean {
+  return worker.capabilities?.["resume"] === true;
+}
+
+/** Whether the worker sends something at least every 10 s while it answers this request. */
+function sendsKeepalives({ isStream }: RelayRequest, worker: Worker): boolean {
+  return isStream && canResume(worker);
+}
+
+/** Whether the worker no longer has an image that it was sent. */
+function lacksBlob(answer: RelayedAnswer): boolean {
+  return answer.status === 404 && errorIn(textOfFirst(answer))?.code === "blob_missing";
 }

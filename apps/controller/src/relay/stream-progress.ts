@@ -1,19 +1,19 @@
-/** What a client has of a streamed answer, apart because it decides how another worker may go on with it. */
-import { LlavaError, MAX_RESUME_TOKENS, type HopHead, type Resume } from "@llava/protocol";
-import type { Frame, Framing } from "./frame-splitter.ts";
+/** Tracks what a client has of a streamed answer, which decides how another worker may go on with it. */
+import { LlavaError, MAX_RESUME_TOKENS, type Framing, type Resume, type ResumeHead } from "@llava/protocol";
+import type { Frame } from "./relayed-frame.ts";
 
-export class Progress {
+export class StreamProgress {
   readonly #framing: Framing;
-  /** LLaVA's wire says all of the text in each frame: the last one that the client has, JSON and a NUL. */
-  #said: Uint8Array | null = null;
-  #head: HopHead | null = null;
+  /** The last frame of LLaVA's wire that the client has, JSON and a NUL: each has all of the text so far. */
+  #sentFrame: Uint8Array | null = null;
+  #head: ResumeHead | null = null;
   readonly #tokens: number[] = [];
   #hasData = false;
-  /** Frames without tokens that came since the last one with some. */
+  /** The number of frames without tokens since the last one with some. */
   #numSinceTokens = 0;
-  /** Of those, how many a continuation says once more. */
+  /** The number of frames that a continuation sends once more. */
   #numToSkip = 0;
-  /** Whether the next frame must begin with the head: a server that does not know the hop begins anew. */
+  /** Whether the next frame must begin with the head: a server that cannot resume an answer begins it anew. */
   #isHeadDue = false;
 
   constructor(framing: Framing) {
@@ -25,7 +25,7 @@ export class Progress {
     this.#head ??= frame.head;
     if (frame.kind === "filler" && frame.tokens.length === 0) return;
     this.#hasData = true;
-    if (this.#framing === "wire") this.#said = frame.bytes;
+    if (this.#framing === "wire") this.#sentFrame = frame.bytes;
     if (this.#tokens.length <= MAX_RESUME_TOKENS) this.#tokens.push(...frame.tokens);
     if (frame.tokens.length > 0) this.#numSinceTokens = 0;
     else if (frame.head === null) this.#numSinceTokens += 1;
@@ -36,24 +36,24 @@ export class Progress {
     return !this.#hasData;
   }
 
-  /** What to send to a worker that is to go on, as JSON; null when its tokens are not known. */
+  /** What a worker that is to go on must get, as JSON; null when the answer's tokens are not known. */
   get resume(): string | null {
     if (this.#head === null || this.#tokens.length > MAX_RESUME_TOKENS) return null;
     const resume: Resume = { ...this.#head, tokens: this.#tokens };
     const json = JSON.stringify(resume);
-    if (this.#said === null) return json;
-    // As it came: what the client has is never read here.
-    const said = Buffer.from(this.#said).toString("latin1").replace(/\0$/, "");
-    return `${json.slice(0, -1)},"said":${said}}`;
+    if (this.#sentFrame === null) return json;
+    // The frame goes back as it came: what the client has is never parsed here.
+    const sentFrame = Buffer.from(this.#sentFrame).toString("latin1").replace(/\0$/, "");
+    return `${json.slice(0, -1)},"sent_frame":${sentFrame}}`;
   }
 
-  /** Call when another worker goes on: what followed the last tokens comes again, since only they are known to it. */
+  /** Call when another worker goes on: it gets the tokens only, so that the frames behind the last of them come again. */
   continued(): void {
     this.#isHeadDue = true;
     this.#numToSkip = this.#numSinceTokens;
   }
 
-  /** What is wrong with a frame that should go on where the client's answer ends; null when nothing is. */
+  /** The error of a frame that should go on where the client's answer ends and does not; null when it does. */
   contradiction({ kind, head }: Frame): LlavaError | null {
     if (!this.#isHeadDue || kind === "failure" || (kind === "filler" && head === null)) return null;
     this.#isHeadDue = false;

@@ -1,4 +1,7 @@
-/** LLaVA's own endpoints, as its workers, web server and scripts call them: names, bodies and the fixed sentence are theirs. */
+/**
+ * Adds LLaVA's own endpoints, as its workers, web server and scripts call them. The names, the bodies and the fixed sentence
+ * for failures are those of haotian-liu/LLaVA (`llava/serve/controller.py`).
+ */
 import {
   encodeWireFailure,
   LlavaError,
@@ -9,24 +12,25 @@ import {
   type WireErrorCode,
 } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { errorIn, textOfFirst, type Answer } from "../relay/relayed-answer.ts";
+import { errorIn, textOfFirst, type RelayedAnswer } from "../relay/relayed-answer.ts";
 import { jsonOfBody, MAX_RELAYED_BODY_BYTES } from "../body/request-body.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Registry } from "../registry/registry.ts";
-import { relayHandler, type Door } from "./relay-handler.ts";
-import type { Relay, RelayLimits } from "../relay/relay.ts";
-import type { Streams } from "../relay/open-streams.ts";
+import { relayHandler, type RelayEndpoint } from "./relay-handler.ts";
+import type { RelayLimits } from "../relay/relay-request.ts";
+import type { Relay } from "../relay/relay.ts";
+import type { OpenStreams } from "../relay/open-streams.ts";
 
-/** Failures are a frame with a code and the fixed sentence, in an answer with status 200; the reason is in the log. */
-const LLAVA_DOOR: Door = {
+/** A failure is a frame with a code and the fixed sentence, in an answer with status 200; its reason is in the log. */
+const LLAVA_ENDPOINT: RelayEndpoint = {
   path: "/worker_generate_stream",
   framing: "wire",
   isAlwaysStream: true,
-  // The original's clients know no comments; each frame is all of the text, so a seam would say nothing.
-  seam: "",
+  // The original's clients know no comments, and they need none: each frame has all of the text.
+  separator: "",
   check: refuseStatus,
-  // The wire's one code says nothing of whose fault it was.
+  // The wire has one code for all failures of a worker, which hides what the failure was.
   failureOf: () => null,
   refuse: (error, reply) => {
     reply.hijack();
@@ -42,7 +46,7 @@ export function addLlavaRoutes(
     readonly registry: Registry;
     readonly fleet: Fleet;
     readonly relay: Relay;
-    readonly streams: Streams;
+    readonly streams: OpenStreams;
     readonly limits: RelayLimits;
     readonly metrics: ControllerMetrics;
   },
@@ -78,24 +82,24 @@ export function addLlavaRoutes(
   app.post(
     "/worker_generate_stream",
     { bodyLimit, config: { role: "user" } },
-    relayHandler(parts, LLAVA_DOOR),
+    relayHandler(parts, LLAVA_ENDPOINT),
   );
 }
 
-/** A worker that answers with another status than 200 sends no frames; its own sentence, if it has one, is the reason. */
-function refuseStatus(answer: Answer): void {
+/** Throws for another status than 200, with which a worker sends no frames; its own sentence, if it has one, is the reason. */
+function refuseStatus(answer: RelayedAnswer): void {
   if (answer.status === 200) return;
   const sentence = `The worker answered HTTP ${answer.status}.`;
   throw errorIn(textOfFirst(answer)) ?? new LlavaError("runtime_failure", sentence);
 }
 
-/** LLaVA knows three reasons: 2 there is no worker, 3 it cannot be reached, 1 it failed. */
+/** One of LLaVA's three codes: 2 there is no worker, 3 it cannot be reached, 1 it failed (`llava/serve/controller.py`). */
 function wireCode({ code }: LlavaError): Exclude<WireErrorCode, 0> {
   if (code === "no_worker") return 2;
   return code === "worker_lost" || code === "timeout" || code === "shutting_down" ? 3 : 1;
 }
 
-/** Written by hand because a framework sends nothing for null, and LLaVA's clients read JSON. */
+/** Sends JSON for null too, which LLaVA's clients read and for which fastify sends nothing. */
 function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   return reply.type("application/json").send(JSON.stringify(value));
 }

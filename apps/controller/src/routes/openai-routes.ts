@@ -1,20 +1,24 @@
-/** The doors for OpenAI's clients: chat, texts, models. */
+/** Adds the endpoints for OpenAI's clients (chat, texts, models) and our occlusion maps beside them. */
 import { encodeSseJson, errorBody, LlavaError, modelListBody, SSE_MIGRATED } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { errorIn } from "../relay/relayed-answer.ts";
 import { MAX_RELAYED_BODY_BYTES } from "../body/request-body.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
 import type { ModelCards } from "../fleet/model-cards.ts";
 import type { Registry } from "../registry/registry.ts";
-import { relayHandler, type Door } from "./relay-handler.ts";
-import type { Relay, RelayLimits } from "../relay/relay.ts";
-import type { Streams } from "../relay/open-streams.ts";
+import { relayHandler, type RelayEndpoint } from "./relay-handler.ts";
+import type { RelayLimits } from "../relay/relay-request.ts";
+import type { Relay } from "../relay/relay.ts";
+import type { OpenStreams } from "../relay/open-streams.ts";
 
-/** Failures are an HTTP status before the first byte and an event after it; a broken body that is no stream is cut off. */
-const OPENAI_DOOR: Omit<Door, "path"> = {
+/**
+ * A failure is an HTTP status before the first byte and an event after it; the connection is closed in a body that is no
+ * stream.
+ */
+const OPENAI_ENDPOINT: Omit<RelayEndpoint, "path"> = {
   framing: "events",
   isAlwaysStream: false,
-  seam: SSE_MIGRATED,
+  separator: SSE_MIGRATED,
   check: () => undefined,
   failureOf: ({ bytes }) => {
     const data = /^data: ?(.*)$/m.exec(Buffer.from(bytes).toString("utf8"))?.[1] ?? "";
@@ -31,7 +35,7 @@ export function addOpenAiRoutes(
   parts: {
     readonly registry: Registry;
     readonly relay: Relay;
-    readonly streams: Streams;
+    readonly streams: OpenStreams;
     readonly cards: ModelCards;
     readonly limits: RelayLimits;
     readonly metrics: ControllerMetrics;
@@ -40,16 +44,20 @@ export function addOpenAiRoutes(
   const { registry, cards } = parts;
   const bodyLimit = MAX_RELAYED_BODY_BYTES;
   for (const path of ["/v1/chat/completions", "/v1/completions"]) {
-    const handler = relayHandler(parts, { ...OPENAI_DOOR, path });
+    const handler = relayHandler(parts, { ...OPENAI_ENDPOINT, path });
     app.post(path, { bodyLimit, config: { role: "user" } }, handler);
   }
-  // Always a stream, whatever the body says, and of no words that another worker could go on with.
-  const mapped = relayHandler(parts, { ...OPENAI_DOOR, path: "/v1/occlusion_maps", isAlwaysStream: true });
+  // Always a stream, whatever the body asks for, and without tokens from which another worker could go on.
+  const mapped = relayHandler(parts, {
+    ...OPENAI_ENDPOINT,
+    path: "/v1/occlusion_maps",
+    isAlwaysStream: true,
+  });
   app.post("/v1/occlusion_maps", { bodyLimit, config: { role: "user" } }, mapped);
   app.get("/v1/models", { config: { role: "user" } }, async () =>
     modelListBody(await cards.of(registry.workers)),
   );
-  // Names may hold slashes.
+  // A wildcard, as a model's name may have slashes in it.
   app.get<{ Params: { "*": string } }>("/v1/models/*", { config: { role: "user" } }, async ({ params }) => {
     const name = params["*"];
     const card = (await cards.of(registry.workers)).find(({ id }) => id === name);

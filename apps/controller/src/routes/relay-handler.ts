@@ -1,60 +1,61 @@
-/** From an incoming request to `Relay` and back to the client, apart because LLaVA's and OpenAI's route share all but their words. */
+/** Hands an incoming request to `Relay` and its answer back to the client, for the routes of LLaVA and of OpenAI alike. */
 import {
   PROGRESS_HEADER,
   PROGRESS_VERSION,
   REQUEST_ID_HEADER,
   toLlavaError,
+  type Framing,
   type LlavaError,
 } from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Answer } from "../relay/relayed-answer.ts";
-import { bytesOfBody } from "../body/request-body.ts";
-import { endResponse } from "../relay/client-writer.ts";
-import type { ControllerMetrics } from "../controller-metrics.ts";
-import type { Framing } from "../relay/frame-splitter.ts";
-import { NO_KEYS } from "../registry/dispatch.ts";
-import { readRelayFields, type RelayFields } from "../body/model-field.ts";
 import { referredKeysOf } from "../body/image-fields.ts";
-import type { Relay, RelayLimits, RelayRequest } from "../relay/relay.ts";
+import { readRelayFields, type RelayFields } from "../body/model-field.ts";
+import { bytesOfBody } from "../body/request-body.ts";
 import { requestKeys } from "../body/request-keys.ts";
-import type { Streams } from "../relay/open-streams.ts";
-import { transferAnswer, type Outcome, type Transfer } from "../relay/relay-attempt.ts";
+import type { ControllerMetrics } from "../metrics/controller-metrics.ts";
+import { NO_KEYS } from "../registry/dispatch.ts";
+import { transferAnswer, type AnswerTransfer, type Outcome } from "../relay/answer-transfer.ts";
+import { endResponse } from "../relay/client-writer.ts";
+import type { OpenStreams } from "../relay/open-streams.ts";
+import type { RelayLimits, RelayRequest } from "../relay/relay-request.ts";
+import type { Relay } from "../relay/relay.ts";
+import type { RelayedAnswer } from "../relay/relayed-answer.ts";
 
-/** What differs between the two doors. */
-export interface Door extends Pick<Transfer, "seam" | "failureOf"> {
+/** What differs between the endpoints whose requests are relayed. */
+export interface RelayEndpoint extends Pick<AnswerTransfer, "separator" | "failureOf"> {
   /** The path on the worker. */
   readonly path: string;
   readonly framing: Framing;
-  /** Whether every answer is a stream, whatever the body says. */
+  /** Whether every answer is a stream, whatever the body asks for. */
   readonly isAlwaysStream: boolean;
   /** Throws when this answer must not be passed on. */
-  readonly check: (answer: Answer) => void;
-  /** Says that it failed before anything was sent. May throw instead, for the error handler. */
+  readonly check: (answer: RelayedAnswer) => void;
+  /** Sends the error of a request that failed before anything was sent. May throw it instead, for the error handler. */
   readonly refuse: (error: LlavaError, reply: FastifyReply) => void;
-  /** The frame that says that a stream failed after whole frames were sent. */
+  /** The frame that ends a stream which failed after whole frames were sent. */
   readonly lastFrame: (error: LlavaError) => string;
 }
 
 export interface RelayParts {
   readonly relay: Relay;
-  readonly streams: Streams;
+  readonly streams: OpenStreams;
   readonly limits: RelayLimits;
   readonly metrics: ControllerMetrics;
 }
 
-/** A handler that relays to `door.path` of a worker that has the body's `model`. */
+/** A handler that relays to `endpoint.path` of a worker that has the body's `model`. */
 export function relayHandler(
   parts: RelayParts,
-  door: Door,
+  endpoint: RelayEndpoint,
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   return async (request, reply) => {
-    // Before the stream begins: a body without a model is refused as such by both doors.
+    // Before the stream begins, so that every endpoint refuses a body without a model by an HTTP status.
     const read = readRelayFields(bytesOfBody(request));
-    const fields = { ...read, isStream: read.isStream || door.isAlwaysStream };
+    const fields = { ...read, isStream: read.isStream || endpoint.isAlwaysStream };
     const measured = parts.metrics.begin(fields.model, fields.isStream);
     await parts.streams.run(reply.raw, async (signal) => {
-      const relayed = { ...(await relayRequest(parts.relay, door, fields, request, signal)), measured };
-      await relayOnce(parts, door, relayed, request, reply, signal);
+      const relayed = { ...(await relayRequest(parts.relay, endpoint, fields, request, signal)), measured };
+      await relayOnce(parts, endpoint, relayed, request, reply, signal);
     });
     return reply;
   };
@@ -62,7 +63,7 @@ export function relayHandler(
 
 async function relayRequest(
   relay: Relay,
-  door: Door,
+  endpoint: RelayEndpoint,
   { model, isStream, promptStart }: RelayFields,
   request: FastifyRequest,
   signal: AbortSignal,
@@ -70,7 +71,7 @@ async function relayRequest(
   const body = bytesOfBody(request);
   return {
     model,
-    path: door.path,
+    path: endpoint.path,
     body,
     headers: {
       "content-type": "application/json",
@@ -79,7 +80,7 @@ async function relayRequest(
         ? { [PROGRESS_HEADER]: PROGRESS_VERSION }
         : {}),
     },
-    framing: door.framing,
+    framing: endpoint.framing,
     isStream,
     keys: relay.usesKeys ? await requestKeys(body, promptStart, signal) : NO_KEYS,
     referredKeys: referredKeysOf(body),
@@ -88,7 +89,7 @@ async function relayRequest(
 
 async function relayOnce(
   parts: RelayParts,
-  door: Door,
+  endpoint: RelayEndpoint,
   relayed: RelayRequest,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -97,56 +98,56 @@ async function relayOnce(
   const startedMs = performance.now();
   const { log } = request;
   const { model } = relayed;
-  let answer: Answer;
+  let answer: RelayedAnswer;
   try {
     answer = await parts.relay.open(relayed, signal, log);
   } catch (thrown) {
     const error = toLlavaError(thrown);
     log.warn({ model, code: error.code, reason: error.message }, "request not relayed");
     relayed.measured.ended(error.code);
-    door.refuse(error, reply);
+    endpoint.refuse(error, reply);
     return;
   }
   const { worker, status } = answer;
-  const outcome = await passOn(parts, door, relayed, answer, request, reply, signal);
+  const outcome = await passOn(parts, endpoint, relayed, answer, request, reply, signal);
   relayed.measured.ended(status < 400 || outcome.code !== "ok" ? outcome.code : "refused");
   const ms = Math.round(performance.now() - startedMs);
   log.info({ model, worker: worker.address, status, ...outcome, ms }, "request relayed");
 }
 
-/** What the log says of how it ended. */
+/** Sends the answer to the client. @returns how it ended, for the log */
 async function passOn(
   { relay, limits }: RelayParts,
-  door: Door,
+  endpoint: RelayEndpoint,
   relayed: RelayRequest,
-  answer: Answer,
+  answer: RelayedAnswer,
   request: FastifyRequest,
   reply: FastifyReply,
   signal: AbortSignal,
 ): Promise<Pick<Outcome, "code">> {
   const { raw: response } = reply;
   const { log } = request;
-  const { seam, failureOf } = door;
+  const { separator, failureOf } = endpoint;
   const stallMs = limits.readerStallMs;
   try {
-    door.check(answer);
+    endpoint.check(answer);
     reply.hijack();
     response.writeHead(answer.status, { ...answer.headers, [REQUEST_ID_HEADER]: request.id });
-    const transfer = { relay, request: relayed, response, signal, log, stallMs, seam, failureOf };
+    const transfer = { relay, request: relayed, response, signal, log, stallMs, separator, failureOf };
     return await transferAnswer(transfer, answer);
   } catch (thrown) {
     const error = toLlavaError(thrown);
     log.warn({ worker: answer.worker.address, code: error.code, err: thrown }, "answer broke off");
-    if (!reply.sent) door.refuse(error, reply);
+    if (!reply.sent) endpoint.refuse(error, reply);
     else if (error.code === "cancelled" || !answer.isFramed) response.destroy();
-    else await tell(response, door.lastFrame(error), signal, stallMs);
+    else await endWith(response, endpoint.lastFrame(error), signal, stallMs);
     return { code: error.code };
   } finally {
     answer.close();
   }
 }
 
-async function tell(
+async function endWith(
   response: FastifyReply["raw"],
   lastFrame: string,
   signal: AbortSignal,

@@ -1,22 +1,22 @@
-/** The endpoints for whoever watches the controller: health, readiness, its workers, metrics. */
+/** Adds the endpoints that show the controller's state: health, readiness, its workers, the cluster's history, metrics. */
 import { addMetricsRoute, version, type Metrics } from "@llava/server";
 import type { Cluster, WorkerList, WorkerView } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
-import type { Chronicle } from "../history/cluster-history.ts";
+import type { ClusterHistory } from "../history/cluster-history.ts";
 import { noModels } from "../relay/no-worker.ts";
 import type { Registry, Worker } from "../registry/registry.ts";
 import type { Relay } from "../relay/relay.ts";
-import type { Streams } from "../relay/open-streams.ts";
+import type { OpenStreams } from "../relay/open-streams.ts";
 
-export interface WatchParts {
+export interface StatusParts {
   readonly registry: Registry;
   readonly relay: Relay;
-  readonly streams: Streams;
+  readonly streams: OpenStreams;
   readonly metrics: Metrics;
-  readonly chronicle: Chronicle;
+  readonly history: ClusterHistory;
 }
 
-export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
+export function addStatusRoutes(app: FastifyInstance, parts: StatusParts): void {
   const { registry, relay, streams, metrics } = parts;
   app.get("/health", { config: { role: "public" } }, async () => ({
     status: "ok",
@@ -24,7 +24,7 @@ export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
     models: registry.models,
     streams: streams.size,
   }));
-  // A controller whose workers all are gone or keep failing is alive, and no use to anybody.
+  // A controller whose workers all are gone or keep failing is alive and cannot answer any request.
   app.get("/ready", { config: { role: "public" } }, async () => {
     const fit = registry.workers.filter((worker) => relay.wouldAsk(worker));
     const models = registry.models.filter((model) => fit.some((worker) => worker.models.includes(model)));
@@ -36,23 +36,23 @@ export function addWatchRoutes(app: FastifyInstance, parts: WatchParts): void {
   addMetricsRoute(app, metrics);
 }
 
-function clusterBody(parts: WatchParts): Cluster {
+function clusterBody(parts: StatusParts): Cluster {
   const { controller, data } = workersBody(parts);
-  const { totals, unanswered, series, events } = parts.chronicle;
+  const { totals, pending, series, events } = parts.history;
   return {
     object: "cluster",
     controller,
     now_ms: Date.now(),
     workers: data,
     totals,
-    unanswered: unanswered.shown,
+    unanswered: pending.shown,
     series,
     events,
   };
 }
 
-/** What `llava ps` shows. Null is unknown. */
-function workersBody({ registry, relay, streams }: WatchParts): WorkerList {
+/** The answer of `GET /workers`, which `llava ps` shows. Null is unknown. */
+function workersBody({ registry, relay, streams }: StatusParts): WorkerList {
   return {
     object: "list",
     controller: {

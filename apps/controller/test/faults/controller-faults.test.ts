@@ -1,6 +1,6 @@
 /**
- * F01, F02, F15, F16, F22 with real processes: a controller and two workers that live through all of it, one test after the
- * other, because starting them takes longer than any of the tests.
+ * Tests F01, F02, F15, F16 and F22 with real processes. All tests share a controller and two workers, because starting them
+ * takes longer than any of the tests.
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +19,7 @@ import {
   type TinyFolder,
 } from "./fault-fleet.ts";
 
-/** Nearly all that the tiny model's context holds: long enough to be under way while something happens. */
+/** The tokens of an answer: nearly all of the tiny model's context, so that it is under way while something happens. */
 const LENGTH = 900;
 /** Four heartbeats. */
 const EXPIRY_S = 2;
@@ -49,7 +49,7 @@ async function numWorkers(number: number): Promise<void> {
   await until(async () => (await controllerHealth(controller.address)).workers === number);
 }
 
-/** Begins answers; resolves when all have said something. */
+/** Begins answers; resolves when all have sent some text. */
 async function begin(...urls: readonly string[]): Promise<readonly Promise<Heard>[]> {
   const begun: Promise<unknown>[] = [];
   const answers = urls.map((url) => {
@@ -62,7 +62,7 @@ async function begin(...urls: readonly string[]): Promise<readonly Promise<Heard
   return answers;
 }
 
-it("a controller that is stopped and goes on ends its answers whole, and direct ones never notice", async () => {
+it("a controller that is stopped and goes on ends its answers whole, and direct ones are not affected", async () => {
   const relayed = await begin(controller.address);
   controller.child.kill("SIGSTOP");
   expect(await ask(workers[0].address, "Go.", LENGTH)).toEqual(undisturbed);
@@ -79,7 +79,7 @@ it("a controller that is killed under load breaks no direct answer, ends no rela
   controller.child.kill("SIGKILL");
   await controller.ended;
   const ends = await Promise.all(relayed);
-  // On a fast machine the first ones may have been complete.
+  // On a fast machine the first answers may have been complete.
   for (const end of ends.filter(({ ending }) => ending !== "length")) {
     expect(end.ending).toBe("worker_lost");
     expect(undisturbed.text.startsWith(end.text)).toBe(true);
@@ -93,7 +93,7 @@ it("a controller that is killed under load breaks no direct answer, ends no rela
   controller = await startControllerProcess("--heartbeat-expiry", String(EXPIRY_S), "--port", port);
   const restartedMs = performance.now();
   await numWorkers(2);
-  // A heartbeat is 0.5 s here; the rest is for a busy machine.
+  // A heartbeat is 0.5 s here; the other time is for a busy machine.
   expect(performance.now() - restartedMs).toBeLessThan(500 + 5_000);
   expect(await ask(controller.address, "Go.", LENGTH)).toEqual(undisturbed);
 });
@@ -107,7 +107,7 @@ it("a worker that is stopped for longer than its heartbeats may be missing gets 
   expect(await ask(controller.address, "Go.", LENGTH)).toEqual(undisturbed);
 });
 
-it("a new process at the address of a killed one is the only one there, whatever the old one still says", async () => {
+it("a new process at the address of a killed one is the only one there, whatever the old one still reports", async () => {
   const [old] = workers;
   old.child.kill("SIGKILL");
   await old.ended;
@@ -122,7 +122,7 @@ it("a new process at the address of a killed one is the only one there, whatever
   ]);
 });
 
-it("a worker that is told to end, while another one is there, loses no request", async () => {
+it("a worker that gets SIGTERM, while another one is there, loses no request", async () => {
   const over = new AbortController();
   const endings: string[] = [];
   const clients = [1, 2, 3].map(async (client) => {
@@ -146,8 +146,8 @@ it("a worker that is told to end, while another one is there, loses no request",
   expect(new Set(endings)).toEqual(new Set(["length"]));
 });
 
-it("many more requests than there is room are refused with a time to wait, the others answered, and then there is room", async () => {
-  // Of the worker that is left: five run, twenty wait.
+it("many more requests than there is room are refused with a time to come again, the others answered, and then there is room", async () => {
+  // The worker that is left runs five and queues twenty.
   const responses = await Promise.all(
     Array.from({ length: 60 }, async (_, index) => await postChatWhole(`Question ${index}.`)),
   );

@@ -1,4 +1,4 @@
-/** A controller and workers as real processes with the real engine on a tiny model, and clients that note what they hear. */
+/** Starts a controller and workers as real processes with the real engine on a tiny model, and clients that record answers. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,11 +39,11 @@ export async function startWorkerProcess(
 
 export interface Heard {
   readonly text: string;
-  /** How it ended: why it was finished, the code of its error event, or `HTTP` and a status. */
+  /** How it ended: its finish reason, the code of its error event, or `HTTP` and a status. */
   readonly ending: string;
 }
 
-/** A greedy answer to `question`, which is a function of the two alone. */
+/** A greedy answer to `question`, which depends on the question and the length only. */
 export async function ask(
   url: string,
   question: string,

@@ -1,11 +1,15 @@
-/** F03 to F06: the network between client and controller, and between controller and worker, slow, sliced, cut, reset and gone. */
+/** Tests F03 to F06: slow, sliced, cut, reset and blackholed connections of clients and of workers. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBody, readChatStream } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
-import { seeded, wholeFrom } from "../../../../scripts/faults/seeded-random.ts";
-import { startTcpProxy, STRIKES, type TcpProxy } from "../../../../scripts/faults/fleet/tcp-proxy.ts";
+import { seeded, wholeFrom } from "../../../../scripts/support/seeded-random.ts";
+import {
+  startTcpProxy,
+  CONNECTION_FAULTS,
+  type TcpProxy,
+} from "../../../../scripts/faults/fleet/tcp-proxy.ts";
 import { numStreams } from "../support/chat-requests.ts";
-import { hopWorker, textOf, type HopOptions } from "../support/resume-worker.ts";
+import { resumeWorker, textOf, type ResumeWorkerOptions } from "../support/resume-worker.ts";
 import {
   closeAll,
   closeLater,
@@ -32,7 +36,7 @@ async function proxyTo(target: string): Promise<TcpProxy> {
 
 interface Heard {
   readonly text: string;
-  /** How it ended: why it was finished, or the code of its error. */
+  /** How it ended: its finish reason, or the code of its error. */
   readonly ending: string;
 }
 
@@ -54,34 +58,34 @@ async function ask(url: string, seed: number, heard: (numTexts: number) => void 
   return { text, ending };
 }
 
-/** A controller with a worker behind a proxy, which is asked first, and perhaps a second one without. */
+/** A controller with a worker behind a proxy, which is asked first, and perhaps a second one without a proxy. */
 async function startPair({
   hasSecond = true,
   ...options
-}: HopOptions & { readonly hasSecond?: boolean } = {}): Promise<{
+}: ResumeWorkerOptions & { readonly hasSecond?: boolean } = {}): Promise<{
   readonly url: string;
   readonly proxy: TcpProxy;
   readonly first: StandIn;
 }> {
-  const first = await startWorker(["m"], hopWorker(options));
+  const first = await startWorker(["m"], resumeWorker(options));
   const proxy = await proxyTo(first.url);
   const { url } = await startController({ limits: { idleMs: 1_000 } });
   await register(url, proxy.url, ["m"], { report: RESUMING });
   if (!hasSecond) return { url, proxy, first };
-  const second = await startWorker(["m"], hopWorker());
+  const second = await startWorker(["m"], resumeWorker());
   await register(url, second.url, ["m"], { queueLength: 50, report: RESUMING });
   return { url, proxy, first };
 }
 
-describe("latency, jitter and slices on both ways", () => {
+describe("latency, jitter and slices in both directions", () => {
   it("change nothing but the time", async () => {
-    const worker = await startWorker(["m"], hopWorker());
+    const worker = await startWorker(["m"], resumeWorker());
     const inner = await proxyTo(worker.url);
     const { url } = await startController({ limits: { idleMs: 10_000 } });
     const outer = await proxyTo(url);
     await register(url, inner.url, ["m"], { report: RESUMING });
-    inner.setWeather({ latencyMs: 5, jitterMs: 10, sliceBytes: 100 });
-    outer.setWeather({ latencyMs: 5, jitterMs: 10, sliceBytes: 30 });
+    inner.setConditions({ latencyMs: 5, jitterMs: 10, sliceBytes: 100 });
+    outer.setConditions({ latencyMs: 5, jitterMs: 10, sliceBytes: 30 });
     const seeds = [1, 2, 3];
     const answers = await Promise.all(seeds.map((seed) => ask(outer.url, seed)));
     expect(answers).toEqual(seeds.map((seed) => ({ text: textOf(seed, LENGTH), ending: "length" })));
@@ -91,31 +95,34 @@ describe("latency, jitter and slices on both ways", () => {
 
 describe("between controller and worker", () => {
   const random = seeded(SEED);
-  // An answer of 30 words is some 6 kB on this way.
-  const places = STRIKES.flatMap((strike) =>
-    Array.from({ length: strike === "hole" ? 2 : 4 }, () => [strike, wholeFrom(random, 0, 6_000)] as const),
+  // An answer of 30 words takes some 6 kB on this connection.
+  const places = CONNECTION_FAULTS.flatMap((fault) =>
+    Array.from(
+      { length: fault === "blackhole" ? 2 : 4 },
+      () => [fault, wholeFrom(random, 0, 6_000)] as const,
+    ),
   );
 
-  it.each(places)("a %s after %i bytes is not seen while there is another worker", async (strike, bytes) => {
+  it.each(places)("a %s after %i bytes is not seen while there is another worker", async (fault, bytes) => {
     const { url, proxy, first } = await startPair();
-    proxy.setWeather({ after: { bytes, strike }, sliceBytes: 100 });
+    proxy.setConditions({ after: { bytes, fault }, sliceBytes: 100 });
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
     await until(async () => (await numStreams(url)) === 0);
-    proxy.setWeather({});
+    proxy.setConditions({});
     proxy.heal();
     await until(async () => (await numConnections(first)) === 0);
   });
 
-  it.each([...STRIKES])("a %s is an error event when there is no other", async (strike) => {
+  it.each([...CONNECTION_FAULTS])("a %s is an error event when there is no other", async (fault) => {
     const { url, proxy } = await startPair({ hasSecond: false, stepMs: 5 });
     const struckMs: number[] = [];
     const answer = await ask(url, 9, (numTexts) => {
       if (numTexts !== 5) return;
-      proxy.strike(strike);
+      proxy.inject(fault);
       struckMs.push(performance.now());
     });
-    // Of a hole nobody knows before the silence is too long; the second one here is for a busy machine.
-    const leastMs = strike === "hole" ? 1_000 : 0;
+    // A blackhole is noticed when the silence is too long; the second here is for a busy machine.
+    const leastMs = fault === "blackhole" ? 1_000 : 0;
     expect(performance.now() - (struckMs[0] ?? 0)).toBeLessThan(leastMs + 3_000 + 1_000);
     expect(answer.ending).toBe("worker_lost");
     expect(textOf(9, LENGTH).startsWith(answer.text)).toBe(true);
@@ -123,7 +130,7 @@ describe("between controller and worker", () => {
     await until(async () => (await numStreams(url)) === 0);
   });
 
-  it("a worker whose way is gone is passed over, and comes back when it says so", async () => {
+  it("a worker whose connections fail is passed over, and comes back with a heartbeat", async () => {
     const { url, proxy, first } = await startPair();
     proxy.refuse();
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
@@ -134,11 +141,11 @@ describe("between controller and worker", () => {
     expect(first.asked).toContain("/v1/chat/completions");
   });
 
-  it("a hole that opens while many wait does not hold the others up", async () => {
+  it("a blackhole that begins while many requests wait does not delay the others", async () => {
     const { url, proxy } = await startPair({ stepMs: 2 });
     const answers = [ask(url, 1), ask(url, 2), ask(url, 3)];
     await until(() => proxy.numOpen > 0);
-    proxy.strike("hole");
+    proxy.inject("blackhole");
     answers.push(ask(url, 4), ask(url, 5));
     for (const [index, answer] of (await Promise.all(answers)).entries()) {
       expect(answer).toEqual({ text: textOf(index + 1, LENGTH), ending: "length" });
@@ -147,24 +154,24 @@ describe("between controller and worker", () => {
 });
 
 describe("between client and controller", () => {
-  it.each(["cut", "reset"] as const)("a %s ends the worker's part and frees its place", async (strike) => {
+  it.each(["cut", "reset"] as const)("a %s ends the worker's request and frees its slot", async (fault) => {
     let numClosed = 0;
     const worker = await startWorker(["m"], (request, response) => {
       response.once("close", () => (numClosed += 1));
-      hopWorker({ stepMs: 5 })(request, response);
+      resumeWorker({ stepMs: 5 })(request, response);
     });
     const { url } = await startController();
     await register(url, worker.url, ["m"], { report: RESUMING });
     const proxy = await proxyTo(url);
     const answer = await ask(proxy.url, 9, (numTexts) => {
-      if (numTexts === 3) proxy.strike(strike);
+      if (numTexts === 3) proxy.inject(fault);
     });
     expect(answer.ending).toBe("worker_lost");
     await until(async () => numClosed === 1 && (await numStreams(url)) === 0);
     expect(await ask(url, 9)).toEqual({ text: textOf(9, LENGTH), ending: "length" });
   });
 
-  it("a client in a hole is cut off after a while, and its worker is held back until then", async () => {
+  it("a blackholed client is closed after a while, and its worker is held back until then", async () => {
     let numSaid = 0;
     let isClosed = false;
     const line = `data: ${JSON.stringify({ choices: [{ delta: { content: "x".repeat(50_000) } }] })}\n\n`;
@@ -181,7 +188,7 @@ describe("between client and controller", () => {
     const { url } = await startController({ limits: { readerStallMs: 1_000 } });
     await register(url, worker.url, ["m"]);
     const proxy = await proxyTo(url);
-    proxy.setWeather({ after: { bytes: 200_000, strike: "hole" } });
+    proxy.setConditions({ after: { bytes: 200_000, fault: "blackhole" } });
     const left = new AbortController();
     const body = JSON.stringify({ model: "m", messages: [], stream: true });
     const response = await fetch(`${proxy.url}/v1/chat/completions`, {
@@ -191,7 +198,7 @@ describe("between client and controller", () => {
       body,
     });
     await until(() => isClosed);
-    // The systems' own buffers hold some MB; beyond them and one chunk nothing was taken from the worker.
+    // The systems' own buffers take some MB; beyond them and one chunk nothing was read from the worker.
     expect(numSaid * line.length).toBeLessThan(64 << 20);
     await until(async () => (await numStreams(url)) === 0);
     left.abort();

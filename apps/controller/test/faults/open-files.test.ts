@@ -1,4 +1,4 @@
-/** F18: a controller that may open no more files turns connections away, and takes them again when there is room. */
+/** Tests F18: a controller that may open no more files refuses connections, and takes them again when it may. */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
@@ -9,7 +9,7 @@ import { until } from "../support/stand-in.ts";
 import { controllerHealth, startControllerProcess } from "./fault-fleet.ts";
 
 const PRLIMIT = "/usr/bin/prlimit";
-/** Files that it may open beyond those that it has. */
+/** The files that it may open beyond those that it has. */
 const ROOM = 8;
 
 it.skipIf(!existsSync(PRLIMIT))(
@@ -23,7 +23,7 @@ it.skipIf(!existsSync(PRLIMIT))(
     const sockets: Socket[] = [];
     for (let i = 0; i < 4 * ROOM; i++) {
       const socket = connect(Number(port), hostname);
-      // Those for whom there is no file are reset, or wait.
+      // Connections for which there is no file are reset, or wait.
       socket.on("error", () => {});
       sockets.push(socket);
     }
@@ -33,7 +33,7 @@ it.skipIf(!existsSync(PRLIMIT))(
       ),
     );
     await sleep(200);
-    // There really was no room for all of them.
+    // There was no room for all of them.
     expect(readdirSync(`/proc/${child.pid}/fd`).length).toBeLessThan(open + 2 * ROOM);
     expect(child.exitCode).toBeNull();
     for (const socket of sockets) socket.destroy();

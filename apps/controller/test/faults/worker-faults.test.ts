@@ -41,7 +41,7 @@ describe("a worker that fails before its first byte", () => {
   it.each([
     ["what the client did wrong", 400, {}],
     ["what no other worker can mend", 500, { "x-should-retry": "false" }],
-  ])("says %s itself", async (_name, status, headers) => {
+  ])("sends %s itself", async (_name, status, headers) => {
     const first = await startWorker(["m"], failing(status, headers));
     const second = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
@@ -67,7 +67,7 @@ describe("a worker that fails before its first byte", () => {
     expect(await post(url + CHAT, ASK)).toMatchObject({ status: 200, text: WHOLE });
   });
 
-  it("five times is left alone", async () => {
+  it("five times gets no requests for a while", async () => {
     const ill = await startWorker(["m"], failing(500));
     const well = await startWorker(["m"], streaming(WHOLE));
     const { url } = await startController();
@@ -156,7 +156,7 @@ describe("bodies", () => {
 });
 
 describe("a client that stops reading", () => {
-  it("is cut off, and its worker freed", async () => {
+  it("is closed, and its worker freed", async () => {
     let isClosed = false;
     const block = `data: {"x":"${"x".repeat(1 << 16)}"}\n\n`;
     const worker = await startWorker(["m"], (request, response) => {

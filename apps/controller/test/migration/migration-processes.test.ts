@@ -34,14 +34,18 @@ interface Answer {
   readonly text: string;
   readonly numMoves: number;
   readonly finishReasons: readonly string[];
-  /** As the usage counts them; null when it was not asked for. */
+  /** The tokens by the usage; null when it was not asked for. */
   readonly numTokens: number | null;
   readonly errors: readonly string[];
   readonly isDone: boolean;
 }
 
-/** A streamed answer; `heard` is called with the number of texts so far, first with 0 when the answer begins. */
-async function ask(url: string, body: object, heard: (numTexts: number) => void = () => {}): Promise<Answer> {
+/** Reads a streamed answer. @param onText called with the number of texts so far, first with 0 when the answer begins */
+async function ask(
+  url: string,
+  body: object,
+  onText: (numTexts: number) => void = () => {},
+): Promise<Answer> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -71,7 +75,7 @@ async function ask(url: string, body: object, heard: (numTexts: number) => void 
     }
     if (chunk.error !== undefined) errors.push(chunk.error.code);
     numTokens = chunk.usage?.completion_tokens ?? numTokens;
-    heard(texts.length);
+    onText(texts.length);
   }
   const numMoves = raw.split("\n: migrated\n\n").length - 1;
   return { text: texts.join(""), numMoves, finishReasons, numTokens, errors, isDone };
@@ -119,7 +123,7 @@ describe("a worker's process that is killed", () => {
 describe("a worker's process that is stopped", () => {
   const ASK = { model: "m", messages: [], stream: true, seed: 4, max_tokens: 12 };
 
-  it("midway is not missed, and its end of the stream is closed when it wakes", async () => {
+  it("midway is not missed, and its end of the stream is closed when it goes on", async () => {
     const { url } = await startController({ limits: { idleMs: 1_000 } });
     const [first, second] = await Promise.all([start(STAND_IN), start(STAND_IN)]);
     await register(url, first.address, ["m"], { report: RESUMING });
@@ -180,7 +184,7 @@ it("leaves nothing behind when the client leaves an answer that has moved", asyn
 
 describe("the real worker, killed", () => {
   const NAME = "tiny-llava-v1";
-  /** So many that the kill comes before the end; the context holds 1024 with the prompt. */
+  /** So many tokens that the kill comes before the end; the context has room for 1024 with the prompt. */
   const LENGTH = 800;
   const IMAGE = `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`;
   const CONTENT = [
@@ -207,7 +211,7 @@ describe("the real worker, killed", () => {
   const startReal = (): Promise<Program> =>
     start(REAL, "--model-path", join(root, NAME), "--port", "0", "--threads", "1", "--no-register");
 
-  /** The undisturbed answer of the first seed whose answer is not over too soon to be cut anywhere. */
+  /** The undisturbed answer of the first seed whose answer is long enough to be interrupted anywhere. */
   const longAnswer = async (
     { address }: Program,
     body: object,
@@ -233,10 +237,10 @@ describe("the real worker, killed", () => {
       const { seeded, undisturbed } = await longAnswer(second, body);
       expect(undisturbed).toMatchObject({ numMoves: 0, errors: [], isDone: true });
       const answer = await ask(url, seeded, killAt(first, count));
-      // Behind so many the last ones may be on their way already.
+      // The last ones may be on their way already.
       const numMoves = count < 10 ? 1 : answer.numMoves;
       expect(answer).toEqual({ ...undisturbed, numMoves });
-      // A text may be of several tokens, so there may have been fewer of them.
+      // A text may have several tokens, so that there may have been fewer texts.
       first.child.kill("SIGKILL");
       await first.ended;
       await until(async () => (await numStreams(url)) === 0);

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { encodeSseJson, errorBody, LlavaError, type ErrorCode } from "@llava/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import { numStreams } from "../support/chat-requests.ts";
-import { hopWorker, textOf } from "../support/resume-worker.ts";
+import { resumeWorker, textOf } from "../support/resume-worker.ts";
 import {
   closeAll,
   modelsOf,
@@ -22,13 +22,13 @@ const LENGTH = 12;
 const ASK = { model: "m", messages: [{ role: "user", content: "Say." }], stream: true, seed: 5 };
 const WHOLE = textOf(ASK.seed, LENGTH);
 
-/** As a worker that can go on with another one's answer. */
+/** The report of a worker that can go on with another one's answer. */
 async function register(controllerUrl: string, workerUrl: string, queueLength = 0): Promise<void> {
   const report = { capabilities: { resume: true } };
   await registerAny(controllerUrl, workerUrl, ["m"], { queueLength, report });
 }
 
-interface Heard {
+interface SeenAnswer {
   readonly text: string;
   readonly comments: readonly string[];
   readonly errors: readonly unknown[];
@@ -38,8 +38,8 @@ interface Heard {
   readonly ids: ReadonlySet<unknown>;
 }
 
-/** Everything that a client sees, byte by byte what came, in one view. */
-function hear(stream: string): Heard {
+/** Everything that a client gets, as its bytes and what they mean. */
+function readAnswer(stream: string): SeenAnswer {
   const blocks = stream.split("\n\n");
   expect(blocks.pop()).toBe("");
   const comments = blocks.filter((block) => block.startsWith(":"));
@@ -58,29 +58,29 @@ function hear(stream: string): Heard {
   };
 }
 
-async function ask(url: string, body: object = ASK): Promise<Heard> {
+async function ask(url: string, body: object = ASK): Promise<SeenAnswer> {
   const reply = await post(`${url}/v1/chat/completions`, body);
   expect(reply.status).toBe(200);
-  return hear(reply.text);
+  return readAnswer(reply.text);
 }
 
 const UNBROKEN = { text: WHOLE, errors: [], numRoles: 1, numFinishes: 1, isDone: true };
 
-/** Two workers, the first of which is asked first and has this happen to it before the token at a position. */
+/** Two workers, the first of which is asked first and for which `happens` is called before the token at a position. */
 async function startPair(
   happens: (response: ServerResponse) => boolean | Promise<boolean>,
   position: number,
 ): Promise<{ readonly url: string; readonly first: StandIn; readonly second: StandIn }> {
   const isThere = (at: number, response: ServerResponse) => at !== position || happens(response);
-  const first = await startWorker(["m"], hopWorker({ step: isThere }));
-  const second = await startWorker(["m"], hopWorker());
+  const first = await startWorker(["m"], resumeWorker({ step: isThere }));
+  const second = await startWorker(["m"], resumeWorker());
   const { url } = await startController({ limits: { idleMs: 500 } });
   await register(url, first.url);
   await register(url, second.url, 5);
   return { url, first, second };
 }
 
-/** Says these bytes, waits until they are out, and ends the answer. */
+/** Writes these bytes, waits until they are sent, and ends the answer. */
 function says(text: string): (response: ServerResponse) => boolean {
   return (response) => {
     response.end(text);
@@ -116,7 +116,7 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject(UNBROKEN);
   });
 
-  it("while its worker tells of its queue goes on from another one that tells of its own", async () => {
+  it("while its worker sends progress goes on from another one that sends its own", async () => {
     const line = ': progress {"kind":"queued","position":1,"length":1}';
     const { url } = await startPair((response) => {
       response.write(`${line}\n\n`, () => response.destroy());
@@ -172,12 +172,12 @@ describe("an answer that breaks off", () => {
   it("may break off again, three times", async () => {
     const { url } = await startController();
     const breaking = (from: number): Handler =>
-      hopWorker({ step: (at, response) => at < from + 2 || breaks(response) });
+      resumeWorker({ step: (at, response) => at < from + 2 || breaks(response) });
     for (const from of [0, 2, 4]) {
       const worker = await startWorker(["m"], breaking(from));
       await register(url, worker.url, from);
     }
-    const last = await startWorker(["m"], hopWorker());
+    const last = await startWorker(["m"], resumeWorker());
     await register(url, last.url, 9);
     const migrated = [": migrated", ": migrated", ": migrated"];
     expect(await ask(url)).toMatchObject({ ...UNBROKEN, comments: migrated });
@@ -188,7 +188,7 @@ describe("an answer that breaks off", () => {
     for (const from of [0, 2, 4, 6, 20]) {
       const worker = await startWorker(
         ["m"],
-        hopWorker({ step: (at, response) => at < from + 2 || breaks(response) }),
+        resumeWorker({ step: (at, response) => at < from + 2 || breaks(response) }),
       );
       await register(url, worker.url, from);
     }
@@ -199,11 +199,14 @@ describe("an answer that breaks off", () => {
   it("goes on from a worker that keeps failing when there is no other", async () => {
     let isIll = true;
     const ill = await startWorker(["m"], (request, response) => {
-      if (!isIll) return hopWorker()(request, response);
+      if (!isIll) return resumeWorker()(request, response);
       request.resume();
       return respondJson(response, 500, errorBody(new LlavaError("runtime_failure", "Ill.")));
     });
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const { url } = await startController();
     await register(url, ill.url);
     for (let count = 0; count < 5; count += 1) await post(`${url}/v1/chat/completions`, ASK);
@@ -213,10 +216,10 @@ describe("an answer that breaks off", () => {
     expect(ill.asked).toHaveLength(6);
   });
 
-  it("is one error event when nobody is left", async () => {
+  it("is one error event when no worker is left", async () => {
     const worker = await startWorker(
       ["m"],
-      hopWorker({ step: (at, response) => at < 4 || breaks(response) }),
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
     );
     const { url } = await startController();
     await register(url, worker.url);
@@ -230,16 +233,19 @@ describe("an answer that breaks off", () => {
     expect(await modelsOf(url)).toEqual({ models: [] });
   });
 
-  it("waits a little for a place while the others are full", async () => {
+  it("waits a little while the others are full", async () => {
     let numAsked = 0;
-    const goOn = hopWorker();
+    const goOn = resumeWorker();
     const full: Handler = (request, response) => {
       numAsked += 1;
       if (numAsked > 2) return goOn(request, response);
       request.resume();
       return respondJson(response, 429, errorBody(new LlavaError("overloaded", "Full.")));
     };
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], full);
     const { url } = await startController();
     await register(url, first.url);
@@ -249,7 +255,10 @@ describe("an answer that breaks off", () => {
   });
 
   it("is an error event when the others stay full", async () => {
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], (request, response) => {
       request.resume();
       respondJson(response, 429, errorBody(new LlavaError("overloaded", "Full.")));
@@ -260,13 +269,16 @@ describe("an answer that breaks off", () => {
     expect(await ask(url)).toMatchObject({ text: textOf(5, 4), errors: [{ code: "worker_lost" }] });
   });
 
-  it("does not go on from a server that would begin anew", async () => {
+  it("does not go on from a server that cannot resume", async () => {
     const anew: Handler = (request, response) => {
       request.resume();
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.end('data: {"choices":[{"index":0,"delta":{"content":"Anew"},"finish_reason":null}]}\n\n');
     };
-    const first = await startWorker(["m"], hopWorker({ step: (at, response) => at < 4 || breaks(response) }));
+    const first = await startWorker(
+      ["m"],
+      resumeWorker({ step: (at, response) => at < 4 || breaks(response) }),
+    );
     const second = await startWorker(["m"], anew);
     const { url } = await startController();
     await register(url, first.url);
@@ -286,14 +298,14 @@ describe("an answer that breaks off", () => {
       };
     const first = await startWorker(
       ["m"],
-      keeping(hopWorker({ step: (at, response) => at < 1 || breaks(response) })),
+      keeping(resumeWorker({ step: (at, response) => at < 1 || breaks(response) })),
     );
-    const second = await startWorker(["m"], keeping(hopWorker()));
+    const second = await startWorker(["m"], keeping(resumeWorker()));
     const { url } = await startController();
     await register(url, first.url);
     await register(url, second.url, 5);
     const body = `{ "image": "${"x".repeat(2 << 20)}", "model":"m","stream" :true, "seed":5 } `;
-    expect(hear((await post(`${url}/v1/chat/completions`, body)).text)).toMatchObject(UNBROKEN);
+    expect(readAnswer((await post(`${url}/v1/chat/completions`, body)).text)).toMatchObject(UNBROKEN);
     const end = / \} $/;
     expect(bodies[0]).toBe(body);
     expect(bodies[1]?.startsWith(body.replace(end, ' ,"llava_resume":{"id":"chatcmpl-1",'))).toBe(true);
@@ -304,17 +316,17 @@ describe("the lines between controller and worker", () => {
   it("are asked for in streams only, and never seen", async () => {
     const asked: unknown[] = [];
     const worker = await startWorker(["m"], (request, response) => {
-      asked.push(request.headers["x-llava-hop"]);
-      hopWorker()(request, response);
+      asked.push(request.headers["x-llava-resume"]);
+      resumeWorker()(request, response);
     });
     const { url } = await startController();
     await register(url, worker.url);
     expect(await ask(url)).toMatchObject({ ...UNBROKEN, comments: [] });
-    await post(`${url}/v1/chat/completions`, { ...ASK, stream: false }, { "x-llava-hop": "1" });
+    await post(`${url}/v1/chat/completions`, { ...ASK, stream: false }, { "x-llava-resume": "1" });
     expect(asked).toEqual(["1", undefined]);
   });
 
-  it("are not for clients", async () => {
+  it("are refused from clients", async () => {
     const { url } = await startController();
     const reply = await post(`${url}/v1/chat/completions`, {
       ...ASK,

@@ -1,4 +1,4 @@
-/** LLaVA's own wire through a controller whose worker is lost: the client's text is what it would have been. Over real HTTP. */
+/** Tests LLaVA's own wire through a controller whose worker is lost: the client's text does not change. Over real HTTP. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { readWireChunks, SERVER_ERROR_TEXT, type WireChunk } from "@llava/protoc
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { png } from "../../../worker/test/support/png.ts";
 import { writeTinyModel } from "../../../worker/test/support/tiny-model.ts";
-import { hopWorker, textOf } from "../support/resume-worker.ts";
+import { resumeWorker, textOf } from "../support/resume-worker.ts";
 import { start, type Program } from "../support/child-program.ts";
 import { closeAll, register, startController, startWorker } from "../support/stand-in.ts";
 
@@ -15,11 +15,11 @@ const RESUMING = { capabilities: { resume: true } };
 
 afterEach(closeAll);
 
-/** All frames of an answer; `heard` is called with the number of them so far. */
+/** Reads all frames of an answer. @param onText called with the number of frames so far */
 async function ask(
   url: string,
   body: object,
-  heard: (numFrames: number) => void = () => undefined,
+  onText: (numFrames: number) => void = () => undefined,
 ): Promise<readonly WireChunk[]> {
   const response = await fetch(`${url}/worker_generate_stream`, {
     method: "POST",
@@ -31,12 +31,12 @@ async function ask(
   const frames: WireChunk[] = [];
   for await (const frame of readWireChunks(response.body)) {
     frames.push(frame);
-    heard(frames.length);
+    onText(frames.length);
   }
   return frames;
 }
 
-/** Each frame says what the one before said, and more. */
+/** Checks that each frame begins with the text of the one before. */
 function expectGrowing(frames: readonly WireChunk[]): void {
   for (const [i, { text }] of frames.entries()) {
     const before = frames[i - 1]?.text ?? "";
@@ -48,10 +48,10 @@ describe("an answer whose worker breaks off", () => {
   const LENGTH = 12;
   const ASK = { model: "m", prompt: "P \u00e9 ", max_new_tokens: LENGTH };
   const WHOLE = `${ASK.prompt}${textOf(1, LENGTH)}`;
-  /** Breaks off before the token at a position, when the client has all that comes before it. */
+  /** Breaks off before the token at a position, when the client has everything before it. */
   const breaking = (count: number) => {
     const { promise: allHeard, resolve } = Promise.withResolvers<void>();
-    const worker = hopWorker({
+    const worker = resumeWorker({
       step: async (position, response) => {
         if (position !== count) return true;
         await allHeard;
@@ -59,20 +59,20 @@ describe("an answer whose worker breaks off", () => {
         return false;
       },
     });
-    const heard = (numFrames: number): void => {
+    const onText = (numFrames: number): void => {
       if (numFrames === 1 + count) resolve();
     };
-    return { worker, heard };
+    return { worker, onText };
   };
 
   it.each([0, 1, 5, LENGTH])("after %i tokens goes on from another worker", async (count) => {
     const { url } = await startController();
-    const { worker, heard } = breaking(count);
+    const { worker, onText } = breaking(count);
     const first = await startWorker(["m"], worker, RESUMING);
-    const second = await startWorker(["m"], hopWorker(), RESUMING);
+    const second = await startWorker(["m"], resumeWorker(), RESUMING);
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, second.url, ["m"], { queueLength: 5, report: RESUMING });
-    const frames = await ask(url, ASK, heard);
+    const frames = await ask(url, ASK, onText);
     expect(frames.at(-1)).toEqual({ text: WHOLE, error_code: 0 });
     expect(frames).toHaveLength(1 + LENGTH);
     expectGrowing(frames);
@@ -81,22 +81,22 @@ describe("an answer whose worker breaks off", () => {
 
   it("ends with LLaVA's own failure when there is no other", async () => {
     const { url } = await startController();
-    const { worker, heard } = breaking(5);
+    const { worker, onText } = breaking(5);
     const only = await startWorker(["m"], worker, RESUMING);
     await register(url, only.url, ["m"], { report: RESUMING });
-    const frames = await ask(url, ASK, heard);
+    const frames = await ask(url, ASK, onText);
     expect(frames.at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
     expect(frames.at(-2)).toEqual({ text: `${ASK.prompt}${textOf(1, 5)}`, error_code: 0 });
   });
 
   it("does not go on from a worker that cannot", async () => {
     const { url } = await startController();
-    const { worker, heard } = breaking(5);
+    const { worker, onText } = breaking(5);
     const first = await startWorker(["m"], worker, RESUMING);
-    const original = await startWorker(["m"], hopWorker());
+    const original = await startWorker(["m"], resumeWorker());
     await register(url, first.url, ["m"], { report: RESUMING });
     await register(url, original.url, ["m"], { queueLength: 5 });
-    expect((await ask(url, ASK, heard)).at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
+    expect((await ask(url, ASK, onText)).at(-1)).toEqual({ text: SERVER_ERROR_TEXT, error_code: 3 });
     expect(original.asked).not.toContain("/worker_generate_stream");
   });
 });
@@ -141,7 +141,7 @@ describe("the real worker, killed", () => {
       created: 1,
       seed: 1,
       tokens: [],
-      said: { text: PROMPT, error_code: 0 },
+      sent_frame: { text: PROMPT, error_code: 0 },
     };
     const [direct] = await ask(worker.address, { ...GREEDY, llava_resume: resume });
     expect(direct).toEqual({ text: SERVER_ERROR_TEXT, error_code: 1 });

@@ -1,4 +1,4 @@
-/** A chat request, a whole answer and a reader of the controller's stream: what the tests of the OpenAI door share. */
+/** Has a chat request, a whole answer and a reader of the controller's stream for the tests of OpenAI's endpoints. */
 import type { ServerResponse } from "node:http";
 import { readBody, readChatStream, type ChatEvent } from "@llava/protocol";
 import { z } from "zod";

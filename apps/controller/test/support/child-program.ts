@@ -1,4 +1,4 @@
-/** A program of ours as a process of its own, to be killed, stopped and listened to. */
+/** Starts a program as a process of its own, which tests can kill and stop, and whose output they can read. */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ export interface Program {
   readonly ended: Promise<readonly unknown[]>;
 }
 
-/** Resolves when the program says over IPC where it listens; throws what it wrote when it ends before. */
+/** Resolves when the program sends its address over IPC; throws what it wrote when it ends before. */
 export async function start(file: URL, ...flags: readonly string[]): Promise<Program> {
   const child = fork(fileURLToPath(file), [...flags], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
   // Not "close", which never comes once the parent has disconnected.
@@ -28,7 +28,7 @@ export async function start(file: URL, ...flags: readonly string[]): Promise<Pro
   return { child, address, output: () => output, ended };
 }
 
-/** A worker says before how far it is with its model. */
+/** The address that a program sends; a worker also sends how far its model is loaded. */
 function readyAddress(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.on("message", (message) => {

@@ -1,4 +1,4 @@
-/** Plain HTTP servers on free ports, apart from the controller so that a program that is only a stand-in starts fast. */
+/** Starts plain HTTP servers on free ports, without importing the controller, so that stand-in processes start fast. */
 import { type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;

@@ -1,12 +1,12 @@
 /**
- * The worker of hop-worker.ts as a process of its own, to be killed or stopped; the first argument is its pause before each
- * token. Ends at once over a body with the word of the second argument in it.
+ * Runs the worker of resume-worker.ts as a process of its own, which tests can kill and stop. The first argument is its pause
+ * before each token in milliseconds. It kills itself over a body with the word of the second argument in it.
  */
 import { createServer } from "node:http";
-import { hopWorker } from "./resume-worker.ts";
+import { resumeWorker } from "./resume-worker.ts";
 import { listen } from "./http-server.ts";
 
-const handler = hopWorker({ stepMs: Number(process.argv[2] ?? 20) });
+const handler = resumeWorker({ stepMs: Number(process.argv[2] ?? 20) });
 const poison = process.argv[3];
 let numRunning = 0;
 const server = createServer((request, response) => {

@@ -1,18 +1,18 @@
 /**
- * A worker in words only: it speaks the hop as a real one does, and what it says is a function of the seed alone, so that
- * a test knows every token that may come. Refuses to go on from tokens that it would not have said.
+ * Answers as a worker that can resume answers, without a model: its tokens depend on the seed only, so that a test knows
+ * every token that may come. It refuses to go on from tokens that it would not have written.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  encodeHopHead,
-  encodeHopTokens,
+  encodeResumeHead,
+  encodeResumeTokens,
   encodeSse,
   encodeSseJson,
   encodeWireChunk,
   finishChunk,
-  HOP_HEADER,
+  RESUME_HEADER,
   resumeSchema,
   roleChunk,
   SSE_DONE,
@@ -23,23 +23,23 @@ import { respondJson, type Handler } from "./http-server.ts";
 
 const bodySchema = z.looseObject({
   model: z.string(),
-  /** Of LLaVA's wire, whose bodies have no other fields of these. */
+  /** The prompt of LLaVA's wire, which has neither `seed` nor `max_tokens`. */
   prompt: z.string().default(""),
   max_new_tokens: z.number().optional(),
   seed: z.number().default(1),
   max_tokens: z.number().default(12),
   llava_resume: z
-    .strictObject({ ...resumeSchema.shape, said: z.object({ text: z.string() }).optional() })
+    .strictObject({ ...resumeSchema.shape, sent_frame: z.object({ text: z.string() }).optional() })
     .optional(),
 });
 type Body = z.infer<typeof bodySchema>;
 
-export interface HopOptions {
-  /** Pause before each token. */
+export interface ResumeWorkerOptions {
+  /** The pause before each token in milliseconds. */
   readonly stepMs?: number;
   /**
-   * Called before the token at this position, the end being behind the last one, with the answer so far written. False: the
-   * stand-in says no more, the test does.
+   * Called before the token at this position, the end being behind the last one, when the answer so far is written. It
+   * returns whether the stand-in goes on; otherwise the test ends the answer.
    */
   readonly step?: (position: number, response: ServerResponse) => boolean | Promise<boolean>;
 }
@@ -49,12 +49,12 @@ function tokenAt(seed: number, position: number): number {
   return (seed * 7919 + position * 104_729) % 32_000;
 }
 
-/** What an answer says in all. */
+/** The whole text of an answer. */
 export function textOf(seed: number, numTokens: number): string {
   return Array.from({ length: numTokens }, (_, position) => wordOf(tokenAt(seed, position))).join("");
 }
 
-export function hopWorker(options: HopOptions = {}): Handler {
+export function resumeWorker(options: ResumeWorkerOptions = {}): Handler {
   return (request, response) => {
     answer(request, response, options).catch(() => response.destroy());
   };
@@ -63,20 +63,20 @@ export function hopWorker(options: HopOptions = {}): Handler {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { stepMs = 0, step = () => true }: HopOptions,
+  { stepMs = 0, step = () => true }: ResumeWorkerOptions,
 ): Promise<void> {
   const body = bodySchema.parse(await json(request));
   const { model, seed, llava_resume: resume } = body;
   const max_tokens = body.max_new_tokens ?? body.max_tokens;
-  const isHop = request.headers[HOP_HEADER] === "1";
+  const isResumable = request.headers[RESUME_HEADER] === "1";
   const said = resume?.tokens ?? [];
   if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
     return respondJson(response, 400, {
-      error: { message: "I never said that.", code: "invalid_request" },
+      error: { message: "These are no tokens of mine.", code: "invalid_request" },
     });
   const isWire = request.url === "/worker_generate_stream";
   const head = { id: resume?.id ?? "chatcmpl-1", created: resume?.created ?? 17, model };
-  let opening = isHop ? encodeHopHead({ ...head, seed }) : "";
+  let opening = isResumable ? encodeResumeHead({ ...head, seed }) : "";
   const write = (block: string): void => {
     response.write(opening + block);
     opening = "";
@@ -90,7 +90,7 @@ async function answer(
     if (stepMs > 0) await sleep(stepMs);
     if (response.destroyed || !(await step(position, response))) return;
     const id = tokenAt(seed, position);
-    write((isHop ? encodeHopTokens([id]) : "") + words(wordOf(id)));
+    write((isResumable ? encodeResumeTokens([id]) : "") + words(wordOf(id)));
   }
   if (stepMs > 0) await sleep(stepMs);
   if (!(await step(max_tokens, response))) return;
@@ -98,9 +98,9 @@ async function answer(
   response.end();
 }
 
-/** Each frame says all that was said before. */
+/** Encodes words as frames of LLaVA's wire, each with all of the text so far. */
 function wireWords({ prompt, llava_resume }: Body): (word: string) => string {
-  let text = llava_resume?.said?.text ?? prompt;
+  let text = llava_resume?.sent_frame?.text ?? prompt;
   return (word) => encodeWireChunk((text += word), 0);
 }
 

@@ -1,4 +1,4 @@
-/** A worker as a process of its own, to be killed: it streams words without end and says over IPC where it listens. */
+/** Runs a worker as a process of its own, which tests can kill: it streams words without end. */
 import { createServer } from "node:http";
 import { encodeSseJson, textChunk, completionHead } from "@llava/protocol";
 import { listen } from "./http-server.ts";

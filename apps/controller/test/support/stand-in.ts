@@ -1,4 +1,4 @@
-/** Real HTTP servers in place of workers, and a controller on a real port: what every test of this folder needs. */
+/** Starts HTTP servers in place of workers, and a controller on a real port, for the tests of this folder. */
 import { createServer, type Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkerReport } from "@llava/protocol";
@@ -58,7 +58,7 @@ async function close(server: Server): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
-/** An address at which nobody listens. */
+/** An address without a server. */
 export async function deadAddress(): Promise<string> {
   const server = createServer();
   const url = await listen(server);
@@ -74,7 +74,7 @@ export async function register(
     readonly queueLength?: number;
     readonly speed?: number;
     readonly checkHeartBeat?: boolean;
-    /** What only our workers say. */
+    /** The fields that only our workers send. */
     readonly report?: WorkerReport;
   } = {},
 ): Promise<void> {
@@ -112,7 +112,7 @@ export async function modelsOf(controllerUrl: string): Promise<unknown> {
   return JSON.parse((await post(`${controllerUrl}/list_models`)).text);
 }
 
-/** Waits until the condition holds; the test's own time limit ends a wait in vain. */
+/** Waits until the condition holds; the test's own time limit ends a wait without success. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(10);
 }

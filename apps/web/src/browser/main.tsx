@@ -1,15 +1,15 @@
-/** Where the page begins. */
+/** Starts the page. */
 import { render } from "preact";
 
-import { App } from "./app.ts";
-import { Page } from "./shell/page.tsx";
+import { App } from "./state/app.ts";
+import { Page } from "./features/shell/page.tsx";
 import "./styles/base.css";
 import "./styles/page.css";
 import "./styles/sidebar.css";
 import "./styles/composer.css";
 import "./styles/conversation.css";
 import "./styles/markdown.css";
-import { followTheme } from "./theme.ts";
+import { followTheme } from "./ui/theme.ts";
 
 followTheme();
 const app = new App();

@@ -1,4 +1,7 @@
-/** The web server as a process: flags, listening, the word to the parent that it is ready, a clean end. */
+/**
+ * Runs the web server as a process: flags, listening, the message to the parent process that it is ready, and a clean
+ * end.
+ */
 import {
   addDoorFlags,
   logTo,
@@ -52,7 +55,7 @@ async function main(): Promise<void> {
   const app = await createApp({
     controllerUrl: flags.controllerUrl,
     logger,
-    door: { access, ...serverFlags(flags) },
+    server: { access, ...serverFlags(flags) },
     ...(flags.pageFolder === undefined ? {} : { pageFolder: flags.pageFolder }),
     ...(controllerKey === undefined ? {} : { controllerKey }),
     ...conversations,
@@ -71,7 +74,7 @@ async function main(): Promise<void> {
   else process.stdout.write(`The page is at ${address}\n`);
 }
 
-/** The key from the file, else from the environment, from which it is taken away. */
+/** The key from the file, otherwise from the environment, from which it is removed. */
 function takeControllerKey(file: string | undefined): string | undefined {
   const inherited = process.env["LLAVA_API_KEY"];
   delete process.env["LLAVA_API_KEY"];
@@ -112,7 +115,7 @@ function port(text: string): number {
   throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
 }
 
-/** The URL without a slash at the end. */
+/** The URL without a trailing slash. */
 function httpUrl(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === "http:" || url?.protocol === "https:") return url.href.replace(/\/+$/, "");

@@ -1,9 +1,9 @@
-/** What every answer tells the browser to refuse, apart because it is one policy for the page and all that it loads. */
+/** Sets the headers that tell the browser what to refuse, one policy for the page and all that it loads. */
 import type { FastifyInstance } from "fastify";
 
 /**
- * No inline script or style, nothing from elsewhere, no markup made from strings: whatever a model writes stays text.
- * Images come as files, as `data:` and as `blob:`.
+ * There are no inline scripts or styles, no other servers and no markup made from strings, so that a model's text
+ * stays text. Images come as files, as `data:` and as `blob:`.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -18,7 +18,8 @@ const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-  // Its one rule gives the address of one script, whatever it is asked for: images/worker-url.ts of the page.
+  // The policy has one rule, which gives the address of one script whatever it is asked for:
+  // images/worker/image-worker-url.ts of the page.
   "trusted-types image-worker",
 ].join("; ");
 
@@ -32,7 +33,7 @@ const SECURITY_HEADERS = {
   "x-frame-options": "DENY",
 } as const;
 
-/** Sets the headers before anything else can answer, so that errors carry them too. */
+/** The headers are set before any other handler can answer, so that errors have them too. */
 export function addSecurityHeaders(app: FastifyInstance): void {
   app.addHook("onRequest", async (_request, reply) => {
     reply.headers(SECURITY_HEADERS);

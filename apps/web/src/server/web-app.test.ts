@@ -7,7 +7,7 @@ import type { ErrorBody } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { ControllerStage } from "../../test/controller-stage.ts";
+import { ControllerStage } from "../../test/support/controller-stage.ts";
 import { createApp } from "./web-app.ts";
 
 const QUESTION = JSON.stringify({
@@ -47,7 +47,7 @@ async function errorOf(response: Response): Promise<ErrorBody["error"]> {
 }
 
 describe("the page", () => {
-  test("comes with a policy that lets nothing inline or foreign run", async () => {
+  test("has a content policy that allows nothing inline or foreign", async () => {
     const response = await fetch(url);
     const policy = response.headers.get("content-security-policy") ?? "";
     expect(await response.text()).toContain("LLaVA");
@@ -65,14 +65,14 @@ describe("the page", () => {
     expect(await cacheOf("/assets/index-0.js")).toContain("immutable");
   });
 
-  test("what is not there is an error in words, with the same policy", async () => {
+  test("an unknown path is an error in a sentence, with the same policy", async () => {
     const response = await fetch(`${url}/samples/../../package.json`);
     expect(response.status).toBe(404);
     expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
     expect(await errorOf(response)).toMatchObject({ code: "not_found" });
   });
 
-  test("a page that was never built is said so at the start", async () => {
+  test("a missing build of the page is reported at the start", async () => {
     await expect(createApp({ controllerUrl: stage.url, pageFolder: tmpdir() })).rejects.toThrow(
       "npm run build",
     );
@@ -80,7 +80,7 @@ describe("the page", () => {
 });
 
 describe("questions", () => {
-  test("go to the controller byte for byte, with an id; the answer comes back the same way", async () => {
+  test("are forwarded to the controller byte for byte, with an id, and so is the answer", async () => {
     const asked = stage.next();
     const answer = fetch(`${url}/v1/chat/completions`, SENT);
     const exchange = await asked;
@@ -217,7 +217,7 @@ describe("questions", () => {
   });
 });
 
-/** Reads a body bit by bit. */
+/** Reads a body piece by piece. */
 function readerOf(response: Response): { until(text: string): Promise<void>; rest(): Promise<string> } {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   const read = async (): Promise<string | undefined> => (await reader?.read())?.value;

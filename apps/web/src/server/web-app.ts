@@ -1,4 +1,4 @@
-/** Builds the web server and listens to nothing, so that tests can ask it without a port. */
+/** Builds the web server without listening, so that tests can send it requests without a port. */
 import { existsSync, realpathSync } from "node:fs";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,43 +10,43 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 
 import { watchTurn, type ConversationLog } from "./log/conversation-log.ts";
-import { createForwarder } from "./forward.ts";
+import { createForwarder } from "./upstream/forward.ts";
 import { addPageRoutes } from "./page/page-routes.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 
-/** Room for a conversation with several images as base64. */
+/** Largest body of a request: a conversation with several images as base64. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 const BUILT_PAGE = fileURLToPath(new URL("../../dist/", import.meta.url));
 
 export interface AppOptions {
-  /** Without a slash at the end. */
+  /** Address of the controller without a trailing slash. */
   readonly controllerUrl: string;
   readonly logger?: FastifyBaseLogger;
-  /** Where the built page lies; `npm run build` makes it. */
+  /** Folder of the built page, which `npm run build` makes. */
   readonly pageFolder?: string;
-  /** By which the controller knows this server; the browser never sees it. */
+  /** API key by which the controller knows this server; the browser never receives it. */
   readonly controllerKey?: string;
-  /** Where conversations are written down; nowhere when absent. */
+  /** Log of conversations; absent, none are written. */
   readonly conversations?: ConversationLog;
-  /** What stands before the page, where it differs from what this machine's browsers get. */
-  readonly door?: Partial<ServerOptions>;
+  /** Options of the HTTP server that differ from those for browsers of the same machine. */
+  readonly server?: Partial<ServerOptions>;
 }
 
 interface BlobRoute {
   readonly Params: { readonly key: string };
 }
 
-/** Throws `not_found` when the page was never built. */
+/** Throws `not_found` when the page has not been built. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = createServer({
     ...(options.logger ? { log: options.logger } : {}),
-    // The body is the controller's to read; here only its size and type count.
+    // Only the size and the type of a body are checked here; the controller reads it.
     bodies: "bytes",
     bodyLimit: MAX_BODY_BYTES,
     seeAlso: "The page is at /.",
     asksBrowsers: true,
     addFirst: addSecurityHeaders,
-    ...options.door,
+    ...options.server,
   });
   addForwarding(app, options);
   await addPage(app, resolve(options.pageFolder ?? BUILT_PAGE));
@@ -65,7 +65,7 @@ function addForwarding(
     forwarder.stop();
   });
   app.addHook("onResponse", async (request) => {
-    // A connection that was busy when the server began to stop would be kept alive for a next request.
+    // Otherwise a connection that was busy when the server began to stop would be kept alive for another request.
     if (isStopping) request.raw.socket.end();
   });
   app.addHook("onClose", async () => {
@@ -107,17 +107,17 @@ async function addPage(app: FastifyInstance, folder: string): Promise<void> {
     page.addHook("onRoute", (route) => {
       route.config = { ...route.config, role: "public" };
     });
-    // The page's own places: the same file, which looks at its address itself.
+    // The page's own addresses all get the same file, whose script reads the address.
     for (const path of ["/c/:id", "/compare", "/cluster"])
       page.get(path, async (_request, reply) => reply.sendFile("index.html"));
     await page.register(fastifyStatic, {
       root: folder,
       allowedPath: (path) => ["", ".br", ".gz"].every((end) => staysInside(folder, path + end)),
       cacheControl: false,
-      // Made by the build, as small as can be: a visitor does not wait for it.
+      // The build has made them at the highest compression, so that no visitor waits for one.
       preCompressed: true,
       setHeaders: (reply, path) => {
-        // Names under assets/ carry a hash of their content; everything else is asked for again.
+        // Names under assets/ contain a hash of their content; browsers revalidate all other files.
         const isHashed = path.startsWith(join(folder, "assets"));
         reply.header("cache-control", isHashed ? "public, max-age=31536000, immutable" : "no-cache");
       },
@@ -131,7 +131,7 @@ function staysInside(folder: string, path: string): boolean {
     const way = relative(realpathSync(folder), realpathSync(join(folder, path)));
     return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
   } catch {
-    // What is not there is not found further on.
+    // A file that does not exist is not found by the file server either.
     return true;
   }
 }

@@ -1,11 +1,11 @@
-/** The part of the Markdown test that runs in a browser: what a growing text shows against what a whole one shows. */
+/** Compares in the browser what a growing text shows with what the whole text shows. */
 import { MarkdownStream } from "../../src/browser/markdown/markdown-stream.ts";
 
 interface Trial {
   readonly text: string;
-  /** Where the text is cut, in rising order. */
+  /** Positions at which the text is cut, in rising order. */
   readonly cuts: readonly number[];
-  /** Whether what is shown on the way must be right as well. */
+  /** Whether the intermediate states must be right too. */
   readonly isLive: boolean;
 }
 
@@ -45,7 +45,7 @@ function differenceOf({ text, cuts, isLive }: Trial): Difference | null {
 const trial = {
   differences: (trials: readonly Trial[]): readonly Difference[] =>
     trials.flatMap((one) => differenceOf(one) ?? []),
-  /** Shows it in the document, as a whole. */
+  /** Shows the whole text in the document. */
   show: (text: string): void => {
     const { host, stream } = newStream();
     document.body.replaceChildren(host);
@@ -56,7 +56,7 @@ const trial = {
     stream.update(text);
     return host.textContent;
   },
-  /** Whether the nodes that showed the first text still show the second: paths of child indices. */
+  /** Whether the nodes that showed the first text still show the second. @param paths child indices of the nodes */
   keeps: (first: string, second: string, paths: readonly (readonly number[])[]): readonly boolean[] => {
     const { host, stream } = newStream();
     const nodeAt = (path: readonly number[]): Node | undefined =>

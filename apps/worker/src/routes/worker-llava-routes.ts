@@ -3,8 +3,8 @@ import { randomInt } from "node:crypto";
 import type { EngineEvent } from "@llava/engine";
 import {
   completionHead,
-  encodeHopHead,
-  encodeHopTokens,
+  encodeResumeHead,
+  encodeResumeTokens,
   encodeWireChunk,
   encodeWireFailure,
   LlavaError,
@@ -12,7 +12,7 @@ import {
   parseWireGenerateRequest,
   RESUME_FIELD,
   toLlavaError,
-  type HopHead,
+  type ResumeHead,
   type WireGenerateRequest,
 } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -65,7 +65,7 @@ async function answerWire(service: Service, request: FastifyRequest, reply: Fast
 function parseOrNull({ body, log }: FastifyRequest, isHop: boolean): WireGenerateRequest | null {
   try {
     const wire = parseWireGenerateRequest(body);
-    if (wire.resume !== null) checkResume(wire, wire.resume.said.text, isHop);
+    if (wire.resume !== null) checkResume(wire, wire.resume.sentFrame.text, isHop);
     return wire;
   } catch (thrown) {
     const { code, message } = toLlavaError(thrown);
@@ -77,7 +77,7 @@ function parseOrNull({ body, log }: FastifyRequest, isHop: boolean): WireGenerat
 function checkResume({ prompt }: WireGenerateRequest, said: string, isHop: boolean): void {
   if (isHop && said.startsWith(prompt)) return;
   const sentence = isHop
-    ? `The field ${RESUME_FIELD}.said is of another prompt; ask from the beginning.`
+    ? `The field ${RESUME_FIELD}.sent_frame is of another prompt; ask from the beginning.`
     : `The field ${RESUME_FIELD} is for controllers of this worker's cluster; leave it out.`;
   throw new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });
 }
@@ -107,12 +107,12 @@ async function* wireAnswer(
  */
 async function* wireFrames(
   { prompt, resume }: WireGenerateRequest,
-  head: HopHead | null,
+  head: ResumeHead | null,
   first: IteratorResult<WireEvent>,
   rest: AsyncGenerator<WireEvent>,
 ): AsyncGenerator<string> {
-  const opening = head === null ? "" : encodeHopHead(head);
-  let text = resume?.said.text ?? prompt;
+  const opening = head === null ? "" : encodeResumeHead(head);
+  let text = resume?.sentFrame.text ?? prompt;
   let isBegun = false;
   for (let next = first; !next.done; next = await rest.next()) {
     const event = next.value;
@@ -125,7 +125,7 @@ async function* wireFrames(
     isBegun = true;
     if (event.type === "text-delta") {
       text += event.text;
-      yield (head === null ? "" : encodeHopTokens(event.tokens)) + encodeWireChunk(text, 0);
+      yield (head === null ? "" : encodeResumeTokens(event.tokens)) + encodeWireChunk(text, 0);
     } else if (event.type === "error") {
       yield event.error.code === "context_length_exceeded"
         ? encodeWireChunk(text + OVERFLOW_TEXT, 0)

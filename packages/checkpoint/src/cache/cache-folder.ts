@@ -1,4 +1,4 @@
-/** Where files that can be made again are kept: one rule for every cache of the project. */
+/** The cache folder keeps files that can be made again; every cache of the project finds it by this one rule. */
 import { homedir } from "node:os";
 import path from "node:path";
 

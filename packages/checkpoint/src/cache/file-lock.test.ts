@@ -22,7 +22,7 @@ test("of many at once one gets it", async () => {
   expect(all.filter((lock) => lock !== null)).toHaveLength(1);
 });
 
-test("a lock that nobody touches any more is taken over, and its late owner takes nothing away", async () => {
+test("a lock that is no longer touched is taken over, and its late owner takes nothing away", async () => {
   const folder = await makeFolder();
   const file = path.join(folder, "lock");
   const dead = await tryLock(file);
@@ -36,7 +36,7 @@ test("a lock that nobody touches any more is taken over, and its late owner take
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("where no file can be made it says so", async () => {
+test("a folder where no file can be made is an error", async () => {
   const folder = await makeFolder();
   await writeFile(path.join(folder, "file"), "");
   await expect(tryLock(path.join(folder, "file", "lock"))).rejects.toThrow();

@@ -1,6 +1,6 @@
 /**
- * One process at a time makes a file that several want. A lock is a file that only one can create; its owner touches it
- * while it works, so that the lock of a process that died is seen to be dead, on whichever machine it ran.
+ * A file lock lets one process at a time make a file that several want. It is a file that only one can create; its owner
+ * touches it while it works, so that the lock of a process that died is seen to be dead, on whichever machine it ran.
  */
 import { randomUUID } from "node:crypto";
 import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ const TOUCH_MS = 2_000;
 const STALE_MS = 30_000;
 
 /**
- * The lock, or null while somebody else has it. Two processes that find the same dead lock in the same instant may both
+ * The lock, or null while another process has it. Two processes that find the same dead lock in the same instant may both
  * get one: what they make must be safe to make twice.
  */
 export async function tryLock(file: string, staleMs: number = STALE_MS): Promise<AsyncDisposable | null> {

@@ -42,7 +42,7 @@ test("what was made long ago and is used counts as new", async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test("temporary files go when nobody writes to them any more", async () => {
+test("temporary files go when they are no longer written to", async () => {
   const folder = await folderWith({
     "a.safetensors.0.tmp": { bytes: 10, minutesOld: 30 },
     "b.safetensors.1.tmp": { bytes: 10, minutesOld: 0 },

@@ -1,13 +1,13 @@
-/** Keeps the cache of quantized weights within its limit: models that nobody loads any more make room for new ones. */
+/** Keeps the cache of quantized weights within its limit: models that are no longer loaded make room for new ones. */
 import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 /** A dozen models of 7B parameters in 4 bits. */
 const MAX_BYTES = 64e9;
-/** Whoever writes a temporary file does so all the time. */
+/** A temporary file is written to all the time while its process works on it. */
 const ABANDONED_MS = 10 * 60_000;
 
-/** An empty file beside the weights, whose time is that of their last use: theirs tells whether they were changed. */
+/** An empty file beside the weights, whose time is that of their last use: their own time shows whether they were changed. */
 const USED = ".used";
 
 /** Notes the time for `pruneCache`; weights in a cache that may only be read are used all the same. */

@@ -100,7 +100,7 @@ test("zeros and numbers too small for a scale are zero", () => {
   }
 });
 
-test.each([Number.NaN, Infinity, -Infinity])("%d is told", (value) => {
+test.each([Number.NaN, Infinity, -Infinity])("%d is reported", (value) => {
   for (const place of [0, 31, 40]) {
     const values = new Float32Array(64).fill(0.5);
     values[place] = value;

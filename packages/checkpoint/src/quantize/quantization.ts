@@ -1,6 +1,7 @@
 /**
- * Float weights as blocks of small integers, rounded to nearest: apart because every load of a large model spends its
- * time here. The layout is that of ONNX Runtime's MatMulNBits; no zero points, so the middle of the range stands for 0.
+ * Quantization turns float weights into blocks of small integers, rounded to nearest. The first load of a large model
+ * spends its time in these loops, which therefore work on plain arrays. The layout is that of ONNX Runtime's MatMulNBits;
+ * no zero points, so the middle of the range stands for 0.
  */
 
 export interface BlockFormat {
@@ -9,7 +10,7 @@ export interface BlockFormat {
   readonly blockSize: number;
 }
 
-/** Blocks of one row; the last is filled up with zeros where it is not full. */
+/** Number of blocks in one row; the last is filled up with zeros where it is not full. */
 export function blocksPerRow(columns: number, { blockSize }: BlockFormat): number {
   return Math.ceil(columns / blockSize);
 }

@@ -1,17 +1,17 @@
-/** Which bytes of a file of quantized weights are what: known before a weight is read, from the checkpoint's headers alone. */
+/** The layout of a file of quantized weights: known before a weight is read, from the checkpoint's headers alone. */
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { LlavaError } from "@llava/protocol";
-import type { Checkpoint } from "../safetensors/checkpoint.ts";
+import type { Checkpoint } from "../source/checkpoint.ts";
 import { quoted } from "../tensors/damaged.ts";
 import { type BlockFormat, blocksPerRow, bytesPerBlock } from "./quantization.ts";
 import { encodeHeader } from "../safetensors/safetensors-writer.ts";
 import { BYTES_PER_ELEMENT, isReadable, type TensorEntry } from "../tensors/tensor-entry.ts";
 import type { Checksums, FileRange, WeightJob } from "./weight-job.ts";
 
-/** What of a checkpoint goes into the file. A tensor may do so in both forms. */
+/** The tensors of a checkpoint that go into the file. One may do so in both forms. */
 export interface QuantizationPlan {
-  /** As they are: embeddings, norms. */
+  /** Tensors that stay as they are: embeddings, norms. */
   readonly stored: readonly string[];
   /** Matrices [out, in] that become blocks. */
   readonly blocks: ReadonlyMap<string, BlockFormat>;
@@ -26,21 +26,27 @@ export interface QuantizedLinear extends BlockFormat {
 }
 
 export interface QuantizedLayout {
-  /** Of the checkpoint's identity and the plan, hex: the same key, the same bytes. */
+  /** Hash of the checkpoint's identity and the plan, hex: the same key, the same bytes. */
   readonly key: string;
-  /** In the order of the data, with offsets from the start of the file. */
+  /** The file's place, absolute. */
+  readonly file: string;
+  /** The tensors in the order of the data, with offsets from the start of the file. */
   readonly tensors: readonly TensorEntry[];
-  /** Bytes of the whole file. */
+  /** Size of the whole file in bytes. */
   readonly size: number;
 }
 
 /** Another number when the same plan shall give other bytes. */
 const FORMAT = "1";
 
-/** Of a file called `file`. Throws `invalid_checkpoint` for a missing tensor, `unsupported_model` for one of another type. */
-export function quantizedLayout(checkpoint: Checkpoint, plan: QuantizationPlan): QuantizedLayout {
+/** Throws `invalid_checkpoint` for a missing tensor, `unsupported_model` for one of another type. */
+export function quantizedLayout(
+  checkpoint: Checkpoint,
+  plan: QuantizationPlan,
+  folder: string,
+): QuantizedLayout {
   const key = keyOf(checkpoint, plan);
-  const file = `${key}.safetensors`;
+  const file = path.join(folder, `${key}.safetensors`);
   const shapes = [
     ...plan.stored.map((name) => ({ ...pick(checkpoint.get(name)), name })),
     ...[...plan.blocks].flatMap(([name, format]) => blockTensors(checkpoint, name, format)),
@@ -59,7 +65,7 @@ export function quantizedLayout(checkpoint: Checkpoint, plan: QuantizationPlan):
     offset += entry.length;
     return entry;
   });
-  return { key, tensors, size: offset };
+  return { key, file, tensors, size: offset };
 }
 
 /** The header's bytes, with one checksum for each of `layout.tensors`. */
@@ -74,30 +80,30 @@ export function checksumsIn(header: string, { tensors }: QuantizedLayout): Check
   return tensors.map((_, i) => Number.parseInt(digits.slice(8 * i, 8 * i + 8), 16));
 }
 
-/** What fills `file`, and for each job the places of its checksums among `layout.tensors`. */
+/** What fills `target`, and for each job the places of its checksums among `layout.tensors`. */
 export function quantizationJobs(
   checkpoint: Checkpoint,
   plan: QuantizationPlan,
   layout: QuantizedLayout,
-  file: string,
+  target: string,
 ): { readonly job: WeightJob; readonly places: readonly number[] }[] {
   const places = new Map(layout.tensors.map(({ name }, index) => [name, index]));
-  const target = (name: string): { place: number; range: FileRange } => {
+  const placeOf = (name: string): { place: number; range: FileRange } => {
     const place = places.get(name) ?? -1;
     const tensor = layout.tensors[place];
     if (tensor === undefined) throw new Error(`The layout has no tensor ${name}.`);
-    return { place, range: { path: file, offset: tensor.offset, length: tensor.length } };
+    return { place, range: { path: target, offset: tensor.offset, length: tensor.length } };
   };
   const copies = plan.stored.map((name) => {
-    const { place, range } = target(name);
+    const { place, range } = placeOf(name);
     return {
       job: { kind: "copy", source: sourceOf(checkpoint, name), target: range } as const,
       places: [place],
     };
   });
   const quantized = [...plan.blocks].map(([name, format]) => {
-    const blocks = target(blocksName(name));
-    const scales = target(scalesName(name));
+    const blocks = placeOf(blocksName(name));
+    const scales = placeOf(scalesName(name));
     const { dtype, columns } = matrix(checkpoint, name);
     const source = { ...sourceOf(checkpoint, name), dtype };
     const job = {
@@ -122,17 +128,33 @@ export function scalesName(name: string): string {
 }
 
 function sourceOf(checkpoint: Checkpoint, name: string): FileRange & { version: string } {
-  const { file, offset, length } = checkpoint.get(name);
-  const version = checkpoint.files().find((of) => of.name === file)?.version ?? "";
-  return { path: path.join(checkpoint.folder, file), offset, length, version };
+  const entry = checkpoint.get(name);
+  const { file, offset, length } = entry;
+  return { path: file, offset, length, version: checkpoint.fileOf(entry).version };
 }
 
-/** Not the folder's path: a copy that kept its times, which few tools do to more than the millisecond, is the same model. */
+/**
+ * The files of all sources, the place of each tensor in them, and the plan. Not the folders' paths: a copy that kept its
+ * times, which few tools do to more than the millisecond, is the same model.
+ */
 function keyOf(checkpoint: Checkpoint, { stored, blocks }: QuantizationPlan): string {
-  const files = checkpoint
-    .files()
-    .map(({ name, size, modifiedMs, headerHash }) => [name, size, Math.floor(modifiedMs), headerHash]);
-  const identity = JSON.stringify([FORMAT, files, stored, [...blocks]]);
+  const files = checkpoint.files();
+  const states = files.map(({ name, size, modifiedMs, headerHash }) => [
+    name,
+    size,
+    Math.floor(modifiedMs),
+    headerHash,
+  ]);
+  const placeOf = (name: string): number[] => {
+    const entry = checkpoint.get(name);
+    return [files.indexOf(checkpoint.fileOf(entry)), entry.offset];
+  };
+  const identity = JSON.stringify([
+    FORMAT,
+    states,
+    stored.map((name) => [name, ...placeOf(name)]),
+    [...blocks].map(([name, format]) => [name, ...placeOf(name), format]),
+  ]);
   return createHash("sha256").update(identity).digest("hex").slice(0, 40);
 }
 
@@ -153,12 +175,12 @@ function blockTensors(checkpoint: Checkpoint, name: string, format: BlockFormat)
 }
 
 function matrix(checkpoint: Checkpoint, name: string) {
-  const { dtype, shape } = checkpoint.get(name);
+  const { dtype, shape, file } = checkpoint.get(name);
   const [rows, columns] = shape;
   if (isReadable(dtype) && shape.length === 2 && rows && columns) return { dtype, rows, columns };
   throw new LlavaError(
     "unsupported_model",
-    `Tensor ${quoted(name)} in ${checkpoint.folder} is ${dtype} of shape [${shape.join(", ")}]; a matrix in F32, F16 or BF16 can be quantized. Take the float16 or bfloat16 version of the model.`,
+    `Tensor ${quoted(name)} in ${file} is ${dtype} of shape [${shape.join(", ")}]; a matrix in F32, F16 or BF16 can be quantized. Take the float16 or bfloat16 version of the model.`,
   );
 }
 

@@ -1,13 +1,13 @@
 /**
- * Quantized weights of a checkpoint, made once and kept in a file that every process of the machine maps: a file exists
+ * Quantized weights are made of a checkpoint once and kept in a file that every process of the machine maps: a file exists
  * whole or not at all, is made by one process at a time, and is checked to the last bit before it is used.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, open, realpath, rename, rm, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
-import type { Checkpoint } from "../safetensors/checkpoint.ts";
+import type { Checkpoint } from "../source/checkpoint.ts";
 import { tryLock } from "../cache/file-lock.ts";
 import { markUsed, pruneCache } from "../cache/prune-cache.ts";
 import {
@@ -27,27 +27,29 @@ import { openWeightFile, readFully } from "../tensors/weight-file.ts";
 import { runWeightJobs } from "./weight-threads.ts";
 
 export interface QuantizeProgress {
-  /** "quantizing", "checking", or what it waits for: fit to be shown. */
+  /** What is done or waited for, fit to be shown: "quantizing", "checking". */
   readonly phase: string;
   readonly done: number;
   readonly total: number;
-  /** Absent while it can only wait. */
+  /** Unit of the counts; absent while it can only wait. */
   readonly unit?: "bytes";
 }
 
 export interface QuantizeOptions {
-  /** Where such files are kept. It is made when it does not exist. */
+  /** Folder of such files. It is made when it does not exist. */
   readonly cache: string;
   readonly onProgress?: (progress: QuantizeProgress) => void;
   readonly signal?: AbortSignal | undefined;
-  /** A file that looks right is given at once, and its data is checked meanwhile: see `isWhole`. Default false. */
+  /** Whether a file that looks right is given at once, and its data checked meanwhile: see `isWhole`. Default false. */
   readonly checksMeanwhile?: boolean;
 }
 
-/** Tensors of one file, by the checkpoint's names. */
+/** The tensors of one file, by the checkpoint's names. */
 export interface QuantizedWeights {
-  /** Absolute; holds the one file that all entries name. */
+  /** The folder of `file`, absolute. */
   readonly folder: string;
+  /** The one file that all entries name, absolute. */
+  readonly file: string;
   /** One of the plan's stored tensors. */
   get(name: string): TensorEntry;
   /** One of the plan's matrices, or undefined. */
@@ -70,19 +72,16 @@ export async function openQuantized(
   plan: QuantizationPlan,
   options: QuantizeOptions,
 ): Promise<QuantizedWeights> {
-  const layout = quantizedLayout(checkpoint, plan);
-  const folder = path.resolve(options.cache);
-  const file = path.join(folder, `${layout.key}.safetensors`);
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw cannotWrite(folder, cause);
-  });
+  const folder = await makeCache(path.resolve(options.cache));
+  const layout = quantizedLayout(checkpoint, plan, folder);
+  const { file } = layout;
   const checksums = options.checksMeanwhile ? await checksumsOf(file, layout) : null;
   if (checksums !== null) {
     const isWhole = dataIsWhole(file, layout, checksums, options);
-    // Who asks for it hears why it failed; who gave up before does not ask.
+    // The error is for the caller that awaits isWhole; one that gave up before does not, and that is no unhandled rejection.
     isWhole.catch(() => {});
     await markUsed(file);
-    return weightsOf(layout, plan, folder, isWhole);
+    return weightsOf(layout, plan, isWhole);
   }
   while (!(await isWhole(file, layout, options))) {
     await using lock = await tryLock(`${file}.lock`).catch((cause: unknown) => {
@@ -97,18 +96,28 @@ export async function openQuantized(
     }
   }
   await markUsed(file);
-  return weightsOf(layout, plan, folder, Promise.resolve(true));
+  return weightsOf(layout, plan, Promise.resolve(true));
+}
+
+/** The real path, as ONNX Runtime compares it. */
+async function makeCache(folder: string): Promise<string> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return await realpath(folder);
+  } catch (cause) {
+    throw cannotWrite(folder, cause);
+  }
 }
 
 function weightsOf(
-  { tensors }: QuantizedLayout,
+  { tensors, file }: QuantizedLayout,
   plan: QuantizationPlan,
-  folder: string,
   isWhole: Promise<boolean>,
 ): QuantizedWeights {
   const entries = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return {
-    folder,
+    folder: path.dirname(file),
+    file,
     isWhole,
     get(name) {
       const entry = entries.get(name);
@@ -124,7 +133,7 @@ function weightsOf(
   };
 }
 
-/** False when it is not there; false, too, when a bit is not what was written: then somebody is told why it takes long. */
+/** False when it is not there; false, too, when a bit is not what was written: then the progress has the reason. */
 async function isWhole(file: string, layout: QuantizedLayout, options: QuantizeOptions): Promise<boolean> {
   if (!(await exists(file))) return false;
   const checksums = await checksumsOf(file, layout);
@@ -220,7 +229,7 @@ async function make(
   await syncFolder(folder);
 }
 
-/** Tells about every hundredth of the work. */
+/** Reports every hundredth of the work. */
 function progressOf(
   phase: string,
   jobs: readonly { readonly source: { readonly length: number } }[],
@@ -228,12 +237,12 @@ function progressOf(
 ): { onBytes: (bytes: number) => void } {
   const total = jobs.reduce((sum, { source }) => sum + source.length, 0);
   let done = 0;
-  let told = -1;
+  let reported = -1;
   const onBytes = (bytes: number): void => {
     done += bytes;
     const percent = Math.floor((100 * done) / total);
-    if (percent === told) return;
-    told = percent;
+    if (percent === reported) return;
+    reported = percent;
     onProgress?.({ phase, done, total, unit: "bytes" });
   };
   return { onBytes };

@@ -1,8 +1,8 @@
-/** Work on whole tensors that is too long for the event loop: what a thread is asked and what it answers. */
+/** A weight job is work on a whole tensor that is too long for the event loop, and what its thread answers. */
 import type { BlockFormat } from "./quantization.ts";
 import type { ReadableDType } from "../tensors/tensor-entry.ts";
 
-/** Bytes of a file. */
+/** A part of a file, in bytes. */
 export interface FileRange {
   readonly path: string;
   readonly offset: number;
@@ -13,7 +13,7 @@ export interface FileRange {
 export interface QuantizeJob {
   readonly kind: "quantize";
   readonly source: FileRange & { readonly version: string; readonly dtype: ReadableDType };
-  /** Of the matrix. */
+  /** Length of the matrix's rows. */
   readonly columns: number;
   readonly format: BlockFormat;
   readonly blocks: FileRange;
@@ -33,13 +33,13 @@ export interface ChecksumJob {
 
 export type WeightJob = QuantizeJob | CopyJob | ChecksumJob;
 
-/** CRC-32 of what was written or read: of blocks, then scales, or of the one range. */
+/** CRC-32 of each part that was written or read: the blocks and the scales, or the one range. */
 export type Checksums = readonly number[];
 
 export type ThreadAnswer =
-  /** Bytes of the source read since the last such message. */
+  /** The count of bytes of the source that were read since the last such message. */
   | { readonly type: "progress"; readonly bytes: number }
   | { readonly type: "done"; readonly checksums: Checksums }
-  /** The sentence of a LlavaError `invalid_checkpoint`. */
+  /** `message` is the sentence of a LlavaError `invalid_checkpoint`. */
   | { readonly type: "damaged"; readonly message: string }
   | { readonly type: "failed"; readonly message: string };

@@ -1,4 +1,7 @@
-/** A thread that does one WeightJob after the other, with files read and written in place: it has nobody to wait for it. */
+/**
+ * A weight thread does one WeightJob after the other. It reads and writes files synchronously, because nothing else waits
+ * for its event loop.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { crc32 } from "node:zlib";
@@ -87,7 +90,7 @@ function quantizeTensor({ source, columns, format, blocks, scales }: QuantizeJob
   return [blockSum, scaleSum];
 }
 
-/** Files have their numbers as memory does; float16.ts says why that is safe. */
+/** Files have their numbers as memory does; float16.ts has the reason. */
 function widen(
   bytes: Uint8Array<ArrayBuffer>,
   dtype: QuantizeJob["source"]["dtype"],

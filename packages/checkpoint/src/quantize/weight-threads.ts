@@ -1,18 +1,18 @@
-/** Shares WeightJobs out among threads. */
+/** Weight threads share the jobs on whole tensors out among them. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LlavaError } from "@llava/protocol";
 import type { Checksums, ThreadAnswer, WeightJob } from "./weight-job.ts";
 
 export interface WeightThreadOptions {
-  /** Bytes of the sources that were read since the last call. */
+  /** Takes the bytes of the sources that were read since the last call. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** More threads than this wait for the disk, not for a core. */
 const MAX_THREADS = 8;
-/** To start a thread takes as long as it needs for about so much. */
+/** Starting a thread takes as long as about so many bytes take it. */
 const BYTES_PER_THREAD = 1 << 24;
 
 /**
@@ -68,7 +68,7 @@ class WeightThread {
       this.#worker.once("error", (cause) => reject(threadFailure(cause.message, cause)));
       this.#worker.once("exit", (code) => reject(threadFailure(`it ended with code ${code}`)));
     });
-    // It also ends when nobody waits for a job any more.
+    // The thread also ends when no job waits for it; that is no unhandled rejection.
     this.#gone.catch(() => {});
   }
 

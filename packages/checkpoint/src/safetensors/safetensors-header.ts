@@ -1,10 +1,10 @@
-/** The header of a safetensors file, checked whole before anything believes it: no byte of data is read here. */
+/** The header of a safetensors file is parsed and checked whole, before any byte of data is read. */
 import { z } from "zod";
 import { damaged, quoted } from "../tensors/damaged.ts";
 import { isJsonObject, parseFileJson } from "./safetensors-json.ts";
 import { BYTES_PER_ELEMENT, MAX_AXES, MAX_TENSORS, type StoredDType } from "../tensors/tensor-entry.ts";
 
-/** As the file has it: offsets are made absolute, the name is not yet canonical. */
+/** A tensor as the file has it: the name is the stored one, the offset counts from the start of the file. */
 export interface HeaderTensor {
   readonly name: string;
   readonly dtype: StoredDType;
@@ -13,7 +13,7 @@ export interface HeaderTensor {
   readonly length: number;
 }
 
-/** Where the data lies in the file, bytes; the end is the file's size. */
+/** The bytes of the file that hold data; the end is the file's size. */
 export interface DataRange {
   readonly start: number;
   readonly end: number;
@@ -23,7 +23,7 @@ const METADATA = "__metadata__";
 
 /**
  * The tensors in the order of their data. `path` is for sentences only. Throws `invalid_checkpoint` unless the tensors
- * fill `data` without a gap or an overlap, and each is as long as its shape and dtype say.
+ * fill `data` without a gap or an overlap, and each is as long as its shape and dtype ask.
  */
 export function parseHeader(path: string, text: string, data: DataRange): HeaderTensor[] {
   const values = namedValues(path, text);

@@ -1,6 +1,6 @@
 /**
- * JSON from untrusted files, apart because `JSON.parse` alone keeps the last of two equal names and says nothing:
- * two readers of one file could then see different weights.
+ * Safetensors JSON is parsed with a check for equal names, because `JSON.parse` silently keeps the last of them: two
+ * readers of one file could then see different weights.
  */
 import { strictJsonFault } from "@llava/protocol";
 import { damaged } from "../tensors/damaged.ts";
@@ -13,7 +13,7 @@ const MAX_DEPTH = 4;
  * object the same name twice.
  */
 export function parseFileJson(path: string, subject: string, text: string): unknown {
-  const fault = strictJsonFault(text, { maxDepth: MAX_DEPTH });
+  const fault = strictJsonFault(Buffer.from(text), { maxDepth: MAX_DEPTH });
   if (fault !== null) throw damaged(path, `${subject} ${fault}`);
   try {
     return JSON.parse(text);

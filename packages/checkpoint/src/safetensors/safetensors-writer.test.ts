@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Checkpoint } from "./checkpoint.ts";
+import { Checkpoint } from "../source/checkpoint.ts";
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from "../tensors/float16.ts";
 import { type WritableTensor, writeSafetensors } from "./safetensors-writer.ts";
 import { BYTES_PER_ELEMENT } from "../tensors/tensor-entry.ts";

@@ -1,4 +1,4 @@
-/** Writes a safetensors file that either exists whole or not at all, in a form that every reader of the format takes. */
+/** The safetensors writer makes a file that exists whole or not at all, in a form that every reader of the format takes. */
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
@@ -17,10 +17,10 @@ export type WritableTensor = FloatTensor | IntegerTensor;
 
 interface FloatTensor {
   readonly name: string;
-  /** F16 and BF16 round each value to the nearest, ties to even. */
+  /** Type in the file; F16 and BF16 round each value to the nearest, ties to even. */
   readonly dtype: "F32" | "F16" | "BF16";
   readonly shape: readonly number[];
-  /** Row-major; as many values as the shape says. */
+  /** The values, row-major, as many as the shape has. */
   readonly data: Float32Array;
 }
 
@@ -31,7 +31,7 @@ interface IntegerTensor {
   readonly data: BigInt64Array;
 }
 
-/** Values converted and written at once. */
+/** The count of values that are converted and written at once. */
 const PIECE_VALUES = 1 << 18;
 
 /**

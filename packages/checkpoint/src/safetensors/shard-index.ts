@@ -1,4 +1,4 @@
-/** model.safetensors.index.json: which file of a sharded checkpoint holds which tensor. */
+/** A shard index (model.safetensors.index.json) lists which file of a sharded checkpoint holds which tensor. */
 import { damaged, quoted } from "../tensors/damaged.ts";
 import { isJsonObject, parseFileJson } from "./safetensors-json.ts";
 import { MAX_TENSORS } from "../tensors/tensor-entry.ts";

@@ -1,18 +1,18 @@
-/** The sentence for files that contradict themselves: one place, so that all of them say what to do in the same words. */
+/** The error for files that contradict themselves is made here, so that every sentence ends with the same advice. */
 import { LlavaError } from "@llava/protocol";
 
-/** More of a file's own words than anybody reads. */
-const MAX_WORDS = 350;
+/** Most characters of a file's own text in a sentence. */
+const MAX_CHARACTERS = 350;
 
 /**
  * `what` continues "<path>: " and names the tensor and the value that are wrong, without a full stop. It may repeat
- * words of the file, as parsers' messages do: they are cut, and stripped of what would steer a terminal.
+ * text of the file, as parsers' messages do: it is cut, and stripped of what would steer a terminal.
  */
 export function damaged(path: string, what: string, cause?: unknown): LlavaError {
-  const words = what.slice(0, MAX_WORDS).replace(/\p{Cc}/gu, " ");
+  const text = what.slice(0, MAX_CHARACTERS).replace(/\p{Cc}/gu, " ");
   return new LlavaError(
     "invalid_checkpoint",
-    `${path}: ${words}. The file is damaged or was not written as safetensors; copy it again from where the model came from.`,
+    `${path}: ${text}. The file is damaged or was not written as safetensors; copy it again from where the model came from.`,
     { cause },
   );
 }

@@ -1,5 +1,5 @@
 /**
- * Half precision to float32 and back, on bits: apart because exactness matters here and speed too. The typed arrays
+ * Half precision is converted to float32 and back on bits, exactly, and fast enough for whole models. The typed arrays
  * lie in memory as the files have them, little-endian, as on every machine that ONNX Runtime supports.
  */
 
@@ -15,7 +15,7 @@ export function widenBfloat16(source: Uint16Array, target: Float32Array): void {
   for (let i = 0; i < source.length; i++) bits[i] = (source[i] ?? 0) << 16;
 }
 
-/** Rounds to the nearest, ties to even; beyond ±65504 (from 65520 on) becomes infinite, as IEEE 754 says. */
+/** Rounds to the nearest, ties to even; beyond ±65504 (from 65520 on) becomes infinite, as in IEEE 754. */
 export function narrowToFloat16(source: Float32Array, target: Uint16Array): void {
   const bits = bitsOf(source);
   for (let i = 0; i < bits.length; i++) target[i] = float16Bits(bits[i] ?? 0);

@@ -1,6 +1,6 @@
-/** One tensor of a checkpoint as its file describes it: apart because reader, index and writer share it. */
+/** A tensor entry is one tensor of a checkpoint as its file describes it. */
 
-/** Bytes of one element. The dtypes of the safetensors format that whole bytes can hold; no others are indexed. */
+/** Size of one element in bytes, for the dtypes of the safetensors format that whole bytes can hold; no others are indexed. */
 export const BYTES_PER_ELEMENT = {
   BOOL: 1,
   U8: 1,
@@ -21,20 +21,19 @@ export const BYTES_PER_ELEMENT = {
 
 export type StoredDType = keyof typeof BYTES_PER_ELEMENT;
 
-/** What `Checkpoint.read` turns into float32. */
+/** The dtypes that `Checkpoint.read` turns into float32. */
 export type ReadableDType = "F32" | "F16" | "BF16";
 
 export interface TensorEntry {
-  /** Canonical name; see tensor-names.ts. */
   readonly name: string;
   readonly dtype: StoredDType;
-  /** Row-major; `[]` is a scalar. */
+  /** Sizes of the axes, row-major; `[]` is a scalar. */
   readonly shape: readonly number[];
-  /** Bare name of a file inside the checkpoint's folder. */
+  /** Absolute path of the file. */
   readonly file: string;
-  /** Of the first element, bytes from the start of the file. */
+  /** Place of the first element, bytes from the start of the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly length: number;
 }
 
@@ -44,7 +43,7 @@ export function isReadable(dtype: StoredDType): dtype is ReadableDType {
 
 /** More axes than any architecture has; a longer shape is an attack or damage. */
 export const MAX_AXES = 8;
-/** Of one file and of all shards together. The largest published language models have a few thousand. */
+/** Most tensors of one file, and of a whole checkpoint. The largest published language models have a few thousand. */
 export const MAX_TENSORS = 100_000;
 /** A hundred thousand tensors need about 20 MB of header. */
 export const MAX_HEADER_BYTES = 25_000_000;

@@ -1,6 +1,6 @@
 /**
- * Opening a file of a model folder safely: no link that leads out of the folder, and, checked on the very descriptor
- * that is read, a regular file. Apart because nothing else of a folder that somebody downloaded may be opened.
+ * A weight file is opened safely: it is no link that leads out of its folder, and a regular file, which is checked on the
+ * very descriptor that is read. Model folders are downloads, and nothing else of them may be opened.
  */
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open, realpath } from "node:fs/promises";
@@ -10,12 +10,12 @@ import { damaged } from "./damaged.ts";
 
 /** An open file; disposing closes it. */
 export interface WeightFile extends AsyncDisposable {
-  /** For sentences. */
+  /** Path for sentences. */
   readonly path: string;
   readonly handle: FileHandle;
-  /** Bytes, when it was opened. */
+  /** Size in bytes when it was opened. */
   readonly size: number;
-  /** When it was last written, Unix time. */
+  /** Time of the last change, Unix milliseconds. */
   readonly modifiedMs: number;
   /** Equal for two openings unless the file was replaced or written in between. */
   readonly version: string;
@@ -83,7 +83,7 @@ function cannotOpen(listed: string, cause: unknown): LlavaError {
   );
 }
 
-/** What `WeightFile.version` is made of. */
+/** The `version` of a file with this status. */
 export function versionOf({ dev, ino, size, mtimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs].join(":");
 }

@@ -1,4 +1,4 @@
-// Single questions with known answers for measuring the model: fixed by kind, split and seed.
+/** Makes single questions with known answers, for measuring the model; kind, split and seed decide each. */
 import {
   COLORS,
   isHeldOut,
@@ -18,29 +18,29 @@ import {
 export interface EvaluationItem {
   readonly kind: Kind;
   readonly scene: Scene;
-  /** One turn, to be asked right after the image. */
+  /** Question for the turn that follows the image. */
   readonly question: string;
   readonly answer: string;
 }
 
 const EVERY_KIND: readonly Kind[] = KINDS;
 
-/** The kinds that a split can be asked: in "held-out" only those whose answer can depend on a held-out pair. */
+/** The kinds of questions in each split: in "held-out" only those whose answer can depend on a held-out pair. */
 export const EVALUATION_KINDS: Readonly<Record<Split, readonly Kind[]>> = {
   train: EVERY_KIND,
   test: EVERY_KIND,
-  told: EVERY_KIND,
+  "text-only": EVERY_KIND,
   "held-out": EVERY_KIND.filter((kind) => !["count_all", "read", "identity", "nothing"].includes(kind)),
 };
 
-/** Scenes looked at for one item; an item's scenes are no other item's of the same kind. */
+/** Number of scenes that one item is chosen from; no two items of a kind have a scene in common. */
 const SCENES_PER_ITEM = 1024;
 
 /**
  * The seed-th question of a kind; even seeds have the answer yes and odd ones no, other answers are balanced as in
- * training. Everything but "identity" and "nothing" asks for a single word or phrase.
+ * training. All kinds but "identity" and "nothing" ask for a single word or phrase.
  * @param seed an integer in [0, 2^20)
- * @throws RangeError if the split cannot be asked the kind
+ * @throws RangeError if the split has no questions of the kind
  */
 export function evaluationItem(
   kind: Kind,
@@ -68,7 +68,7 @@ function worded({ kind, text, short, sentence }: Question): { question: string; 
     : { question: text + SHORT_ANSWER_SUFFIX, answer: short };
 }
 
-/** Whether a held-out pair is asked about, by name or as an object; a question of existence must name it. */
+/** Whether the question is about a held-out pair, by its name or as an object; a question of existence must name it. */
 function concernsHeldOut(question: Question): boolean {
   if (question.kind === "exist") return mentionsHeldOut(question.text);
   const isAbout = question.about.some(
@@ -77,7 +77,7 @@ function concernsHeldOut(question: Question): boolean {
   return isAbout || mentionsHeldOut(question.text);
 }
 
-/** Whether the words name a held-out pair. */
+/** Whether the text names a held-out pair. */
 export function mentionsHeldOut(text: string): boolean {
   return HELD_OUT_NAMES.some((name) => text.includes(name));
 }

@@ -1,8 +1,8 @@
-// How often a model's answers are right, with the uncertainty that the number of questions leaves.
+/** Scores how often a model's answers are right, with the uncertainty that the number of questions leaves. */
 import { type EvaluationItem, EVALUATION_KINDS, evaluationItem } from "./evaluation.ts";
 import { type Kind, KINDS, type Split, type Wordings } from "../scenes/index.ts";
 
-/** Answers one question about one image, in words. */
+/** Answers one question about one image. */
 export type Ask = (item: EvaluationItem) => Promise<string>;
 
 export interface Tally {
@@ -15,7 +15,7 @@ export type Scores = ReadonlyMap<Kind, Tally>;
 export interface Survey {
   readonly split: Split;
   readonly wording: keyof Wordings;
-  /** Questions of each kind. */
+  /** Number of questions of each kind. */
   readonly perKind: number;
   readonly onAsked?: () => void;
 }
@@ -39,7 +39,7 @@ export function kindsIn(split: Split): readonly Kind[] {
   return EVALUATION_KINDS[split];
 }
 
-/** All kinds together. */
+/** The tally of all kinds together. */
 export function total(scores: Scores): Tally {
   const all = KINDS.map((kind) => scores.get(kind) ?? { right: 0, asked: 0 });
   return {
@@ -48,7 +48,7 @@ export function total(scores: Scores): Tally {
   };
 }
 
-/** Lower case, without the final period: nothing else is forgiven. */
+/** The answer in lower case and without the final period; no other difference is accepted. */
 function normalized(answer: string): string {
   return answer.trim().toLowerCase().replace(/\.$/, "");
 }

@@ -1,36 +1,39 @@
-// The phases that learn to answer: the language model on text, the projector on descriptions, everything on dialogues.
+/** Builds the phases that learn to answer: the language model on text, the projector on captions, everything on dialogues. */
 import { languageModel, projector, TrainingOperations, visionTower } from "@llava/models";
-import { add, Graph, crossEntropy, reshape, scale, type Tensor } from "@llava/onnx";
+import { add, cast, type ComputeType, crossEntropy, Graph, reshape, scale, type Tensor } from "@llava/onnx";
+import { type Batch, batches, initialValues, type Objective, type Phase } from "@llava/training";
+import { Random, type Scene, SCENE_SIZE, sceneOf, SCENES_PER_SPLIT, type Split } from "../scenes/index.ts";
+import { exactAnswers } from "./answer-probe.ts";
+import { DEMO_MODEL } from "./model/demo-model.ts";
+import { type Example, type Sample, type Supervised, writeSamples } from "./text/answer-samples.ts";
 import type { BytePairEncoder } from "./text/bpe.ts";
-import { initialValues } from "@llava/training";
-import type { Batch, Objective, Phase } from "@llava/training";
-import type { TrainingState } from "@llava/training";
-import { type Sample, type Supervised, writeSamples } from "./text/answer-samples.ts";
-import { DEMO_MODEL } from "./demo-model.ts";
-import { PATCHES } from "./labels.ts";
-import { patchLoss, writeImages } from "./patch-objective.ts";
-import { Probe } from "./probe.ts";
-import { Random, type Scene, SCENE_SIZE, sceneOf, type Split } from "../scenes/index.ts";
+import { PATCHES } from "./vision/patch-labels.ts";
+import { patchLoss, writeImages } from "./vision/patch-objective.ts";
 
 export interface AnswerPhaseOptions {
   readonly name: string;
+  /**
+   * Key of the phase's random numbers. It differs from the name of a phase that was renamed: the samples are those that the
+   * shipped model was trained on.
+   */
+  readonly stream: string;
   readonly title: string;
   readonly steps: number;
-  /** Samples of a batch. */
+  /** Number of samples in a batch. */
   readonly samples: number;
   readonly peakLearningRate: number;
-  /** Steps over which the learning rate falls, when the phase ends before it is all the way down. */
+  /** Number of steps over which the learning rate falls; that of the phase when left out. */
   readonly scheduleSteps?: number;
   readonly seed: number;
   /** Number of the first training scene, so that a later phase sees new ones. */
   readonly firstScene: number;
   /** Share of objects in training scenes whose color has no name. */
   readonly namelessShare?: number;
-  /** Which losses leave out what would make a held-out pair: that of the answers, or the tower's own too. */
-  readonly sparesHeldOut?: "answers" | "answers and patches";
-  /** Positions of a row. */
+  /** Losses that leave out the classes that would make a held-out pair: that of the answers, or the tower's own too. */
+  readonly maskHeldOut?: "answers" | "answers and patches";
+  /** Number of positions in a row. */
   readonly positions: number;
-  /** Supervised tokens that a batch has room for, per sample. */
+  /** Number of supervised tokens that a batch has room for, per sample. */
   readonly supervisedPerSample: number;
   readonly hasImages: boolean;
   /** Weight of the tower's own loss beside that of the answers; 0 leaves it out. */
@@ -40,37 +43,53 @@ export interface AnswerPhaseOptions {
   readonly encoder: () => BytePairEncoder;
 }
 
-const PROBE_SAMPLES = 192;
-
 export function answerPhase(options: AnswerPhaseOptions): Phase {
   const { name, title, steps, samples, peakLearningRate, seed, trains } = options;
   return {
     name,
     title,
     steps,
-    samplesPerStep: samples,
     schedule: { peak: peakLearningRate, warmup: 0.03, floor: 0.02, steps: options.scheduleSteps ?? steps },
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1 },
-    build: () => build(options),
+    batches: batches({
+      dataset: {
+        length: SCENES_PER_SPLIT - options.firstScene,
+        get: (index) => exampleAt(options, "train", index),
+      },
+      collate: (examples, batch) => void writeExamples(options, examples, batch),
+      samplesPerStep: samples,
+    }),
+    build: ({ computeType }) => build(options, computeType),
     trains,
     initialize: (parameter, shape) =>
       initialValues(parameter, shape, Random.of(seed, parameter), DEMO_MODEL.text.layers),
-    fill: (step, batch) => void fill(options, batch, "train", step),
-    probe: (state) => exactAnswers(options, state),
+    probe: async (state) => {
+      const { graph, ops, logits } = forward(options, "float32");
+      return await exactAnswers(state, {
+        graph,
+        parameters: ops.parameters,
+        logits,
+        samples,
+        example: (index) => exampleAt(options, "test", index),
+        write: (examples, batch) => writeExamples(options, examples, batch),
+      });
+    },
   };
 }
 
 interface Forward {
   readonly graph: Graph;
   readonly ops: TrainingOperations;
-  /** [pool, vocabulary] */
+  /** Float32 [pool, vocabulary], where pool is the number of supervised tokens that a batch has room for. */
   readonly logits: Tensor;
   readonly features: Tensor | undefined;
 }
 
-function forward({ name, samples, positions, supervisedPerSample, hasImages }: AnswerPhaseOptions): Forward {
+function forward(options: AnswerPhaseOptions, computeType: ComputeType): Forward {
+  const { name, samples, positions, supervisedPerSample, hasImages } = options;
   const graph = new Graph(name);
-  const ops = new TrainingOperations(graph, { ropeTheta: DEMO_MODEL.text.ropeTheta });
+  const settings = { ropeTheta: DEMO_MODEL.text.ropeTheta, computeType };
+  const ops = new TrainingOperations(graph, settings);
   const features = hasImages
     ? visionTower(
         ops,
@@ -90,86 +109,47 @@ function forward({ name, samples, positions, supervisedPerSample, hasImages }: A
     ...(image ? { image } : {}),
     logitRows: graph.input("logit_rows", "int64", [samples * supervisedPerSample]),
   });
-  return { graph, ops, logits, features };
+  return { graph, ops, logits: cast(graph, logits, "float32"), features };
 }
 
-function build(options: AnswerPhaseOptions): Objective {
-  const { graph, ops, logits, features } = forward(options);
+function build(options: AnswerPhaseOptions, computeType: ComputeType): Objective {
+  const { graph, ops, logits, features } = forward(options, computeType);
   const pool = options.samples * options.supervisedPerSample;
   const labels = graph.input("labels", "int64", [pool]);
-  const spared = options.sparesHeldOut
-    ? add(graph, logits, graph.input("spared", "float32", [pool, DEMO_MODEL.text.vocabSize]))
+  const masked = options.maskHeldOut
+    ? add(graph, logits, graph.input("logit_mask", "float32", [pool, DEMO_MODEL.text.vocabSize]))
     : logits;
-  const answers = crossEntropy(graph, spared, labels, graph.input("weights", "float32", [pool]));
+  const answers = crossEntropy(graph, masked, labels, graph.input("weights", "float32", [pool]));
   if (!features || options.patchLossWeight === 0) return { graph, loss: answers, parameters: ops.parameters };
-  const sparesHeldOut = options.sparesHeldOut === "answers and patches";
-  const patches = patchLoss(graph, ops, features, { images: options.samples, sparesHeldOut });
+  const maskHeldOut = options.maskHeldOut === "answers and patches";
+  const patches = patchLoss(graph, ops, features, { images: options.samples, maskHeldOut });
   const loss = add(graph, answers, scale(graph, patches, options.patchLossWeight));
   return { graph, loss, parameters: ops.parameters };
 }
 
-function fill(
-  options: AnswerPhaseOptions,
-  batch: Batch,
-  split: Split,
-  step: number,
-): { samples: Sample[]; pooled: Supervised[] } {
-  const { samples: count, seed, name, positions } = options;
-  const encoder = options.encoder();
-  const indices = Array.from({ length: count }, (_, i) => options.firstScene + step * count + i);
-  const namelessShare = split === "train" ? options.namelessShare : 0;
-  const scenes = indices.map((index) => sceneOf(split, index, namelessShare));
-  const samples = scenes.map((scene, i) =>
-    options.sample(encoder, scene, Random.of(seed, name, split, indices[i] ?? 0), split),
-  );
-  if (options.hasImages) writeImages(scenes, batch);
-  return { samples, pooled: writeSamples(samples, positions, batch) };
+/** The example with the number `index` of a phase, which is a function of the options, the split and the index. */
+function exampleAt(options: AnswerPhaseOptions, split: Split, index: number): Example {
+  const { seed, stream, firstScene, namelessShare } = options;
+  const sceneIndex = firstScene + index;
+  const scene = sceneOf(split, sceneIndex, split === "train" ? namelessShare : 0);
+  const random = Random.of(seed, stream, split, sceneIndex);
+  return { scene, sample: options.sample(options.encoder(), scene, random, split) };
 }
 
-/** Share of test answers whose every token is the most likely one after the true tokens before it, by kind. */
-async function exactAnswers(options: AnswerPhaseOptions, state: TrainingState): Promise<string> {
-  const { graph, ops, logits } = forward(options);
-  const shape = [options.samples * options.supervisedPerSample];
-  graph.output(
-    "likeliest",
-    graph.apply(
-      "ArgMax",
-      [logits],
-      { dtype: "int64", shape },
-      { attributes: { axis: { int: -1 }, keepdims: { int: 0 } } },
-    ),
-  );
-  using probe = await Probe.compile(graph, ops.parameters, state);
-  const labels = { labels: new BigInt64Array(shape[0] ?? 0), weights: new Float32Array(shape[0] ?? 0) };
-  const tally = new Map<string, { right: number; all: number }>();
-  for (let step = 0; step * options.samples < PROBE_SAMPLES; step++) {
-    const { samples, pooled } = fill(options, { ...probe.batch, ...labels }, "test", step);
-    const { likeliest = new Float32Array() } = await probe.run();
-    const isWrong = new Set(
-      pooled
-        .filter((_, i) => likeliest[i] !== Number(labels.labels[i]))
-        .map(({ sample, label }) => `${sample}:${label}`),
+/** Writes a batch; returns the supervised labels that it has, in order. */
+function writeExamples(
+  { hasImages, positions }: AnswerPhaseOptions,
+  examples: readonly Example[],
+  batch: Batch,
+): Supervised[] {
+  if (hasImages)
+    writeImages(
+      examples.map(({ scene }) => scene),
+      batch,
     );
-    const last = pooled.at(-1);
-    samples.forEach(({ turns, encoded }, sample) =>
-      encoded.answers.forEach(({ from, to }, turn) => {
-        const isPooled = last && (sample < last.sample || (sample === last.sample && to - 1 <= last.label));
-        if (!isPooled) return;
-        const kind = turns[turn]?.kind ?? "";
-        const count = tally.get(kind) ?? { right: 0, all: 0 };
-        const isRight = Array.from({ length: to - from }, (_, i) => `${sample}:${from + i}`).every(
-          (key) => !isWrong.has(key),
-        );
-        tally.set(kind, { right: count.right + Number(isRight), all: count.all + 1 });
-      }),
-    );
-  }
-  const all = [...tally.values()].reduce(
-    (sum, { right, all: n }) => ({ right: sum.right + right, all: sum.all + n }),
-    { right: 0, all: 0 },
+  return writeSamples(
+    examples.map(({ sample }) => sample),
+    positions,
+    batch,
   );
-  const kinds = [...tally]
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([kind, { right, all: n }]) => `${kind} ${((100 * right) / n).toFixed(0)}`);
-  return `all ${((100 * all.right) / all.all).toFixed(1)} of ${all.all}  ${kinds.join("  ")}`;
 }

@@ -1,19 +1,19 @@
-// The trained parameters as an ordinary Hugging Face folder: config, weights in float16, tokenizer, preprocessor.
+/** Writes the trained parameters as a Hugging Face folder: config, weights in float16, tokenizer, preprocessor. */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeSafetensors } from "@llava/checkpoint";
 import { LlavaError } from "@llava/protocol";
-import type { TrainingState } from "@llava/training";
-import { DEMO_CONFIG, PIXEL_MEAN, PIXEL_STD } from "./demo-model.ts";
+import { hostArray, type TrainingState } from "@llava/training";
+import { DEMO_CONFIG, PIXEL_MEAN, PIXEL_STD } from "./model/demo-model.ts";
 import { demoTokenizer } from "./phases.ts";
 import { writeTokenizer } from "./text/demo-tokenizer.ts";
 
-/** Parameters of the throw-away heads, which are no part of the model. */
+/** Prefix of the heads that pre-train the tower, which are no part of the model. */
 const HEADS = "tower_heads.";
-/** Hugging Face's CLIP has a norm after the tower that LLaVA never uses; without it loading prints a warning. */
+/** A norm that Hugging Face's CLIP has after the tower and LLaVA never uses; without it loading prints a warning. */
 const POST_NORM = "vision_tower.vision_model.post_layernorm";
 
-/** The image is as large as the model sees it; an image that is not square is padded, as in LLaVA 1.5. */
+/** An image is resized to the size that the model sees; one that is not square is padded, as in LLaVA 1.5. */
 const PREPROCESSOR_CONFIG = {
   image_processor_type: "LlavaImageProcessor",
   processor_class: "LlavaProcessor",
@@ -46,11 +46,15 @@ const GENERATION_CONFIG = {
   do_sample: false,
 };
 
-/** Writes everything but the model card, which the evaluation writes. The folder is made if it is missing. */
+/** Writes everything but the model card, which scripts/demo/eval-demo.ts writes. The folder is made if it is missing. */
 export async function exportDemo(state: TrainingState, folder: string): Promise<void> {
-  const tensors = [...state.parameters]
-    .filter(([name]) => !name.startsWith(HEADS))
-    .map(([name, { shape, data }]) => ({ name, dtype: "F16" as const, shape, data }));
+  const tensors = await Promise.all(
+    [...state.parameters]
+      .filter(([name]) => !name.startsWith(HEADS))
+      .map(async ([name, value]) => {
+        return { name, dtype: "F16" as const, shape: value.shape, data: await hostArray(value) };
+      }),
+  );
   if (tensors.length === 0)
     throw new LlavaError("invalid_checkpoint", "The training state is empty; train first.");
   const width = DEMO_CONFIG.vision_config.hidden_size;

@@ -1,6 +1,6 @@
-// The recipe of the demo model, a miniature of LLaVA's: tower, language, alignment, instruction tuning, and practice.
+/** Defines the recipe of the demo model, a miniature of LLaVA's: tower, language, alignment, instruction tuning and more. */
 import type { BytePairEncoder } from "./text/bpe.ts";
-import { KINDS, type Random, type Scene, sceneOf } from "../scenes/index.ts";
+import { KINDS, type Random, type Scene, sceneOf, SCENES_PER_SPLIT } from "../scenes/index.ts";
 import type { Phase } from "@llava/training";
 import { answerPhase, type AnswerPhaseOptions } from "./answer-phase.ts";
 import {
@@ -9,7 +9,7 @@ import {
   imageSample,
   questionTurns,
   textSample,
-  toldTurns,
+  textOnlyTurns,
 } from "./text/answer-samples.ts";
 import { dialogue, type DialogueOptions, type Turn } from "./text/dialogue.ts";
 import { trainTokenizer } from "./text/demo-tokenizer.ts";
@@ -17,13 +17,13 @@ import { towerPhase } from "./tower-phase.ts";
 
 const SEED = 1;
 const BATCH = 32;
-/** Positions of a row without an image. */
+/** Number of positions in a row without an image. */
 const TEXT_ROW = 176;
 
-/** Share of instruction dialogues about a scene that is told instead of shown. */
-const TOLD_SHARE = 0.06;
+/** Share of instruction dialogues about a scene that is described in words instead of shown. */
+const TEXT_ONLY_SHARE = 0.06;
 
-/** What is still weak after instruction tuning is asked more often in the end, what is strong less. */
+/** Factors for the phase after instruction tuning: what is still weak is asked more often, what is strong less. */
 const HARD = {
   relation_x: 4,
   count_color: 2,
@@ -36,7 +36,7 @@ const HARD = {
   relation_y: 0.6,
 };
 
-/** Questions whose answers must not lean on which colors went with which shapes. */
+/** Factors for questions whose answers must not depend on which colors occurred with which shapes. */
 const ABOUT_SHAPES = {
   shape: 3,
   count_shape: 3,
@@ -51,10 +51,10 @@ const ABOUT_SHAPES = {
   where: 0.5,
 };
 
-/** The same, and conjunctions above all. */
+/** The same factors, with more questions about several looks of one object. */
 const COMPOSED = { ...ABOUT_SHAPES, exist: 5, count_color: 3, shape: 4, color: 1.5 };
 
-/** In the end also what the phases before have let slip. */
+/** The same factors, with more questions of the kinds that became weaker in the phases before. */
 const REFINED = {
   ...COMPOSED,
   read: 0.9,
@@ -73,7 +73,7 @@ export function demoTokenizer(): BytePairEncoder {
   return shared;
 }
 
-/** Every phase but the tower's is about answers, in batches of the same size. */
+/** Options of every phase but the tower's. */
 const ANSWERS = {
   samples: BATCH,
   seed: SEED,
@@ -81,7 +81,7 @@ const ANSWERS = {
   encoder: demoTokenizer,
   trains: () => true,
 } as const;
-/** Phases on images; the tower's own loss goes on beside that of the answers where everything is trained. */
+/** Options of phases on images; the tower's own loss is added to that of the answers. */
 const IMAGES = {
   ...ANSWERS,
   positions: IMAGE_ROW,
@@ -93,6 +93,7 @@ const IMAGES = {
 const LANGUAGE: AnswerPhaseOptions = {
   ...ANSWERS,
   name: "language",
+  stream: "language",
   title: "Language",
   steps: 500,
   peakLearningRate: 1.5e-3,
@@ -100,12 +101,13 @@ const LANGUAGE: AnswerPhaseOptions = {
   supervisedPerSample: 44,
   hasImages: false,
   patchLossWeight: 0,
-  sample: (encoder, scene, random) => textSample(encoder, toldTurns(scene, random), TEXT_ROW),
+  sample: (encoder, scene, random) => textSample(encoder, textOnlyTurns(scene, random), TEXT_ROW),
 };
 
 const ALIGNMENT: AnswerPhaseOptions = {
   ...IMAGES,
   name: "alignment",
+  stream: "alignment",
   title: "Alignment",
   steps: 150,
   peakLearningRate: 2e-3,
@@ -118,74 +120,80 @@ const ALIGNMENT: AnswerPhaseOptions = {
 const INSTRUCTION: AnswerPhaseOptions = {
   ...IMAGES,
   name: "instruction",
+  stream: "instruction",
   title: "Instruction tuning",
   steps: 1734,
   scheduleSteps: 3000,
   peakLearningRate: 1e-3,
-  sample: dialogues({}, TOLD_SHARE),
+  sample: dialogues({}, TEXT_ONLY_SHARE),
 };
 
-const PRACTICE: AnswerPhaseOptions = {
+const HARD_EXAMPLES: AnswerPhaseOptions = {
   ...IMAGES,
-  name: "practice",
-  title: "Practice",
+  name: "hardExamples",
+  stream: "practice",
+  title: "Hard examples",
   steps: 1120,
   peakLearningRate: 6e-4,
   firstScene: 200_000,
   sample: dialogues({ emphasis: HARD }),
 };
 
-/** Objects without a nameable color: what is a circle in grey and in lime is one in colors it was never seen in. */
+/** Objects whose color has no name: a circle that is one in grey and in lime is one in colors that it never had. */
 const OTHER_COLORS: AnswerPhaseOptions = {
   ...IMAGES,
-  name: "other_colors",
+  name: "otherColors",
+  stream: "other_colors",
   title: "Other colors",
   steps: 500,
   peakLearningRate: 6e-4,
   firstScene: 300_000,
   namelessShare: 0.4,
   patchLossWeight: 0.4,
-  sample: dialogues({ emphasis: ABOUT_SHAPES }, TOLD_SHARE),
+  sample: dialogues({ emphasis: ABOUT_SHAPES }, TEXT_ONLY_SHARE),
 };
 
-/** Conjunctions of looks, and a loss that does not teach that a pair which was never drawn cannot be. */
+/** Several looks of one object, and a loss that does not teach that a pair which was never drawn cannot exist. */
 const COMPOSITION: AnswerPhaseOptions = {
   ...OTHER_COLORS,
   name: "composition",
+  stream: "composition",
   title: "Composition",
   steps: 600,
   scheduleSteps: 1000,
   peakLearningRate: 7e-4,
   firstScene: 400_000,
   namelessShare: 0.3,
-  sparesHeldOut: "answers",
-  sample: dialogues({ emphasis: COMPOSED, detailShare: 0.6 }, 0.2, anyToldTurns),
+  maskHeldOut: "answers",
+  sample: dialogues({ emphasis: COMPOSED, detailShare: 0.6 }, 0.2, anyTextOnlyTurns),
 };
 
-/** Everything once more, with what is weak asked most, while the learning rate falls to nothing. */
+/** All kinds once more, the weak ones most often, while the learning rate falls to its floor. */
 const REFINEMENT: AnswerPhaseOptions = {
   ...COMPOSITION,
   name: "refinement",
+  stream: "refinement",
   title: "Refinement",
   steps: 750,
   scheduleSteps: 750,
   peakLearningRate: 6e-4,
   firstScene: 500_000,
   patchLossWeight: 0.6,
-  sparesHeldOut: "answers and patches",
-  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.12, anyToldTurns),
+  maskHeldOut: "answers and patches",
+  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.12, anyTextOnlyTurns),
 };
 
-/** Who it is, also when there is neither an image nor a told scene. */
-const MANNERS: AnswerPhaseOptions = {
+/** Questions about the model itself, also without an image or a described scene. */
+const IDENTITY: AnswerPhaseOptions = {
   ...REFINEMENT,
-  name: "manners",
-  title: "Manners",
+  name: "identity",
+  stream: "manners",
+  title: "Identity",
   steps: 120,
   scheduleSteps: 120,
   peakLearningRate: 2e-4,
   firstScene: 600_000,
-  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.2, selfTurns),
+  sample: dialogues({ emphasis: REFINED, detailShare: 0.4 }, 0.2, identityTurns),
 };
 
 export function demoPhases(): Phase[] {
@@ -194,40 +202,40 @@ export function demoPhases(): Phase[] {
     LANGUAGE,
     ALIGNMENT,
     INSTRUCTION,
-    PRACTICE,
+    HARD_EXAMPLES,
     OTHER_COLORS,
     COMPOSITION,
     REFINEMENT,
-    MANNERS,
+    IDENTITY,
   ];
   return [tower, ...answers.map(answerPhase)];
 }
 
-/** Dialogues about images, and a share of them about scenes that are told instead, as LLaVA mixes in text-only chats. */
+/** Dialogues about images, with a share of text-only ones about described scenes, as LLaVA's data has text-only chats. */
 function dialogues(
   options: DialogueOptions,
-  toldShare = 0,
-  told: (scene: Scene, random: Random) => Turn[] = toldTurns,
+  textOnlyShare = 0,
+  turns: (scene: Scene, random: Random) => Turn[] = textOnlyTurns,
 ): AnswerPhaseOptions["sample"] {
   return (encoder, scene, random, split) =>
-    toldShare > 0 && random.chance(toldShare)
-      ? textSample(encoder, told(scene, random), IMAGE_ROW)
+    textOnlyShare > 0 && random.chance(textOnlyShare)
+      ? textSample(encoder, turns(scene, random), IMAGE_ROW)
       : imageSample(encoder, questionTurns(scene, random, split, options));
 }
 
-/** About scenes with any pairs: words alone say that a circle may be purple. */
-function anyToldTurns(_: Scene, random: Random): Turn[] {
+/** Dialogues about described scenes with any pairs: only words teach that a circle may be purple. */
+function anyTextOnlyTurns(_: Scene, random: Random): Turn[] {
   const emphasis = { exist: 4, shape: 2, color: 2, describe: 2 };
-  return toldTurns(sceneOf("told", random.int(2 ** 30)), random, {
-    split: "told",
+  return textOnlyTurns(sceneOf("text-only", random.int(SCENES_PER_SPLIT)), random, {
+    split: "text-only",
     emphasis,
     detailShare: 0.3,
   });
 }
 
-/** Questions about itself and nothing else; half of the time about a told scene instead. */
-function selfTurns(scene: Scene, random: Random): Turn[] {
-  if (random.chance(0.5)) return anyToldTurns(scene, random);
+/** Questions about the model itself and nothing else; half of the time questions about a described scene instead. */
+function identityTurns(scene: Scene, random: Random): Turn[] {
+  if (random.chance(0.5)) return anyTextOnlyTurns(scene, random);
   const others = KINDS.filter((kind) => kind !== "identity").map((kind) => [kind, 0]);
   return dialogue(scene, random, { style: "sentence", maxTurns: 5, emphasis: Object.fromEntries(others) });
 }

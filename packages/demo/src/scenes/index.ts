@@ -1,17 +1,17 @@
 /**
- * The drawings that the demo model was trained on: scenes as data, their pixels, and questions about them with true
- * answers. Apart from training because the page draws them too; runs in a browser.
+ * The scenes that the demo model was trained on: scenes as data, their pixels, and questions about them with true answers.
+ * Every file here runs in a browser, because the page draws scenes too.
  */
-export * from "./build.ts";
+export * from "./drawing/build.ts";
 export * from "./questions/captions.ts";
 export * from "./questions/phrases.ts";
 export * from "./questions/question.ts";
 export { aboutObject, questionFor } from "./questions/questions.ts";
-export * from "./keyed-random.ts";
-export * from "./render.ts";
+export * from "./drawing/keyed-random.ts";
+export * from "./drawing/rasterizer.ts";
 export { answerTo, SAMPLE_SCENES, type SampleScene } from "./questions/sample-scenes.ts";
-export * from "./scene.ts";
+export * from "./drawing/scene.ts";
 export * from "./questions/suggestions.ts";
-export type { Rgb } from "./shades.ts";
-export * from "./vocabulary.ts";
-export * from "./words.ts";
+export type { Rgb } from "./drawing/shades.ts";
+export * from "./drawing/vocabulary.ts";
+export * from "./questions/english.ts";

@@ -1,14 +1,11 @@
 /** Checks the options with which a model is loaded, and turns them into those of the runtime, the caches and the weights. */
+import type { ComputeType } from "@llava/models";
 import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
-import { parseDevice, type SessionOptions } from "@llava/runtime";
+import { type Device, parseDevice, type SessionOptions } from "@llava/runtime";
 import { availableMemory } from "../weights/available-memory.ts";
-import {
-  type PlacedWeights,
-  WEIGHT_DTYPES,
-  type WeightDType,
-  type WeightOptions,
-} from "../weights/weights.ts";
+import { WEIGHT_DTYPES, type WeightDType } from "../weights/weight-dtype.ts";
+import type { PlacedWeights, WeightOptions } from "../weights/weights.ts";
 
 export interface LoadProgress {
   readonly phase: string;
@@ -25,13 +22,15 @@ export interface EngineOptions {
   readonly threads?: number;
   /** In which numbers the weights are computed with: see `WeightDType`. Default "float32". */
   readonly dtype?: WeightDType;
+  /** Type of activations, keys, values and image features. Default "float32", with CUDA "float16". */
+  readonly computeType?: ComputeType;
   /** With "int8" and "int4": the vision tower and the projector, too. Default false. */
   readonly quantizesVision?: boolean;
   /** Requests that are answered at once, their tokens computed together. Default 8; with WebGPU always 1. */
   readonly maxRunning?: number;
   /** Most bytes of keys and values, of those that run and those that are remembered. Default: a quarter of the free memory. */
   readonly cacheBytes?: number;
-  /** Rows remember what was computed there, for requests that begin alike. Default true. */
+  /** Slots keep what was computed there, for requests that begin alike. Default true. */
   readonly prefixCache?: boolean;
   /** Most bytes of remembered images' features. Default 256 MiB. */
   readonly featureBytes?: number;
@@ -57,13 +56,41 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
   requireWhole("images.processes", images.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
+  const session = { ...common, device: deviceOf(device) };
+  computeTypeOf(session, options);
+  return session;
+}
+
+function deviceOf(device: string): Device {
   try {
-    return { ...common, device: parseDevice(device) };
+    return parseDevice(device);
   } catch (cause) {
     throw new LlavaError("invalid_request", cause instanceof Error ? cause.message : String(cause), {
       cause,
     });
   }
+}
+
+/**
+ * What each device can compute in, its default first; measured or read from ONNX Runtime 1.30.0. The CPU has no bfloat16
+ * kernels of matrix products and attention. CUDA's GroupQueryAttention has float16 and bfloat16 alone.
+ */
+const COMPUTE_TYPES_OF = {
+  cpu: ["float32", "float16"],
+  cuda: ["float16", "bfloat16"],
+  webgpu: ["float32", "float16"],
+} as const satisfies Record<Device["type"], readonly ComputeType[]>;
+
+/** The chosen compute type or the device's default. Throws `invalid_request` for one that the device cannot compute in. */
+export function computeTypeOf({ device }: SessionOptions, { computeType }: EngineOptions): ComputeType {
+  const type = device?.type ?? "cpu";
+  const possible: readonly ComputeType[] = COMPUTE_TYPES_OF[type];
+  const chosen = computeType ?? COMPUTE_TYPES_OF[type][0];
+  if (possible.includes(chosen)) return chosen;
+  throw new LlavaError(
+    "invalid_request",
+    `computeType is ${JSON.stringify(chosen)}, but on the device ${type} ONNX Runtime computes in ${possible.join(" or ")} only. Take one of these, or another device.`,
+  );
 }
 
 const DEFAULT_MAX_RUNNING = 8;
@@ -75,29 +102,31 @@ const FREE_MEMORY_SHARE = 0.25;
 export interface CacheLimits {
   /** Sequences that are computed at once. */
   readonly running: number;
-  /** Rows of the KV cache: of those that run, and as many that are remembered. */
-  readonly rows: number;
+  /** Slots of the KV cache: one for each sequence that runs, and as many that keep prefixes. */
+  readonly slots: number;
   readonly keyValueBytes: number;
   readonly featureBytes: number;
 }
 
-/** Checked as `sessionOptions` are. A buffer of WebGPU has no address, so that its rows cannot be told apart. */
+/** Checked as `sessionOptions` are. A buffer of WebGPU has no address, so that its slots cannot be told apart. */
 export async function cacheLimits(options: EngineOptions): Promise<CacheLimits> {
-  const isOneRow = options.device?.startsWith("webgpu") ?? false;
-  const running = isOneRow ? 1 : (options.maxRunning ?? DEFAULT_MAX_RUNNING);
+  const isOneSlot = options.device?.startsWith("webgpu") ?? false;
+  const running = isOneSlot ? 1 : (options.maxRunning ?? DEFAULT_MAX_RUNNING);
   return {
     running,
-    rows: isOneRow ? 1 : 2 * running,
+    slots: isOneSlot ? 1 : 2 * running,
     keyValueBytes: options.cacheBytes ?? FREE_MEMORY_SHARE * (await availableMemory()),
     featureBytes: options.featureBytes ?? DEFAULT_FEATURE_BYTES,
   };
 }
 
 /** Options that were checked by `sessionOptions`. */
-export function weightOptions({ device }: SessionOptions, options: EngineOptions): WeightOptions {
+export function weightOptions(session: SessionOptions, options: EngineOptions): WeightOptions {
   const { dtype = "float32", quantizesVision = false, onProgress, signal } = options;
+  const { device } = session;
   return {
     dtype,
+    computeType: computeTypeOf(session, options),
     quantizesVision,
     isOnCpu: device === undefined || device.type === "cpu",
     ...(onProgress === undefined ? {} : { onProgress }),

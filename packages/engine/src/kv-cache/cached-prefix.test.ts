@@ -25,7 +25,7 @@ it("ends where an image begins that is not the same in both", () => {
   const same = prefix(ids, [image("a", 1)]);
   expect(commonPrefix(same, prefix(ids, [image("a", 1)]))).toBe(5);
   expect(commonPrefix(same, prefix(ids, [image("b", 1)]))).toBe(1);
-  // The same ids without an image are words that happen to have the image's id.
+  // The same ids without an image are text whose tokens happen to have the image's id.
   expect(commonPrefix(same, prefix(ids))).toBe(1);
   expect(commonPrefix(same, prefix(ids, [image("a", 2, 2)]))).toBe(1);
 });
@@ -38,7 +38,7 @@ it("counts half an image, and takes no notice of images behind the first differe
   expect(commonPrefix(whole, prefix([1, 0, 0, 0, 2, 0], [image("a", 1), image("c", 5)]))).toBe(5);
 });
 
-it("is symmetric, and what a slow comparison says", () => {
+it("commonPrefix is symmetric, and equal to a slow comparison", () => {
   const someIds = array(integer({ min: 0, max: 1 }), { maxLength: 12 });
   assert(
     property(someIds, someIds, (a, b) => {

@@ -1,6 +1,6 @@
-/** What a row of the KV cache holds, compared with what a sequence needs: an image is its key, text its token ids. */
+/** Compares what a slot of the KV cache holds with what a sequence needs: an image is its key, text its token ids. */
 
-/** An image among token ids: where it stands and what it shows. */
+/** An image among token ids: the positions that it fills, and the hash of its pixels. */
 export interface ImageSpan {
   readonly key: string;
   readonly start: number;
@@ -22,7 +22,7 @@ export function commonPrefix(a: CachedPrefix, b: CachedPrefix): number {
   const end = Math.min(a.length, b.length);
   let same = 0;
   while (same < end && a.ids[same] === b.ids[same]) same += 1;
-  // What the ids are where an image stands says nothing.
+  // The ids at an image's positions are placeholders: they may be equal for different images.
   for (let i = 0; i < Math.max(a.images.length, b.images.length); i++) {
     const [one, other] = [a.images[i], b.images[i]];
     if (one && other && isSame(one, other)) continue;

@@ -1,64 +1,76 @@
-/** Where keys and values live: one pair of buffers a layer, a row for each sequence, written in place, grown in steps. */
-import { CACHE_COPY_IO, cacheCopyGraph } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+/** KvCache holds keys and values: one pair of buffers a layer, a slot for each sequence, written in place, grown in steps. */
+import {
+  CACHE_COPY_IO,
+  cacheCopyGraph,
+  COMPUTE_TYPE_BYTES,
+  type ComputeType,
+  type ModelDescription,
+} from "@llava/models";
 import { type Binding, RuntimeError, Session, type SessionOptions, Value } from "@llava/runtime";
 
 type Text = Pick<ModelDescription["text"], "layers" | "kvHeads" | "headSize" | "contextLength">;
 
 /** Capacity grows by this many positions, so that a few requests do not each allocate anew. */
 const GROWTH = 256;
-const BYTES_PER_NUMBER = 4;
 
-/** Keys and values of some neighbouring rows: [rows, kvHeads, capacity, headSize] each. */
+/** Keys and values of one layer in some neighbouring slots: [slots, kvHeads, capacity, headSize] each. */
 export interface LayerCache {
   readonly key: Value;
   readonly value: Value;
 }
 
 /**
- * A row holds one sequence. There are as many rows, of as many positions, as the sequences so far needed, never as many
+ * A slot holds one sequence. There are as many slots, of as many positions, as the sequences so far needed, never as many
  * as the model's whole context up front: at 7B that would be gigabytes.
  */
 export class KvCache implements Disposable {
   readonly #session: Session;
   readonly #text: Text;
+  readonly #computeType: ComputeType;
   #limitBytes: number;
-  /** Key and value of layer 0, of layer 1, …: [rows, kvHeads, capacity, headSize] */
+  /** Key and value of layer 0, of layer 1, …: [slots, kvHeads, capacity, headSize] */
   #buffers: readonly Value[] = [];
-  #rows = 0;
+  #slots = 0;
   #capacity = 0;
   readonly #views = new Map<string, readonly LayerCache[]>();
 
-  private constructor(session: Session, text: Text, limitBytes: number) {
+  private constructor(session: Session, text: Text, limitBytes: number, computeType: ComputeType) {
     this.#session = session;
     this.#text = text;
     this.#limitBytes = limitBytes;
+    this.#computeType = computeType;
   }
 
-  /** Most bytes that it may take: `limitBytes`. */
-  static async load(text: Text, limitBytes: number, options: SessionOptions): Promise<KvCache> {
-    return new KvCache(await Session.load(cacheCopyGraph(text), options), text, limitBytes);
+  /** A cache without slots, which never takes more than `limitBytes`; keys and values are of the compute type. */
+  static async load(
+    text: Text,
+    limitBytes: number,
+    options: SessionOptions,
+    computeType: ComputeType = "float32",
+  ): Promise<KvCache> {
+    const session = await Session.load(cacheCopyGraph(text, computeType), options);
+    return new KvCache(session, text, limitBytes, computeType);
   }
 
-  get rows(): number {
-    return this.#rows;
+  get slots(): number {
+    return this.#slots;
   }
 
-  /** Positions of each row. */
+  /** Positions of each slot. */
   get capacity(): number {
     return this.#capacity;
   }
 
   get bytes(): number {
-    return this.#bytesFor(this.#rows, this.#capacity);
+    return this.#bytesFor(this.#slots, this.#capacity);
   }
 
-  /** What `rows` of `positions` would take is within the limit. */
-  fits(rows: number, positions: number): boolean {
-    return this.#bytesFor(rows, this.stepped(positions)) <= this.#limitBytes;
+  /** Whether the bytes of so many slots of so many positions are within the limit. */
+  fits(slots: number, positions: number): boolean {
+    return this.#bytesFor(slots, this.stepped(positions)) <= this.#limitBytes;
   }
 
-  /** The capacity that a row gets when it shall hold `positions`. Throws RangeError for more than the model's context. */
+  /** The capacity of a slot that holds `positions`. Throws RangeError for more than the model's context. */
   stepped(positions: number): number {
     const { contextLength } = this.#text;
     if (positions > contextLength)
@@ -66,45 +78,45 @@ export class KvCache implements Disposable {
     return Math.min(contextLength, Math.ceil(positions / GROWTH) * GROWTH);
   }
 
-  /** For a sentence to whom the limit is too low. */
-  describeNeed(rows: number, positions: number): string {
-    const need = this.#bytesFor(rows, this.stepped(positions));
+  /** A clause for the error sentence of a request that the limit is too low for. */
+  describeNeed(slots: number, positions: number): string {
+    const need = this.#bytesFor(slots, this.stepped(positions));
     return `${mebibytes(need)} MiB for keys and values of ${positions} positions, but the limit is ${mebibytes(this.#limitBytes)} MiB`;
   }
 
   /**
-   * Room for `positions` in each of `rows`. What stays in both sizes is kept; the first rows and positions stay. When
-   * there is no memory, throws `out_of_memory`; the cache has no rows any more, and never becomes larger than it was.
+   * Makes room for `positions` in each of `slots`. What fits both sizes is kept: the first slots and positions. When there
+   * is no memory, throws `out_of_memory`; the cache then has no slots any more, and never becomes larger than it was.
    */
-  async resize(rows: number, positions: number): Promise<void> {
+  async resize(slots: number, positions: number): Promise<void> {
     const capacity = this.stepped(positions);
-    if (rows === this.#rows && capacity === this.#capacity) return;
+    if (slots === this.#slots && capacity === this.#capacity) return;
     this.#dropViews();
-    const before = { rows: this.#rows, capacity: this.#capacity };
+    const before = { slots: this.#slots, capacity: this.#capacity };
     const buffers = [...this.#buffers];
     const count = 2 * this.#text.layers;
     try {
       for (let i = 0; i < count; i++) {
-        const next = this.#session.allocate("float32", this.#shape(rows, capacity));
+        const next = this.#session.allocate(this.#computeType, this.#shape(slots, capacity));
         const old = buffers[i];
         buffers[i] = next;
         if (!old) continue;
         using released = old;
-        await this.#copy(released, next, [rows - before.rows, capacity - before.capacity]);
+        await this.#copy(released, next, [slots - before.slots, capacity - before.capacity]);
       }
     } catch (error) {
       for (const buffer of buffers) buffer[Symbol.dispose]();
-      if (before.rows > 0) this.#limitBytes = this.#bytesFor(before.rows, before.capacity);
+      if (before.slots > 0) this.#limitBytes = this.#bytesFor(before.slots, before.capacity);
       this.#forget();
       throw error;
     }
     this.#buffers = buffers;
-    this.#rows = rows;
+    this.#slots = slots;
     this.#capacity = capacity;
   }
 
-  /** Row `to` becomes what row `from` is. */
-  async copyRow(from: number, to: number): Promise<void> {
+  /** Copies all that slot `from` holds into slot `to`. */
+  async copySlot(from: number, to: number): Promise<void> {
     const source = this.view(from, 1);
     const target = this.view(to, 1);
     for (const [layer, { key, value }] of source.entries()) {
@@ -115,12 +127,12 @@ export class KvCache implements Disposable {
     }
   }
 
-  /** The rows from `first` on, of every layer; theirs until the next `resize`. */
-  view(first: number, rows: number): readonly LayerCache[] {
-    const key = `${first}+${rows}`;
+  /** `slots` slots from `first` on, of every layer; valid until the next `resize`. */
+  view(first: number, slots: number): readonly LayerCache[] {
+    const key = `${first}+${slots}`;
     const known = this.#views.get(key);
     if (known) return known;
-    const views = this.#buffers.map((buffer) => this.#viewOf(buffer, first, rows));
+    const views = this.#buffers.map((buffer) => this.#viewOf(buffer, first, slots));
     const layers: LayerCache[] = [];
     for (let i = 0; i + 1 < views.length; i += 2) {
       const [layerKey, layerValue] = [views[i], views[i + 1]];
@@ -137,22 +149,22 @@ export class KvCache implements Disposable {
     this.#session[Symbol.dispose]();
   }
 
-  /** All rows are the buffer itself: there are devices whose memory has no views. */
-  #viewOf(buffer: Value, first: number, rows: number): Value {
-    if (first < 0 || first + rows > this.#rows)
+  /** A view of all slots is the buffer itself: memory of WebGPU has no views. */
+  #viewOf(buffer: Value, first: number, slots: number): Value {
+    if (first < 0 || first + slots > this.#slots)
       throw new RangeError(
-        `CacheSlots ${first} to ${first + rows - 1} are not among the ${this.#rows} of the cache.`,
+        `Slots ${first} to ${first + slots - 1} are not among the ${this.#slots} of the cache.`,
       );
-    if (rows === this.#rows) return buffer;
+    if (slots === this.#slots) return buffer;
     const { kvHeads, headSize } = this.#text;
-    return buffer.view(first * kvHeads * this.#capacity * headSize, this.#shape(rows, this.#capacity));
+    return buffer.view(first * kvHeads * this.#capacity * headSize, this.#shape(slots, this.#capacity));
   }
 
-  /** `more`: rows and positions that the target has beyond the source's; fewer when negative. */
-  async #copy(source: Value, target: Value, [rows, positions]: readonly [number, number]): Promise<void> {
+  /** Copies a buffer; the pair is how many slots and positions more the target has, negative for fewer. */
+  async #copy(source: Value, target: Value, [slots, positions]: readonly [number, number]): Promise<void> {
     using pads = Value.wrap(
       "int64",
-      BigInt64Array.of(0n, 0n, 0n, 0n, BigInt(rows), 0n, BigInt(positions), 0n),
+      BigInt64Array.of(0n, 0n, 0n, 0n, BigInt(slots), 0n, BigInt(positions), 0n),
       [8],
     );
     using binding: Binding = this.#session.bind();
@@ -161,13 +173,13 @@ export class KvCache implements Disposable {
     await binding.run();
   }
 
-  #shape(rows: number, capacity: number): readonly number[] {
-    return [rows, this.#text.kvHeads, capacity, this.#text.headSize];
+  #shape(slots: number, capacity: number): readonly number[] {
+    return [slots, this.#text.kvHeads, capacity, this.#text.headSize];
   }
 
-  #bytesFor(rows: number, capacity: number): number {
+  #bytesFor(slots: number, capacity: number): number {
     const { layers, kvHeads, headSize } = this.#text;
-    return 2 * layers * rows * kvHeads * capacity * headSize * BYTES_PER_NUMBER;
+    return 2 * layers * slots * kvHeads * capacity * headSize * COMPUTE_TYPE_BYTES[this.#computeType];
   }
 
   #dropViews(): void {
@@ -178,12 +190,12 @@ export class KvCache implements Disposable {
 
   #forget(): void {
     this.#buffers = [];
-    this.#rows = 0;
+    this.#slots = 0;
     this.#capacity = 0;
   }
 }
 
-/** Whether the runtime, or the process, had no memory for it. */
+/** Whether an allocation failed, in ONNX Runtime or in the process. */
 export function isOutOfMemory(error: unknown): boolean {
   return error instanceof RuntimeError && error.code === "out_of_memory";
 }

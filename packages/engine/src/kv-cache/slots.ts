@@ -1,169 +1,176 @@
-/** Who sits in which row of the KV cache, and what rows without anybody remember: bookkeeping, without any memory. */
+/** CacheSlots keeps the books of the KV cache, without its memory: which sequence owns which slot, and what free slots hold. */
 import { commonPrefix, type CachedPrefix, EMPTY_PREFIX } from "./cached-prefix.ts";
 
-/** A sequence, as far as its row matters. */
+/** A sequence, as far as its slot matters. */
 export interface SlotOwner {
   readonly prefix: CachedPrefix;
 }
 
-interface Row {
-  /** Who is computed there; undefined when the row only remembers. */
+interface Slot {
+  /** The sequence that is computed there; undefined when the slot only keeps a prefix. */
   owner: SlotOwner | undefined;
   prefix: CachedPrefix;
-  /** Rises with each use. */
+  /** Time of the last use, in uses of any slot. */
   usedAt: number;
 }
 
-/** Where a new sequence goes, and what it finds there. */
+/** The slot for a new sequence, and what the sequence finds there. */
 export interface SlotAssignment {
-  readonly row: number;
-  /** The row whose first positions are to be copied there, when it is not `row` itself. */
+  readonly slot: number;
+  /** The slot whose first positions are to be copied there, when it is not `slot` itself. */
   readonly source: number | undefined;
-  /** Positions that are there then. */
+  /** Positions that are in the slot after the copy. */
   readonly cached: number;
+}
+
+/** A change of place of one owner. */
+export interface CompactionMove {
+  readonly from: number;
+  readonly to: number;
+  /** The slot to which what `to` keeps is copied first; undefined when it keeps nothing or no slot is empty. */
+  readonly keep: number | undefined;
 }
 
 /** Fewer common positions than this are computed rather than copied. */
 const LEAST_COPY = 16;
 
 export class CacheSlots {
-  readonly #rows: Row[] = [];
+  readonly #slots: Slot[] = [];
   #clock = 0;
 
   get count(): number {
-    return this.#rows.length;
+    return this.#slots.length;
   }
 
-  /** Slots that somebody sits in. */
+  /** Slots that have an owner. */
   get occupied(): number {
-    return this.#rows.filter(({ owner }) => owner).length;
+    return this.#slots.filter(({ owner }) => owner).length;
   }
 
-  /** The first row that nobody sits in; −1 when there is none. */
+  /** The first slot without an owner; −1 when there is none. */
   get firstFree(): number {
-    return this.#rows.findIndex(({ owner }) => !owner);
+    return this.#slots.findIndex(({ owner }) => !owner);
   }
 
-  /** Slots up to the last one that somebody sits in. */
+  /** Slots up to the last one that has an owner. */
   get taken(): number {
-    return this.#rows.findLastIndex(({ owner }) => owner !== undefined) + 1;
+    return this.#slots.findLastIndex(({ owner }) => owner !== undefined) + 1;
   }
 
-  /** New rows at the end, or fewer: those at the end go with what they remember. Nobody may sit there. */
+  /** More slots at the end, or fewer: those at the end go with the prefixes they keep. None of them may have an owner. */
   setCount(count: number): void {
     if (count < this.taken)
-      throw new Error(`Row ${this.taken - 1} is in use; there cannot be ${count} rows.`);
-    while (this.#rows.length > count) this.#rows.pop();
-    while (this.#rows.length < count) this.#rows.push({ owner: undefined, prefix: EMPTY_PREFIX, usedAt: 0 });
+      throw new Error(`Slot ${this.taken - 1} is in use; there cannot be ${count} slots.`);
+    while (this.#slots.length > count) this.#slots.pop();
+    while (this.#slots.length < count)
+      this.#slots.push({ owner: undefined, prefix: EMPTY_PREFIX, usedAt: 0 });
   }
 
-  /** All rows forget what they hold, and whoever sits in one loses it. */
+  /** Removes all slots; their owners lose them. */
   clear(): void {
-    this.#rows.length = 0;
+    this.#slots.length = 0;
   }
 
-  /** Most leading positions of `wanted` that any row holds. */
+  /** Most leading positions of `wanted` that any slot holds. */
   longestMatch(wanted: CachedPrefix): number {
-    return Math.max(0, ...this.#rows.map((row) => commonPrefix(prefixIn(row), wanted)));
+    return Math.max(0, ...this.#slots.map((slot) => commonPrefix(prefixIn(slot), wanted)));
   }
 
   /**
-   * The best assignment for a sequence of which `wanted` is in the cache at last, or undefined when every row is in use. The
-   * row that holds most of it is taken over when nobody sits there and little of it would be lost; else it is copied to
-   * the row that is missed least.
+   * The best assignment for a sequence that begins with `wanted`, or undefined when every slot is in use. The slot that
+   * holds most of it is taken over when it is free and little of what it holds would be lost; else that part is copied
+   * to the slot that is missed least.
    */
   findSlot(wanted: CachedPrefix): SlotAssignment | undefined {
     const free = this.#free();
     const spare = free[0];
     if (spare === undefined) return undefined;
-    const matches = this.#rows.map((row) => commonPrefix(prefixIn(row), wanted));
+    const matches = this.#slots.map((slot) => commonPrefix(prefixIn(slot), wanted));
     const cached = Math.max(...matches);
-    const bests = matches.flatMap((match, row) => (match === cached ? [row] : []));
-    const own = bests.find((row) => free.includes(row) && 2 * cached >= prefixIn(this.#at(row)).length);
-    if (own !== undefined && cached > 0) return { row: own, source: undefined, cached };
+    const bests = matches.flatMap((match, slot) => (match === cached ? [slot] : []));
+    const own = bests.find((slot) => free.includes(slot) && 2 * cached >= prefixIn(this.#at(slot)).length);
+    if (own !== undefined && cached > 0) return { slot: own, source: undefined, cached };
     const source = bests[0];
-    if (source === spare) return { row: spare, source: undefined, cached };
-    if (cached < LEAST_COPY || source === undefined) return { row: spare, source: undefined, cached: 0 };
-    return { row: spare, source, cached };
+    if (source === spare) return { slot: spare, source: undefined, cached };
+    if (cached < LEAST_COPY || source === undefined) return { slot: spare, source: undefined, cached: 0 };
+    return { slot: spare, source, cached };
   }
 
-  assign(row: number, owner: SlotOwner): void {
-    const place = this.#at(row);
-    if (place.owner) throw new Error(`Row ${row} is in use.`);
+  assign(slot: number, owner: SlotOwner): void {
+    const place = this.#at(slot);
+    if (place.owner) throw new Error(`Slot ${slot} is in use.`);
     place.owner = owner;
     place.prefix = EMPTY_PREFIX;
   }
 
-  /** The row is free, and remembers what its owner had there, unless that cannot be trusted. */
-  release(row: number, isTrusted: boolean): void {
-    const place = this.#at(row);
-    if (!place.owner) throw new Error(`Nobody sits in row ${row}.`);
+  /** Frees the slot; it keeps what its owner had there, unless that cannot be trusted. */
+  release(slot: number, isTrusted: boolean): void {
+    const place = this.#at(slot);
+    if (!place.owner) throw new Error(`Slot ${slot} has no owner.`);
     place.prefix = isTrusted ? snapshot(place.owner.prefix) : EMPTY_PREFIX;
     place.owner = undefined;
     place.usedAt = this.#clock += 1;
   }
 
-  rowOf(owner: SlotOwner): number | undefined {
-    const row = this.#rows.findIndex((place) => place.owner === owner);
-    return row === -1 ? undefined : row;
+  slotOf(owner: SlotOwner): number | undefined {
+    const slot = this.#slots.findIndex((place) => place.owner === owner);
+    return slot === -1 ? undefined : slot;
   }
 
-  /** Positions that the row holds, whoever's they are. */
-  lengthOf(row: number): number {
-    return prefixIn(this.#at(row)).length;
+  /** Positions that the slot holds, of its owner or of a prefix that it keeps. */
+  lengthOf(slot: number): number {
+    return prefixIn(this.#at(slot)).length;
   }
 
   /**
-   * The next move that brings the owners closer together, or undefined when they are neighbours already or what lies
-   * between them is in use: the last one goes to the first gap. `keep`: where what the gap remembers is to be copied first.
+   * The next move that brings the owners closer together: the last one goes to the first free slot between them. Undefined
+   * when they are neighbours already or all slots between them are in use.
    */
-  compactionMove(
-    owners: readonly SlotOwner[],
-  ): { from: number; to: number; keep: number | undefined } | undefined {
-    const rows = owners.map((owner) => this.rowOf(owner) ?? -1);
-    const [first, last] = [Math.min(...rows), Math.max(...rows)];
-    if (last - first + 1 === rows.length) return undefined;
-    const to = this.#rows.findIndex(({ owner }, row) => row > first && row < last && !owner);
+  compactionMove(owners: readonly SlotOwner[]): CompactionMove | undefined {
+    const slots = owners.map((owner) => this.slotOf(owner) ?? -1);
+    const [first, last] = [Math.min(...slots), Math.max(...slots)];
+    if (last - first + 1 === slots.length) return undefined;
+    const to = this.#slots.findIndex(({ owner }, slot) => slot > first && slot < last && !owner);
     if (to === -1) return undefined;
-    const empty = this.#rows.findIndex(
-      ({ owner, prefix }, row) => !owner && prefix.length === 0 && row !== to,
+    const empty = this.#slots.findIndex(
+      ({ owner, prefix }, slot) => !owner && prefix.length === 0 && slot !== to,
     );
     return { from: last, to, keep: this.lengthOf(to) > 0 && empty !== -1 ? empty : undefined };
   }
 
-  /** `to` has been made a copy of `from`, whose owner moves there. */
+  /** Records that `to` has been made a copy of `from`: the owner of `from`, or its prefix, is in `to` now. */
   move(from: number, to: number): void {
     const [source, target] = [this.#at(from), this.#at(to)];
-    if (target.owner) throw new Error(`Row ${to} is in use.`);
+    if (target.owner) throw new Error(`Slot ${to} is in use.`);
     Object.assign(target, source);
     Object.assign(source, { owner: undefined, prefix: EMPTY_PREFIX, usedAt: 0 });
   }
 
-  /** Free rows, the one that is missed least first: an empty one, then the one that was used longest ago. */
+  /** Free slots, the one that is missed least first: an empty one, then the one that was used longest ago. */
   #free(): number[] {
-    return this.#rows
-      .map((place, row) => ({ place, row }))
+    return this.#slots
+      .map((place, slot) => ({ place, slot }))
       .filter(({ place }) => !place.owner)
-      .sort((a, b) => rank(a.place) - rank(b.place) || a.row - b.row)
-      .map(({ row }) => row);
+      .sort((a, b) => rank(a.place) - rank(b.place) || a.slot - b.slot)
+      .map(({ slot }) => slot);
   }
 
-  #at(row: number): Row {
-    const place = this.#rows[row];
-    if (!place) throw new RangeError(`There is no row ${row}; there are ${this.#rows.length}.`);
+  #at(slot: number): Slot {
+    const place = this.#slots[slot];
+    if (!place) throw new RangeError(`There is no slot ${slot}; there are ${this.#slots.length}.`);
     return place;
   }
 }
 
-function rank({ prefix, usedAt }: Row): number {
+function rank({ prefix, usedAt }: Slot): number {
   return prefix.length === 0 ? -1 : usedAt;
 }
 
-function prefixIn({ owner, prefix }: Row): CachedPrefix {
+function prefixIn({ owner, prefix }: Slot): CachedPrefix {
   return owner ? owner.prefix : prefix;
 }
 
-/** Without what the sequence goes on to hold, its pixels for one. */
+/** A copy without what else the sequence holds, the pixels of its images for one. */
 function snapshot({ ids, images, length }: CachedPrefix): CachedPrefix {
   return {
     ids: ids.slice(0, length),

@@ -1,61 +1,63 @@
-/** The language model over its KV cache: prompt chunks of one row, single tokens of many → logits. */
-import { DECODER_IO, decoderGraph, type WeightSource } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+/** Decoder runs the language model over its KV cache: prompt chunks of one slot, single tokens of many → logits. */
+import {
+  type ComputeType,
+  DECODER_IO,
+  decoderGraph,
+  type ModelDescription,
+  type WeightSource,
+} from "@llava/models";
 import { type Binding, Session, type SessionOptions, Value } from "@llava/runtime";
 import { KvCache } from "../kv-cache/kv-cache.ts";
 
 /** Consecutive positions of one sequence. */
 export interface Chunk {
-  readonly row: number;
+  readonly slot: number;
   /** [tokens] */
   readonly ids: readonly number[];
   /** [tokens]: row of `features` at each position, or −1 for text. */
   readonly featureRows: readonly number[];
   /** Features of the one image that this chunk touches, [n, hidden]. */
   readonly features: Value | undefined;
-  /** Positions that the row holds already. */
+  /** Positions that the slot holds already. */
   readonly past: number;
-  /** Positions of the chunk whose logits are wanted, counted from its start. */
+  /** Positions of the chunk whose logits are wanted, counted from its start; never empty. */
   readonly logitRows: readonly number[];
 }
 
-/** One token of text for each of some neighbouring rows. */
+/** One token of text for each of some neighbouring slots. */
 export interface Tokens {
-  readonly firstRow: number;
-  /** [rows] */
+  readonly firstSlot: number;
+  /** [slots] */
   readonly ids: readonly number[];
-  /** [rows]: positions that each row holds already. */
+  /** [slots]: positions that each slot holds already. */
   readonly pasts: readonly number[];
 }
 
-/** Bound once, filled anew for each step. */
-interface Frame extends Disposable {
+/** The inputs and outputs of one range of slots: bound once, filled anew for each step. */
+interface DecodeFrame extends Disposable {
   readonly binding: Binding;
   readonly ids: BigInt64Array;
   readonly lastPositions: Int32Array;
   readonly totalLength: Int32Array;
-  /** [rows, vocabulary] */
+  /** [slots, vocabulary] */
   readonly logits: Float32Array;
 }
 
-/** Of so many ranges of rows the frames are kept. */
+/** Most ranges of slots whose frames are kept. */
 const MOST_FRAMES = 32;
 
 export class Decoder implements Disposable {
   readonly cache: KvCache;
   readonly #session: Session;
   readonly #vocabulary: number;
-  /** Stands for features where there is no image. */
+  /** Features of a run without an image, [1, hidden]; never read. */
   readonly #noFeatures: Value;
-  readonly #frames = new Map<string, Frame>();
+  readonly #frames = new Map<string, DecodeFrame>();
 
-  private constructor(session: Session, model: ModelDescription, cache: KvCache) {
+  private constructor(session: Session, model: ModelDescription, cache: KvCache, noFeatures: Value) {
     this.#session = session;
     this.#vocabulary = model.text.vocabSize;
-    this.#noFeatures = Value.wrap("float32", new Float32Array(model.text.hiddenSize), [
-      1,
-      model.text.hiddenSize,
-    ]);
+    this.#noFeatures = noFeatures;
     this.cache = cache;
   }
 
@@ -64,19 +66,21 @@ export class Decoder implements Disposable {
     weights: WeightSource,
     cacheBytes: number,
     options: SessionOptions,
+    computeType: ComputeType = "float32",
   ): Promise<Decoder> {
     using loaded = new DisposableStack();
-    const session = loaded.use(await Session.load(decoderGraph(model, weights), options));
-    const cache = loaded.use(await KvCache.load(model.text, cacheBytes, options));
+    const session = loaded.use(await Session.load(decoderGraph(model, weights, computeType), options));
+    const cache = loaded.use(await KvCache.load(model.text, cacheBytes, options, computeType));
+    const noFeatures = session.allocate(computeType, [1, model.text.hiddenSize]);
     loaded.move();
-    return new Decoder(session, model, cache);
+    return new Decoder(session, model, cache, noFeatures);
   }
 
   /** As `KvCache.resize`. */
-  async resize(rows: number, positions: number): Promise<void> {
-    // A binding keeps what is in it alive: without this the old buffers stay beside the new ones.
+  async resize(slots: number, positions: number): Promise<void> {
+    // A binding keeps its values alive: with frames the old buffers would stay beside the new ones.
     this.#dropFrames();
-    await this.cache.resize(rows, positions);
+    await this.cache.resize(slots, positions);
   }
 
   /** Logits [logitRows, vocabulary]; the chunk's keys and values are in the cache afterwards. */
@@ -87,7 +91,7 @@ export class Decoder implements Disposable {
     const logits = new Float32Array(chunk.logitRows.length * this.#vocabulary);
     using scope = new DisposableStack();
     const wrap = (value: Value): Value => scope.use(value);
-    const binding = scope.use(this.#bind(chunk.row, 1));
+    const binding = scope.use(this.#bind(chunk.slot, 1));
     binding
       .input(DECODER_IO.ids, wrap(int64(chunk.ids, [1, tokens])))
       .input(DECODER_IO.featureRows, wrap(int64(chunk.featureRows, [1, tokens])))
@@ -103,12 +107,12 @@ export class Decoder implements Disposable {
     return logits;
   }
 
-  /** Logits [rows, vocabulary], whose memory the next call writes over. */
-  async decode({ firstRow, ids, pasts }: Tokens, signal: AbortSignal | undefined): Promise<Float32Array> {
+  /** Logits [slots, vocabulary], whose memory the next call writes over. */
+  async decode({ firstSlot, ids, pasts }: Tokens, signal: AbortSignal | undefined): Promise<Float32Array> {
     const total = Math.max(...pasts) + 1;
     this.#requireRoom(total);
-    const frame = this.#frame(firstRow, ids.length);
-    for (const [row, id] of ids.entries()) frame.ids[row] = BigInt(id);
+    const frame = this.#frame(firstSlot, ids.length);
+    for (const [i, id] of ids.entries()) frame.ids[i] = BigInt(id);
     frame.lastPositions.set(pasts);
     frame.totalLength[0] = total;
     await frame.binding.run({ signal });
@@ -128,47 +132,50 @@ export class Decoder implements Disposable {
       throw new Error(`${positions} positions do not fit a cache of ${this.cache.capacity}.`);
   }
 
-  #frame(firstRow: number, rows: number): Frame {
-    const key = `${firstRow}+${rows}`;
+  #frame(firstSlot: number, slots: number): DecodeFrame {
+    const key = `${firstSlot}+${slots}`;
     const known = this.#frames.get(key);
     if (known) return known;
     if (this.#frames.size >= MOST_FRAMES) this.#dropFrames();
-    const frame = this.#makeFrame(firstRow, rows);
+    const frame = this.#makeFrame(firstSlot, slots);
     this.#frames.set(key, frame);
     return frame;
   }
 
-  #makeFrame(firstRow: number, rows: number): Frame {
+  #makeFrame(firstSlot: number, slots: number): DecodeFrame {
     using scope = new DisposableStack();
     const wrap = (value: Value): Value => scope.use(value);
-    const binding = scope.use(this.#bind(firstRow, rows));
-    const ids = new BigInt64Array(rows);
-    const lastPositions = new Int32Array(rows);
+    const binding = scope.use(this.#bind(firstSlot, slots));
+    const ids = new BigInt64Array(slots);
+    const lastPositions = new Int32Array(slots);
     const totalLength = new Int32Array(1);
-    const logits = new Float32Array(rows * this.#vocabulary);
+    const logits = new Float32Array(slots * this.#vocabulary);
     binding
-      .input(DECODER_IO.ids, wrap(Value.wrap("int64", ids, [rows, 1])))
-      .input(DECODER_IO.featureRows, wrap(Value.wrap("int64", new BigInt64Array(rows).fill(-1n), [rows, 1])))
+      .input(DECODER_IO.ids, wrap(Value.wrap("int64", ids, [slots, 1])))
+      .input(
+        DECODER_IO.featureRows,
+        wrap(Value.wrap("int64", new BigInt64Array(slots).fill(-1n), [slots, 1])),
+      )
       .input(DECODER_IO.features, this.#noFeatures)
       .input(
         DECODER_IO.logitRows,
         wrap(
           int64(
-            Array.from({ length: rows }, (_, row) => row),
-            [rows],
+            Array.from({ length: slots }, (_, i) => i),
+            [slots],
           ),
         ),
       )
-      .input(DECODER_IO.lastPositions, wrap(Value.wrap("int32", lastPositions, [rows])))
+      .input(DECODER_IO.lastPositions, wrap(Value.wrap("int32", lastPositions, [slots])))
       .input(DECODER_IO.totalLength, wrap(Value.wrap("int32", totalLength, [])))
-      .output(DECODER_IO.logits, wrap(Value.wrap("float32", logits, [rows, this.#vocabulary])));
+      .output(DECODER_IO.logits, wrap(Value.wrap("float32", logits, [slots, this.#vocabulary])));
     const owned = scope.move();
     return { binding, ids, lastPositions, totalLength, logits, [Symbol.dispose]: () => owned.dispose() };
   }
 
-  #bind(firstRow: number, rows: number): Binding {
+  #bind(firstSlot: number, slots: number): Binding {
     const binding = this.#session.bind();
-    for (const [layer, { key, value }] of this.cache.view(firstRow, rows).entries()) {
+    for (const [layer, { key, value }] of this.cache.view(firstSlot, slots).entries()) {
       binding.input(DECODER_IO.pastKey(layer), key).output(DECODER_IO.presentKey(layer), key);
       binding.input(DECODER_IO.pastValue(layer), value).output(DECODER_IO.presentValue(layer), value);
     }

@@ -1,6 +1,12 @@
 /** Runs the vision tower and the projector: pixels of tiles → rows of the language model's embedding space. */
-import { ENCODER_IO, encoderGraph, type WeightSource } from "@llava/models";
-import type { ModelDescription } from "@llava/models";
+import {
+  COMPUTE_TYPE_BYTES,
+  type ComputeType,
+  ENCODER_IO,
+  encoderGraph,
+  type ModelDescription,
+  type WeightSource,
+} from "@llava/models";
 import { Session, type SessionOptions, Value } from "@llava/runtime";
 
 export class VisionEncoder implements Disposable {
@@ -8,28 +14,35 @@ export class VisionEncoder implements Disposable {
   readonly #size: number;
   readonly #tokens: number;
   readonly #hidden: number;
+  readonly #computeType: ComputeType;
 
-  private constructor(session: Session, model: ModelDescription) {
+  private constructor(session: Session, model: ModelDescription, computeType: ComputeType) {
     this.#session = session;
     this.#size = model.vision.imageSize;
     this.#tokens = model.vision.tokensPerImage;
     this.#hidden = model.projector.outputSize;
+    this.#computeType = computeType;
   }
 
   static async load(
     model: ModelDescription,
     weights: WeightSource,
     options: SessionOptions,
+    computeType: ComputeType = "float32",
   ): Promise<VisionEncoder> {
-    return new VisionEncoder(await Session.load(encoderGraph(model, weights), options), model);
+    const session = await Session.load(encoderGraph(model, weights, computeType), options);
+    return new VisionEncoder(session, model, computeType);
   }
 
   /** Bytes of one tile's features. */
   get bytes(): number {
-    return this.#tokens * this.#hidden * Float32Array.BYTES_PER_ELEMENT;
+    return this.#tokens * this.#hidden * COMPUTE_TYPE_BYTES[this.#computeType];
   }
 
-  /** Pixels [3, size, size] of each tile → features [tokens, hidden] of each, on the host; the caller disposes them. */
+  /**
+   * Pixels [3, size, size] of each tile → features [tokens, hidden] of each, of the compute type, on the host; the caller
+   * disposes them.
+   */
   async encode(tiles: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
     const pixels = new Float32Array(tiles.length * 3 * this.#size ** 2);
     for (const [i, tile] of tiles.entries()) pixels.set(tile, i * tile.length);
@@ -43,9 +56,9 @@ export class VisionEncoder implements Disposable {
     using batch = features;
     const shape = [this.#tokens, this.#hidden];
     const length = this.#tokens * this.#hidden;
-    // Copies of their own: one image's features are forgotten before another's.
-    const all = batch.data() as Float32Array;
-    return tiles.map((_, i) => Value.wrap("float32", all.slice(i * length, (i + 1) * length), shape));
+    // A copy for each tile: one image's features are forgotten before another's.
+    const all = batch.data();
+    return tiles.map((_, i) => Value.wrap(batch.dtype, all.slice(i * length, (i + 1) * length), shape));
   }
 
   [Symbol.dispose](): void {

@@ -11,12 +11,12 @@ const decode = (count: number): Plan => ({
 });
 const verify: Plan = { kind: "verify", sequence, draft: [1, 2, 3, 4] };
 
-it("gives a prompt whole chunks while nobody waits for a token, or nothing is known", () => {
-  const pace = new ChunkSizer();
-  expect([pace.chunkTokens(false), pace.chunkTokens(true)]).toEqual([CHUNK_TOKENS, CHUNK_TOKENS]);
-  pace.record(decode(1), 10, 1);
-  pace.record(prefill(10), 100, 0);
-  expect(pace.chunkTokens(false)).toBe(CHUNK_TOKENS);
+it("prompt chunks are whole while no sequence decodes, or nothing is measured", () => {
+  const sizer = new ChunkSizer();
+  expect([sizer.chunkTokens(false), sizer.chunkTokens(true)]).toEqual([CHUNK_TOKENS, CHUNK_TOKENS]);
+  sizer.record(decode(1), 10, 1);
+  sizer.record(prefill(10), 100, 0);
+  expect(sizer.chunkTokens(false)).toBe(CHUNK_TOKENS);
 });
 
 it.each([
@@ -25,21 +25,25 @@ it.each([
   [10, 10, 16],
   [10, 0.001, CHUNK_TOKENS],
 ])("with steps of %d ms and %d ms a position, a chunk is of %d", (stepMs, positionMs, expected) => {
-  const pace = new ChunkSizer();
-  pace.record(decode(4), stepMs, 1);
-  pace.record(prefill(64), 64 * positionMs, 0);
-  expect(pace.chunkTokens(true)).toBe(expected);
+  const sizer = new ChunkSizer();
+  sizer.record(decode(4), stepMs, 1);
+  sizer.record(prefill(64), 64 * positionMs, 0);
+  expect(sizer.chunkTokens(true)).toBe(expected);
 });
 
-it("guesses on as long as tokens come faster so, then pauses, then tries again", () => {
-  const pace = new ChunkSizer();
-  expect(pace.draftTokens()).toBeGreaterThan(0);
-  pace.record(decode(1), 10, 1);
-  for (let i = 0; i < 20; i++) pace.record(verify, 20, 3);
-  expect(pace.draftTokens()).toBeGreaterThan(0);
-  for (let i = 0; i < 20; i++) pace.record(verify, 20, 1);
-  expect(pace.draftTokens()).toBe(0);
+it("drafts go on as long as tokens come faster with them, then pause, then are tried again", () => {
+  const sizer = new ChunkSizer();
+  expect(sizer.draftTokens()).toBeGreaterThan(0);
+  sizer.record(decode(1), 10, 1);
+  for (let i = 0; i < 20; i++) sizer.record(verify, 20, 3);
+  expect(sizer.draftTokens()).toBeGreaterThan(0);
+  for (let i = 0; i < 20; i++) sizer.record(verify, 20, 1);
+  expect(sizer.draftTokens()).toBe(0);
   let steps = 0;
-  for (; pace.draftTokens() === 0; steps++) pace.record(decode(1), 10, 1);
+  for (; sizer.draftTokens() === 0; steps++) sizer.record(decode(1), 10, 1);
   expect(steps).toBeGreaterThan(10);
+});
+
+it("there are no drafts where they are switched off", () => {
+  expect(new ChunkSizer({ drafts: false }).draftTokens()).toBe(0);
 });

@@ -1,4 +1,4 @@
-/** A queue from the engine's loop to one reader. It is bounded by the answer's length, which the request limits. */
+/** EventQueue carries events from the engine's loop to one reader. Its length is at most that of the answer. */
 
 export class EventQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
@@ -15,7 +15,7 @@ export class EventQueue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
-  /** No more items; the reader ends after those that are there. */
+  /** Ends the queue: nothing can be added, and the reader ends after the items that are there. */
   close(): void {
     this.#isClosed = true;
     this.#wake?.();

@@ -2,7 +2,7 @@ import { array, assert, integer, property } from "fast-check";
 import { expect, it } from "vitest";
 import { proposeTokens } from "./prompt-lookup.ts";
 
-it("is what followed the same words the last time", () => {
+it("prompt lookup proposes what followed the same tokens the last time", () => {
   expect(proposeTokens([1, 2, 3, 4, 1, 2], 3)).toEqual([3, 4, 1]);
   expect(proposeTokens([1, 2, 3, 1, 2, 9, 1, 2], 1)).toEqual([9]);
 });
@@ -11,7 +11,7 @@ it("goes by the longest match", () => {
   expect(proposeTokens([5, 1, 2, 7, 6, 1, 2, 8, 5, 1, 2], 1)).toEqual([7]);
 });
 
-it("is empty where the words are new, or too few are the same", () => {
+it("prompt lookup proposes nothing where the tokens are new, or too few are the same", () => {
   expect(proposeTokens([1, 2, 3, 4], 4)).toEqual([]);
   expect(proposeTokens([1, 9, 1], 4)).toEqual([]);
   expect(proposeTokens([], 4)).toEqual([]);

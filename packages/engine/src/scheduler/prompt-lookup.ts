@@ -1,9 +1,9 @@
-/** Guesses of the next tokens that cost nothing: what followed the same words earlier (prompt lookup). */
+/** Proposes the next tokens without a model: those that followed the same tokens earlier (prompt lookup decoding). */
 
-/** Longer matches guess better, so they are tried first. */
+/** Numbers of tokens that must match; longer matches propose better, so they are tried first. */
 const MATCH_LENGTHS = [4, 3, 2] as const;
-/** A guess is looked for this far back: the search must stay far cheaper than a step. */
-const MOST_LOOKED_AT = 4096;
+/** Tokens that are searched for a match: the search must stay far cheaper than a step. */
+const MAX_SEARCHED = 4096;
 
 /**
  * Up to `most` ids that followed the last few of `ids` where they stood before, the latest place first; empty when they
@@ -11,7 +11,7 @@ const MOST_LOOKED_AT = 4096;
  */
 export function proposeTokens(ids: readonly number[], most: number): readonly number[] {
   if (most <= 0) return [];
-  const oldest = Math.max(0, ids.length - MOST_LOOKED_AT);
+  const oldest = Math.max(0, ids.length - MAX_SEARCHED);
   for (const length of MATCH_LENGTHS) {
     for (let end = ids.length - 1; end - length >= oldest; end--) {
       if (isMatch(ids, end, length)) return ids.slice(end, end + most);
@@ -20,7 +20,7 @@ export function proposeTokens(ids: readonly number[], most: number): readonly nu
   return [];
 }
 
-/** The `length` ids before `end` are those at the very end. */
+/** Whether the `length` ids before `end` are those at the very end. */
 function isMatch(ids: readonly number[], end: number, length: number): boolean {
   for (let i = 1; i <= length; i++) if (ids[end - i] !== ids[ids.length - i]) return false;
   return true;

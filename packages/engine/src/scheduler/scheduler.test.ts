@@ -95,7 +95,7 @@ describe("schedule", () => {
     ]);
   });
 
-  it("gives everybody a token between two chunks of a prompt", () => {
+  it("decodes a token for every sequence between two chunks of a prompt", () => {
     const [ready, fresh] = [
       sequenceOf({ gaps: [2], imageTokens: 4 }, 100),
       sequenceOf({ gaps: [20], imageTokens: 4 }),
@@ -113,13 +113,13 @@ describe("schedule", () => {
     ]);
   });
 
-  it("is a function of the sequences: asked again, it says the same, and changes nothing", () => {
+  it("is a pure function of the sequences: asked again, it gives the same plan, and changes nothing", () => {
     const sequence = sequenceOf({ gaps: [3, 9], imageTokens: 4 });
     expect(schedule([sequence], turn(8))).toEqual(schedule([sequence], turn(8)));
     expect([sequence.cachedTokens, sequence.pending]).toEqual([0, 16]);
   });
 
-  it("guesses for a sequence that is alone, and for no more tokens than may come", () => {
+  it("drafts tokens for a sequence that runs alone, and no more than may come", () => {
     const repeating = (maxTokens: number): Sequence => {
       const sequence = sequenceOf({ gaps: [12], imageTokens: 4 }, maxTokens);
       sequence.commitCached(11);

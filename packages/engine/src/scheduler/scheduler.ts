@@ -1,4 +1,4 @@
-/** Who runs next: a pure function from the engine's queues to a plan, which is data. */
+/** Chooses what runs next: a pure function from the running sequences to a plan, which is data. */
 import { proposeTokens } from "./prompt-lookup.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -7,15 +7,15 @@ export type Plan =
   | { readonly kind: "prefill"; readonly sequence: Sequence; readonly from: number; readonly to: number }
   /** One more token for every sequence. */
   | { readonly kind: "decode"; readonly sequences: readonly Sequence[] }
-  /** One more token for a sequence that is alone, and as many of a guess as come true. */
+  /** One more token for a sequence that runs alone, and as many of a draft as the model agrees with. */
   | { readonly kind: "verify"; readonly sequence: Sequence; readonly draft: readonly number[] };
 
 export interface Turn {
   /** Most positions of one prompt chunk. */
   readonly chunkTokens: number;
-  /** Most tokens of a guess; 0 for none. */
+  /** Most tokens of a draft; 0 for none. */
   readonly draftTokens: number;
-  /** The step before gave tokens: a prompt may have this one. */
+  /** Whether the step before gave tokens, so that this one may be a prompt's. */
   readonly isPromptsTurn: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** One request on its way through the engine: its tokens, how far it is, and where its events go. */
+/** Sequence is one request on its way through the engine: its tokens, its progress, and its events. */
 import type { ImagePlan } from "@llava/processing";
 import type { LlavaError } from "@llava/protocol";
 import type { Detokenizer } from "../sampling/detokenizer.ts";
@@ -18,7 +18,7 @@ export interface PromptImage {
   readonly pixels: Float32Array;
   readonly start: number;
   readonly tokens: number;
-  /** Some of it was painted over to see what becomes of an answer: nobody will ask about it again. */
+  /** Whether part of it was painted over for an occlusion map: its features are of no use to other requests. */
   readonly isMasked?: boolean;
 }
 
@@ -31,9 +31,9 @@ export interface Prompt {
 export interface SequenceOptions {
   readonly prompt: Prompt;
   readonly sampling: ChoiceSettings;
-  /** What the answer must be; lives as long as the request. */
+  /** The grammar that the answer must match; it lives as long as the request. */
   readonly grammar?: GrammarMatcher;
-  /** What the answer is, whatever the model would say: only how likely that was is wanted. Needs `topLogprobs`. */
+  /** The tokens of the answer, whatever the model would sample, to learn how likely they are. Needs `topLogprobs`. */
   readonly forced?: readonly number[];
   /** Called while the prompt is computed: positions that are in the cache, and all. */
   readonly onPrefill?: (done: number, total: number) => void;
@@ -41,14 +41,14 @@ export interface SequenceOptions {
   readonly endTokens: ReadonlySet<number>;
   readonly detokenizer: Detokenizer;
   readonly arrivedAt: number;
-  /** Of the request; 0 when absent. */
+  /** The request's priority; 0 when absent. */
   readonly priority?: number;
-  /** That the decoding of its images took. */
+  /** Time that the decoding of its images took. */
   readonly imagesMs?: number;
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds of the process clock at which things happened first. */
+/** Milliseconds of the process clock at which each thing happened first. */
 interface Marks {
   started?: number;
   admitted?: number;
@@ -69,14 +69,14 @@ export class Sequence {
   readonly #marks: Marks = {};
   /** The prompt and the answer so far: one id for each position that is known. */
   readonly #ids: number[];
-  /** The newest of these, whose text has not been emitted: half a character, the beginning of a stop string. */
-  #unsaid: number[] = [];
-  /** Of these, where the request wants to know. */
-  #unsaidLogprobs: TokenLogprobs[] = [];
+  /** The newest of `#ids`, whose text is not emitted yet: half a character, or the beginning of a stop string. */
+  #heldIds: number[] = [];
+  /** Their log probabilities, where the request asks for them. */
+  #heldLogprobs: TokenLogprobs[] = [];
   readonly #chain: SamplerChain;
   /** Positions whose keys and values are in the cache. */
   #cached = 0;
-  /** Of the prompt's positions, those that another request had left there. */
+  /** Positions of the prompt that were in the cache when the sequence was admitted first. */
   #reused = 0;
   #encodeMs = 0;
   #logprob = 0;
@@ -103,12 +103,12 @@ export class Sequence {
     return this.events.isClosed;
   }
 
-  /** Of the answer so far, where the request wants to know. */
+  /** Log probability of the answer so far; 0 where the request does not ask for it. */
   get logprob(): number {
     return this.#logprob;
   }
 
-  /** What is computed of it is of use to nobody else. */
+  /** Whether its keys and values are of no use to other requests. */
   get isEphemeral(): boolean {
     return this.prompt.images.some(({ isMasked }) => isMasked === true);
   }
@@ -126,7 +126,7 @@ export class Sequence {
     return this.#ids;
   }
 
-  /** What is in the cache of it. */
+  /** The part of it that is in the cache. */
   get prefix(): CachedPrefix {
     return { ids: this.#ids, images: this.prompt.images, length: this.#cached };
   }
@@ -141,7 +141,7 @@ export class Sequence {
     return this.#ids.length - this.#cached;
   }
 
-  /** Only a token of text is pending: one row of a step for many. */
+  /** Whether only a token of text is pending, so that it can be computed in one step with others. */
   get isDecoding(): boolean {
     return this.pending === 1 && this.imageAt(this.#cached) === undefined;
   }
@@ -150,32 +150,32 @@ export class Sequence {
     return this.prompt.images.find(({ start, tokens }) => position >= start && position < start + tokens);
   }
 
-  /** Images of which not every position is in the cache when `cached` positions are. */
+  /** Images that are not wholly within the first `cached` positions. */
   imagesAfter(cached: number): readonly PromptImage[] {
     return this.prompt.images.filter(({ start, tokens }) => start + tokens > cached);
   }
 
-  /** Work on it has begun: the encoder runs, or it has a place in the cache. */
+  /** Notes that work on it has begun: the encoder runs, or it has a slot. */
   start(now: number): void {
     this.#marks.started ??= now;
   }
 
-  /** It has a place in the cache, where its first `cached` positions are there already. */
+  /** Notes that it has a slot, where its first `cached` positions are there already. */
   admit(cached: number, now: number): void {
     this.start(now);
     this.#marks.admitted ??= now;
     this.#cached = cached;
     if (this.#marks.firstToken === undefined) this.#reused = Math.min(cached, this.prompt.ids.length);
-    this.#tellPrefill();
+    this.#reportPrefill();
   }
 
-  #tellPrefill(): void {
+  #reportPrefill(): void {
     const { length } = this.prompt.ids;
     if (this.#marks.firstToken === undefined)
       this.#options.onPrefill?.(Math.min(this.#cached, length), length);
   }
 
-  /** It has lost its place; all that is known of it is computed again. */
+  /** Notes that it has lost its slot: all its positions are computed again. */
   evict(): void {
     this.#cached = 0;
   }
@@ -186,11 +186,11 @@ export class Sequence {
 
   commitCached(positions: number): void {
     this.#cached += positions;
-    this.#tellPrefill();
+    this.#reportPrefill();
   }
 
   /**
-   * Takes the tokens of an answer that is to be continued, before anything is computed; their text is its reader's already.
+   * Takes the tokens of an answer that is to be continued, before anything is computed; the reader has their text already.
    * When they end the answer, nothing is left to compute.
    */
   resume(tokens: readonly number[], now: number): void {
@@ -212,27 +212,27 @@ export class Sequence {
   commitToken({ id, logprobs }: Choice, now: number): void {
     this.#marks.firstToken ??= now;
     const { text, reason } = this.#take(id);
-    this.#unsaid.push(id);
+    this.#heldIds.push(id);
     if (logprobs) {
-      this.#unsaidLogprobs.push(logprobs);
+      this.#heldLogprobs.push(logprobs);
       this.#logprob += logprobs.logprob;
     }
-    if (text !== "") this.#say(text, reason === "stop");
+    if (text !== "") this.#emit(text, reason === "stop");
     if (reason !== undefined) this.#close(reason, now);
   }
 
-  /** @param isCut the last tokens may say what is not said any more: an end token, a stop string */
-  #say(text: string, isCut: boolean): void {
-    const tokens = this.#unsaid;
-    const logprobs = this.#unsaidLogprobs;
-    this.#unsaid = [];
-    this.#unsaidLogprobs = [];
+  /** @param isCut whether the last tokens stand for text that is cut off: an end token, a stop string */
+  #emit(text: string, isCut: boolean): void {
+    const tokens = this.#heldIds;
+    const logprobs = this.#heldLogprobs;
+    this.#heldIds = [];
+    this.#heldLogprobs = [];
     if (logprobs.length === 0) return this.events.push({ type: "text-delta", text, tokens });
-    const numSaid = isCut ? this.#options.detokenizer.countSaid(tokens, text) : tokens.length;
-    this.events.push({ type: "text-delta", text, tokens, logprobs: logprobs.slice(0, numSaid) });
+    const numEmitted = isCut ? this.#options.detokenizer.countSaid(tokens, text) : tokens.length;
+    this.events.push({ type: "text-delta", text, tokens, logprobs: logprobs.slice(0, numEmitted) });
   }
 
-  /** With the last token comes what was prefix back: a token's text is a matter of the tokens up to it, and of nothing else. */
+  /** Takes a token; with the last one comes the text that was held back. A token's text depends on the tokens up to it alone. */
   #take(id: number): { readonly text: string; readonly reason?: FinishReason } {
     const { detokenizer, endTokens, sampling } = this.#options;
     this.#ids.push(id);
@@ -276,7 +276,7 @@ export class Sequence {
   }
 }
 
-/** Without the positions of images. */
+/** The ids of a prompt without those at positions of images. */
 function* textIds({ ids, images }: Prompt): Generator<number> {
   for (const [position, id] of ids.entries())
     if (!images.some(({ start, tokens }) => position >= start && position < start + tokens)) yield id;

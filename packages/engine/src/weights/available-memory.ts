@@ -1,8 +1,8 @@
-/** Memory that this process may still take: not what nobody uses, which is little on a machine that caches files well. */
+/** Finds the memory that this process may still take, which is more than the unused memory of a machine that caches files. */
 import { readFile } from "node:fs/promises";
 import { freemem } from "node:os";
 
-/** Where Linux tells. */
+/** Linux reports free memory and the limits of control groups in these files. */
 const MEMINFO = "/proc/meminfo";
 const OWN_GROUPS = "/proc/self/cgroup";
 const GROUPS = "/sys/fs/cgroup";
@@ -54,7 +54,7 @@ const VERSION_1: GroupFiles = {
   files: /^total_(?:in)?active_file (\d+)$/gm,
 };
 
-/** Of the group and of those around it: each has a limit of its own. In a container only the root is to be seen. */
+/** What the group and those around it leave, each with a limit of its own. In a container only the root is visible. */
 async function roomsUp(read: ReadText, root: string, group: string, files: GroupFiles): Promise<number[]> {
   const parts = group.split("/").filter((part) => part !== "" && part !== "..");
   const folders = parts.map((_, i) => `${root}/${parts.slice(0, parts.length - i).join("/")}`);

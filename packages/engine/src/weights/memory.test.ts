@@ -1,7 +1,7 @@
 import { LlavaError } from "@llava/protocol";
 import { expect, test } from "vitest";
 import { estimateMemory, type MemoryNeeds, requireMemory } from "./memory.ts";
-import type { WeightDType } from "./weights.ts";
+import type { WeightDType } from "./weight-dtype.ts";
 
 /** LLaVA-1.5-7B: Vicuna and CLIP-L, in float16 files. */
 const part = (matrixElements: number) => ({
@@ -13,6 +13,7 @@ const part = (matrixElements: number) => ({
 const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
   model: {
     text: {
+      family: "llama",
       hiddenSize: 4096,
       intermediateSize: 11_008,
       layers: 32,
@@ -28,6 +29,7 @@ const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
       eosTokenIds: [2],
     },
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 1024,
       intermediateSize: 4096,
       layers: 24,
@@ -49,6 +51,16 @@ const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
 });
 
 const GB = 1e9;
+
+test("computing in half precision halves keys and values, and no weights stay mapped", () => {
+  const [wide, half] = [
+    estimateMemory(needs("float16")),
+    estimateMemory({ ...needs("float16"), computeType: "float16" }),
+  ];
+  expect(half.keysAndValues).toBe(wide.keysAndValues / 2);
+  const { languageModel, visionEncoder } = estimateMemory(needs("float32"));
+  expect(half).toMatchObject({ languageModel, visionEncoder });
+});
 
 test("less with every step down, and the sum is the sum of its parts", () => {
   const totals = (["float32", "float16", "int8", "int4"] as const).map((dtype) => {

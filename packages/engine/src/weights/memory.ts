@@ -1,16 +1,18 @@
-/** Whether a model will fit, before any of it is read: a clear sentence now instead of a killed process in a minute. */
-import type { ModelDescription } from "@llava/models";
+/** Estimates the memory of a loaded model, and refuses one that does not fit before any of its weights are read. */
+import { COMPUTE_TYPE_BYTES, type ComputeType, type ModelDescription } from "@llava/models";
 import { mostTokens } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { availableMemory } from "./available-memory.ts";
 import type { GraphWeights } from "./weight-needs.ts";
-import type { WeightDType } from "./weights.ts";
+import type { WeightDType } from "./weight-dtype.ts";
 
 export interface MemoryNeeds {
   readonly model: Pick<ModelDescription, "text" | "vision" | "pixels">;
   readonly encoder: GraphWeights;
   readonly decoder: GraphWeights;
   readonly dtype: WeightDType;
+  /** Default "float32". */
+  readonly computeType?: ComputeType;
   readonly quantizesVision: boolean;
 }
 
@@ -18,7 +20,7 @@ export interface MemoryNeeds {
 export interface MemoryEstimate {
   readonly languageModel: number;
   readonly visionEncoder: number;
-  /** Of one question about one image. */
+  /** Keys and values of one question about one image. */
   readonly keysAndValues: number;
   /** Node.js, ONNX Runtime, activations. */
   readonly rest: number;
@@ -26,7 +28,7 @@ export interface MemoryEstimate {
 }
 
 /**
- * Of one weight in memory: its bits, and for each block of 64 three times four bytes, see weights.ts. int4 and float32
+ * Bytes of one weight in memory: its bits, and for each block of 64 three times four bytes, see weights.ts. int4 and float32
  * are measured, on models of 7B and 1.1B; int8 is by the same sum.
  */
 const BYTES_PER_WEIGHT = { int4: 0.72, int8: 1.22, float32: 4 } as const;
@@ -46,14 +48,21 @@ export function estimateMemory({
   encoder,
   decoder,
   dtype,
+  computeType = "float32",
   quantizesVision,
 }: MemoryNeeds): MemoryEstimate {
   const { layers, kvHeads, headSize, contextLength } = model.text;
   const imageTokens = mostTokens(model.pixels, model.vision.tokensPerImage);
   const positions = Math.min(contextLength, imageTokens + TEXT_POSITIONS);
-  const languageModel = weightBytes(decoder, dtype);
-  const visionEncoder = weightBytes(encoder, dtype === "float32" || quantizesVision ? dtype : "float16");
-  const keysAndValues = 2 * layers * kvHeads * headSize * positions * Float32Array.BYTES_PER_ELEMENT;
+  // In half precision nothing stays mapped: the CPU multiplies in float32, with copies that are made at load.
+  const kept = (type: WeightDType): WeightDType =>
+    type === "float16" && computeType !== "float32" ? "float32" : type;
+  const languageModel = weightBytes(decoder, kept(dtype));
+  const visionEncoder = weightBytes(
+    encoder,
+    kept(dtype === "float32" || quantizesVision ? dtype : "float16"),
+  );
+  const keysAndValues = 2 * layers * kvHeads * headSize * positions * COMPUTE_TYPE_BYTES[computeType];
   const total = languageModel + visionEncoder + keysAndValues + REST_BYTES;
   return { languageModel, visionEncoder, keysAndValues, rest: REST_BYTES, total };
 }

@@ -19,7 +19,7 @@ const refusal = expect.objectContaining({
 });
 
 it("refuses weights that were written into, again and again", async () => {
-  const files = await WeightFilesWatch.in([folder, folder]);
+  const files = await WeightFilesWatch.of([file, file]);
   await files.requireUnchanged(0);
   await appendFile(file, "!");
   await expect(files.requireUnchanged(2000)).rejects.toEqual(refusal);
@@ -27,14 +27,14 @@ it("refuses weights that were written into, again and again", async () => {
 });
 
 it("refuses weights of the same size that are others", async () => {
-  const files = await WeightFilesWatch.in([folder]);
+  const files = await WeightFilesWatch.of([file]);
   await writeFile(file, "weighed");
   await utimes(file, 1, 1);
   await expect(files.requireUnchanged()).rejects.toEqual(refusal);
 });
 
 it("lets a file be replaced, or removed: what is mapped lives on", async () => {
-  const files = await WeightFilesWatch.in([folder]);
+  const files = await WeightFilesWatch.of([file]);
   await writeFile(path.join(folder, "new"), "other weights");
   await rename(path.join(folder, "new"), file);
   await files.requireUnchanged(0);
@@ -42,9 +42,9 @@ it("lets a file be replaced, or removed: what is mapped lives on", async () => {
   await files.requireUnchanged(2000);
 });
 
-it("looks once a second, at weights only", async () => {
+it("looks once a second, at its files only", async () => {
   await writeFile(path.join(folder, "README.md"), "model card");
-  const files = await WeightFilesWatch.in([folder]);
+  const files = await WeightFilesWatch.of([file]);
   await appendFile(path.join(folder, "README.md"), "!");
   await files.requireUnchanged(0);
   await appendFile(file, "!");

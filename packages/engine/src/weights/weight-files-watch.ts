@@ -1,9 +1,8 @@
-/** The files of weights that a model was loaded from: they stay mapped into memory, and must stay what they were. */
-import { readdir, stat } from "node:fs/promises";
-import path from "node:path";
+/** A watch on the files that a model was loaded from: they stay mapped into memory, and must stay what they were. */
+import { stat } from "node:fs/promises";
 import { LlavaError } from "@llava/protocol";
 
-/** Looked at this often at most, milliseconds. */
+/** Shortest time between two looks, milliseconds. */
 const PAUSE_MS = 1000;
 
 interface State {
@@ -13,8 +12,8 @@ interface State {
 }
 
 /**
- * A file that another one replaced under its name (as downloads and git do) lives on for those who have it mapped. One
- * that is written into does not: its words would silently become others.
+ * A file that another one replaced under its name (as downloads and git do) lives on for processes that have it mapped.
+ * One that is written into does not: its numbers would silently become others.
  */
 export class WeightFilesWatch {
   readonly #states: ReadonlyMap<string, State>;
@@ -24,12 +23,9 @@ export class WeightFilesWatch {
     this.#states = states;
   }
 
-  static async in(folders: readonly string[]): Promise<WeightFilesWatch> {
+  static async of(files: readonly string[]): Promise<WeightFilesWatch> {
     const states = new Map<string, State>();
-    for (const folder of new Set(folders))
-      for (const name of await readdir(folder))
-        if (name.endsWith(".safetensors"))
-          states.set(path.join(folder, name), await stateOf(path.join(folder, name)));
+    for (const file of new Set(files)) states.set(file, await stateOf(file));
     return new WeightFilesWatch(states);
   }
 
@@ -45,7 +41,7 @@ export class WeightFilesWatch {
         `${file} has been written into since the model was loaded from it. Restart the server to load what it holds now.`,
       );
     }
-    // Only what is well is not looked at again at once.
+    // Only after a good result is there a pause.
     this.#lookedAt = now;
   }
 }

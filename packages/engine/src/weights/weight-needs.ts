@@ -1,4 +1,4 @@
-/** What a graph reads of a checkpoint: found by building it, so that no second list of names can disagree with it. */
+/** The weights that a graph needs are found by building it, so that no second list of names can disagree with it. */
 import type { WeightSource } from "@llava/models";
 import type { Checkpoint, TensorEntry } from "@llava/checkpoint";
 
@@ -7,13 +7,13 @@ export interface GraphWeights {
   readonly stored: readonly string[];
   /** Matrices that activations are multiplied by. */
   readonly matrices: readonly string[];
-  /** Numbers in all of `matrices`. */
+  /** Count of numbers in all of `matrices`. */
   readonly matrixElements: number;
-  /** Bytes of `matrices` in the checkpoint's files. */
+  /** Size of `matrices` in the checkpoint's files, bytes. */
   readonly matrixBytes: number;
 }
 
-/** `build` makes the graph and throws it away. Throws what it throws for a checkpoint of another model. */
+/** `build` makes the graph, which is dropped. Throws what `build` throws for a checkpoint of another model. */
 export function weightsOf(checkpoint: Checkpoint, build: (weights: WeightSource) => unknown): GraphWeights {
   const stored = new Set<string>();
   const matrices = new Map<string, TensorEntry>();

@@ -1,46 +1,44 @@
-/** In which numbers the weights of a model are computed with: a checkpoint's own files, or blocks made of them once. */
+/** The weights of a model are opened here: a checkpoint's own files, or blocks of integers made of them once. */
 import path from "node:path";
-import { decoderGraph, encoderGraph, type WeightSource } from "@llava/models";
+import type { ComputeType, ModelDescription, WeightSource } from "@llava/models";
 import {
   type BlockFormat,
   cacheFolder,
-  Checkpoint,
+  type CheckpointSource,
   openQuantized,
   type QuantizationPlan,
   type QuantizeProgress,
 } from "@llava/checkpoint";
-import type { ModelDescription } from "@llava/models";
 import { requireMemory } from "./memory.ts";
-import { type GraphWeights, weightsOf } from "./weight-needs.ts";
-
-/**
- * "float32": cast when the model is loaded, the fastest and largest. "float16": they stay in the file as they are and
- * are cast whenever they are used. "int8" and "int4": the language model in blocks of 32 that share a scale.
- */
-export type WeightDType = "float32" | "float16" | "int8" | "int4";
-
-export const WEIGHT_DTYPES: readonly WeightDType[] = ["float32", "float16", "int8", "int4"];
+import { readModelParts } from "./model-memory.ts";
+import type { WeightDType } from "./weight-dtype.ts";
+import type { GraphWeights } from "./weight-needs.ts";
 
 export interface WeightOptions {
   readonly dtype: WeightDType;
-  /** The vision tower and the projector in blocks, too. */
+  /** Type of activations, keys and values; only in "float32", the default, do weights stay mapped on the CPU. */
+  readonly computeType?: ComputeType;
+  /** Whether the vision tower and the projector are in blocks, too. */
   readonly quantizesVision?: boolean;
-  /** Default true. On another device nothing is known of its memory, and nothing stays mapped. */
+  /** Whether the graphs run on the CPU; default true. Other devices have memory of their own, and nothing stays mapped. */
   readonly isOnCpu?: boolean;
   readonly onProgress?: (progress: QuantizeProgress) => void;
   readonly signal?: AbortSignal;
 }
 
-/** What one graph reads, and the folder of the files that it names. */
+/** What one graph reads. */
 export interface PlacedWeights {
   readonly source: WeightSource;
+  /** The folder from which the graph names its files. */
   readonly folder: string;
+  /** Paths of the files that may be mapped into memory. */
+  readonly files: readonly string[];
 }
 
 export interface ModelWeights {
   readonly encoder: PlacedWeights;
   readonly decoder: PlacedWeights;
-  /** False when the cache was found damaged while it was loaded: then load again, and it will be made again. */
+  /** Resolves to false when the cache was found damaged while it was loaded: then load again, and it will be made again. */
   readonly isWhole: Promise<boolean>;
 }
 
@@ -60,7 +58,7 @@ const FORMATS = {
 /**
  * The head decides between tokens whose logits are close, and nothing after it evens its errors out: it gets 8 bits
  * where the rest has 4, for 2 % more bytes at 7B. The embedding is not multiplied by but looked up in: it stays as
- * stored, and only the rows of the words in use are ever read from its file. Tied weights are kept in both forms.
+ * stored, and only the rows of the tokens in use are ever read from its file. Tied weights are kept in both forms.
  */
 const HEAD = /^language_model\.(lm_head|model\.embed_tokens)\.weight$/;
 
@@ -75,17 +73,30 @@ const MIN_ROWS_FOR_LAZY_CAST = 256;
  * helps. Quantized ones are made on the first call and kept in the cache folder; see `openQuantized` for its errors.
  */
 export async function loadWeights(
-  folder: string,
+  sources: readonly CheckpointSource[],
   model: ModelDescription,
-  { dtype, quantizesVision = false, isOnCpu = true, onProgress, signal }: WeightOptions,
+  {
+    dtype,
+    computeType = "float32",
+    quantizesVision = false,
+    isOnCpu = true,
+    onProgress,
+    signal,
+  }: WeightOptions,
 ): Promise<ModelWeights> {
-  const checkpoint = await Checkpoint.open(folder);
-  const encoder = weightsOf(checkpoint, (source) => encoderGraph(model, source));
-  const decoder = weightsOf(checkpoint, (source) => decoderGraph(model, source));
-  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, quantizesVision });
+  const { checkpoint, encoder, decoder } = await readModelParts(sources, model);
+  if (isOnCpu) await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision });
+  // In half precision ONNX Runtime adds the casts to float32 that the CPU's products need. Of weights that may not be
+  // folded it puts them before all else, so that a run would hold every matrix in float32 at once.
+  const canStayMapped = isOnCpu && computeType === "float32";
   const stored = (castWeights: "at-load" | "per-run"): PlacedWeights => ({
-    source: { get: (name) => checkpoint.get(name), castWeights: isOnCpu ? castWeights : "at-load" },
+    source: {
+      folder: checkpoint.folder,
+      get: (name) => checkpoint.get(name),
+      castWeights: canStayMapped ? castWeights : "at-load",
+    },
     folder: checkpoint.folder,
+    files: checkpoint.files().map((file) => file.path),
   });
   const isLargeTower = model.vision.tokensPerImage >= MIN_ROWS_FOR_LAZY_CAST;
   const storedEncoder = stored(dtype === "float32" && !isLargeTower ? "at-load" : "per-run");
@@ -101,7 +112,7 @@ export async function loadWeights(
     checksMeanwhile: true,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  const inBlocks = { source: quantized, folder: quantized.folder };
+  const inBlocks = { source: quantized, folder: quantized.folder, files: [quantized.file] };
   return {
     encoder: quantizesVision ? inBlocks : storedEncoder,
     decoder: inBlocks,
@@ -109,7 +120,7 @@ export async function loadWeights(
   };
 }
 
-/** All that the graphs read, so that they read one file. */
+/** The plan holds all that the graphs read, so that they read one file. */
 function quantizationPlan(parts: readonly GraphWeights[], dtype: "int4" | "int8"): QuantizationPlan {
   const matrices = parts.flatMap((part) => part.matrices);
   return {

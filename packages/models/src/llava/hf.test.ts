@@ -45,6 +45,7 @@ const withVision = (vision: object): object => ({
 test("LLaVA 1.5 7B: gaps are filled with Hugging Face's defaults", () => {
   expect(parseConfig(llava15, { eos_token_id: 2, pad_token_id: 32_001 })).toEqual({
     vision: {
+      family: "clip_vision_model",
       hiddenSize: 1024,
       intermediateSize: 4096,
       layers: 24,
@@ -57,8 +58,9 @@ test("LLaVA 1.5 7B: gaps are filled with Hugging Face's defaults", () => {
       keepsClassToken: false,
       tokensPerImage: 576,
     },
-    projector: { activation: "gelu", bias: true, inputSize: 1024, outputSize: 4096 },
+    projector: { family: "mlp2x_gelu", bias: true, inputSize: 1024, outputSize: 4096 },
     text: {
+      family: "llama",
       hiddenSize: 4096,
       intermediateSize: 11_008,
       layers: 32,
@@ -144,6 +146,35 @@ describe("the forms of different years", () => {
   });
 });
 
+test("Qwen2: biases of queries, keys and values, and the defaults of its own class", () => {
+  const qwen = { model_type: "qwen2", num_key_value_heads: 4, rope_theta: 1e6, tie_word_embeddings: true };
+  const { text } = parseConfig({ ...llava15, text_config: qwen }, null);
+  expect(text).toMatchObject({
+    family: "qwen2",
+    qkvBias: true,
+    kvHeads: 4,
+    ropeTheta: 1e6,
+    tiedEmbeddings: true,
+  });
+  expect(text).toMatchObject({ vocabSize: 151_936, contextLength: 32_768, bosTokenId: null });
+  expect(text).not.toHaveProperty("slidingWindow");
+});
+
+test("Mistral: grouped heads and the sliding window are the first release's unless the file says otherwise", () => {
+  const mistral = { model_type: "mistral" };
+  const { text } = parseConfig({ ...llava15, text_config: mistral }, null);
+  expect(text).toMatchObject({
+    family: "mistral",
+    kvHeads: 8,
+    intermediateSize: 14_336,
+    slidingWindow: 4096,
+  });
+  const second = { ...mistral, sliding_window: null, num_key_value_heads: null, head_dim: 64 };
+  const newer = parseConfig({ ...llava15, text_config: second }, null).text;
+  expect(newer).toMatchObject({ kvHeads: 32, headSize: 64 });
+  expect(newer).not.toHaveProperty("slidingWindow");
+});
+
 describe("what cannot be run is refused by name", () => {
   test.each([
     ["llava_next", { ...llava15, model_type: "llava_next" }, /"llava_next"/],
@@ -160,7 +191,12 @@ describe("what cannot be run is refused by name", () => {
     ["a grey tower", withVision({ num_channels: 1 }), /1 colour channels/],
     ["another projector", { ...llava15, projector_hidden_act: "silu" }, /projector's activation is "silu"/],
     ["several feature layers", { ...llava15, vision_feature_layer: [-2, -5] }, /several vision layers/],
-    ["Mistral", withText({ model_type: "mistral" }), /"mistral"/],
+    ["Gemma", withText({ model_type: "gemma" }), /"gemma"/],
+    [
+      "Qwen2 with a sliding window",
+      withText({ model_type: "qwen2", use_sliding_window: true }),
+      /use_sliding_window/,
+    ],
     ["another activation", withText({ hidden_act: "gelu" }), /"gelu"/],
     ["rope scaling", withText({ rope_scaling: { type: "linear", factor: 2 } }), /rope scaling \("linear"\)/],
     ["newer rope scaling", withText({ rope_parameters: { rope_type: "yarn" } }), /rope scaling \("yarn"\)/],

@@ -59,6 +59,8 @@ test("a folder becomes a description, a tokenizer and a card", async () => {
   });
   const model = await openModelFolder(path);
   expect(model.folder).toBe(path);
+  expect(model.weights.map(({ folder }) => folder)).toEqual([path]);
+  expect(model.weights[0]?.tensorName("lm_head.weight")).toBe("language_model.lm_head.weight");
   expect(model.description).toMatchObject({
     name: "llava-v1.5-tiny",
     conversation: "llava_v1",

@@ -1,17 +1,33 @@
-/** A folder on disk becomes a checked description and a tokenizer: the door through which every model comes in. */
+/** A model folder on disk becomes a checked description and a tokenizer. */
 import { resolve } from "node:path";
+import {
+  chooseConversation,
+  findConversation,
+  openTokenizer,
+  parsePreprocessor,
+  readJson,
+  readOptionalJson,
+  readOptionalText,
+  requireFolder,
+  type Tokenizer,
+} from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
+import type { ModelDescription } from "../description/model-description.ts";
 import { parseConfig } from "./hf.ts";
-import { chooseConversation, findConversation } from "@llava/processing";
-import type { ModelDescription } from "./model-description.ts";
-import { readJson, readOptionalJson, readOptionalText, requireFolder } from "@llava/processing";
 import { modelNameFromPath } from "./model-name.ts";
-import { parsePreprocessor } from "@llava/processing";
-import { type Tokenizer, openTokenizer } from "@llava/processing";
+import { canonicalTensorName } from "./tensor-names.ts";
+
+/** A folder of weights, and our names of the tensors in it: undefined for one that is left out. */
+export interface WeightFolder {
+  readonly folder: string;
+  readonly tensorName: (stored: string) => string | undefined;
+}
 
 export interface ModelFolder {
   /** Absolute path. */
   readonly folder: string;
+  /** Where the weights lie; a tensor of a later folder replaces one of the same name. */
+  readonly weights: readonly WeightFolder[];
   readonly description: ModelDescription;
   readonly tokenizer: Tokenizer;
   /** The model card: README.md as it stands, or null. */
@@ -19,7 +35,7 @@ export interface ModelFolder {
 }
 
 export interface ModelOverrides {
-  /** Key of a conversation template; goes before config.json and before the model's name. */
+  /** Key of a conversation template; it takes precedence over config.json and over the model's name. */
   readonly conversation?: string;
   readonly imageAspectRatio?: "pad" | "crop";
 }
@@ -45,6 +61,7 @@ export async function openModelFolder(path: string, overrides: ModelOverrides = 
   const shape = overrides.imageAspectRatio ?? shapeOf(imageAspectRatio) ?? pixels.shape;
   return {
     folder,
+    weights: [{ folder, tensorName: canonicalTensorName }],
     description: { ...model, name, pixels: { ...pixels, shape }, conversation: template },
     tokenizer,
     card: await readOptionalText(folder, "README.md", MAX_JSON_BYTES),
@@ -67,7 +84,7 @@ async function readPreprocessor(folder: string): Promise<unknown> {
   );
 }
 
-/** LLaVA's words: "square" is what its code calls CLIP's own crop. */
+/** The values of LLaVA's image_aspect_ratio: "square" is what its code calls CLIP's own crop. */
 function shapeOf(imageAspectRatio: string | null): "pad" | "crop" | null {
   switch (imageAspectRatio) {
     case null:

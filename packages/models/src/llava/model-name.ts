@@ -1,9 +1,9 @@
-/** How a path becomes a model's name: a rule of LLaVA's that clients and template tables rely on. */
+/** A model's name is made from its path by LLaVA's rule, on which clients and template tables rely. */
 
 /**
  * The last part of the path, or the last two joined by "_" when the last is a training checkpoint
- * ("/a/b/checkpoint-500/" is "b_checkpoint-500"). LLaVA's get_model_name_from_path, which knows "/" only;
- * here "\" divides too, for Windows.
+ * ("/a/b/checkpoint-500/" is "b_checkpoint-500"). This is get_model_name_from_path of
+ * LLaVA's llava/mm_utils.py, which takes "/" only; here "\" divides too, for Windows.
  */
 export function modelNameFromPath(path: string): string {
   const parts = path.split(/[\\/]+/).filter((part) => part !== "");

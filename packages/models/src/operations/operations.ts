@@ -1,6 +1,6 @@
 /**
- * What a model definition is written against. Each architecture is written once, on these operations; serving lowers
- * them to ONNX Runtime's fused operators, training to plain operators with gradients. What is trained is what is served.
+ * Declares the operations that model definitions are written against. Each architecture is written once; serving lowers it
+ * to ONNX Runtime's fused operators, training to plain operators with gradients, so that what is trained is what is served.
  */
 import type { Tensor } from "@llava/onnx";
 
@@ -9,10 +9,12 @@ export interface AttentionHeads {
   /** Fewer than `heads` in grouped-query attention: heads/kvHeads query heads share one key and value head. */
   readonly kvHeads: number;
   readonly headSize: number;
+  /** Number of positions that a token sees in causal attention, itself included. Absent: all that came before. */
+  readonly window?: number;
 }
 
 export interface Operations {
-  /** A weight as stored: `shape` is what the architecture expects. Errors when the checkpoint says otherwise. */
+  /** A weight in the compute type; `shape` is the one that the architecture expects. Throws when the checkpoint's differs. */
   weight(name: string, shape: readonly number[]): Tensor;
   /** x·Wᵀ (+ b): x [..., in], `${name}.weight` [out, in], `${name}.bias` [out] → [..., out]. */
   linear(x: Tensor, name: string, outputSize: number, options: { readonly bias: boolean }): Tensor;

@@ -1,4 +1,4 @@
-/** Rotary position embedding (RoPE): the tables that both lowerings share. */
+/** Computes the tables of rotary position embedding (RoPE), which both lowerings share. */
 
 /**
  * cos and sin of position · theta^(−2j/headSize), row-major [positions, headSize/2].

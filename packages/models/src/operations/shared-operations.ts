@@ -1,11 +1,49 @@
-/** The operations that both lowerings write alike. */
-import { add, gelu, type Graph, mul, pad, reshape, sizeAt, slice, type Tensor } from "@llava/onnx";
+/** SharedOperations lowers the operations that serving and training write alike. */
+import {
+  add,
+  cast,
+  dimAt,
+  gelu,
+  type Graph,
+  matMul,
+  mul,
+  pad,
+  reshape,
+  sizeAt,
+  slice,
+  type Tensor,
+  transpose,
+} from "@llava/onnx";
+import type { ComputeType } from "./compute-type.ts";
+
+/** Edges of the square image and of one patch, pixels, and the numbers that a patch becomes. */
+export interface PatchGeometry {
+  readonly size: number;
+  readonly patch: number;
+  readonly hidden: number;
+}
 
 export abstract class SharedOperations {
   protected readonly graph: Graph;
+  protected readonly computeType: ComputeType;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, computeType: ComputeType) {
     this.graph = graph;
+    this.computeType = computeType;
+  }
+
+  abstract weight(name: string, shape: readonly number[]): Tensor;
+
+  /** A convolution without overlap, as one matrix product over the pixels of each patch. */
+  patches(pixels: Tensor, name: string, { size, patch, hidden }: PatchGeometry): Tensor {
+    const g = this.graph;
+    const grid = size / patch;
+    const batch = dimAt(pixels, 0);
+    const cells = reshape(g, cast(g, pixels, this.computeType), [batch, 3, grid, patch, grid, patch]);
+    const tiles = transpose(g, cells, [0, 2, 4, 1, 3, 5]);
+    const rows = reshape(g, tiles, [batch, grid * grid, 3 * patch * patch]);
+    const kernel = reshape(g, this.weight(name, [hidden, 3, patch, patch]), [hidden, 3 * patch * patch]);
+    return matMul(g, rows, kernel, { transposeB: true });
   }
 
   prependZeroRow(x: Tensor): Tensor {

@@ -1,17 +1,16 @@
-/** Elementwise operators and their gradients. */
-import type { Graph, NodeOptions } from "../graph.ts";
+/** Appends elementwise operators and their gradients. */
+import { scalarLike } from "./cast.ts";
+import type { Graph } from "../graph/graph.ts";
 import { sumTo } from "./reduction.ts";
 import {
   broadcast,
-  DATA_TYPE,
   formatShape,
   GraphError,
   requireDType,
   sameShape,
   staticShape,
-  type DType,
   type Tensor,
-} from "../tensor.ts";
+} from "../tensor/tensor.ts";
 
 function requireSameDType(op: string, a: Tensor, b: Tensor): void {
   if (a.dtype !== b.dtype) throw new GraphError(`${op} of ${a.dtype} and ${b.dtype}: cast one of them.`);
@@ -74,7 +73,7 @@ export function neg(g: Graph, x: Tensor): Tensor {
 
 /** x · factor, for a factor known now. */
 export function scale(g: Graph, x: Tensor, factor: number): Tensor {
-  return mul(g, x, g.scalar(factor));
+  return mul(g, x, scalarLike(g, x, factor));
 }
 
 export function exp(g: Graph, x: Tensor): Tensor {
@@ -117,7 +116,7 @@ export function where(g: Graph, condition: Tensor, a: Tensor, b: Tensor): Tensor
   const y = g.apply("Where", [condition, a, b], a);
   g.record([a, b], [y], ([dy], needs) => {
     if (!dy) return [];
-    const zero = g.scalar(0);
+    const zero = scalarLike(g, a, 0);
     const keep = (x: Tensor, first: Tensor, second: Tensor): Tensor | undefined =>
       needs(x) ? g.apply("Where", [condition, first, second], x) : undefined;
     return [keep(a, dy, zero), keep(b, zero, dy)];
@@ -134,7 +133,7 @@ export function swish(g: Graph, x: Tensor, alpha = 1): Tensor {
   const y = binary(g, "Mul", x, s);
   g.record([x], [y], ([dy]) => {
     if (!dy) return [];
-    const slope = mul(g, y, sub(g, g.scalar(1), s));
+    const slope = mul(g, y, sub(g, scalarLike(g, x, 1), s));
     return [mul(g, dy, add(g, s, alpha === 1 ? slope : scale(g, slope, alpha)))];
   });
   return y;
@@ -142,28 +141,14 @@ export function swish(g: Graph, x: Tensor, alpha = 1): Tensor {
 
 /** Exact GELU: x · Φ(x), Φ(x) = ½ (1 + erf(x/√2)); the derivative is Φ(x) + x·φ(x). */
 export function gelu(g: Graph, x: Tensor): Tensor {
-  const erf = unary(g, "Erf", binary(g, "Mul", x, g.scalar(Math.SQRT1_2)));
-  const phi = binary(g, "Mul", binary(g, "Add", erf, g.scalar(1)), g.scalar(0.5));
+  const erf = unary(g, "Erf", binary(g, "Mul", x, scalarLike(g, x, Math.SQRT1_2)));
+  const phi = binary(g, "Mul", binary(g, "Add", erf, scalarLike(g, x, 1)), scalarLike(g, x, 0.5));
   const y = binary(g, "Mul", x, phi);
   g.record([x], [y], ([dy]) => {
     if (!dy) return [];
     const density = scale(g, exp(g, scale(g, mul(g, x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
     return [mul(g, dy, add(g, phi, mul(g, x, density)))];
   });
-  return y;
-}
-
-/** Changes the element type; the gradient is cast back. */
-export function cast(
-  g: Graph,
-  x: Tensor,
-  dtype: DType,
-  { emitFirst = false }: Pick<NodeOptions, "emitFirst"> = {},
-): Tensor {
-  if (x.dtype === dtype) return x;
-  const attributes = { to: { int: DATA_TYPE[dtype] } };
-  const y = g.apply("Cast", [x], { dtype, shape: x.shape }, { attributes, emitFirst });
-  g.record([x], [y], ([dy]) => (dy ? [cast(g, dy, x.dtype)] : []));
   return y;
 }
 

@@ -1,7 +1,7 @@
-/** Reverse-mode differentiation: walks the tape backwards and appends the backward pass to the same graph. */
+/** Differentiates in reverse mode: walks the tape backwards and appends the backward pass to the same graph. */
 import { add } from "./elementwise.ts";
-import type { Graph } from "../graph.ts";
-import { describe, GraphError, type Tensor } from "../tensor.ts";
+import type { Graph } from "../graph/graph.ts";
+import { describe, GraphError, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * d loss / d x for each x of `wrt`, in order. Only what lies between `wrt` and the loss is differentiated, so frozen

@@ -1,5 +1,6 @@
-/** Operators that move elements without changing them, and their gradients. */
-import type { Graph } from "../graph.ts";
+/** Appends operators that move elements without changing them, and their gradients. */
+import { cast } from "./cast.ts";
+import type { Graph, Spec } from "../graph/graph.ts";
 import {
   describe,
   dimAt,
@@ -13,9 +14,10 @@ import {
   sizeAt,
   staticShape,
   type Dim,
+  type DType,
   type Shape,
   type Tensor,
-} from "../tensor.ts";
+} from "../tensor/tensor.ts";
 
 /**
  * The same elements in another shape. A symbolic extent must stand at the place where `x` has it, except for at most
@@ -123,7 +125,7 @@ export function split(g: Graph, x: Tensor, sizes: readonly number[], axis: numbe
   g.record([x], pieces, (upstream) => [
     concat(
       g,
-      pieces.map((piece, i) => upstream[i] ?? zeros(g, staticShape(piece))),
+      pieces.map((piece, i) => upstream[i] ?? zeros(g, staticShape(piece), piece.dtype)),
       at,
     ),
   ]);
@@ -173,13 +175,14 @@ export function expand(g: Graph, x: Tensor, shape: readonly number[]): Tensor {
   return y;
 }
 
-export function zeros(g: Graph, shape: readonly number[]): Tensor {
-  return g.apply("ConstantOfShape", [g.ints(shape)], { dtype: "float32", shape });
+export function zeros(g: Graph, shape: readonly number[], dtype: DType = "float32"): Tensor {
+  return cast(g, g.apply("ConstantOfShape", [g.ints(shape)], { dtype: "float32", shape }), dtype);
 }
 
 /**
  * Rows of a table: table [rows, width], indices [...] → [..., width]. The gradient adds up at repeated rows
- * (ScatterND with addition: 16 times faster on CPU than ScatterElements, 55 times faster than a one-hot product).
+ * (ScatterND with addition: 16 times faster on CPU than ScatterElements, 55 times faster than a one-hot product). It adds
+ * in float32: ONNX Runtime's CPU kernel has no addition in float16, and a frequent row gets many small updates.
  */
 export function gatherRows(g: Graph, table: Tensor, indices: Tensor): Tensor {
   requireRank(table, 2);
@@ -195,12 +198,11 @@ export function gatherRows(g: Graph, table: Tensor, indices: Tensor): Tensor {
     if (!dy) return [];
     const count = elementCount(staticShape(indices));
     const rows = reshape(g, indices, [count, 1]);
-    const updates = reshape(g, dy, [count, width]);
-    return [
-      g.apply("ScatterND", [zeros(g, staticShape(table)), rows, updates], table, {
-        attributes: { reduction: { string: "add" } },
-      }),
-    ];
+    const updates = cast(g, reshape(g, dy, [count, width]), "float32");
+    const sum: Spec = { dtype: "float32", shape: table.shape };
+    const attributes = { reduction: { string: "add" } };
+    const added = g.apply("ScatterND", [zeros(g, staticShape(table)), rows, updates], sum, { attributes });
+    return [cast(g, added, table.dtype)];
   });
   return y;
 }

@@ -1,5 +1,5 @@
-/** Matrix products and their gradients. */
-import type { Graph } from "../graph.ts";
+/** Appends matrix products and their gradients. */
+import type { Graph } from "../graph/graph.ts";
 import { reshape } from "./layout.ts";
 import { sumTo } from "./reduction.ts";
 import {
@@ -11,7 +11,7 @@ import {
   staticShape,
   type Shape,
   type Tensor,
-} from "../tensor.ts";
+} from "../tensor/tensor.ts";
 
 export interface MatMulOptions {
   /** Swap the last two axes of a before multiplying. */

@@ -1,31 +1,36 @@
-/** Layer normalizations, with the statistics that ONNX Runtime's kernels hand out for the gradient. */
-import { mul, sub } from "./elementwise.ts";
-import type { Graph } from "../graph.ts";
-import { meanLast, sumTo } from "./reduction.ts";
-import type { Tensor } from "../tensor.ts";
+/**
+ * Appends layer normalizations; the gradients use the statistics that ONNX Runtime's kernels hand out. These are
+ * float32 whatever the element type (stash_type 1), and so is the arithmetic of the gradients.
+ */
+import { cast } from "./cast.ts";
+import { mul, scale, sub } from "./elementwise.ts";
+import type { Graph } from "../graph/graph.ts";
+import { reduceSum, sumTo } from "./reduction.ts";
+import { staticShape, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * LayerNorm over the last axis: (x − mean)·invStd·weight + bias.
  * With x̂ the normalized input and ĝ = dy·weight: dx = invStd·(ĝ − mean(ĝ) − x̂·mean(ĝ·x̂)).
  */
 export function layerNorm(g: Graph, x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor {
-  const statistic = { dtype: x.dtype, shape: x.shape.with(-1, 1) };
+  const statistic = { dtype: "float32", shape: x.shape.with(-1, 1) } as const;
   const [y, mean, invStd] = g.node("LayerNormalization", [x, weight, bias], [x, statistic, statistic], {
     attributes: { axis: { int: -1 }, epsilon: { float: epsilon } },
   });
   if (!y || !mean || !invStd) throw new Error("LayerNormalization has three outputs.");
-  g.record([x, weight, bias], [y], ([dy], needs) => {
-    if (!dy) return [];
-    const normalized = mul(g, sub(g, x, mean), invStd);
+  g.record([x, weight, bias], [y], ([upstream], needs) => {
+    if (!upstream) return [];
+    const [dy, wide] = [cast(g, upstream, "float32"), cast(g, weight, "float32")];
+    const normalized = mul(g, sub(g, cast(g, x, "float32"), mean), invStd);
     const inner = (): Tensor => {
-      const scaled = mul(g, dy, weight);
+      const scaled = mul(g, dy, wide);
       const projected = mul(g, normalized, meanLast(g, mul(g, scaled, normalized)));
       return mul(g, invStd, sub(g, sub(g, scaled, meanLast(g, scaled)), projected));
     };
     return [
-      needs(x) ? inner() : undefined,
-      needs(weight) ? sumTo(g, mul(g, dy, normalized), weight) : undefined,
-      needs(bias) ? sumTo(g, dy, bias) : undefined,
+      needs(x) ? cast(g, inner(), x.dtype) : undefined,
+      needs(weight) ? cast(g, sumTo(g, mul(g, dy, normalized), weight), weight.dtype) : undefined,
+      needs(bias) ? cast(g, sumTo(g, dy, bias), bias.dtype) : undefined,
     ];
   });
   return y;
@@ -39,23 +44,30 @@ export function rmsNorm(g: Graph, x: Tensor, weight: Tensor, epsilon: number): T
   const [y, invRms] = g.node(
     "SimplifiedLayerNormalization",
     [x, weight],
-    [x, { dtype: x.dtype, shape: x.shape.with(-1, 1) }],
+    [x, { dtype: "float32", shape: x.shape.with(-1, 1) }],
     {
       attributes: { axis: { int: -1 }, epsilon: { float: epsilon }, stash_type: { int: 1 } },
     },
   );
   if (!y || !invRms) throw new Error("SimplifiedLayerNormalization has two outputs.");
-  g.record([x, weight], [y], ([dy], needs) => {
-    if (!dy) return [];
-    const normalized = mul(g, x, invRms);
+  g.record([x, weight], [y], ([upstream], needs) => {
+    if (!upstream) return [];
+    const [dy, wide] = [cast(g, upstream, "float32"), cast(g, weight, "float32")];
+    const normalized = mul(g, cast(g, x, "float32"), invRms);
     const inner = (): Tensor => {
-      const scaled = mul(g, dy, weight);
+      const scaled = mul(g, dy, wide);
       return mul(g, invRms, sub(g, scaled, mul(g, normalized, meanLast(g, mul(g, scaled, normalized)))));
     };
     return [
-      needs(x) ? inner() : undefined,
-      needs(weight) ? sumTo(g, mul(g, dy, normalized), weight) : undefined,
+      needs(x) ? cast(g, inner(), x.dtype) : undefined,
+      needs(weight) ? cast(g, sumTo(g, mul(g, dy, normalized), weight), weight.dtype) : undefined,
     ];
   });
   return y;
+}
+
+/** Mean over the last axis, which stays with extent 1. */
+export function meanLast(g: Graph, x: Tensor): Tensor {
+  const count = staticShape(x).at(-1) ?? 1;
+  return scale(g, reduceSum(g, x, [-1]), 1 / count);
 }

@@ -1,8 +1,8 @@
-/** Sums and means, and the sum that undoes broadcasting. */
-import type { Graph } from "../graph.ts";
+/** Appends sums, the sum that undoes broadcasting among them, and their gradients. */
+import type { Graph } from "../graph/graph.ts";
 import { reshape, zeros } from "./layout.ts";
-import { mul } from "./elementwise.ts";
-import { elementCount, positiveAxis, sameShape, staticShape, type Tensor } from "../tensor.ts";
+import { cast } from "./cast.ts";
+import { elementCount, positiveAxis, sameShape, staticShape, type Tensor } from "../tensor/tensor.ts";
 
 /** Sum over `axes`, which stay with extent 1. */
 export function reduceSum(g: Graph, x: Tensor, axes: readonly number[]): Tensor {
@@ -18,7 +18,7 @@ export function reduceSum(g: Graph, x: Tensor, axes: readonly number[]): Tensor 
   );
   g.record([x], [y], ([dy]) => {
     if (!dy) return [];
-    return [g.apply("Add", [zeros(g, staticShape(x)), dy], x)];
+    return [g.apply("Add", [zeros(g, staticShape(x), x.dtype), dy], x)];
   });
   return y;
 }
@@ -34,12 +34,6 @@ export function sumAll(g: Graph, x: Tensor): Tensor {
     ),
     [],
   );
-}
-
-/** Mean over the last axis, which stays with extent 1. */
-export function meanLast(g: Graph, x: Tensor): Tensor {
-  const count = staticShape(x).at(-1) ?? 1;
-  return mul(g, reduceSum(g, x, [-1]), g.scalar(1 / count));
 }
 
 /** Σ x², a scalar: a parameter's share of the gradient norm. No gradient. */
@@ -80,6 +74,6 @@ function sumLeading(
   const isLeading =
     axes.length > 0 && axes.every((axis, i) => axis === i) && elementCount(from.slice(axes.length)) === kept;
   if (!isLeading || kept === 1) return undefined;
-  const ones = g.constant("float32", [1, rows], new Float32Array(rows).fill(1));
+  const ones = cast(g, g.constant("float32", [1, rows], new Float32Array(rows).fill(1)), x.dtype);
   return g.apply("MatMul", [ones, reshape(g, x, [rows, kept])], { dtype: x.dtype, shape: [1, kept] });
 }

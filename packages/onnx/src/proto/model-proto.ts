@@ -1,7 +1,7 @@
-/** A Graph as the bytes of an ONNX ModelProto. Field numbers are those of onnx.proto3. */
-import type { Attribute, ConstantData, Graph, GraphNode, Initializer } from "../graph.ts";
+/** Encodes a graph as the bytes of an ONNX ModelProto. Field numbers are those of onnx.proto3. */
+import type { Attribute, ConstantData, GraphNode, GraphParts, Initializer } from "../tensor/graph-parts.ts";
 import { ProtobufWriter } from "./protobuf.ts";
-import { DATA_TYPE, type Tensor } from "../tensor.ts";
+import { DATA_TYPE, type Tensor } from "../tensor/tensor.ts";
 
 /** IR version 10 goes with operator set 21; ONNX Runtime 1.30 reads both. */
 const IR_VERSION = 10;
@@ -10,7 +10,7 @@ const OPSET = 21;
 /** AttributeProto.AttributeType */
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
-export function encodeModel(graph: Graph): Uint8Array {
+export function encodeModel(graph: GraphParts): Uint8Array {
   return new ProtobufWriter(1 << 16)
     .int(1, IR_VERSION)
     .string(2, "llava")
@@ -20,7 +20,7 @@ export function encodeModel(graph: Graph): Uint8Array {
     .finish();
 }
 
-function writeGraph(message: ProtobufWriter, graph: Graph): void {
+function writeGraph(message: ProtobufWriter, graph: GraphParts): void {
   const renamed = new Map(graph.outputs.map((output) => [output.tensor.name, output.name]));
   const nameOf = (tensor: Tensor): string => renamed.get(tensor.name) ?? tensor.name;
   for (const node of graph.nodes) message.message(1, (inner) => writeNode(inner, node, nameOf));
@@ -71,7 +71,7 @@ function writeInitializer(message: ProtobufWriter, { tensor, content }: Initiali
   message.int(14, 1); // data_location = EXTERNAL
 }
 
-/** As raw_data has them, little-endian; so is every platform that ONNX Runtime's packages support. */
+/** The elements as raw_data has them: little-endian, as is every platform that ONNX Runtime's packages support. */
 export function bytesOf(data: ConstantData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

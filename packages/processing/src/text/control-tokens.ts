@@ -3,7 +3,7 @@
  * token, wherever it stands. The library gets the tokens' names with a mark in front that no text contains, and only the
  * template's own text gets that mark.
  */
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 
 /** U+10FFFF: never a character, so taking it out of a text loses nothing. */
 const MARK = "\u{10FFFF}";

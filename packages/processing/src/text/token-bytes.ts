@@ -3,7 +3,7 @@
  * turned into text one by one, with characters that are spread over several tokens.
  */
 import { LlavaError } from "@llava/protocol";
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 
 export interface TokenBytes {
   /** Indexed by token id; ids that the vocabulary lacks are undefined. */

@@ -9,6 +9,7 @@ import { type ControlTokens, controlTokens } from "./control-tokens.ts";
 import { parseModelJson, readJson } from "../files/model-file.ts";
 import { IMAGE_MARK, markedPieces, type PromptPiece } from "./prompt.ts";
 import { readDecoder } from "./token-bytes.ts";
+import { type TokenizerDefinition, tokenizerSchema } from "./tokenizer-definition.ts";
 import { splitWords } from "./word-split.ts";
 
 /** Stands for one image in a prompt's ids; LLaVA's IMAGE_TOKEN_INDEX. Never an id of the vocabulary. */
@@ -118,11 +119,6 @@ function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): read
   return runs;
 }
 
-function isMergeList(value: unknown): boolean {
-  if (!Array.isArray(value)) return false;
-  return value.every((merge) => typeof merge === "string" || (Array.isArray(merge) && merge.length === 2));
-}
-
 type TokenName = string | { readonly content: string } | null | undefined;
 
 function nameOf(token: TokenName): string | undefined {
@@ -148,30 +144,6 @@ const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 const MAX_SETTINGS_BYTES = 4 * 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-
-const id = z.int().min(0).max(1_000_000);
-const component = z
-  .looseObject({ type: z.string() })
-  .nullish()
-  .transform((part) => part ?? null);
-
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({
-    type: z.literal("BPE"),
-    vocab: z.record(z.string(), id),
-    // Up to some 300,000 entries: one check for each instead of a schema for each.
-    merges: z.custom<readonly (string | readonly string[])[]>(isMergeList, "not a list of merges"),
-  }),
-  added_tokens: z
-    .array(z.looseObject({ id, content: z.string().min(1), special: z.boolean() }))
-    .nullish()
-    .transform((tokens) => tokens ?? []),
-  normalizer: component,
-  pre_tokenizer: component,
-  post_processor: component,
-  decoder: component,
-});
-export type TokenizerDefinition = z.output<typeof tokenizerSchema>;
 
 const token = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 const settingsSchema = z.looseObject({

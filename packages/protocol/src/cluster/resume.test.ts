@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
 
 import {
-  encodeHopHead,
-  encodeHopTokens,
+  encodeResumeHead,
+  encodeResumeTokens,
   MAX_RESUME_TOKENS,
-  parseHopHead,
-  parseHopTokens,
+  parseResumeHead,
+  parseResumeTokens,
   resumeSchema,
   SSE_MIGRATED,
 } from "./resume.ts";
@@ -14,16 +14,16 @@ import { encodeSseJson, SSE_PING, SseParser } from "../codec/sse.ts";
 const head = { id: "chatcmpl-0aF", created: 1_700_000_000, seed: -7 };
 const line = (text: string): string => text.replace(/\n$/, "");
 
-it("reads back what it writes, a line each", () => {
-  expect(encodeHopHead(head)).toBe(': llava {"id":"chatcmpl-0aF","created":1700000000,"seed":-7}\n');
-  expect(parseHopHead(line(encodeHopHead(head)))).toEqual(head);
-  expect(encodeHopTokens([17, 905])).toBe(": t 17,905\n");
-  expect(parseHopTokens(line(encodeHopTokens([17, 905])))).toEqual([17, 905]);
-  expect(encodeHopTokens([])).toBe("");
+it("the lines for resuming are read back as they were written", () => {
+  expect(encodeResumeHead(head)).toBe(': llava {"id":"chatcmpl-0aF","created":1700000000,"seed":-7}\n');
+  expect(parseResumeHead(line(encodeResumeHead(head)))).toEqual(head);
+  expect(encodeResumeTokens([17, 905])).toBe(": t 17,905\n");
+  expect(parseResumeTokens(line(encodeResumeTokens([17, 905])))).toEqual([17, 905]);
+  expect(encodeResumeTokens([])).toBe("");
 });
 
-it("is skipped by readers of server-sent events", () => {
-  const block = encodeHopHead(head) + encodeHopTokens([1]) + encodeSseJson({ a: 1 });
+it("the lines for resuming are skipped by readers of server-sent events", () => {
+  const block = encodeResumeHead(head) + encodeResumeTokens([1]) + encodeSseJson({ a: 1 });
   const bytes = new TextEncoder().encode(SSE_PING + block + SSE_MIGRATED);
   expect(new SseParser().push(bytes)).toEqual([{ event: "message", data: '{"a":1}' }]);
 });
@@ -44,11 +44,11 @@ it.each([
   ': llava {"id":"a b","created":1,"seed":1}',
   ': llava {"id":"a","created":1,"seed":1.5}',
   'data: {"id":"a","created":1,"seed":1}',
-])("takes %j for neither", (text) => {
-  expect([parseHopHead(text), parseHopTokens(text)]).toEqual([null, null]);
+])("%j is no line for resuming", (text) => {
+  expect([parseResumeHead(text), parseResumeTokens(text)]).toEqual([null, null]);
 });
 
-it("takes as many tokens as a context holds, and no other field", () => {
+it("a resume has as many tokens as a context holds, and no other field", () => {
   const full = { ...head, tokens: Array.from({ length: MAX_RESUME_TOKENS }, () => 1) };
   expect(resumeSchema.safeParse(full).success).toBe(true);
   expect(resumeSchema.safeParse({ ...full, tokens: [...full.tokens, 1] }).success).toBe(false);

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 
 import { decodeBase64, parseImageDataUrl } from "./base64.ts";
 
-it("reads back what Node writes", () => {
+it("decodeBase64 reads back what Node writes", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 1, maxLength: 50 }), (bytes) => {
       expect(decodeBase64(Buffer.from(bytes).toString("base64"), "f")).toEqual(bytes);
@@ -11,7 +11,7 @@ it("reads back what Node writes", () => {
   );
 });
 
-it("accepts only what encodes back to itself", () => {
+it("decodeBase64 accepts only what encodes back to itself", () => {
   const character = fc.constantFrom("A", "Q", "g", "w", "+", "/", "9", "=", "-", " ", "\n");
   fc.assert(
     fc.property(fc.string({ unit: character, minLength: 1, maxLength: 12 }), (text) => {
@@ -23,6 +23,6 @@ it("accepts only what encodes back to itself", () => {
   );
 });
 
-it("reads the media type of a data URL in any case", () => {
+it("parseImageDataUrl reads the media type in upper and lower case", () => {
   expect(parseImageDataUrl("data:IMAGE/JPEG;base64,/9j/", "f").mediaType).toBe("image/jpeg");
 });

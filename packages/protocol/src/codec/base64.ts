@@ -1,6 +1,6 @@
 /**
- * Strict base64 and data URLs, apart because Node and browsers share no decoder that refuses sloppy input. One pass
- * over the characters, no regular expression over the payload.
+ * Decodes strict base64 and data URLs, as Node and browsers share no decoder that refuses invalid input. It takes one pass
+ * over the characters and runs no regular expression over the payload.
  */
 import { LlavaError } from "./errors.ts";
 
@@ -8,17 +8,18 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const VALUES = new Uint8Array(256).fill(255);
 for (let value = 0; value < ALPHABET.length; value += 1) VALUES[ALPHABET.charCodeAt(value)] = value;
 
-/** "A", six zero bits, put where padding was. */
+/** The character "A", six zero bits, which takes the place of padding. */
 const FILLER = 65;
+/** The longest part of a data URL before its comma, in characters. */
 const MAX_HEADER_LENGTH = 64;
 
-/** An image's bytes and what the sender says they are; nobody trusts the latter. */
 export interface DataUrl {
+  /** The image's type as the sender gives it, which the decoder does not trust. */
   readonly mediaType: string;
   readonly bytes: Uint8Array;
 }
 
-/** Reads `data:image/…;base64,…`; anything else is `invalid_image` naming `field`. */
+/** Reads `data:image/…;base64,…`. Throws `invalid_image` naming `field` for everything else. */
 export function parseImageDataUrl(url: string, field: string): DataUrl {
   const comma = url.slice(0, MAX_HEADER_LENGTH).indexOf(",");
   const match = comma < 0 ? null : /^data:(image\/[a-z0-9.+-]+);base64$/i.exec(url.slice(0, comma));
@@ -34,7 +35,10 @@ export function parseImageDataUrl(url: string, field: string): DataUrl {
   return { mediaType: mediaType.toLowerCase(), bytes: decodeBase64(url.slice(comma + 1), field) };
 }
 
-/** RFC 4648 section 4 with padding: no white space, no other alphabet, no stray bits. `invalid_image` naming `field`. */
+/**
+ * Decodes base64 of RFC 4648, section 4, with padding: no white space, no other alphabet, no bits behind the last byte.
+ * Throws `invalid_image` naming `field`.
+ */
 export function decodeBase64(text: string, field: string): Uint8Array {
   if (text.length === 0) throw badBase64(field, "is empty");
   if (text.length % 4 !== 0)
@@ -49,7 +53,10 @@ export function decodeBase64(text: string, field: string): Uint8Array {
   return decoded.subarray(0, length);
 }
 
-/** Four units to three bytes, without a branch in the loop; the result is over 63 when any unit is not of the alphabet. */
+/**
+ * Turns four units into three bytes, without a branch in the loop.
+ * @returns more than 63 when any unit is not in the alphabet
+ */
 function decodeUnits(units: Uint8Array, decoded: Uint8Array): number {
   let seen = 0;
   let at = 0;

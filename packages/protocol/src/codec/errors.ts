@@ -1,7 +1,6 @@
 /**
- * Every failure that a person or a program can see, in one closed table. A row says what an HTTP answer looks
- * like and whether trying again can help. The sentence belongs to the place that throws: it names what was wrong,
- * the value, and what to do.
+ * Lists every failure that a person or a program can see, in one closed table: the status of the HTTP answer, and whether
+ * trying again can help. The sentence belongs to the place that throws: it names what was wrong, the value, and what to do.
  */
 export const ERROR_TABLE = {
   invalid_request: { status: 400, retryable: false },
@@ -46,7 +45,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(ERROR_TABLE, value);
 }
 
-/** The one error class that crosses package borders. `message` is a sentence fit for a user; `cause` is for the log. */
+/** The one error class that passes between packages. Its `message` is a sentence for users; its `cause` is for the log. */
 export class LlavaError extends Error {
   override readonly name = "LlavaError";
   readonly code: ErrorCode;
@@ -68,7 +67,7 @@ export class LlavaError extends Error {
   }
 }
 
-/** Any thrown value as a LlavaError; what we did not foresee becomes `internal` with a sentence that leaks nothing. */
+/** Any thrown value as a LlavaError. An unforeseen one becomes `internal` with a sentence that gives nothing away. */
 export function toLlavaError(thrown: unknown): LlavaError {
   if (thrown instanceof LlavaError) return thrown;
   return new LlavaError("internal", "The server failed on this request. Its log says why; try again.", {

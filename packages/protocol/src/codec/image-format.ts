@@ -1,9 +1,9 @@
-/** What a file is by its first bytes: whoever is about to decode or to fetch an image asks here what formats we take. */
+/** Detects an image file's format by its first bytes, and refuses those that are not taken. */
 import { LlavaError } from "./errors.ts";
 
 export type ImageFormat = "png" | "jpeg" | "webp";
 
-/** Throws `invalid_image` for everything but PNG, JPEG and WebP, by name where the name is known. */
+/** Throws `invalid_image` for everything but PNG, JPEG and WebP, with the name of the format where it is known. */
 export function detectFormat(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) {
     throw new LlavaError("invalid_image", "The image is an empty file. Choose the file again.");

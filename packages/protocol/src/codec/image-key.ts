@@ -1,6 +1,6 @@
 /**
- * An image's key: the hash of its encoded file, by which requests refer to an image that was uploaded before and by which
- * controllers know who has seen it. Apart because clients, controllers and workers write it alike.
+ * Writes an image's key, `sha256:` and the hash of its encoded file. Requests refer by it to an image that was uploaded
+ * before, and controllers find by it a worker that has seen the image.
  */
 const PREFIX = "sha256:";
 const KEY = /^sha256:[0-9a-f]{64}$/;

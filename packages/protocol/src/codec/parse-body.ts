@@ -1,6 +1,7 @@
 /**
- * Turns a schema's complaint into a sentence, apart because every body that we read is refused in the same words. A
- * schema's error texts say what the field must be ("a number from 0 to 2"); this names the field and the value it had.
+ * Checks a body against a schema and turns the schema's first issue into a sentence, so that all bodies are refused in the
+ * same form. A schema's error texts say what the field must be ("a number from 0 to 2"); this names the field and the value
+ * that it had.
  */
 import type { z } from "zod";
 
@@ -8,7 +9,7 @@ import { LlavaError } from "./errors.ts";
 
 const MAX_SHOWN_LENGTH = 60;
 
-/** The checked value, or `invalid_request` about the first field that is wrong. */
+/** The checked value. Throws `invalid_request` about the first field that is wrong. */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
@@ -51,7 +52,7 @@ function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** A value fit for a sentence: texts as cut JSON, lists and objects by their size only. */
+/** A value as a part of a sentence: texts as JSON, cut to 60 characters, lists by their length, objects without content. */
 export function shown(value: unknown): string {
   if (value === undefined) return "missing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
@@ -62,4 +63,22 @@ export function shown(value: unknown): string {
 
 function shortened(text: string): string {
   return text.length <= MAX_SHOWN_LENGTH ? text : `${text.slice(0, MAX_SHOWN_LENGTH)}…`;
+}
+
+/**
+ * The error of an object's schema: `what` the value must be, and nothing for unknown keys, whose own issue names them.
+ */
+export function hint(what: string): (issue: { readonly code?: string | undefined }) => string | undefined {
+  return (issue) => (issue.code === "unrecognized_keys" ? undefined : what);
+}
+
+/** The object without its fields that are null, which mean absent in OpenAI's API; other values as they are. */
+export function withoutNulls(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
+}
+
+/** Whether the value is an object and no list. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,14 +1,14 @@
-/** The id that one request keeps through every hop, apart because each server takes it over or makes it by one rule. */
+/** Makes the id that one request keeps in every server that it passes, or takes over the one that it has. */
 
 export const REQUEST_ID_HEADER = "x-request-id";
 
-/** 24 of hexadecimal. */
+/** The random 32-bit words of one id, which make 24 hexadecimal digits. */
 const NUM_WORDS = 3;
-/** Random words are drawn for many ids at once: a draw costs more than the rest of an id, and every request has one. */
+/** Random words for 64 ids: a draw costs more than the rest of an id, and every request has one. */
 const drawn = new Uint32Array(64 * NUM_WORDS);
 let numUsed = drawn.length;
 
-/** The caller's id when it is harmless in a log line, else a new random one. */
+/** The id in a request's header when it is harmless in a log line, else a new random one. */
 export function requestIdFrom(header: unknown): string {
   if (typeof header === "string" && /^[\w-]{1,64}$/.test(header)) return header;
   if (numUsed === drawn.length) {

@@ -15,7 +15,7 @@ function parse(text: string, size: number): SseEvent[] {
   return events;
 }
 
-it.each(["\n", "\r", "\r\n"])("reads lines that end in %j at every cut", (end) => {
+it.each(["\n", "\r", "\r\n"])("SseParser reads lines that end in %j at every cut", (end) => {
   const lines = [
     "event: token",
     "data: é🎈",
@@ -38,7 +38,7 @@ it.each(["\n", "\r", "\r\n"])("reads lines that end in %j at every cut", (end) =
   for (let size = 1; size <= 80; size += 1) expect(parse(lines.join(end), size)).toEqual(expected);
 });
 
-it("reads back what encodeSse writes", () => {
+it("SseParser reads back what encodeSse writes", () => {
   const data = fc.string({ unit: "grapheme" });
   fc.assert(
     fc.property(fc.array(data, { maxLength: 4 }), fc.integer({ min: 1, max: 20 }), (texts, size) => {
@@ -50,18 +50,18 @@ it("reads back what encodeSse writes", () => {
   );
 });
 
-it("drops an event without its empty line", () => {
+it("SseParser drops an event without its empty line", () => {
   expect(parse("data: whole\n\ndata: half\n", 3)).toEqual([{ event: "message", data: "whole" }]);
 });
 
-it("limits a line and an event of many lines", () => {
+it("SseParser limits a line and an event of many lines", () => {
   const parser = new SseParser(10);
   expect(() => parser.push(encoder.encode("data: 0123456789"))).toThrow("more than 10 characters");
   const lines = new SseParser(10);
   expect(() => lines.push(encoder.encode("data: 01234\ndata: 01234\n"))).toThrow("more than 10 characters");
 });
 
-it("knows the id of the last event that is whole", () => {
+it("SseParser has the id of the last event that is whole", () => {
   const parser = new SseParser();
   const pieces = ["id: a-1\nda", "ta: 1\n", "\n", ": ping\n\n", "data: 2\n\nid: a", "-2\ndata: 3\n", "\n"];
   const seen = pieces.map((piece) => {

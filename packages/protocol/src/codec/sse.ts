@@ -1,7 +1,9 @@
 /**
- * Server-sent events as OpenAI uses them, apart because servers write them and browsers, workers' clients and the
- * command line read them from raw bytes. Follows the WHATWG rules for lines, fields and comments.
+ * Writes and reads server-sent events as OpenAI uses them: servers write them, and browsers, clients of workers and the
+ * command line read them from raw bytes. The rules for lines, fields and comments are those of the HTML standard.
  */
+import { createParser, type EventSourceParser } from "eventsource-parser";
+
 import { LlavaError } from "./errors.ts";
 
 export const SSE_HEADERS = {
@@ -12,9 +14,10 @@ export const SSE_HEADERS = {
 
 /** The data of the last event of an OpenAI stream. */
 export const SSE_DONE = "[DONE]";
-/** A comment that readers skip; sent while nothing else is, so that proxies keep the connection. */
+/** A comment that readers skip. It is sent while nothing else is, so that proxies keep the connection. */
 export const SSE_PING = ": ping\n\n";
 
+/** The longest event that is held, as long as the longest frame of LLaVA's wire. */
 const MAX_EVENT_LENGTH = 1 << 20;
 
 export interface SseEvent {
@@ -34,7 +37,7 @@ export function encodeSseJson(value: unknown): string {
   return `data: ${JSON.stringify(value)}\n\n`;
 }
 
-/** The events of a byte stream in order; an event cut off by the end of the stream is dropped, as browsers do. */
+/** The events of a byte stream in order; an event without its empty line at the end of the stream is dropped, as browsers do. */
 export async function* readSse(
   stream: AsyncIterable<Uint8Array>,
   maxEventLength = MAX_EVENT_LENGTH,
@@ -62,20 +65,24 @@ export async function* readBody(
   }
 }
 
-/** Push bytes, get whole events. Lines may end in LF, CR or CRLF and lie anywhere across chunks, characters too. */
+/** Turns bytes into whole events. Lines may end in LF, CR or CRLF and be cut anywhere, inside characters too. */
 export class SseParser {
-  readonly #decoder = new TextDecoder();
-  readonly #maxEventLength: number;
-  #line = "";
-  #endedInCr = false;
-  #event = "";
-  #id = "";
+  // The parser below takes a byte order mark away itself; one more in front of the data would be data.
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #parser: EventSourceParser;
+  #events: SseEvent[] = [];
   #lastEventId = "";
-  #data: string[] = [];
-  #dataLength = 0;
 
+  /** @param maxEventLength the longest event and the longest line that are held, in UTF-16 code units */
   constructor(maxEventLength = MAX_EVENT_LENGTH) {
-    this.#maxEventLength = maxEventLength;
+    this.#parser = createParser({
+      maxBufferSize: maxEventLength,
+      onEvent: ({ event = "message", data }) => this.#events.push({ event, data }),
+      onId: (id) => (this.#lastEventId = id),
+      onError: ({ type }) => {
+        if (type === "max-buffer-size-exceeded") throw tooLong(maxEventLength);
+      },
+    });
   }
 
   /** The id that came with the last whole event, or before it; empty when there was none. */
@@ -83,55 +90,16 @@ export class SseParser {
     return this.#lastEventId;
   }
 
-  push(bytes: Uint8Array): SseEvent[] {
-    const events: SseEvent[] = [];
-    let text = this.#decoder.decode(bytes, { stream: true });
-    if (text === "") return events;
-    if (this.#endedInCr && text.startsWith("\n")) text = text.slice(1);
-    this.#endedInCr = text === "" ? false : text.endsWith("\r");
-    const lines = text.split(/\r\n|\r|\n/);
-    const rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const event = this.#take(this.#line + line);
-      this.#line = "";
-      if (event !== null) events.push(event);
-    }
-    this.#line += rest;
-    this.#check(this.#line.length);
-    return events;
+  push(bytes: Uint8Array): readonly SseEvent[] {
+    this.#events = [];
+    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
+    return this.#events;
   }
+}
 
-  #take(line: string): SseEvent | null {
-    if (line === "") return this.#dispatch();
-    const colon = line.indexOf(":");
-    if (colon === 0) return null;
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (field === "event") this.#event = value;
-    if (field === "id" && !value.includes("\0")) this.#id = value;
-    if (field === "data") {
-      this.#check(value.length);
-      this.#data.push(value);
-      this.#dataLength += value.length + 1;
-    }
-    return null;
-  }
-
-  #dispatch(): SseEvent | null {
-    const event = this.#event === "" ? "message" : this.#event;
-    const data = this.#data;
-    this.#event = "";
-    this.#lastEventId = this.#id;
-    this.#data = [];
-    this.#dataLength = 0;
-    return data.length === 0 ? null : { event, data: data.join("\n") };
-  }
-
-  #check(more: number): void {
-    if (this.#dataLength + more <= this.#maxEventLength) return;
-    throw new LlavaError(
-      "worker_lost",
-      `The server sent an event of more than ${this.#maxEventLength} characters; the answer is incomplete. Ask again.`,
-    );
-  }
+function tooLong(maxEventLength: number): LlavaError {
+  return new LlavaError(
+    "worker_lost",
+    `The server sent an event of more than ${maxEventLength} characters; the answer is incomplete. Ask again.`,
+  );
 }

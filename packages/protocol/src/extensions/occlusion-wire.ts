@@ -1,6 +1,7 @@
 /**
- * `POST /v1/occlusion_maps`: how much a word of an answer owes to each part of an image. The answer is a stream of
- * server-sent events: progress, then the map, then OpenAI's `[DONE]`; or an error body in the place of the map.
+ * Parses the body of `POST /v1/occlusion_maps`, which asks how much the probability of a word in an answer depends on each
+ * part of an image, and describes its answer: a stream of server-sent events with progress, then the map or an error body,
+ * then OpenAI's `[DONE]`.
  */
 import { z } from "zod";
 
@@ -13,46 +14,51 @@ import {
 } from "../openai/chat-messages.ts";
 import { parseBody } from "../codec/parse-body.ts";
 
-/** Most characters of an answer whose word is asked about: far longer than any model's context. */
+/** The longest answer in characters, far longer than any model's context. */
 const MAX_ANSWER_LENGTH = 128 << 10;
 
 export interface OcclusionMapBody {
   readonly model: string;
   /** The conversation up to the question, with images in it. */
   readonly messages: readonly ChatMessageBody[];
-  /** What the model said to that, and which of its UTF-16 code units are the word: from `start` to before `end`. */
+  /** The model's answer to the conversation, at most 131,072 characters. */
   readonly answer: string;
+  /** The index in the answer of the word's first UTF-16 code unit. */
   readonly start: number;
+  /** The index behind the word's last UTF-16 code unit. */
   readonly end: number;
-  /** Which of the conversation's images, from 0; the first when absent. */
+  /** The index of one of the conversation's images, from 0; the first when absent. */
   readonly image?: number;
-  /** Cells of the map, down and across; the model's default when absent. */
+  /** The number of the map's cells, down and across alike; the model's default when absent. */
   readonly cells?: number;
+  /** The key of a conversation template, in place of the model's own. */
   readonly conversation_template?: string;
 }
 
 export type OcclusionMapEvent =
-  /** Runs of the model. */
+  /** `done` of `total` runs of the model are over. */
   { readonly type: "progress"; readonly done: number; readonly total: number } | OcclusionMapResult;
 
 export interface OcclusionMapResult {
   readonly type: "map";
   /**
-   * Row by row: by how many nats the logarithm of the word's probability falls when the cell and its neighbours are painted
-   * over; below 0 where the word gets likelier. Null where the square shows nothing of the image.
+   * For each cell, row by row, the fall of the word's log-probability in nats when the cell and its neighbours are masked;
+   * below 0 where the word gets likelier. Null where the square shows nothing of the image.
    */
   readonly values: readonly (readonly (number | null)[])[];
-  /** Borders of the cells, of rows and columns alike, from 0 to 1 of the square that the model sees. */
+  /** The borders of the cells, for rows and columns alike, from 0 to 1 of the square that the model sees. */
   readonly edges: readonly number[];
-  /** Of the word when nothing is painted over; nats. */
+  /** The word's log-probability in nats when nothing is masked. */
   readonly logprob: number;
-  /** The part of the image that the square shows, in pixels of the upright image; beyond its edges where it was padded. */
+  /** The part of the image that the square shows, in pixels of the upright image; larger than the image where it was padded. */
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
-  /** Of the upright image, pixels. */
+  /** The width of the upright image in pixels. */
   readonly width: number;
+  /** The height of the upright image in pixels. */
   readonly height: number;
 }
 
+/** The checked body. */
 export interface OcclusionMapRequest {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
@@ -80,7 +86,7 @@ const occlusionMap = z.strictObject({
   conversation_template: templateField,
 });
 
-/** Throws `invalid_request` naming the field and its value, `invalid_image` as a chat does. */
+/** Checks a body. Throws `invalid_request` naming the field and its value, and `invalid_image` as a chat does. */
 export function parseOcclusionMapRequest(body: unknown): OcclusionMapRequest {
   const { conversation_template: conversation, cells, ...wire } = parseBody(occlusionMap, body);
   return {

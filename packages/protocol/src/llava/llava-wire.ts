@@ -1,7 +1,7 @@
 /**
- * The wire of the original LLaVA, apart because other people's controllers, workers and scripts speak it too: its
- * bodies, its fixed strings and numbers, and its stream of JSON objects that each end in one NUL byte. Names and values
- * are those of haotian-liu/LLaVA 1.2.2 (`llava/constants.py`, `llava/utils.py`, `llava/serve`).
+ * Parses and encodes the wire of the original LLaVA, which other controllers, workers and scripts use too: its bodies, its
+ * fixed strings and numbers, and its stream of JSON objects that each end in one NUL byte. Names and values are those of
+ * haotian-liu/LLaVA 1.2.2 (`llava/constants.py`, `llava/utils.py`, `llava/serve`).
  */
 import { z } from "zod";
 
@@ -9,39 +9,51 @@ import { decodeBase64 } from "../codec/base64.ts";
 import { LlavaError } from "../codec/errors.ts";
 import { resumeSchema, type Resume } from "../cluster/resume.ts";
 import { parseBody } from "../codec/parse-body.ts";
+import { StreamFrameSplitter } from "../codec/stream-splitter.ts";
 
-export const MAX_FRAME_BYTES = 1 << 20;
-
+/** The text of every failure (`server_error_msg` in `llava/utils.py`). */
 export const SERVER_ERROR_TEXT =
   "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**";
+/** The text behind a prompt that leaves no room for an answer (`llava/serve/model_worker.py`). */
 export const OVERFLOW_TEXT = "Exceeds max token length. Please start a new conversation, thanks.";
 
 /** 0 fine (a context overflow too), 1 the worker failed, 2 no worker has the model, 3 the worker cannot be reached. */
 export type WireErrorCode = 0 | 1 | 2 | 3;
 
-/** `text` is cumulative and starts with the request's prompt; with a code other than 0 it is the fixed sentence. */
+/** One frame of a streamed answer. */
 export interface WireChunk {
+  /** The prompt and all of the answer so far; with a code other than 0 the fixed sentence. */
   readonly text: string;
+  /** A `WireErrorCode`, or whatever another program sends. */
   readonly error_code: number;
 }
 
-/** The body of `/worker_generate_stream`, checked, with the original's defaults filled in and images decoded. */
+/**
+ * The body of `POST /worker_generate_stream`, checked, with the original's defaults filled in and images decoded
+ * (`generate_stream` in `llava/serve/model_worker.py`).
+ */
 export interface WireGenerateRequest {
+  /** The model's name; the worker's only model when null. */
   readonly model: string | null;
-  /** Already in the model's template; each `<image>` stands for one image. */
+  /** The conversation in the model's template, at most 131,072 characters; each `<image>` stands for one image. */
   readonly prompt: string;
+  /** The encoded files of the images, at most 8. */
   readonly images: readonly Uint8Array[];
+  /** The divisor of the logits, from 0 to 2; 0 chooses the likeliest token. */
   readonly temperature: number;
+  /** The share of probability whose likeliest tokens are chosen from, above 0, up to 1. */
   readonly topP: number;
+  /** The most tokens of the answer, at most 1024. */
   readonly maxNewTokens: number;
+  /** A text of at most 64 characters that ends the answer. */
   readonly stop: string | null;
-  /** From a controller whose client has the beginning of this answer from another worker. */
+  /** The beginning of this answer that the client has from another worker; only a controller sends it. */
   readonly resume: WireResume | null;
 }
 
-/** `said` is the last frame that the client has. */
 export interface WireResume extends Resume {
-  readonly said: WireChunk;
+  /** The last frame that the client has. */
+  readonly sentFrame: WireChunk;
 }
 
 const MAX_WIRE_NEW_TOKENS = 1024;
@@ -49,7 +61,7 @@ const MAX_WIRE_NEW_TOKENS = 1024;
 const addressRequest = z.object({ model: z.string("a model's name") });
 const chunk = z.object({ text: z.string("a string"), error_code: z.number("a number") });
 
-/** The original reads numbers with `float(…)`, so a number written as a string is as good. */
+/** A number, or one in a string, as the original reads numbers with Python's `float`. */
 const numeric = (what: string) =>
   z.preprocess(
     (value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value),
@@ -70,14 +82,17 @@ const generateRequest = z.object({
     .nullish(),
   max_new_tokens: numeric("a number").nullish(),
   stop: z.string("a string").max(64, "a string of at most 64 characters").nullish(),
-  llava_resume: z.strictObject({ ...resumeSchema.shape, said: chunk }).optional(),
+  llava_resume: z
+    .strictObject({ ...resumeSchema.shape, sent_frame: chunk })
+    .transform(({ sent_frame: sentFrame, ...resume }): WireResume => ({ ...resume, sentFrame }))
+    .optional(),
 });
 
 export function parseAddressRequest(body: unknown): { readonly model: string } {
   return parseBody(addressRequest, body);
 }
 
-/** `max_new_tokens` is cut to 1024 and an empty `stop` means none, as in the original; nothing else is bent. */
+/** Checks a body. As in the original, `max_new_tokens` is cut to 1024 and an empty `stop` means none. */
 export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
   const wire = parseBody(generateRequest, body);
   return {
@@ -92,81 +107,36 @@ export function parseWireGenerateRequest(body: unknown): WireGenerateRequest {
   };
 }
 
-/** One frame: the object as JSON in ASCII only, as Python's `json.dumps` writes it, and the NUL. */
+/** One frame: the object as JSON in ASCII only, as Python's `json.dumps` writes it, and a NUL. */
 export function encodeWireChunk(text: string, errorCode: WireErrorCode): string {
   return `{"text":${asciiJson(text)},"error_code":${errorCode}}\0`;
 }
 
-/** The frame that says that a request failed; the reason goes to the log, the wire has this one sentence. */
+/** The frame of a request that failed; the wire has one sentence for all failures, and the reason goes to the log. */
 export function encodeWireFailure(errorCode: Exclude<WireErrorCode, 0>): string {
   return encodeWireChunk(SERVER_ERROR_TEXT, errorCode);
 }
 
-/** The objects of a NUL-framed byte stream in order; a frame over the limit or without sense ends it with `worker_lost`. */
+/** The objects of a NUL-framed byte stream in order; a frame over the limit or of another shape ends it with `worker_lost`. */
 export async function* readWireChunks(
   stream: AsyncIterable<Uint8Array>,
-  maxFrameBytes = MAX_FRAME_BYTES,
 ): AsyncGenerator<WireChunk, void, undefined> {
-  const splitter = new FrameSplitter(maxFrameBytes);
+  const splitter = new StreamFrameSplitter("wire");
   for await (const bytes of stream) {
-    for (const frame of splitter.push(bytes)) yield parseWireChunk(frame);
+    for (const frame of splitter.push(bytes)) {
+      // LLaVA's own readers skip empty frames, and some of its senders write them.
+      if (frame.length > 1) yield parseWireChunk(frame);
+    }
   }
-  if (splitter.pending > 0) throw badFrame("ended in the middle of a frame");
+  if (splitter.rest() !== null) throw badFrame("ended in the middle of a frame");
 }
 
-function parseWireChunk(frame: string): WireChunk {
+/** @param frame one JSON object and its NUL */
+function parseWireChunk(frame: Uint8Array): WireChunk {
   try {
-    return chunk.parse(JSON.parse(frame));
+    return chunk.parse(JSON.parse(new TextDecoder().decode(frame.subarray(0, -1))));
   } catch (cause) {
     throw badFrame("sent a frame that is not a JSON object with text and error_code", cause);
-  }
-}
-
-/** Splits bytes at NULs into whole frames; only whole frames are decoded, so a character may lie across two chunks. */
-export class FrameSplitter {
-  readonly #decoder = new TextDecoder();
-  readonly #maxFrameBytes: number;
-  #parts: Uint8Array[] = [];
-  #pending = 0;
-
-  constructor(maxFrameBytes = MAX_FRAME_BYTES) {
-    this.#maxFrameBytes = maxFrameBytes;
-  }
-
-  /** Bytes that came since the last NUL. */
-  get pending(): number {
-    return this.#pending;
-  }
-
-  /** The frames that these bytes complete; empty ones are skipped, as the original does. */
-  push(bytes: Uint8Array): string[] {
-    const frames: string[] = [];
-    let start = 0;
-    for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
-      this.#keep(bytes.subarray(start, end));
-      if (this.#pending > 0) frames.push(this.#take());
-      start = end + 1;
-    }
-    this.#keep(bytes.subarray(start));
-    return frames;
-  }
-
-  #keep(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#pending += bytes.length;
-    if (this.#pending > this.#maxFrameBytes) {
-      throw badFrame(`sent a frame of more than ${this.#maxFrameBytes} bytes`);
-    }
-    this.#parts.push(bytes.slice());
-  }
-
-  #take(): string {
-    let text = "";
-    for (const part of this.#parts) text += this.#decoder.decode(part, { stream: true });
-    text += this.#decoder.decode();
-    this.#parts = [];
-    this.#pending = 0;
-    return text;
   }
 }
 

@@ -25,7 +25,7 @@ const REPORT: WorkerReport = {
 };
 
 describe("the original's bodies", () => {
-  it("are taken as they are, and say nothing that they do not say", () => {
+  it("are taken as they are, and absent fields stay absent", () => {
     const body = { worker_name: "http://w:1", check_heart_beat: true };
     expect(parseRegisterWorker(body)).toEqual({ ...body, worker_status: null });
     expect(parseRegisterWorker({ ...body, worker_status: STATUS, multimodal: true })).toEqual({

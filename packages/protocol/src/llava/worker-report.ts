@@ -1,77 +1,98 @@
 /**
- * What workers say about themselves to controllers, apart from the wire of answers: LLaVA's registration and heartbeat
- * with its fields, and beside them what only our workers say. A field that is absent is unknown, never zero.
+ * Parses what workers report to controllers: LLaVA's registration, heartbeat and status (haotian-liu/LLaVA,
+ * `llava/serve/controller.py` and `model_worker.py`), and beside their fields those that only our workers send. A field that
+ * is absent is unknown, never zero.
  */
 import { z } from "zod";
 
 import { parseBody } from "../codec/parse-body.ts";
 import { isImageKey } from "../codec/image-key.ts";
 
+/** How often workers send heartbeats (`WORKER_HEART_BEAT_INTERVAL` in `llava/constants.py`). */
 export const HEARTBEAT_INTERVAL_MS = 15_000;
+/** The silence after which a worker counts as dead (`CONTROLLER_HEART_BEAT_EXPIRATION` in `llava/constants.py`). */
 export const HEARTBEAT_EXPIRY_MS = 30_000;
 
-/** Requests in the worker, and how many it takes at most. */
+/** The requests in a worker, each number at most 1,000,000. */
 export interface WorkerLoad {
+  /** The requests that run. */
   readonly running: number;
+  /** The requests that wait. */
   readonly waiting: number;
+  /** The most requests that run at once. */
   readonly max_running: number;
+  /** The most requests that wait. */
   readonly max_waiting: number;
 }
 
-/** `draining`: it finishes what runs and takes nothing new. */
+/** Whether a worker takes new requests: one that is `draining` only finishes those that it has. */
 export type WorkerState = "ready" | "draining";
 
-/** What the original's workers do not say. */
+/** The fields that the original's workers do not send. */
 export interface WorkerReport {
-  /** The same for every process that is started as this worker. */
+  /** A name that is the same for every process that is started as this worker: letters, digits and `_.:+-`, at most 64. */
   readonly worker_id?: string;
-  /** Of this process alone: with another one, what was known of the worker is void. */
+  /** A name of this process alone; what was known about an earlier process does not apply to it. As long as `worker_id`. */
   readonly incarnation?: string;
-  /** Grows with every report of an incarnation, so that one that was overtaken can be told. */
+  /** A number that grows with every report of an incarnation, so that one that arrives late is recognised. */
   readonly seq?: number;
   readonly state?: WorkerState;
   readonly load?: WorkerLoad;
-  /** Of the images that it remembers, the one used last first. */
+  /** The keys of the images that it has cached, at most `MAX_REPORTED_IMAGES`; the one used last is the first. */
   readonly image_keys?: readonly string[];
+  /** The version of this project that it runs. */
   readonly version?: string;
-  /** Seconds since its process started. */
+  /** The seconds since its process started. */
   readonly uptime_s?: number;
-  /** Of all its answers together, lately. */
+  /** The tokens a second of all its answers together, lately. */
   readonly tokens_per_s?: number;
   readonly capabilities?: WorkerCapabilities;
 }
 
-/** By name, whether it can do it: `resume` another worker's answer, take images as `blobs`. */
+/** Whether a worker can do it, by name: `resume` an answer of another worker, take images as `blobs`. At most 32 names. */
 export type WorkerCapabilities = Readonly<Record<string, boolean>>;
 
+/** The answer of `POST /worker_get_status` (`get_status` in `llava/serve/model_worker.py`). */
 export interface WorkerStatus extends WorkerReport {
+  /** The names of the models that it serves, at most 64. */
   readonly model_names: readonly string[];
+  /** A weight beside other workers, from 0.01 to 1024; the original's workers send 1. 0 only without models. */
   readonly speed: number;
-  /** Running and waiting. */
+  /** The requests that run and wait. */
   readonly queue_length: number;
 }
 
+/** The body of `POST /register_worker`. */
 export interface RegisterWorker {
+  /** The worker's URL, at most 512 characters. */
   readonly worker_name: string;
+  /** Whether the worker sends heartbeats. */
   readonly check_heart_beat: boolean;
+  /** The worker's status; it is asked for it when null. */
   readonly worker_status: WorkerStatus | null;
 }
 
+/** The body of `POST /receive_heart_beat`. */
 export interface HeartBeat extends WorkerReport {
+  /** The worker's URL. */
   readonly worker_name: string;
+  /** The requests that run and wait. */
   readonly queue_length: number;
 }
 
+/** The body of `POST /deregister_worker`, which the original does not have. */
 export interface DeregisterWorker {
+  /** The worker's URL. */
   readonly worker_name: string;
   readonly incarnation: string;
 }
 
+/** The most keys in `image_keys`. */
 export const MAX_REPORTED_IMAGES = 256;
 const MAX_NAME_LENGTH = 256;
 const MAX_WORKER_MODELS = 64;
 const MAX_CAPABILITIES = 32;
-/** Stock workers say 1. A controller that is another one's worker says the sum of its own, of which there are up to 1024. */
+/** The speeds that are taken. A controller that is the worker of another one sends the sum of its own workers, up to 1024. */
 const SPEEDS = { least: 0.01, most: 1024 } as const;
 const MAX_COUNT = 1_000_000;
 const MAX_AMOUNT = 1e9;
@@ -137,7 +158,7 @@ const workerStatus = z
     queue_length: queueLength,
     ...report,
   })
-  // A controller without workers is another one's worker of no models and no speed; with models no speed is a lie.
+  // A controller without workers, as the worker of another one, has no models and no speed; a worker with models has one.
   .refine(({ model_names, speed }) => speed > 0 || model_names.length === 0, {
     error: `a number from ${SPEEDS.least} to ${SPEEDS.most}`,
     path: ["speed"],
@@ -166,7 +187,7 @@ export function parseWorkerStatus(body: unknown): WorkerStatus {
   return parseBody(workerStatus, body);
 }
 
-/** An address that a worker may register under: http or https, a host, nothing that smuggles more than a prefix. */
+/** Whether a worker may register under this address: http or https, a host, and no user name, query or fragment. */
 export function isWorkerAddress(text: string): boolean {
   if (text.length > 512 || !URL.canParse(text)) return false;
   const url = new URL(text);
@@ -175,8 +196,8 @@ export function isWorkerAddress(text: string): boolean {
 }
 
 /**
- * Whether a name can be shown and logged anywhere as it stands. The original takes any text; these are the characters of
- * real names, of hubs (`owner/model`), tags (`llava:7b`) and paths, in any script.
+ * Whether a model's name can be shown and logged anywhere unchanged. The original takes any text; these are the characters
+ * of names in use: those of hubs (`owner/model`), with tags (`llava:7b`) and of paths, in any script.
  */
 export function isModelName(text: string): boolean {
   return (

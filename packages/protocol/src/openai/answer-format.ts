@@ -1,10 +1,14 @@
-/** `response_format` of a chat: plain text, any JSON object, or JSON that a schema describes. */
+/**
+ * Reads the field `response_format` of a chat: plain text, any JSON object, or JSON that a schema describes. The source is
+ * https://platform.openai.com/docs/api-reference/chat/create.
+ */
 import { z } from "zod";
 
-/** What an answer must be. */
+/** The form that an answer must have. */
 export type AnswerFormat =
+  /** A JSON object. */
   | { readonly type: "json" }
-  /** The schema itself is checked where it is put to use. */
+  /** JSON that the schema describes; the engine checks the schema itself. */
   | { readonly type: "json_schema"; readonly schema: Readonly<Record<string, unknown>> };
 
 const type = "of type text, json_object or json_schema";
@@ -16,7 +20,7 @@ const named = z.strictObject({
     .optional(),
   description: nullable(z.string("a text")),
   schema: z.record(z.string(), z.unknown(), "a JSON schema, an object"),
-  // Changes nothing: what is not in the schema is never said.
+  // It changes nothing: an answer never leaves the schema.
   strict: nullable(z.boolean("true or false")),
 });
 
@@ -32,7 +36,7 @@ export const formatField = z
   )
   .optional();
 
-/** Undefined where plain text is asked for. */
+/** The form that a body asks for; undefined for plain text. */
 export function readFormat(wire: z.infer<typeof formatField>): AnswerFormat | undefined {
   if (wire?.type === "json_object") return { type: "json" };
   if (wire?.type === "json_schema") return { type: "json_schema", schema: wire.json_schema.schema };

@@ -1,45 +1,52 @@
 /**
- * What OpenAI's two kinds of request for an answer have in common, chat and text: how to sample, when to end, how to
- * send. Apart because both refuse the same fields, by name, that ask for what the engine does not have.
+ * Reads the fields that OpenAI's two kinds of request for an answer share, chat and text: how to sample, when to end, how to
+ * send. Both also refuse, by name, the fields that ask for what the engine does not have.
  */
 import { z } from "zod";
 
 import { LlavaError } from "../codec/errors.ts";
 import { type Resume, resumeSchema } from "../cluster/resume.ts";
-import { shown } from "../codec/parse-body.ts";
+import { hint, isRecord, shown, withoutNulls } from "../codec/parse-body.ts";
 import { readSampling, type Sampling, type SamplingBody, samplingFields } from "./sampling-fields.ts";
 
+/** The longest model name in characters. */
 const MAX_MODEL_LENGTH = 256;
-/** As vLLM counts, but from 0: a client may let others go first and not push itself before them. */
+/** The last priority. It is vLLM's field, but from 0: a client may let others go first and not put itself before them. */
 const LAST_PRIORITY = 100;
 
 /** The fields of a body as a client writes them. */
 export interface AnswerRequestBody extends SamplingBody {
+  /** The model's name, at most 256 characters (OpenAI). */
   readonly model: string;
+  /** A number from 0, the first, to 100: requests with a smaller one go first (vLLM). */
   readonly priority?: number;
+  /** Whether the answer comes as server-sent events (OpenAI). */
   readonly stream?: boolean;
-  readonly stream_options?: { readonly include_usage?: boolean };
+  readonly stream_options?: {
+    /** Whether a last chunk of the stream has the usage (OpenAI). */
+    readonly include_usage?: boolean;
+  };
 }
 
-/** The same, checked; absent options are absent. */
+/** The same fields, checked; absent options are absent. */
 export interface AnswerRequest extends Sampling {
   readonly model: string;
-  /** 0 to 100: whoever waits with a smaller one goes first; 0 when absent. */
+  /** A number from 0, the first, to 100; 0 when absent. */
   readonly priority?: number;
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  /** How many of the likeliest tokens to tell at each place, 0 to 20; nothing is told when absent. */
+  /** The number of the likeliest tokens to send with each token, 0 to 20; no log-probabilities when absent. */
   readonly logprobs?: number;
-  /** Another worker's answer that is to be continued; only a controller of the cluster may ask so. */
+  /** Another worker's answer that is to be continued; only a controller of the cluster may send it. */
   readonly resume?: Resume;
 }
 
-/** Whether a value of a field that we do not have asks for nothing. */
-export type AsksNothing = (value: unknown) => boolean;
+/** Whether a value of a field that the engine does not have is as good as none. */
+export type IsNeutral = (value: unknown) => boolean;
 
-/** Names the fields of a request that its answer owes nothing to. */
+/** The header of an answer that names the fields of its request which changed nothing. */
 export const IGNORED_HEADER = "x-ignored-params";
-/** Fields that only say something about the caller or the wire; read by nobody. */
+/** OpenAI's fields that describe the caller or help its caches, and change no answer. */
 export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   "metadata",
   "prompt_cache_key",
@@ -48,7 +55,7 @@ export const IGNORED_FIELDS: ReadonlySet<string> = new Set([
   "user",
 ]);
 
-/** The schema's part of both bodies. */
+/** The part of both bodies' schemas. */
 export const answerFields = {
   model: z
     .string("a model's name")
@@ -66,7 +73,7 @@ export const answerFields = {
       z.strictObject(
         {
           include_usage: z.boolean("true or false").optional(),
-          // Random padding against listeners; a server may leave it out.
+          // Random padding that hides the lengths of tokens from listeners; a server may leave it out.
           include_obfuscation: z.boolean("true or false").optional(),
         },
         { error: hint("an object") },
@@ -78,7 +85,7 @@ export const answerFields = {
 };
 const answerSchema = z.object(answerFields);
 
-/** The checked fields under the names that we use. */
+/** The checked fields under the names that this project uses. */
 export function readAnswerFields(wire: z.infer<typeof answerSchema>): AnswerRequest {
   return {
     model: wire.model,
@@ -90,53 +97,39 @@ export function readAnswerFields(wire: z.infer<typeof answerSchema>): AnswerRequ
   };
 }
 
-/** Those of a body that say something and are read by nobody, for who sent them. */
+/** The names of a body's fields that have a value and change nothing, for `IGNORED_HEADER`. */
 export function ignoredFields(body: unknown): readonly string[] {
   const fields = withoutNulls(body);
   return isRecord(fields) ? Object.keys(fields).filter((name) => IGNORED_FIELDS.has(name)) : [];
 }
 
 /**
- * The body without nulls, which mean absent, and without fields that ask for nothing; `invalid_request` naming the first
- * field that asks for what we do not have.
+ * The body without nulls, which mean absent, and without fields that change nothing. Throws `invalid_request` naming the
+ * first field that asks for what the engine does not have.
  */
 export function supportedFields(
   body: unknown,
-  unsupported: Readonly<Record<string, AsksNothing>>,
+  unsupported: Readonly<Record<string, IsNeutral>>,
   ignored: ReadonlySet<string>,
 ): unknown {
   const fields = withoutNulls(body);
   if (!isRecord(fields)) return fields;
   const kept: [string, unknown][] = [];
   for (const [name, value] of Object.entries(fields)) {
-    const asksNothing = Object.hasOwn(unsupported, name) ? unsupported[name] : undefined;
-    if (asksNothing !== undefined && !asksNothing(value)) {
+    const isNeutral = Object.hasOwn(unsupported, name) ? unsupported[name] : undefined;
+    if (isNeutral !== undefined && !isNeutral(value)) {
       throw new LlavaError(
         "invalid_request",
         `The field ${name} is not supported here (it is ${shown(value)}); leave it out.`,
         { param: name },
       );
     }
-    if (asksNothing === undefined && !ignored.has(name)) kept.push([name, value]);
+    if (isNeutral === undefined && !ignored.has(name)) kept.push([name, value]);
   }
   return Object.fromEntries(kept);
 }
 
-/** A schema's own error says what the value must be; unknown keys keep their own complaint, which names them. */
-export function hint(what: string): (issue: { readonly code?: string | undefined }) => string | undefined {
-  return (issue) => (issue.code === "unrecognized_keys" ? undefined : what);
-}
-
-export function withoutNulls(value: unknown): unknown {
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function isNothing(): boolean {
+export function isNeverNeutral(): boolean {
   return false;
 }
 

@@ -1,45 +1,57 @@
 /**
- * The conversation in the body of a request: messages of texts and images. Apart from the request around it, because a
- * chat and a map of an image (occlusion.ts) both begin with one.
+ * Reads the conversation in the body of a request: messages of texts and images, which a chat and an occlusion map share.
+ * The source is https://platform.openai.com/docs/api-reference/chat/create.
  */
 import { z } from "zod";
 
-import { hint, isRecord, withoutNulls } from "./answer-request.ts";
 import { parseImageDataUrl } from "../codec/base64.ts";
 import { LlavaError } from "../codec/errors.ts";
 import { isImageKey } from "../codec/image-key.ts";
+import { hint, isRecord, withoutNulls } from "../codec/parse-body.ts";
 
+/** The most of what one conversation may have. */
 export const CHAT_LIMITS = {
   messages: 512,
+  /** The parts of all messages together. */
   parts: 1024,
+  /** The bytes of all texts together in UTF-8. */
   textBytes: 128 << 10,
+  /** The images of all messages together. */
   images: 8,
 } as const;
 
+/** The author of a message. OpenAI's `developer` is read as `system`. */
 export type ChatRole = "system" | "user" | "assistant";
 
+/** A message as a client writes it. */
 export interface ChatMessageBody {
   readonly role: ChatRole;
+  /** A text, or at least one part. */
   readonly content: string | readonly ChatPartBody[];
 }
 
 export type ChatPartBody =
   | { readonly type: "text"; readonly text: string }
+  /** An image: `url` is a data URL, the key of an uploaded image, or an address; `mode` is an extension of ours. */
   | { readonly type: "image_url"; readonly image_url: { readonly url: string; readonly mode?: ImageMode } };
 
-/** How an image that is no square becomes what the model sees: LLaVA's four. `default` is as the model's files say. */
 const IMAGE_MODES = ["default", "pad", "crop", "resize"] as const;
+/**
+ * How an image that is no square becomes the square that the model sees, with the names of haotian-liu/LLaVA
+ * (`image_process_mode` in `llava/conversation.py`). `default` is what the model's config.json asks for.
+ */
 export type ImageMode = (typeof IMAGE_MODES)[number];
 
+/** A checked message. */
 export interface ChatMessage {
   readonly role: ChatRole;
   readonly content: readonly ChatPart[];
 }
 
 export type ChatPart = ChatTextPart | ChatImagePart;
-/** An image that came along, one that was uploaded before, or where one could be fetched. */
+/** An image in the body, one that was uploaded before, or an address of one. */
 export type ChatImagePart = (ChatImageBytes | ChatImageReference | ChatImageAddress) & {
-  /** Of the square that the model sees; the model's own when absent. */
+  /** The way in which the image becomes the square that the model sees; the model's own when absent. */
   readonly shape?: Exclude<ImageMode, "default">;
 };
 
@@ -50,37 +62,38 @@ export interface ChatTextPart {
 
 export interface ChatImageBytes {
   readonly type: "image";
-  /** What the sender says; the decoder looks for itself. */
+  /** The type that the sender gives; the decoder finds it in the bytes. */
   readonly mediaType: string;
-  /** The encoded file, PNG or JPEG and so on. */
+  /** The encoded file: PNG, JPEG or WebP. */
   readonly bytes: Uint8Array;
 }
 
 export interface ChatImageReference {
   readonly type: "image_reference";
-  /** Of `isImageKey`. */
+  /** The image's key, as `isImageKey` checks it. */
   readonly key: string;
-  /** The field of the body that it came from, for refusals. */
+  /** The field of the body that it came from, for errors. */
   readonly field: string;
 }
 
 export interface ChatImageAddress {
   readonly type: "image_address";
-  /** As it was sent, of any scheme: nothing of it is checked but its length. */
+  /** The address as it was sent, with any scheme, at most 4096 characters; nothing else of it is checked here. */
   readonly url: string;
+  /** The field of the body that it came from, for errors. */
   readonly field: string;
 }
 
 const MAX_ADDRESS_LENGTH = 4096;
 
-/** What no person types and terminals obey; tab and the ends of lines stay. */
+/** The control characters that no keyboard types and that terminals obey; tabs and the ends of lines stay. */
 // oxlint-disable-next-line no-control-regex
 const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
 const text = z
   .string("a text")
   .refine((value) => value.isWellFormed(), "well-formed Unicode without half characters")
   .transform((value) => value.replace(CONTROLS, ""));
-/** Of OpenAI's hosted models: where its cache of prompts may be cut. */
+/** A field for OpenAI's hosted models, which changes nothing here: where their cache of prompts may end. */
 const cacheHint = { prompt_cache_breakpoint: z.unknown().optional() };
 const textPart = z.strictObject({ type: z.literal("text"), text, ...cacheHint });
 const imagePart = z.strictObject({
@@ -88,7 +101,7 @@ const imagePart = z.strictObject({
   image_url: z.strictObject(
     {
       url: z.string("an image as data:image/…;base64,…"),
-      // Changes nothing: these models see every image in one size (the model card says so: image_detail).
+      // It changes nothing: these models see every image in one size (image_detail in the model card).
       detail: z.enum(["auto", "low", "high"], "auto, low or high").optional(),
       mode: z.enum(IMAGE_MODES, "default, pad, crop or resize").optional(),
     },
@@ -117,7 +130,7 @@ const message = z.preprocess(
     { error: hint("an object with role and content") },
   ),
 );
-/** Key of a conversation template. */
+/** The schema of the key of a conversation template. */
 export const templateField = z
   .string("a template's name")
   .max(64, "a name of at most 64 characters")
@@ -127,13 +140,13 @@ export function imageParts(messages: readonly ChatMessage[]): readonly ChatImage
   return messages.flatMap(({ content }) => content.filter((part) => part.type !== "text"));
 }
 
-/** The schema's part of a body. */
+/** The schema of the field `messages`. */
 export const messagesField = z
   .array(message, "a list of messages")
   .min(1, "a list of at least one message")
   .max(CHAT_LIMITS.messages, `a list of at most ${CHAT_LIMITS.messages} messages`);
 
-/** Throws `invalid_request` over a limit, `invalid_image` for an image that is neither base64 nor reference nor address. */
+/** Throws `invalid_request` beyond a limit, `invalid_image` for an image that is no base64, no reference and no address. */
 export function readMessages(messages: z.infer<typeof messagesField>): readonly ChatMessage[] {
   checkSizes(messages);
   return messages.map(({ role, content }, index) => ({
@@ -142,7 +155,7 @@ export function readMessages(messages: z.infer<typeof messagesField>): readonly 
   }));
 }
 
-/** The parts of OpenAI's newer Responses API, as some clients send them here too, in the words of this one. */
+/** A part of OpenAI's newer Responses API, which some clients send here too, as a part of this API; others as they are. */
 function fromResponsesPart(part: unknown): unknown {
   if (!isRecord(part)) return part;
   if (part["type"] === "input_text") return { ...part, type: "text" };
@@ -182,7 +195,7 @@ function readPart(part: z.infer<typeof content>[number], at: string): ChatPart {
   return { type: "image", ...parseImageDataUrl(url, field), ...shape };
 }
 
-/** What has a scheme that is not `data:` and is not a reference with a mistake in it. Blanks in front are no way around that. */
+/** Whether a URL has a scheme other than `data:` and is no reference with a mistake in it. One with a space in front is none. */
 function isAddress(url: string): boolean {
   return (
     url.length <= MAX_ADDRESS_LENGTH && /^[a-z][a-z0-9+.-]*:/i.test(url) && !/^(data|sha256):/i.test(url)

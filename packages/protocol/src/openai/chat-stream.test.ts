@@ -32,7 +32,7 @@ async function eventsOf(...pieces: readonly (string | Error)[]): Promise<ChatEve
   return events;
 }
 
-it("reads words and the end of a whole answer", async () => {
+it("readChatStream reads the text and the end of a whole answer", async () => {
   const events = await eventsOf(
     encodeSseJson(roleChunk(head)),
     SSE_PING,
@@ -47,7 +47,7 @@ it("reads words and the end of a whole answer", async () => {
   ]);
 });
 
-it("ends in an error when the stream says so", async () => {
+it("readChatStream ends in the error that is in the stream", async () => {
   const error = new LlavaError("worker_lost", "The worker went away.");
   const events = await eventsOf(encodeSseJson(textChunk(head, "re")), encodeSseJson(errorBody(error)));
   expect(events.at(-1)).toMatchObject({
@@ -63,14 +63,14 @@ it.each([
   ["has another shape", [encodeSse('{"choices":5}')], "worker_lost"],
   ["breaks", [encodeSseJson(textChunk(head, "re")), new TypeError("terminated")], "worker_lost"],
   ["is aborted", [new DOMException("stop", "AbortError")], "cancelled"],
-])("ends in one error when the stream %s", async (_what, pieces, code) => {
+])("readChatStream ends in one error when the stream %s", async (_what, pieces, code) => {
   const events = await eventsOf(...pieces);
   expect(events.filter(({ type }) => type !== "text-delta")).toMatchObject([
     { type: "error", error: { code } },
   ]);
 });
 
-it("shapes errors as OpenAI does and reads them back", () => {
+it("error bodies have OpenAI's shape and are read back", () => {
   const error = new LlavaError("overloaded", "All slots are taken; try again.");
   expect(errorBody(error)).toEqual({
     error: {
@@ -85,7 +85,7 @@ it("shapes errors as OpenAI does and reads them back", () => {
   expect(parseErrorBody({ detail: "m" })).toBeNull();
 });
 
-it("tells clients when to try again", () => {
+it("retry headers tell clients when to try again", () => {
   expect(retryHeaders(new LlavaError("no_worker", "x"))).toEqual({
     "retry-after": "1",
     "retry-after-ms": "1000",

@@ -1,6 +1,6 @@
 /**
- * A client's view of a streamed chat answer, apart because the page, the command line and every test read one and all
- * must agree on how a stream ends: exactly one `finished` or `error`, whatever the network did.
+ * Reads a streamed chat answer for its clients (the command line, the scripts and the tests), which all see the same end:
+ * exactly one `finished` or `error`, whatever the network does.
  */
 import { z } from "zod";
 
@@ -48,7 +48,7 @@ const chunkSchema = z.object({
     .nullish(),
 });
 
-/** The events of a response's body. Never throws: a broken connection or a silent end is an `error` event. */
+/** The events of a response's body. It never throws: a broken connection or an end without a reason is an `error` event. */
 export async function* readChatStream(
   stream: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<ChatEvent, void, undefined> {
@@ -61,7 +61,7 @@ export async function* readChatStream(
       const chunk = parseChunk(data);
       usage = chunk.usage ?? usage;
       timings = chunk.timings ?? timings;
-      // Whoever asks for several answers reads them otherwise; this is a reader of the first.
+      // This reads the first one of several answers.
       const choice = chunk.choices.find(({ index }) => index === 0);
       if (choice === undefined) continue;
       const text = choice.delta?.content ?? "";
@@ -76,7 +76,7 @@ export async function* readChatStream(
   else yield { type: "finished", reason, usage, timings };
 }
 
-/** One event's data; throws the error that it tells of. */
+/** The chunk in one event's data; throws the error that is in its place. */
 function parseChunk(data: string): z.infer<typeof chunkSchema> {
   const body = parseJson(data);
   const error = parseErrorBody(body);

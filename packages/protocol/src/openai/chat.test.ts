@@ -55,7 +55,7 @@ describe("parseChatRequest", () => {
     expect(request.messages[0]?.role).toBe("system");
   });
 
-  it("reads what says how tokens are chosen, OpenAI's fields and vLLM's", () => {
+  it("reads the sampling fields, OpenAI's and vLLM's", () => {
     const fields = {
       min_p: 0.1,
       repetition_penalty: 1.1,
@@ -222,7 +222,7 @@ describe("parseChatRequest", () => {
     expect(refused(fields)).toContain(sentence);
   });
 
-  it("accepts values of unsupported fields that ask for nothing", () => {
+  it("accepts values of unsupported fields that change nothing", () => {
     const neutral = {
       n: 1,
       logprobs: false,
@@ -281,7 +281,7 @@ describe("parseChatRequest", () => {
     [`sha256:${"ab".repeat(32)}`, { type: "image_reference", key: `sha256:${"ab".repeat(32)}` }],
     ["https://example.com/cat.png", { type: "image_address", url: "https://example.com/cat.png" }],
     ["FILE:///etc/passwd", { type: "image_address", url: "FILE:///etc/passwd" }],
-  ])("leaves %s to whoever has or fetches it", (url, part) => {
+  ])("takes %s as a reference or an address", (url, part) => {
     const content = [{ type: "image_url", image_url: { url } }];
     const chat = parseChatRequest({ model: "m", messages: [{ role: "user", content }] });
     const field = "messages[0].content[0].image_url.url";

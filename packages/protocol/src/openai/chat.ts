@@ -1,6 +1,6 @@
 /**
- * A request to `POST /v1/chat/completions`: the subset of OpenAI's body that LLaVA can honour, checked once at the
- * door. Apart because everything that a stranger may send passes through `parseChatRequest`, and nothing else does.
+ * Checks the body of `POST /v1/chat/completions`: the subset of OpenAI's fields that LLaVA can honour. The source is
+ * https://platform.openai.com/docs/api-reference/chat/create.
  */
 import { z } from "zod";
 
@@ -8,12 +8,11 @@ import {
   answerFields,
   type AnswerRequest,
   type AnswerRequestBody,
-  type AsksNothing,
-  hint,
+  type IsNeutral,
   IGNORED_FIELDS,
   isEmpty,
   isFalse,
-  isNothing,
+  isNeverNeutral,
   readAnswerFields,
   supportedFields,
 } from "./answer-request.ts";
@@ -26,49 +25,54 @@ import {
   templateField,
 } from "./chat-messages.ts";
 import { LlavaError } from "../codec/errors.ts";
-import { parseBody } from "../codec/parse-body.ts";
+import { hint, parseBody } from "../codec/parse-body.ts";
 import { SAMPLING_LIMITS } from "./sampling-fields.ts";
 
-/** The body as it crosses the wire; what a client writes. */
+/** The body as a client writes it. */
 export interface ChatRequestBody extends AnswerRequestBody {
+  /** The conversation, at most `CHAT_LIMITS` (OpenAI). */
   readonly messages: readonly ChatMessageBody[];
+  /** The most tokens of the answer, in place of `max_tokens` (OpenAI). */
   readonly max_completion_tokens?: number;
+  /** Whether the log-probability of each token is sent (OpenAI). */
   readonly logprobs?: boolean;
+  /** The number of the likeliest tokens that are sent with each token, 0 to 20; it needs `logprobs` (OpenAI). */
   readonly top_logprobs?: number;
+  /** The form that the answer must have (OpenAI); see answer-format.ts. */
   readonly response_format?: object;
-  /** The last message is the assistant's, and the answer goes on with its next character. */
+  /** Whether the last message, of the assistant, is unfinished, so that the answer goes on with its next character (vLLM). */
   readonly continue_final_message?: boolean;
-  /** Key of a conversation template, in place of the model's own. */
+  /** The key of a conversation template, in place of the model's own (an extension of ours). */
   readonly conversation_template?: string;
 }
 
-/** The checked request: one shape of content, images decoded from base64. */
+/** The checked request, in which content has one shape and images are decoded from base64. */
 export interface ChatRequest extends AnswerRequest {
   readonly messages: readonly ChatMessage[];
-  /** Plain text when absent. */
+  /** The form that the answer must have; plain text when absent. */
   readonly format?: AnswerFormat;
-  /** The last message is the assistant's, and the answer goes on with its next character. */
+  /** Whether the last message, of the assistant, is unfinished, so that the answer goes on with its next character. */
   readonly isUnfinished?: true;
-  /** Key of a conversation template; the model's own when absent. */
+  /** The key of a conversation template; the model's own when absent. */
   readonly conversation?: string;
 }
 
-/** OpenAI's fields that change a chat and that we do not have, with the values that ask for nothing. */
-const UNSUPPORTED: Readonly<Record<string, AsksNothing>> = {
-  audio: isNothing,
-  function_call: isNothing,
+/** OpenAI's fields that would change a chat and that the engine does not have, with the values that are as good as none. */
+const UNSUPPORTED: Readonly<Record<string, IsNeutral>> = {
+  audio: isNeverNeutral,
+  function_call: isNeverNeutral,
   functions: isEmpty,
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
-  moderation: isNothing,
+  moderation: isNeverNeutral,
   parallel_tool_calls: (value) => typeof value === "boolean",
-  prediction: isNothing,
-  reasoning_effort: isNothing,
+  prediction: isNeverNeutral,
+  reasoning_effort: isNeverNeutral,
   service_tier: (value) => value === "auto" || value === "default",
   store: isFalse,
   tool_choice: (value) => value === "none" || value === "auto",
   tools: isEmpty,
-  verbosity: isNothing,
-  web_search_options: isNothing,
+  verbosity: isNeverNeutral,
+  web_search_options: isNeverNeutral,
 };
 
 const chatRequest = z.strictObject(
@@ -89,8 +93,8 @@ const chatRequest = z.strictObject(
 );
 
 /**
- * Checks a body. null means absent, as with OpenAI. Throws `invalid_request` naming the field and its value,
- * `invalid_image` for an image that is neither a base64 data URL nor a reference nor an address.
+ * Checks a body, in which null means absent, as with OpenAI. Throws `invalid_request` naming the field and its value, and
+ * `invalid_image` for an image that is no base64 data URL, no reference and no address.
  */
 export function parseChatRequest(body: unknown): ChatRequest {
   const wire = parseBody(chatRequest, supportedFields(body, UNSUPPORTED, IGNORED_FIELDS));

@@ -1,34 +1,39 @@
 /**
- * The answers of `POST /v1/chat/completions`, as OpenAI shapes them: chunks of a stream, the whole completion and the
- * body of an error. Apart so that whoever writes an answer and whoever reads one look at the same page.
+ * Makes the answers of `POST /v1/chat/completions` in OpenAI's shapes: the chunks of a stream, the whole completion and the
+ * body of an error. The sources are https://platform.openai.com/docs/api-reference/chat/object and
+ * https://platform.openai.com/docs/api-reference/chat/streaming.
  */
 import { ERROR_TABLE, isErrorCode, LlavaError, type ErrorCode } from "../codec/errors.ts";
 
+/** Why an answer ended: at its end or a stop text, or at its limit of tokens. */
 export type FinishReason = "stop" | "length";
 
-/** What every chunk of one answer repeats. */
+/** The fields that every chunk of one answer repeats. */
 export interface CompletionHead {
-  /** `chatcmpl-…`, `cmpl-…` for texts. */
+  /** The answer's id: `chatcmpl-…`, or `cmpl-…` for texts. */
   readonly id: string;
-  /** Unix seconds. */
+  /** When the answer began, in Unix seconds. */
   readonly created: number;
   readonly model: string;
 }
 
+/** One event of a streamed answer. */
 export interface ChatChunk extends CompletionHead {
   readonly object: "chat.completion.chunk";
-  /** Empty in the chunk that has the usage. */
+  /** One choice; none in the chunk that has the usage. */
   readonly choices: readonly ChatChunkChoice[];
-  /** Only when the client asked for it: null in every chunk but the last one. */
+  /** The usage, when the client asked for it: null in every chunk but the last one. */
   readonly usage?: ChatUsage | null;
-  /** In the chunk with the finish reason. Ours: OpenAI's clients pass over it. */
+  /** The timings, in the chunk with the finish reason. They are ours, and OpenAI's clients skip them. */
   readonly timings?: ChatTimings;
 }
 
 export interface ChatChunkChoice {
+  /** The number of the answer among several (`n`), from 0. */
   readonly index: number;
+  /** The text that comes next; the first chunk has the role. */
   readonly delta: { readonly role?: "assistant"; readonly content?: string };
-  /** Of the delta's tokens; only when the client asked for them. */
+  /** The log-probabilities of the delta's tokens, when the client asked for them. */
   readonly logprobs?: ChatLogprobs;
   readonly finish_reason: FinishReason | null;
 }
@@ -39,25 +44,29 @@ export interface ChatLogprobs {
 }
 
 export interface TokenLikelihood {
-  /** Half characters become U+FFFD; the bytes are exact. */
+  /** The token's text, in which a part of a character is U+FFFD. */
   readonly token: string;
-  /** Natural logarithm, -9999 for what is impossible. */
+  /** The natural logarithm of its probability; -9999 for an impossible token. */
   readonly logprob: number;
+  /** The token's bytes, which are exact. */
   readonly bytes: readonly number[];
 }
 
-/** A token of an answer, and the likeliest ones at its place. */
+/** A token of an answer, and the likeliest ones in its place. */
 export interface AnsweredToken extends TokenLikelihood {
+  /** The likeliest tokens in its place, at most 20, the likeliest first. */
   readonly top_logprobs: readonly TokenLikelihood[];
 }
 
-/** One of the answers to a question, whole; `logprobs` is null where they were not asked for. */
+/** One whole answer to a request. */
 export interface WholeAnswer {
   readonly text: string;
   readonly reason: FinishReason;
+  /** The log-probabilities of its tokens; null where they were not asked for. */
   readonly logprobs: readonly AnsweredToken[] | null;
 }
 
+/** The answer to a request without `stream`. */
 export interface ChatCompletion extends CompletionHead {
   readonly object: "chat.completion";
   readonly choices: readonly ChatChoice[];
@@ -66,43 +75,57 @@ export interface ChatCompletion extends CompletionHead {
 }
 
 export interface ChatChoice {
+  /** The number of the answer among several (`n`), from 0. */
   readonly index: number;
   readonly message: { readonly role: "assistant"; readonly content: string; readonly refusal: null };
   readonly logprobs: ChatLogprobs | null;
   readonly finish_reason: FinishReason;
 }
 
+/** The tokens that a request took (OpenAI; `image_tokens` is ours). */
 export interface ChatUsage {
-  /** All positions of the prompt, those of images included. */
+  /** The tokens of the prompt, those of images included. */
   readonly prompt_tokens: number;
+  /** The tokens of all answers. */
   readonly completion_tokens: number;
+  /** The sum of both. */
   readonly total_tokens: number;
   readonly prompt_tokens_details: {
-    /** Positions that were not computed again because an earlier request had them. */
+    /** The tokens that were not computed again because an earlier request had them. */
     readonly cached_tokens: number;
+    /** The tokens of images. */
     readonly image_tokens: number;
   };
 }
 
-/** Milliseconds; `first_token_ms` counts from the arrival of the request. */
+/** The milliseconds that the steps of a request took (an extension of ours). */
 export interface ChatTimings {
+  /** The time in the queue. */
   readonly queue_ms: number;
+  /** The time in which its images were encoded. */
   readonly encode_ms: number;
+  /** The time in which the prompt was computed. */
   readonly prefill_ms: number;
+  /** The time from the first token to the last. */
   readonly decode_ms: number;
+  /** The time from the arrival of the request to the first token. */
   readonly first_token_ms: number;
 }
 
+/** The body of an HTTP error (https://platform.openai.com/docs/guides/error-codes). */
 export interface ErrorBody {
   readonly error: {
+    /** A sentence for people. */
     readonly message: string;
+    /** OpenAI's kind of error, by the HTTP status. */
     readonly type: string;
     readonly code: ErrorCode;
+    /** The field of the request that was wrong; null where there is none to name. */
     readonly param: string | null;
   };
 }
 
-/** A head with a fresh id. */
+/** A head with a new id. @param now Unix milliseconds */
 export function completionHead(
   model: string,
   now = Date.now(),
@@ -114,7 +137,7 @@ export function completionHead(
   return { id: `${kind}-${random.join("")}`, created: Math.floor(now / 1000), model };
 }
 
-/** The first chunk: the role and no words yet. */
+/** The first chunk, with the role and no text. */
 export function roleChunk(head: CompletionHead, index = 0): ChatChunk {
   return chatChunk(head, { index, delta: { role: "assistant", content: "" } });
 }
@@ -125,11 +148,11 @@ export function textChunk(
   index = 0,
   logprobs: readonly AnsweredToken[] | null = null,
 ): ChatChunk {
-  const told = logprobs === null ? {} : { logprobs: { content: logprobs, refusal: null } };
-  return chatChunk(head, { index, delta: { content: text }, ...told });
+  const optional = logprobs === null ? {} : { logprobs: { content: logprobs, refusal: null } };
+  return chatChunk(head, { index, delta: { content: text }, ...optional });
 }
 
-/** @param timings of our own, for whoever shows them; they are not OpenAI's and stand where its clients look at nothing */
+/** The chunk that ends an answer. */
 export function finishChunk(
   head: CompletionHead,
   reason: FinishReason,
@@ -149,13 +172,13 @@ function chatChunk(
     finish_reason = null,
   }: Partial<ChatChunkChoice> & Pick<ChatChunkChoice, "index" | "delta">,
 ): ChatChunk {
-  const told = logprobs === undefined ? {} : { logprobs };
+  const optional = logprobs === undefined ? {} : { logprobs };
   return {
     id: head.id,
     object: "chat.completion.chunk",
     created: head.created,
     model: head.model,
-    choices: [{ index, delta, ...told, finish_reason }],
+    choices: [{ index, delta, ...optional, finish_reason }],
   };
 }
 
@@ -164,7 +187,7 @@ export function usageChunk(head: CompletionHead, usage: ChatUsage): ChatChunk {
   return { ...roleChunk(head), choices: [], usage };
 }
 
-/** The whole answers at once, for requests without `stream`. */
+/** The whole answers, for requests without `stream`. */
 export function chatCompletion(
   head: CompletionHead,
   answers: readonly WholeAnswer[],
@@ -187,7 +210,7 @@ export function chatCompletion(
   };
 }
 
-/** @param counts.promptTokens all positions of the prompt, images included. */
+/** @param counts.promptTokens the tokens of the prompt, those of images included */
 export function chatUsage(counts: {
   readonly promptTokens: number;
   readonly imageTokens: number;
@@ -225,16 +248,16 @@ export function errorBody(error: LlavaError): ErrorBody {
   };
 }
 
-/** Headers by which OpenAI's clients decide whether to try again, and when. */
+/** The headers by which OpenAI's clients decide whether to try again, and when (`src/client.ts` of openai/openai-node). */
 export function retryHeaders(error: LlavaError): Record<string, string> {
-  // The clients try 409 and everything from 500 again by themselves unless they are told not to.
+  // The clients try 409 and everything from 500 again by themselves unless this header forbids it.
   if (!error.retryable) {
     return error.status >= 500 || error.status === 409 ? { "x-should-retry": "false" } : {};
   }
   return error.status === 429 || error.status === 503 ? { "retry-after": "1", "retry-after-ms": "1000" } : {};
 }
 
-/** The error that a body of `errorBody`'s shape tells of; null when it has another shape. A foreign code becomes `internal`. */
+/** The error in a body of `errorBody`'s shape; null when it has another shape. An unknown code becomes `internal`. */
 export function parseErrorBody(body: unknown): LlavaError | null {
   const error = fieldOf(body, "error");
   const message = fieldOf(error, "message");

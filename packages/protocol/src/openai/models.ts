@@ -1,41 +1,44 @@
 /**
- * The answer of `GET /v1/models`, apart because workers write it, the controller merges it and the page reads it.
- * OpenAI's fields, and beside them what a client of ours wants to know about a model.
+ * Makes and parses the answer of `GET /v1/models`, which workers write, the controller merges and the page reads. It has
+ * OpenAI's fields (https://platform.openai.com/docs/api-reference/models/object), and beside them more about a model.
  */
 import { z } from "zod";
 
 import { parseBody } from "../codec/parse-body.ts";
 
+/** One model. All fields behind `owned_by` are ours, and absent when its worker has LLaVA's own wire only. */
 export interface ModelCard {
+  /** The model's name, at most 256 characters. */
   readonly id: string;
   readonly object: "model";
-  /** Unix seconds. */
+  /** When its worker loaded it, in Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
-  /** Absent when the worker speaks only LLaVA's own wire. */
+  /** The tokens of prompt and answer together. */
   readonly context_length?: number;
-  /** Positions that one image takes in the context. */
+  /** The tokens that one image takes in the context. */
   readonly tokens_per_image?: number;
-  /** Edge of the square that its vision tower sees, pixels. */
+  /** The edge of the square that its vision tower sees, in pixels. */
   readonly image_size?: number;
-  /** How an image becomes that square unless the request says otherwise. */
+  /** The way in which an image becomes that square unless the request asks for another one. */
   readonly image_aspect_ratio?: "pad" | "crop" | "resize";
-  /** Key of the conversation template, and of those that a request may name instead. */
+  /** The key of its conversation template. */
   readonly conversation?: string;
+  /** The keys of the templates that a request may name instead, at most 64. */
   readonly conversation_templates?: readonly string[];
-  /** What a message may hold: `text`, `image`. */
+  /** The kinds of parts that a message may have: `text`, `image`. */
   readonly input_modalities?: readonly string[];
+  /** The kinds of parts that an answer may have: `text`. */
   readonly output_modalities?: readonly string[];
-  /** Most of what one request may hold. */
   readonly limits?: ModelLimits;
   readonly capabilities?: ModelCapabilities;
-  /** The model card's text (markdown), or null when the folder has none. */
+  /** The text of the model's README.md in markdown, at most 262,144 characters; null when its folder has none. */
   readonly card?: string | null;
 }
 
-/** `messages`, `parts`, `images`, `text_bytes`, `stop_strings`. */
+/** The most of what one request may have, by name: `messages`, `parts`, `images`, `text_bytes`, `stop_strings`. */
 export type ModelLimits = Readonly<Record<string, number>>;
-/** By name, whether it can be had; a name that is not there says nothing. */
+/** Whether the model can do it, by name; a name that is absent is unknown. */
 export type ModelCapabilities = Readonly<Record<string, boolean>>;
 
 export interface ModelList {
@@ -74,7 +77,7 @@ const modelList = z.object({
   data: z.array(modelCard, "a list").max(1024, "a list"),
 });
 
-/** What a worker serves; the fields without which a card says nothing are OpenAI's. */
+/** The card of a model. @param created Unix seconds */
 export function createModelCard(
   id: string,
   created: number,
@@ -87,7 +90,7 @@ export function modelListBody(cards: readonly ModelCard[]): ModelList {
   return { object: "list", data: cards };
 }
 
-/** Unknown fields of other servers are dropped; a wrong shape is `invalid_request`. */
+/** Checks a list and drops unknown fields of other servers. Throws `invalid_request` for a wrong shape. */
 export function parseModelList(body: unknown): ModelList {
   return parseBody(modelList, body);
 }

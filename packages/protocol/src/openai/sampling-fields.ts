@@ -1,20 +1,29 @@
 /**
- * The fields of both OpenAI endpoints that say how an answer's tokens are chosen and where it ends: OpenAI's, and those of
- * vLLM's that its clients know (min_p, top_k, repetition_penalty, stop_token_ids, min_tokens, ignore_eos).
+ * Reads the fields of both OpenAI endpoints that choose an answer's tokens and its end. They are OpenAI's
+ * (https://platform.openai.com/docs/api-reference/chat/create), and six of vLLM's (`SamplingParams` in
+ * `vllm/sampling_params.py`): min_p, top_k, repetition_penalty, stop_token_ids, min_tokens, ignore_eos.
  */
 import { z } from "zod";
 
+/** The largest values of the fields. */
 export const SAMPLING_LIMITS = {
+  /** The texts in `stop`. */
   stops: 4,
+  /** The characters of each of them. */
   stopLength: 64,
+  /** The ids in `stop_token_ids`. */
   stopTokens: 64,
+  /** The entries of `logit_bias`. */
   biases: 1024,
+  /** The answers to one request, `n`. */
   choices: 8,
+  /** The number `top_logprobs`. */
   topLogprobs: 20,
+  /** The number `max_tokens`. */
   maxTokens: 1_000_000,
 } as const;
 
-/** The fields of a body as a client writes them. */
+/** The fields of a body as a client writes them; `Sampling` has their meaning and range. */
 export interface SamplingBody {
   readonly temperature?: number;
   readonly top_p?: number;
@@ -33,30 +42,37 @@ export interface SamplingBody {
   readonly seed?: number;
 }
 
-/** The same, checked; absent options are absent. */
+/** The same fields, checked; absent options are absent. */
 export interface Sampling {
-  /** 0 to 2; 0 is greedy. */
+  /** The divisor of the logits, from 0 to 2; 0 chooses the likeliest token. */
   readonly temperature?: number;
-  /** Above 0, up to 1. */
+  /** The share of probability whose likeliest tokens are chosen from, above 0, up to 1. */
   readonly topP?: number;
-  /** 0 means all. */
+  /** The number of the likeliest tokens that are chosen from; 0 means all. */
   readonly topK?: number;
-  /** 0 to 1; 0 means all. */
+  /** The least probability of a token in shares of the likeliest one, from 0 to 1; 0 means all. */
   readonly minP?: number;
-  /** Above 0; 1 means none. */
+  /** The divisor of the positive logits of tokens that were there before, above 0, up to 100; 1 means none. */
   readonly repetitionPenalty?: number;
-  /** -2 to 2; 0 means none. */
+  /** The number that is subtracted from the logits of tokens that the answer has, from -2 to 2; 0 means none. */
   readonly presencePenalty?: number;
+  /** The number that is subtracted from them for each time that the answer has them, from -2 to 2; 0 means none. */
   readonly frequencyPenalty?: number;
-  /** By token id, -100 to 100. */
+  /** The numbers that are added to the logits of tokens, by their ids, from -100 to 100. */
   readonly logitBias?: ReadonlyMap<number, number>;
+  /** The most tokens of the answer. */
   readonly maxTokens?: number;
+  /** The tokens before which the answer does not end by itself. */
   readonly minTokens?: number;
+  /** The texts that end the answer and are not part of it. */
   readonly stop: readonly string[];
+  /** The ids of the tokens that end the answer. */
   readonly stopTokenIds?: readonly number[];
+  /** Whether the model's own end tokens do not end the answer. */
   readonly ignoreEos?: boolean;
+  /** The seed of the sampler, a signed 32-bit number. */
   readonly seed?: number;
-  /** Answers to the one question; that of the index i has the seed + i. */
+  /** The number of answers to the request; the answer with the index i has the seed + i. */
   readonly n: number;
 }
 
@@ -81,7 +97,7 @@ const stop = z
 const tokenId = count("a token's id", 0, LARGEST_INT32);
 const biases = "an object of at most 1024 token ids with numbers from -100 to 100";
 
-/** The schema's part of both bodies. */
+/** The part of both bodies' schemas. */
 export const samplingFields = {
   temperature: range("a number from 0 to 2", 0, 2).optional(),
   top_p: aboveZero("a number above 0, up to 1", 1).optional(),
@@ -113,7 +129,7 @@ export const samplingFields = {
 };
 const samplingSchema = z.object(samplingFields);
 
-/** The checked fields under the names that we use. */
+/** The checked fields under the names that this project uses. */
 export function readSampling(wire: z.infer<typeof samplingSchema>): Sampling {
   const maxTokens = wire.max_completion_tokens ?? wire.max_tokens;
   const bias = Object.entries(wire.logit_bias ?? {}).map(([id, value]) => [Number(id), value] as const);

@@ -9,7 +9,7 @@ import {
   textLogprobs,
 } from "./text-completion.ts";
 
-it("takes a text, alone or as a list of one, and OpenAI's default of 16 tokens", () => {
+it("a text request has a text, alone or as a list of one, and OpenAI's default of 16 tokens", () => {
   const expected = {
     model: "m",
     prompt: "Once",
@@ -40,7 +40,7 @@ it.each([
   [{ prompt: "a", suffix: "z" }, "The field suffix is not supported here"],
   [{ prompt: "a", messages: [] }, "The field messages is not known; leave it out."],
   [{ prompt: "é".repeat(65_537) }, "The prompt has 131074 bytes; at most 131072 are allowed."],
-])("refuses %j with a sentence that names the field", (fields, sentence) => {
+])("a text request refuses %j with a sentence that names the field", (fields, sentence) => {
   expect(() => parseTextRequest({ model: "m", ...fields })).toThrow(
     expect.objectContaining({
       code: "invalid_request",
@@ -50,7 +50,7 @@ it.each([
   );
 });
 
-it("has one shape for chunks and for the whole, with the usage in a chunk without choices", () => {
+it("text completions have one shape for chunks and the whole, with the usage in a chunk without choices", () => {
   const head = completionHead("m", 5_000, "cmpl");
   const usage = chatUsage({ promptTokens: 3, imageTokens: 0, cachedTokens: 0, completionTokens: 2 });
   const timings = { queue_ms: 0, encode_ms: 0, prefill_ms: 1, decode_ms: 1, first_token_ms: 1 };
@@ -77,13 +77,13 @@ it("has one shape for chunks and for the whole, with the usage in a chunk withou
   });
 });
 
-it("lists logprobs as the older endpoint does, with the place of each token", () => {
+it("text completions list logprobs as the older endpoint does, with the offset of each token", () => {
   const likelihood = (token: string, logprob: number) => ({ token, logprob, bytes: [] });
-  const told = [
+  const answered = [
     { ...likelihood("on", -0.5), top_logprobs: [likelihood("on", -0.5), likelihood("in", -2)] },
     { ...likelihood("ce", -1), top_logprobs: [likelihood("ce", -1), likelihood("ce", -7)] },
   ];
-  expect(textLogprobs(told, 4)).toEqual({
+  expect(textLogprobs(answered, 4)).toEqual({
     tokens: ["on", "ce"],
     token_logprobs: [-0.5, -1],
     top_logprobs: [{ on: -0.5, in: -2 }, { ce: -1 }],

@@ -1,6 +1,6 @@
 /**
- * `POST /v1/completions`, OpenAI's older endpoint: a text goes on. Apart from chat because there is no conversation and no
- * image in it, only words that no template surrounds.
+ * Checks the body of `POST /v1/completions`, OpenAI's older endpoint, which continues a text without a template, and makes
+ * its answers. The source is https://platform.openai.com/docs/api-reference/completions.
  */
 import { z } from "zod";
 
@@ -8,8 +8,7 @@ import {
   answerFields,
   type AnswerRequest,
   type AnswerRequestBody,
-  type AsksNothing,
-  hint,
+  type IsNeutral,
   IGNORED_FIELDS,
   isFalse,
   isOne,
@@ -26,13 +25,17 @@ import type {
   WholeAnswer,
 } from "./completion.ts";
 import { LlavaError } from "../codec/errors.ts";
-import { parseBody } from "../codec/parse-body.ts";
+import { hint, parseBody } from "../codec/parse-body.ts";
 
+/** The body as a client writes it. */
 export interface TextRequestBody extends AnswerRequestBody {
+  /** One text, at most 131,072 bytes in UTF-8. */
   readonly prompt: string | readonly [string];
+  /** The number of the likeliest tokens that are sent with each token, 0 to 5. */
   readonly logprobs?: number;
 }
 
+/** The checked request. */
 export interface TextRequest extends AnswerRequest {
   readonly prompt: string;
   readonly maxTokens: number;
@@ -41,11 +44,11 @@ export interface TextRequest extends AnswerRequest {
 /** A chunk of a stream, or the whole answer: they have one shape. */
 export interface TextCompletion extends CompletionHead {
   readonly object: "text_completion";
-  /** Empty in the chunk that has the usage. */
+  /** The answers, or the next text of one; none in the chunk that has the usage. */
   readonly choices: readonly TextChoice[];
-  /** In the whole answer; of chunks only when the client asked for it: null in every one but the last. */
+  /** The usage, in the whole answer; in chunks when the client asked for it: null in every one but the last. */
   readonly usage?: ChatUsage | null;
-  /** In the whole answer and in the chunk with the finish reason; ours. */
+  /** The timings, in the whole answer and in the chunk with the finish reason. They are ours. */
   readonly timings?: ChatTimings;
 }
 
@@ -56,21 +59,23 @@ export interface TextChoice {
   readonly finish_reason: FinishReason | null;
 }
 
-/** In the older endpoint's shape: one entry a token in each list. */
+/** The log-probabilities of an answer's tokens, with one entry for each token in each list. */
 export interface TextLogprobs {
+  /** The texts of the tokens. */
   readonly tokens: readonly string[];
+  /** The natural logarithms of their probabilities. */
   readonly token_logprobs: readonly number[];
-  /** By token; of tokens with one text the likelier. */
+  /** The log-probabilities of the likeliest tokens by their texts; among tokens with one text it is the likelier. */
   readonly top_logprobs: readonly Readonly<Record<string, number>>[];
-  /** In characters from the answer's beginning. */
+  /** The UTF-16 code units from the answer's beginning to the token. */
   readonly text_offset: readonly number[];
 }
 
-/** OpenAI's: who wants a long text says so. */
+/** OpenAI's own default: a long text must be asked for. */
 const DEFAULT_MAX_TOKENS = 16;
 const MAX_LOGPROBS = 5;
 
-const UNSUPPORTED: Readonly<Record<string, AsksNothing>> = {
+const UNSUPPORTED: Readonly<Record<string, IsNeutral>> = {
   best_of: isOne,
   echo: isFalse,
   suffix: (value) => value === "",
@@ -83,7 +88,7 @@ const prompt = z
 const textRequest = z.strictObject(
   {
     ...answerFields,
-    // 0 asks for the chosen token's own.
+    // 0 asks for the chosen token's own log-probability.
     logprobs: z
       .int("a whole number from 0 to 5")
       .min(0, "a whole number from 0 to 5")
@@ -97,7 +102,7 @@ const textRequest = z.strictObject(
   { error: hint("a JSON object") },
 );
 
-/** Checks a body. null means absent, as with OpenAI. Throws `invalid_request` naming the field and its value. */
+/** Checks a body, in which null means absent, as with OpenAI. Throws `invalid_request` naming the field and its value. */
 export function parseTextRequest(body: unknown): TextRequest {
   const wire = parseBody(textRequest, supportedFields(body, UNSUPPORTED, IGNORED_FIELDS));
   const bytes = new TextEncoder().encode(wire.prompt).length;
@@ -129,7 +134,7 @@ export function textCompletionChunk(
   };
 }
 
-/** @param offset characters of the answer before these tokens */
+/** @param offset the UTF-16 code units of the answer before these tokens */
 export function textLogprobs(answered: readonly AnsweredToken[], offset: number): TextLogprobs {
   const offsets: number[] = [];
   let at = offset;
@@ -151,7 +156,7 @@ export function textCompletionUsage(head: CompletionHead, usage: ChatUsage): Tex
   return { ...headOf(head), choices: [], usage };
 }
 
-/** The whole answers at once, for requests without `stream`. */
+/** The whole answers, for requests without `stream`. */
 export function textCompletion(
   head: CompletionHead,
   answers: readonly WholeAnswer[],

@@ -1,10 +1,12 @@
 /**
- * What crosses between the page and the web server behind it. Types only: the server checks what it gets with schemas of
- * its own, and the page, which is loaded by every visitor, trusts the server that it came from.
+ * Describes what the page and the web server behind it exchange. It has types only: the server checks requests with
+ * schemas of its own, and the page, which every visitor loads, trusts the server that it came from.
  *
- * `POST /api/chat` (`PageChatBody`) → 202 `PageStreamStarted`: the server asks the controller and keeps the answer; who
- * leaves does not stop it. `GET /api/events?after=ID` → server-sent events, one stream for all answers of a browser: each
- * is `id: ID` and `data: PageEvent`, and a new connection goes on after the last ID that was seen, as far as it can. `DELETE /api/streams/ID` stops one; 204, also when it has ended long ago.
+ * `POST /api/chat` (`PageChatBody`) → 202 `PageStreamStarted`: the server asks the controller and keeps the answer; a
+ * browser that leaves does not stop it.
+ * `GET /api/events?after=ID` → server-sent events, one stream for all answers of a browser: each is `id: ID` and
+ * `data: PageEvent`, and a new connection continues after the last ID that was seen, as far as it can.
+ * `DELETE /api/streams/ID` → 204: stops an answer, and does nothing to one that has ended.
  */
 import type { Cluster } from "../cluster/cluster-view.ts";
 import type { ChatRequestBody } from "../openai/chat.ts";
@@ -12,56 +14,61 @@ import type { ChatTimings, ChatUsage, FinishReason } from "../openai/completion.
 import type { ErrorCode } from "../codec/errors.ts";
 import type { ModelCard } from "../openai/models.ts";
 
-/** Pictures are references (`sha256:…`) to what was uploaded with `PUT /v1/blobs/sha256:…`. */
+/**
+ * A chat request of the page; images are references (`sha256:…`) to files that were uploaded with `PUT
+ * /v1/blobs/sha256:…`.
+ */
 export type PageChatBody = Omit<
   ChatRequestBody,
   "stream" | "stream_options" | "n" | "logprobs" | "top_logprobs"
 >;
 
 export interface PageStreamStarted {
-  /** Names the answer in events; known only to the browser that asked. */
+  /** Id of the answer in events, known only to the browser that asked. */
   readonly stream: string;
 }
 
-/** What is being done before the first word. */
+/** Progress of an answer before its first word. */
 export type PageProgress =
-  /** Sent on; nothing was heard yet. */
+  /** The request was sent; there is no report on it yet. */
   | { readonly kind: "sent" }
-  /** `position` counts from 1. */
+  /** The request waits in a queue; `position` counts from 1. */
   | {
       readonly kind: "queued";
       readonly position: number;
       readonly length: number;
       readonly etaMs: number | null;
     }
-  /** Tokens of the prompt, those of pictures included. */
+  /** The prompt is being processed; counts are tokens, those of images included. */
   | { readonly kind: "reading"; readonly done: number; readonly total: number };
 
 export type PageEvent =
-  /** First of all on every connection: the answers that the server knows. Another one is lost. */
+  /** The first event of every connection: the ids of the answers that the server has. Any other answer is lost. */
   | { readonly type: "hello"; readonly streams: readonly string[] }
-  /** The whole of an answer so far, where a connection cannot go on after what was seen. */
+  /** The whole answer so far, for a connection that cannot continue after the last event it has seen. */
   | {
       readonly type: "snapshot";
       readonly stream: string;
       readonly text: string;
       readonly progress: PageProgress | null;
-      readonly worker: string | null;
-      /** How often another worker had to go on with it. */
+      /** Number of times that another worker had to continue the answer. */
       readonly migrations: number;
       readonly end: PageEnd | null;
     }
   | { readonly type: "progress"; readonly stream: string; readonly progress: PageProgress }
   | { readonly type: "delta"; readonly stream: string; readonly text: string }
-  /** Another worker goes on with it. */
+  /** Another worker continues the answer. */
   | { readonly type: "migrated"; readonly stream: string }
   | { readonly type: "end"; readonly stream: string; readonly end: PageEnd }
-  /** On every connection, and whenever something about them has changed. */
+  /** Sent first on every connection, and whenever the models change. */
   | { readonly type: "models"; readonly models: readonly PageModel[]; readonly problem: PageError | null }
-  /** Once a second on a connection that was opened with `cluster=1`: the controller's `GET /cluster`. */
+  /** Sent once a second on a connection that was opened with `cluster=1`: the controller's `GET /cluster`. */
   | { readonly type: "cluster"; readonly cluster: PageCluster | null };
 
-/** Of the rows of figures those that the connection has not been told yet. Null: the controller tells this server nothing. */
+/**
+ * The controller's state with only the series that changed since the event before. The event has null where the
+ * controller does not show its state.
+ */
 export type PageCluster = Omit<Cluster, "series"> & { readonly series: Partial<Cluster["series"]> };
 
 export type PageEnd =
@@ -79,7 +86,7 @@ export interface PageError {
   /** A sentence for people. */
   readonly message: string;
   readonly retryable: boolean;
-  /** How long to wait before the next try, where the server knows. */
+  /** Milliseconds to wait before the next try; null where the server does not know. */
   readonly retryAfterMs: number | null;
 }
 
@@ -87,21 +94,21 @@ export interface PageModel {
   readonly card: ModelCard;
   readonly state: "ready" | "draining" | "gone";
   readonly numWorkers: number;
-  /** Waiting or running over all its workers; null when none of them says. */
+  /** Number of waiting and running requests over all workers of the model; null when no worker reports it. */
   readonly queue: number | null;
 }
 
-/** `POST /api/votes`; 200 `{"stored": boolean}`: whether the server keeps a log. */
+/** `POST /api/votes` → 200 `{"stored": boolean}`: whether the server keeps a log. */
 export interface PageVote {
   readonly type: "upvote" | "downvote" | "flag" | "leftvote" | "rightvote" | "tievote" | "bothbad_vote";
-  /** One, or left and right. */
+  /** Names of one model, or of the left and the right one. */
   readonly models: readonly string[];
-  /** The conversation as it was judged, one for each model; pictures are references. */
+  /** The judged conversation of each model; images are references. */
   readonly conversations: readonly (readonly PageVoteMessage[])[];
 }
 
 export interface PageVoteMessage {
   readonly role: "system" | "user" | "assistant";
   readonly text: string;
-  readonly pictures: readonly string[];
+  readonly images: readonly string[];
 }

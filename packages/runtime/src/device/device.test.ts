@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { deviceName, parseDevice } from "./device.ts";
 import { countCpuList, defaultThreads } from "../native/environment.ts";
-import { identityModel } from "../session/identity-model.ts";
+import { identityModel } from "./identity-model.ts";
 import { libraryPath } from "../native/library.ts";
 import { Session } from "../session/inference-session.ts";
 

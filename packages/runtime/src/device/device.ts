@@ -1,5 +1,5 @@
-/** The devices a session can run on: their names, their execution providers, their memory. */
-import { api, type Pointer } from "../native/api.ts";
+/** Lists the devices that a session can run on, with their names, execution providers and memory. */
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create } from "../native/call.ts";
 import { libraryPath } from "../native/library.ts";
 import { RuntimeError } from "../native/runtime-error.ts";
@@ -30,7 +30,7 @@ export function deviceName(device: Device): string {
   return device.type === "cuda" ? `cuda:${device.id}` : device.type;
 }
 
-/** Adds the device's execution provider to session options; throws `no_provider` where it cannot be had. */
+/** Adds the device's execution provider to session options; throws `no_provider` where it cannot be used. */
 export function appendProvider(options: Pointer, device: Device): void {
   try {
     if (device.type === "cuda") appendCuda(options, device.id);
@@ -77,7 +77,7 @@ function howToGet(device: Device): string {
 
 const memoryInfos = new Map<string, Pointer>();
 
-/** The OrtMemoryInfo of a device's own memory. Made once and kept: there are as many as devices. */
+/** The OrtMemoryInfo of a device's own memory, made once per device and never released. */
 export function memoryInfo(device: Device): Pointer {
   const name = deviceName(device);
   const info = memoryInfos.get(name) ?? createMemoryInfo(device);

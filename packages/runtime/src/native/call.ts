@@ -1,10 +1,10 @@
-/** Calls into the function table: every OrtStatus becomes a RuntimeError here and nowhere else. */
+/** Calls functions of the table and turns every OrtStatus into a RuntimeError. */
 import koffi from "koffi";
-import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./api.ts";
+import { api, type Argument, type Out, type Pointer, type StatusFunction } from "./function-table.ts";
 import { MAX_ASYNC_CALLS } from "./library.ts";
 import { RuntimeError, runtimeErrorFromStatus } from "./runtime-error.ts";
 
-/** Calls and throws what the status says. */
+/** Calls a function; throws when its status is a failure. */
 export function call(native: StatusFunction, ...args: readonly Argument[]): void {
   check(native(...args));
 }
@@ -23,7 +23,7 @@ export function readNumber(native: StatusFunction, ...args: readonly Argument[])
   return Number(out[0]);
 }
 
-/** Arguments of calls under way: the garbage collector must not take memory that another thread reads. */
+/** Arguments of calls under way, held because the garbage collector must not free memory that another thread reads. */
 const inFlight = new Set<readonly Argument[]>();
 
 /** As `call`, on a thread of libuv's pool. Views among the arguments stay alive until it settles. */
@@ -56,7 +56,7 @@ export function readString(address: Pointer): string {
   return koffi.decode.string(address);
 }
 
-/** An ArrayBuffer over native memory, not copied and not owned. */
+/** Makes an ArrayBuffer over native memory, which is neither copied nor owned. */
 export function viewMemory(address: Pointer, bytes: number): ArrayBuffer {
   return koffi.view(address, bytes);
 }

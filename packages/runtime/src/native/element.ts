@@ -1,9 +1,9 @@
-/** Element types of tensors: ONNX's numbers for them and the typed arrays that carry them. */
+/** Lists the element types of tensors with ONNX's numbers for them and the typed arrays that hold them. */
 import { RuntimeError } from "./runtime-error.ts";
 
 export type DType = "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int8" | "uint8" | "bool";
 
-/** The typed array of an element type; float16 and bfloat16 are raw bits, a bool is a byte of 0 or 1. */
+/** The typed array of each element type; float16 and bfloat16 are raw bits, a bool is a byte of 0 or 1. */
 export interface ArrayOf {
   readonly float32: Float32Array;
   readonly float16: Uint16Array;

@@ -1,10 +1,10 @@
-/** Lifetime of one native object: who holds it, when it is freed, and what using it too late says. */
-import type { Pointer } from "./api.ts";
+/** A handle counts the holds on one native object and frees the object when the last one ends. */
+import type { Pointer } from "./function-table.ts";
 import { RuntimeError } from "./runtime-error.ts";
 
 /**
- * A counted native object. Its owner ends it with `dispose()`, after which `pointer` throws; others that need it
- * to stay (a run under way, a value in a binding) take a `hold()`. It is freed when nobody is left.
+ * A counted native object. Its owner ends its use with `dispose()`, after which `pointer` throws; a run under way or a
+ * binding that needs the object to stay takes a `hold()`. It is freed when no hold is left.
  */
 export class Handle implements Disposable {
   readonly #noun: string;

@@ -1,11 +1,11 @@
-/** Finds and loads the ONNX Runtime library that onnxruntime-node ships; the only place that knows its layout. */
+/** Finds and loads the ONNX Runtime library that the package onnxruntime-node contains. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi, { type LibraryHandle } from "koffi";
 import { RuntimeError } from "./runtime-error.ts";
 
-/** Where onnxruntime-node 1.30.0 keeps the library, below its `bin/napi-v6`. */
+/** Paths of the library below `bin/napi-v6` of onnxruntime-node 1.30.0. */
 const FILES: Readonly<Record<string, string>> = {
   "linux-x64": "linux/x64/libonnxruntime.so.1",
   "linux-arm64": "linux/arm64/libonnxruntime.so.1",
@@ -14,16 +14,16 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Stack sizes in bytes. ONNX Runtime's matrix kernels keep panels on the stack, and koffi runs a call on a stack
- * of its own: 2 MiB by default for a synchronous call and 128 KiB for an asynchronous one, which is too little.
+ * Stack sizes in bytes. ONNX Runtime's matrix kernels keep panels on the stack, and koffi runs each call on a stack
+ * that it allocates: 2 MiB by default for a synchronous call and 128 KiB for an asynchronous one, which is too little.
  */
 const SYNC_STACK_BYTES = 16 * 1024 * 1024;
 const ASYNC_STACK_BYTES = 8 * 1024 * 1024;
 
-/** Calls that may wait or run at once; more is a mistake of the caller, and each holds a stack. */
+/** The most calls that may wait or run at once. Each has a stack, and more of them is a mistake of the caller. */
 export const MAX_ASYNC_CALLS = 256;
 
-/** Absolute path of the library for a platform and architecture in Node's words; throws `not_found`. */
+/** Absolute path of the library for a platform and an architecture as Node names them; throws `not_found`. */
 export function libraryPath(platform: string = process.platform, arch: string = process.arch): string {
   const file = FILES[`${platform}-${arch}`];
   if (file === undefined) {

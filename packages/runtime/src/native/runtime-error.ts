@@ -1,9 +1,9 @@
-/** The error of this package, apart because every file throws it and callers match on its code. */
+/** Defines the error of this package, which callers match on its code. */
 
 /**
- * - `not_found`: a file (model, external data, the ONNX Runtime library) is not there
+ * - `not_found`: a file (model, external data, the ONNX Runtime library) is missing
  * - `invalid_argument`: the caller's model, name, shape, type or use is wrong
- * - `no_provider`: the wanted device cannot be used on this machine; the sentence says what is missing
+ * - `no_provider`: the device cannot be used on this machine; the message names what is missing
  * - `terminated`: the run was aborted by its signal
  * - `out_of_memory`: host or device memory ran out
  * - `failed`: anything else that ONNX Runtime reports
@@ -36,7 +36,7 @@ const STATUS_CODES: Readonly<Record<number, RuntimeErrorCode>> = {
   14: "not_found", // ORT_NOT_FOUND
 };
 
-/** ONNX Runtime has no status number for these two: only the text tells them from other failures. */
+/** ONNX Runtime has no status number for these two: only the text distinguishes them from other failures. */
 const OUT_OF_MEMORY = /bad_alloc|out of memory|failed to allocate memory|available memory of/i;
 const TERMINATED = /terminate flag/i;
 
@@ -44,7 +44,7 @@ export function runtimeErrorFromStatus(status: number, message: string): Runtime
   return new RuntimeError(codeOfStatus(status, message), `ONNX Runtime: ${withoutSource(message)}`);
 }
 
-/** Assertions of ONNX Runtime begin with file, line, signature and condition: what follows them is for people. */
+/** Assertions of ONNX Runtime begin with file, line, signature and condition; the sentence for users follows them. */
 function withoutSource(message: string): string {
   const readable = message
     .split(/\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : | was false\. /)

@@ -42,7 +42,7 @@ describe("outputs", () => {
     for (const value of results) value[Symbol.dispose]();
   });
 
-  test("several results are told apart by name", async () => {
+  test("several results are distinguished by name", async () => {
     using session = await Session.load(chainModel(2, 2));
     const two = Value.wrap("float32", Float32Array.of(2, 0, 0, 2), [2, 2]);
     using binding = session.bind().input("t0", two).outputToCpu("t2").outputToCpu("t1").outputToCpu("t2");

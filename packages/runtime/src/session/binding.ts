@@ -1,5 +1,5 @@
-/** Inputs and outputs bound to a session once and run many times: the fast path. */
-import { api, type Out, type Pointer, readPointer } from "../native/api.ts";
+/** A binding holds inputs and outputs of a session, bound once and run many times. */
+import { api, type Out, type Pointer, readPointer } from "../native/function-table.ts";
 import { call, callAsync, create } from "../native/call.ts";
 import { CPU, type Device, memoryInfo } from "../device/device.ts";
 import { Handle, type Hold } from "../native/handle.ts";
@@ -7,11 +7,11 @@ import { RuntimeError } from "../native/runtime-error.ts";
 import { type Value, valueOfNative } from "./value.ts";
 
 export interface RunOptions {
-  /** Aborting ends the run after the operator that is being computed, and rejects with `terminated`. */
+  /** Signal that ends the run after the operator that is being computed; the run rejects with `terminated`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a binding needs of its session. */
+/** The parts of a session that its bindings use. */
 export interface BoundSession {
   readonly handle: Handle;
   readonly device: Device;
@@ -20,11 +20,12 @@ export interface BoundSession {
 }
 
 interface Bound {
+  /** The value, whose typed array the garbage collector would free if nothing referred to it. */
   readonly value: Value;
   readonly hold: Hold;
 }
 
-/** For an output that the runtime allocates anew in each run. */
+/** Marks an output that the runtime allocates anew in each run. */
 const TO_CPU = "to CPU";
 
 /**
@@ -35,9 +36,9 @@ export class Binding implements Disposable {
   readonly #session: BoundSession;
   readonly #handle: Handle;
   readonly #inputs = new Map<string, Bound>();
-  /** In the order of ONNX Runtime's own list: a name keeps its place when it is bound again. */
+  /** Outputs in the order of ONNX Runtime's own list: a name keeps its place when it is bound again. */
   readonly #outputs = new Map<string, Bound | typeof TO_CPU>();
-  /** Names bound by outputToCpu that the last run has filled. */
+  /** Names bound by `outputToCpu` that the last run has filled. */
   readonly #results = new Set<string>();
   #running = false;
 
@@ -145,9 +146,9 @@ export class Binding implements Disposable {
     void this.#session.handle.pointer;
     this.#requireInputs();
     this.#results.clear();
-    if (this.#session.device.type !== "cpu") this.#sendHostInputs(pointer);
+    if (this.#session.device.type !== "cpu") this.#sendInputs(pointer);
     for (const [name, output] of this.#outputs) {
-      // Forgets the last run's tensor: the next would be written over it, or refused when its shape differs.
+      // Binding again releases the last run's tensor: ONNX Runtime would write over it, or refuse another shape.
       if (output === TO_CPU) call(api().BindOutputToDevice, pointer, name, memoryInfo(CPU));
     }
     return pointer;
@@ -166,11 +167,12 @@ export class Binding implements Disposable {
     );
   }
 
-  /** BindInput copies host memory to the session's device once, at binding: bring in what changed since. */
-  #sendHostInputs(pointer: Pointer): void {
-    for (const [name, { value, hold }] of this.#inputs) {
-      if (value.device.type === "cpu") call(api().BindInput, pointer, name, hold.pointer);
-    }
+  /**
+   * Binds the inputs again: BindInput copies a value that an operator needs on another device, once, so that what changed
+   * since would be lost. That concerns every value on the host, and a value on the device that an operator reads on the CPU.
+   */
+  #sendInputs(pointer: Pointer): void {
+    for (const [name, { hold }] of this.#inputs) call(api().BindInput, pointer, name, hold.pointer);
   }
 }
 
@@ -200,7 +202,7 @@ function noResult(name: string, bound: boolean): RuntimeError {
   return new RuntimeError("invalid_argument", `The output "${name}" ${what}`);
 }
 
-/** A function, since the answer changes while a run is awaited. */
+/** A function because TypeScript would narrow the property, which changes while a run is awaited. */
 function isAborted(signal: AbortSignal | undefined): signal is AbortSignal {
   return signal !== undefined && signal.aborted;
 }

@@ -241,7 +241,7 @@ function invalid(message: RegExp): unknown {
   });
 }
 
-/** TensorProto.DataType of float64, which no graph of ours uses. */
+/** TensorProto.DataType of float64, which no graph here uses. */
 const DOUBLE = 11;
 
 /** x2 = x + x, y = x as another element type. */

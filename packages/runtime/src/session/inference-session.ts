@@ -1,17 +1,17 @@
-/** A loaded model on a device. */
-import { api, type Pointer, type StatusFunction } from "../native/api.ts";
+/** A session holds a loaded model on a device and runs it. */
+import { api, type Pointer, type StatusFunction } from "../native/function-table.ts";
 import { Binding, type BoundSession, type RunOptions } from "./binding.ts";
 import { call, create, createAsync, readNumber, readString } from "../native/call.ts";
 import { CPU, type Device, memoryInfo, noProvider } from "../device/device.ts";
 import { type DType, type TypedArray, zeros } from "../native/element.ts";
 import { ortEnvironment } from "../native/environment.ts";
 import { Handle } from "../native/handle.ts";
-import { identityModel } from "./identity-model.ts";
+import { identityModel } from "../device/identity-model.ts";
 import { RuntimeError } from "../native/runtime-error.ts";
 import { createSessionOptions, type SessionOptions } from "./session-options.ts";
 import { Value, valueOnDevice } from "./value.ts";
 
-/** What providers that are there say when the machine has no device or driver for them. */
+/** Messages of a provider whose library is installed on a machine that has no device or no driver for it. */
 const NO_DEVICE = /adapter|no CUDA-capable|driver version|cudaGetDevice|device ordinal/i;
 
 /**
@@ -38,7 +38,7 @@ export class Session implements Disposable {
 
   /**
    * Loads a model from a file or from bytes, on another thread. Rejects with `not_found` for a missing file,
-   * `invalid_argument` for what is not a valid model, `no_provider` where the device cannot be had.
+   * `invalid_argument` for what is not a valid model, `no_provider` where the device cannot be used.
    */
   static async load(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
     const environment = ortEnvironment();
@@ -70,6 +70,7 @@ export class Session implements Disposable {
       kind: "device",
       device: this.device,
       read: (value) => this.#copyToHost(value),
+      write: (value, source) => this.#copyFromHost(value, source),
     });
   }
 
@@ -93,7 +94,7 @@ export class Session implements Disposable {
     for (const [name, value] of Object.entries(feeds)) binding.input(name, value);
     for (const name of fetches) binding.outputToCpu(name);
     await binding.run(options);
-    // Where one result cannot be had, those before it are given back.
+    // When one result cannot be shown, those before it are released.
     using results = new DisposableStack();
     const entries = [...new Set(fetches)].map((name) => [name, results.use(binding.result(name))] as const);
     results.move();
@@ -119,13 +120,20 @@ export class Session implements Disposable {
     return await copied.read();
   }
 
+  async #copyFromHost(value: Value, source: Value): Promise<void> {
+    void this.#handle.pointer;
+    const copier = await this.#copier(value.dtype);
+    using binding = copier.bind().input("x", source).output("y", value);
+    await binding.run();
+  }
+
   #copier(dtype: DType): Promise<Session> {
     const { device } = this;
     const known = this.#copiers.get(dtype);
     if (known !== undefined) return known;
     const copier = Session.load(identityModel(dtype), { device, threads: 1, optimization: "none" });
     this.#copiers.set(dtype, copier);
-    // A failure, say for want of memory, may not come again.
+    // A failure, for example for want of memory, is not kept: the next copy tries again.
     copier.catch(() => this.#copiers.delete(dtype));
     return copier;
   }

@@ -1,20 +1,20 @@
-/** Options of a session and their native form. */
-import { api, type Pointer } from "../native/api.ts";
+/** Options of a session, and the native object that holds them. */
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create } from "../native/call.ts";
 import { appendProvider, CPU, type Device } from "../device/device.ts";
 import { defaultThreads, LOG_SEVERITY } from "../native/environment.ts";
 import { RuntimeError } from "../native/runtime-error.ts";
 
 export interface SessionOptions {
-  /** Default: the CPU. */
+  /** Device that the model runs on; the CPU when left out. */
   readonly device?: Device;
-  /** Threads of one operator on the CPU. Default: the physical cores. */
+  /** Threads of one operator on the CPU; as many as physical cores when left out. */
   readonly threads?: number;
-  /** Folder of the files that the model's external initializers name. Needed for a model given as bytes. */
+  /** Folder of the files that the external initializers of a model given as bytes name. */
   readonly externalDataFolder?: string;
-  /** Graph optimization. Default: all. */
+  /** Level of graph optimization; "all" when left out. */
   readonly optimization?: "none" | "basic" | "extended" | "all";
-  /** More entries of onnxruntime_session_options_config_keys.h; they win over ours. */
+  /** Entries of onnxruntime_session_options_config_keys.h, which take precedence over those set here. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
@@ -22,10 +22,10 @@ export interface SessionOptions {
 const OPTIMIZATION = { none: 0, basic: 1, extended: 2, all: 99 } as const;
 
 /**
- * How long an idle worker thread spins before it sleeps, in microseconds. ONNX Runtime's default burns 40 % of a core
- * between the small runs of a decoder. A millisecond bridges the gap between two steps, and is over at once when there is
- * nothing to do: against 50 µs, 8 streams of a 1.1B model decode 13 % faster, one as fast, and an idle worker uses as little
- * (measured in turns, 1.30.0, 2 threads).
+ * Time that an idle thread of the pool spins before it sleeps, in microseconds. ONNX Runtime's default uses 40 % of a core
+ * between the small runs of a decoder. A millisecond bridges the gap between two steps of a decoder and ends soon after
+ * the last one: compared with 50 µs, 8 streams of a 1.1B model decode 13 % faster, one stream as fast, and an idle worker
+ * uses as little (measured in turns, ONNX Runtime 1.30.0, 2 threads).
  */
 const SPIN_MICROSECONDS = "1000";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { identityModel } from "./identity-model.ts";
+import { DeviceMemory } from "./device-memory.ts";
+import { identityModel } from "../device/identity-model.ts";
 import { Session } from "./inference-session.ts";
 import { Value } from "./value.ts";
 
@@ -89,6 +90,31 @@ describe("reading", () => {
     value.data().fill(0);
     value[Symbol.dispose]();
     expect(copy).toEqual(Int8Array.of(2, 3));
+  });
+});
+
+describe("writing", () => {
+  test("write() goes into the elements that a run reads", async () => {
+    using session = await Session.load(identityModel("float32"));
+    using value = Value.wrap("float32", new Float32Array(2), [2]);
+    using binding = session.bind().input("x", value).outputToCpu("y");
+    await value.write(Float32Array.of(3, 4));
+    binding.runSync();
+    expect(binding.result("y").data()).toEqual(Float32Array.of(3, 4));
+  });
+
+  test("write() refuses another number of elements and another array", async () => {
+    using value = Value.wrap("float32", new Float32Array(2), [2]);
+    await expect(value.write(new Float32Array(3))).rejects.toThrow(/shape \[2\] needs a Float32Array of 2/);
+    // @ts-expect-error the types refuse it as well
+    await expect(value.write(new Uint16Array(2))).rejects.toThrow(/needs a Float32Array/);
+  });
+
+  test("host memory places a value over the array itself", async () => {
+    const memory = await DeviceMemory.open({ type: "cpu" });
+    expect(memory).toBe(DeviceMemory.host);
+    const data = Float32Array.of(1, 2);
+    expect((await memory.place("float32", data, [2])).data()).toBe(data);
   });
 });
 

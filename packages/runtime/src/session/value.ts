@@ -1,5 +1,5 @@
-/** A tensor and where its elements lie: in a typed array, in memory of ONNX Runtime, or on a device. */
-import { api, type Pointer } from "../native/api.ts";
+/** A value is a tensor whose elements lie in a typed array, in memory of ONNX Runtime, or on a device. */
+import { api, type Pointer } from "../native/function-table.ts";
 import { call, create, readNumber, viewMemory } from "../native/call.ts";
 import { CPU, type Device, deviceName, memoryInfo } from "../device/device.ts";
 import {
@@ -21,7 +21,7 @@ export class Value<D extends DType = DType> implements Disposable {
   readonly dtype: D;
   readonly shape: readonly number[];
   readonly device: Device;
-  /** For this package only: the OrtValue. */
+  /** The OrtValue, for this package only. */
   readonly handle: Handle;
   readonly #memory: Memory<D>;
 
@@ -92,6 +92,18 @@ export class Value<D extends DType = DType> implements Disposable {
     return (await memory.read(this)) as ArrayOf[D];
   }
 
+  /**
+   * Copies `data` over the elements, on any device. Throws `invalid_argument` when the array is not the one of the
+   * element type or its length is not that of the shape.
+   */
+  async write(data: ArrayOf[D]): Promise<void> {
+    void this.handle.pointer;
+    using source = wrapArray(this.dtype, data, this.shape);
+    const memory = this.#memory;
+    if (memory.kind === "host") copyInto(memory.array, data);
+    else await memory.write(this, source);
+  }
+
   [Symbol.dispose](): void {
     this.handle[Symbol.dispose]();
   }
@@ -103,6 +115,8 @@ type Memory<D extends DType> =
       readonly kind: "device";
       readonly device: Device;
       readonly read: (value: Value) => Promise<TypedArray>;
+      /** Copies `source`, on the host and of the same shape, into `value`. */
+      readonly write: (value: Value, source: Value) => Promise<void>;
     };
 
 function wrapArray<D extends DType>(
@@ -135,7 +149,7 @@ function wrapArray<D extends DType>(
   return new Value(dtype, [...shape], handle, { kind: "host", device: CPU, array });
 }
 
-/** An address for tensors without elements: ONNX Runtime refuses a null one. */
+/** Address of tensors without elements: ONNX Runtime refuses a null one. */
 const NOTHING = new Uint8Array(8);
 
 /** Takes over an OrtValue that ONNX Runtime allocated on the host; releases it when it cannot be shown. */
@@ -155,7 +169,8 @@ function viewNative(pointer: Pointer): Value {
   const address = create(api().GetTensorMutableData, pointer);
   const buffer = count > 0 ? viewMemory(address, count * array.BYTES_PER_ELEMENT) : new ArrayBuffer(0);
   const handle = new Handle("This value", pointer, () => {
-    buffer.transfer(0); // detaches: a forgotten typed array becomes empty instead of pointing at freed memory
+    // Detaches: a typed array that is still in use becomes empty instead of pointing at freed memory.
+    buffer.transfer(0);
     api().ReleaseValue(pointer);
   });
   return new Value<DType>(dtype, shape, handle, { kind: "host", device: CPU, array: new array(buffer) });
@@ -229,6 +244,13 @@ function copy<D extends DType>(dtype: D, data: ArrayOf[D]): ArrayOf[D] {
   const { array } = ELEMENTS[dtype];
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
   return new array(bytes.buffer, 0, data.length);
+}
+
+/** Bytes, since the element types of two arrays that have the same type parameter are the same. */
+function copyInto(target: TypedArray, source: TypedArray): void {
+  new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(
+    new Uint8Array(source.buffer, source.byteOffset, source.byteLength),
+  );
 }
 
 function nameOf(array: TypedArray): string {

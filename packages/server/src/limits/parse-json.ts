@@ -5,11 +5,10 @@ const LIMITS: JsonLimits = { maxDepth: 32, maxKeys: 10_000, refusesPrototypes: t
 
 /** The value; `invalid_request` when it is no JSON or not such as is taken here. */
 export function parseJson(bytes: Buffer): unknown {
-  const text = bytes.toString("utf8");
-  const fault = strictJsonFault(text, LIMITS);
+  const fault = strictJsonFault(bytes, LIMITS);
   if (fault !== null) throw new LlavaError("invalid_request", `The body ${fault}. Send plain JSON.`);
   try {
-    return JSON.parse(text);
+    return JSON.parse(bytes.toString("utf8"));
   } catch (cause) {
     throw new LlavaError("invalid_request", "The body is not JSON.", { cause });
   }

@@ -5,7 +5,7 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Figures, type Order, type Peer, servePeer } from "./peer.ts";
-import { type Arrival, windowRate } from "../stream-window.ts";
+import { type Arrival, windowRate } from "../measure/stream-window.ts";
 
 /** As much of the package as is called here. */
 interface NodeLlamaCpp {

@@ -1,9 +1,9 @@
 /** Our engine as one of the programs that are compared, through what everybody else calls, too. */
 import { Engine, type EngineEvent, type EngineOptions, type GenerateRequest } from "@llava/engine";
 import { Binding } from "@llava/runtime";
-import { coarseNoise } from "../noise.ts";
+import { coarseNoise } from "../measure/noise.ts";
 import { type Figures, type Order, type Peer, servePeer } from "./peer.ts";
-import { type Arrival, type Rate, windowRate } from "../stream-window.ts";
+import { type Arrival, type Rate, windowRate } from "../measure/stream-window.ts";
 
 type Finished = Extract<EngineEvent, { type: "finished" }>;
 

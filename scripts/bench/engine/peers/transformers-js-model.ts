@@ -20,14 +20,14 @@ const BATCH = "batch_size";
 
 /** Fills `folder`; the weights stay in the cache of quantized models, of which the folder gets a hard link. */
 export async function writeTransformersJsModel(modelFolder: string, folder: string): Promise<void> {
-  const { description } = await openModelFolder(modelFolder);
-  const { decoder } = await loadWeights(modelFolder, description, { dtype: "int4" });
+  const { description, weights } = await openModelFolder(modelFolder);
+  const { decoder } = await loadWeights(weights, description, { dtype: "int4" });
   const onnx = path.join(folder, "onnx");
   await rm(folder, { recursive: true, force: true });
   await mkdir(onnx, { recursive: true });
   const files = new Set<string>();
   const bytes = decoderForTransformersJs(description.text, decoder, files);
-  for (const file of files) await link(path.join(decoder.folder, file), path.join(onnx, file));
+  for (const file of files) await link(file, path.join(onnx, path.relative(decoder.folder, file)));
   await writeFile(path.join(onnx, GRAPH_FILE), bytes);
   await writeFile(path.join(folder, "config.json"), JSON.stringify(configOf(description.text), null, 2));
 }
@@ -46,14 +46,20 @@ function decoderForTransformersJs(text: Text, weights: PlacedWeights, files: Set
   const { source } = weights;
   const ops = new ServingOperations(
     graph,
-    { get: (name) => seen(source.get(name), files), blocks: (name) => source.blocks?.(name) },
     {
-      lastPositions: lastPositions(graph, mask),
-      totalLength: totalLength(graph, mask),
-      keys: inputs("key"),
-      values: inputs("value"),
-      contextLength: text.contextLength,
-      ropeTheta: text.ropeTheta,
+      folder: weights.folder,
+      get: (name) => seen(source.get(name), files),
+      blocks: (name) => source.blocks?.(name),
+    },
+    {
+      cache: {
+        lastPositions: lastPositions(graph, mask),
+        totalLength: totalLength(graph, mask),
+        keys: inputs("key"),
+        values: inputs("value"),
+        contextLength: text.contextLength,
+        ropeTheta: text.ropeTheta,
+      },
     },
   );
   const logits = languageModel(ops, text, { ids, logitRows });
@@ -70,7 +76,7 @@ function seen<T extends { readonly file: string }>(stored: T, files: Set<string>
   return stored;
 }
 
-/** [batch] int64: rows of the flattened ids that hold the last token of each answer; nobody reads other logits. */
+/** [batch] int64: rows of the flattened ids that hold the last token of each answer; no other logits are read. */
 function lastTokens(graph: Graph, ids: Tensor): Tensor {
   const extents = graph.apply("Shape", [ids], { dtype: "int64", shape: [2] });
   const scalar = { dtype: "int64", shape: [] } as const;

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Figures, type Order, type Peer, servePeer } from "./peer.ts";
-import { windowRate } from "../stream-window.ts";
+import { windowRate } from "../measure/stream-window.ts";
 import { writeTransformersJsModel } from "./transformers-js-model.ts";
 
 /** As much of the package as is called here. */

@@ -1,4 +1,7 @@
-/** The head of a GGUF file (version 3): settings, and where each tensor lies. The format is llama.cpp's. */
+/**
+ * Writes the head of a GGUF file (version 3): settings, and where each tensor lies. The format is llama.cpp's;
+ * `@huggingface/gguf` reads it and can rewrite its settings, but does not write the list of tensors of a new file.
+ */
 
 /** ggml's numbers of types, and what a block of each takes. */
 export const GGML_TYPES = {

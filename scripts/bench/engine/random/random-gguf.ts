@@ -176,7 +176,7 @@ function finishQ6(blocks: Uint8Array, deviation: number): void {
   writeScales(blocks, { size, at: SCALES + 16, scale: deviation / (SPREAD_6 * 48) });
 }
 
-/** Of either sign: the ranges reach further down than up, which must not add up to a mean. */
+/** Writes scales of either sign: the ranges reach further down than up, which must not add up to a mean. */
 function writeScales(
   blocks: Uint8Array,
   { size, at, scale }: { readonly size: number; readonly at: number; readonly scale: number },

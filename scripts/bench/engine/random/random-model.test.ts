@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Checkpoint } from "@llava/checkpoint";
 import { Engine, type EngineEvent } from "@llava/engine";
+import { gguf, type GGUFParseOutput } from "@huggingface/gguf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeRandomCheckpoint } from "./random-checkpoint.ts";
 import { writeRandomGguf } from "./random-gguf.ts";
@@ -76,21 +77,19 @@ describe("a random checkpoint", () => {
 
 describe("a random GGUF file", () => {
   it("says where its tensors lie, aligned, and ends with the last", async () => {
-    const bytes = await gguf();
-    const { tensors, dataStart } = readGguf(bytes);
-    expect(tensors.map(({ name }) => name)).toContain("blk.1.ffn_down.weight");
-    for (const { offset } of tensors) expect(offset % 32).toBe(0);
-    const last = tensors.at(-1);
+    const { bytes, tensorInfos, tensorDataOffset } = await randomGguf();
+    expect(tensorInfos.map(({ name }) => name)).toContain("blk.1.ffn_down.weight");
+    for (const { offset } of tensorInfos) expect(offset % 32n).toBe(0n);
+    const last = tensorInfos.at(-1);
     // 512 rows of one block of Q6_K.
-    expect(last).toMatchObject({ name: "output.weight", type: 14, extents: [256, 512] });
-    expect(dataStart + (last?.offset ?? 0) + 512 * 210).toBe(bytes.length);
+    expect(last).toMatchObject({ name: "output.weight", dtype: 14, shape: [256n, 512n] });
+    expect(Number(tensorDataOffset + (last?.offset ?? 0n)) + 512 * 210).toBe(bytes.length);
   });
 
   it("has blocks whose values spread as those of the checkpoint", async () => {
-    const bytes = await gguf();
-    const { tensors, dataStart } = readGguf(bytes);
-    const up = tensors.find(({ name }) => name === "blk.0.ffn_up.weight");
-    const start = dataStart + (up?.offset ?? Number.NaN);
+    const { bytes, tensorInfos, tensorDataOffset } = await randomGguf();
+    const up = tensorInfos.find(({ name }) => name === "blk.0.ffn_up.weight");
+    const start = Number(tensorDataOffset + (up?.offset ?? 0n));
     const values: number[] = [];
     for (let block = start; block < start + (256 * 256 * 18) / 32; block += 18) {
       const scale = float16(bytes.readUInt16LE(block));
@@ -102,55 +101,15 @@ describe("a random GGUF file", () => {
     expect(mean).toBeCloseTo(0, 3);
   });
 
-  async function gguf(): Promise<Buffer> {
+  /** The file as written, and what Hugging Face's reader finds in its header. */
+  async function randomGguf(): Promise<GGUFParseOutput & { bytes: Buffer }> {
     const file = path.join(folder, "model.gguf");
     const text = { ...SHAPE.text, hidden: 256, intermediate: 256, vocabulary: 512 };
     await writeRandomGguf(file, text, 1, quietly);
-    return await readFile(file);
+    return { ...(await gguf(file, { allowLocalFile: true })), bytes: await readFile(file) };
   }
 });
 
-interface StoredTensor {
-  readonly name: string;
-  readonly type: number;
-  /** Columns first. */
-  readonly extents: readonly number[];
-  readonly offset: number;
-}
-
-/** A reader of its own: just enough of the format to find the tensors. */
-function readGguf(bytes: Buffer): { tensors: StoredTensor[]; dataStart: number } {
-  let at = 0;
-  const uint32 = (): number => bytes.readUInt32LE((at += 4) - 4);
-  const uint64 = (): number => Number(bytes.readBigUInt64LE((at += 8) - 8));
-  const text = (): string => {
-    const length = uint64();
-    return bytes.toString("utf8", at, (at += length));
-  };
-  const skip = (kind: number): void => {
-    if (kind === 8) text();
-    else if (kind === 9) {
-      const inner = uint32();
-      for (let left = uint64(); left > 0; left--) skip(inner);
-    } else at += 4;
-  };
-  expect(bytes.toString("latin1", 0, 4)).toBe("GGUF");
-  at = 4;
-  expect(uint32()).toBe(3);
-  const [tensorCount, settings] = [uint64(), uint64()];
-  for (let i = 0; i < settings; i++) {
-    text();
-    skip(uint32());
-  }
-  const tensors = Array.from({ length: tensorCount }, () => {
-    const name = text();
-    const extents = Array.from({ length: uint32() }, uint64);
-    return { name, extents, type: uint32(), offset: uint64() };
-  });
-  return { tensors, dataStart: Math.ceil(at / 32) * 32 };
-}
-
 function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  return sign * 2 ** (((bits >>> 10) & 31) - 15) * (1 + (bits & 1023) / 1024);
+  return new Float16Array(Uint16Array.of(bits).buffer)[0] ?? Number.NaN;
 }

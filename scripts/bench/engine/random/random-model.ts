@@ -2,7 +2,7 @@
 import { mkdir, statfs } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { refuse, wholeNumber } from "../../../script-flags.ts";
+import { refuse, wholeNumber } from "../../../support/script-flags.ts";
 import { writeRandomCheckpoint } from "./random-checkpoint.ts";
 import { writeRandomGguf } from "./random-gguf.ts";
 import { SHAPES, tensorPlans } from "./shapes.ts";
@@ -57,7 +57,7 @@ async function requireSpace(folder: string, plans: readonly { shape: readonly nu
     refuse(`--out is on a disk with ${gigabytes(bavail * bsize)} GB free; ${gigabytes(bytes)} are needed.`);
 }
 
-/** One line that is written over; whole percents only where nobody watches. */
+/** One line that is written over; whole percents only where there is no terminal. */
 function progress(what: string): (share: number) => void {
   let last = -1;
   return (share) => {

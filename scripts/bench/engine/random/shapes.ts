@@ -66,7 +66,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     },
     vision: CLIP_L,
   },
-  /** Nobody's: written and run in seconds, for trying the bench itself. */
+  /** No real model's shape: written and run in seconds, for trying the bench itself. */
   tiny: {
     text: {
       hidden: 256,

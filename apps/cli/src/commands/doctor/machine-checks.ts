@@ -10,8 +10,6 @@ import type { DoctorFlags } from "../../options/watch-flags.ts";
 /** The first one that knows `using`, which the sources are written with. */
 const LEAST_NODE = 24;
 const LEAST_FREE_BYTES = 512 << 20;
-/** Beside the weights: Node, ONNX Runtime, images, the cache of a conversation. */
-const BESIDE_WEIGHTS_BYTES = 512 << 20;
 const LOOK_MS = 1_000;
 /** A white PNG. */
 const ONE_PIXEL =
@@ -62,21 +60,22 @@ export async function checkModel(folder: string): Promise<Finding> {
       import("@llava/models"),
       import("@llava/checkpoint"),
     ]);
-    const { description } = await openModelFolder(folder);
-    await Checkpoint.open(folder);
+    const { description, weights } = await openModelFolder(folder);
+    await Checkpoint.compose(weights);
     return `${description.name} is complete (${sizeOf(await weightBytes(folder))} of weights)`;
   });
 }
 
+/** What `llava serve` needs for this model at its default precision, by the engine's own estimate. */
 export async function checkMemory(folder: string): Promise<Finding> {
-  const free = process.availableMemory();
-  const needed = (await weightBytes(folder)) + BESIDE_WEIGHTS_BYTES;
-  const total = `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
-  if (free >= needed) return ok("Memory", total);
-  return wrong(
-    "Memory",
-    `${total}, but this model needs about ${sizeOf(needed)}. End other programs or take a smaller model.`,
-  );
+  return await findingOf("Memory", async () => {
+    const { requireModelMemory } = await import("@llava/engine");
+    const { estimate, free } = await requireModelMemory(folder);
+    return (
+      `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores; ` +
+      `the model needs about ${sizeOf(estimate.total)}`
+    );
+  });
 }
 
 export async function checkDisk(): Promise<Finding> {

@@ -1,26 +1,28 @@
 /**
- * Requests that end the workers that are asked to answer them: two processes gone over the same body, and nobody is asked
- * again for a while. Apart because only here what happened to one request matters to the next. Bodies are known by their
- * hash; nothing is hashed before a worker was lost.
+ * Remembers the requests that crash the workers which answer them: after two processes ended over the same body, no worker
+ * is asked with it for a while. Bodies are known by their hash; none is hashed before a worker was lost.
  */
 import { LlavaError } from "@llava/protocol";
 
-/** Processes that may end over a body before it is refused. */
-const MAX_VICTIMS = 2;
+/** The number of processes that end over a body before it is refused. */
+const MAX_CRASHES = 2;
+/** How long a body is remembered after its last crash. */
 const EXPIRY_MS = 600_000;
-/** Beyond so many the oldest is forgotten. */
+/** The number of bodies that are remembered; the oldest is dropped for the next one. */
 const MAX_SUSPECTS = 1_024;
 
-interface Suspect {
+interface SuspectBody {
+  /** The body's bytes: only a body of equal length is worth a hash. */
   readonly length: number;
-  readonly victims: Set<string>;
+  /** The names of the processes that ended over it. */
+  readonly crashed: Set<string>;
   untilMs: number;
 }
 
-export class Quarantine {
+export class PoisonRequests {
   readonly #now: () => number;
-  /** By hash; the one blamed last is the last. */
-  readonly #suspects = new Map<string, Suspect>();
+  /** The bodies that crashed workers, by hash; the one that did last is the last. */
+  readonly #suspects = new Map<string, SuspectBody>();
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number) {
@@ -34,19 +36,19 @@ export class Quarantine {
   /** Throws `quarantined` when too many workers ended over this body. */
   async check(body: Uint8Array): Promise<void> {
     const suspect = await this.#find(body);
-    if (suspect === null || suspect.victims.size < MAX_VICTIMS) return;
+    if (suspect === null || suspect.crashed.size < MAX_CRASHES) return;
     const minutes = Math.ceil((suspect.untilMs - this.#now()) / 60_000);
     throw new LlavaError(
       "quarantined",
-      `This request ended ${suspect.victims.size} workers; it is not tried again for ${minutes} minutes. Change it.`,
+      `This request ended ${suspect.crashed.size} workers; it is not tried again for ${minutes} minutes. Change it.`,
     );
   }
 
-  /** The worker's process ended over this body. */
-  async blame(body: Uint8Array, victim: string): Promise<void> {
+  /** Records that the process of this name ended over this body. */
+  async recordCrash(body: Uint8Array, processName: string): Promise<void> {
     const key = await hashOf(body);
-    const suspect = this.#suspects.get(key) ?? { length: body.length, victims: new Set(), untilMs: 0 };
-    suspect.victims.add(victim);
+    const suspect = this.#suspects.get(key) ?? { length: body.length, crashed: new Set(), untilMs: 0 };
+    suspect.crashed.add(processName);
     suspect.untilMs = this.#now() + EXPIRY_MS;
     // Deleted first, so that it moves to the end.
     this.#suspects.delete(key);
@@ -55,12 +57,12 @@ export class Quarantine {
     if (this.#suspects.size > MAX_SUSPECTS && !oldest.done) this.#suspects.delete(oldest.value);
   }
 
-  /** The body was answered: what happened before was not its fault. */
-  async absolve(body: Uint8Array): Promise<void> {
+  /** Call when the body was answered: it did not cause the crashes before. */
+  async clear(body: Uint8Array): Promise<void> {
     if ((await this.#find(body)) !== null) this.#suspects.delete(await hashOf(body));
   }
 
-  async #find(body: Uint8Array): Promise<Suspect | null> {
+  async #find(body: Uint8Array): Promise<SuspectBody | null> {
     for (const [key, { untilMs }] of this.#suspects) {
       if (untilMs > this.#now()) break;
       this.#suspects.delete(key);
@@ -70,9 +72,9 @@ export class Quarantine {
   }
 }
 
-/** Not on the event loop: a body may be of many megabytes. */
+/** Hashes outside of the event loop, as a body may have many megabytes. */
 async function hashOf(body: Uint8Array): Promise<string> {
-  // A copy where the bytes might be shared, which they never are here.
+  // WebCrypto takes no memory that is shared between threads; bodies never are, so that this copies nothing.
   const bytes =
     body.buffer instanceof ArrayBuffer
       ? new Uint8Array(body.buffer, body.byteOffset, body.length)

@@ -1,14 +1,14 @@
 import { expect, it } from "vitest";
 import { createRetryBudget } from "./retry-budget.ts";
 
-it("gives ten at once, then one for every five requests", () => {
+it("the retry budget gives ten at once, then one for every five requests", () => {
   const budget = createRetryBudget(() => 0);
   expect(Array.from({ length: 12 }, budget.spend)).toEqual([...Array(10).fill(true), false, false]);
   for (let count = 0; count < 11; count += 1) budget.earn();
   expect([budget.spend(), budget.spend(), budget.spend()]).toEqual([true, true, false]);
 });
 
-it("gives ten a second to those who ask seldom, and saves no more than a hundred", () => {
+it("the retry budget gives ten a second without requests, and saves no more than a hundred", () => {
   let nowMs = 0;
   const budget = createRetryBudget(() => nowMs);
   while (budget.spend());

@@ -1,18 +1,18 @@
 /**
- * How often requests may be sent to a second worker because the first one refused: a share of all requests, so that a
- * fleet that is ill as a whole gets a little more work, not a multiple of it.
+ * Limits how often requests are sent to a second worker because the first one refused, to a share of all requests: a fleet
+ * that is unhealthy as a whole gets a little more work, not a multiple of it.
  */
 
 /** Envoy's `retry_budget` lets retries be a fifth of the requests; Finagle's `RetryBudget` adds ten of them a second. */
 const SHARE = 0.2;
 const PER_SECOND = 10;
-/** What a quiet time saves up. */
+/** The number of retries that can be saved up while there are none. */
 const MAX_SAVED = 100;
 
 export interface RetryBudget {
   /** Call once for each request. */
   readonly earn: () => void;
-  /** Whether one more retry may be; if so it is spent. */
+  /** Whether one more retry is allowed; if so it is spent. */
   readonly spend: () => boolean;
 }
 

@@ -1,10 +1,10 @@
-/** Colours for code, loaded with the first block of it. Made of elements, from the highlighter's own tree of tokens. */
+/** Colours code, from the highlighter's tree of tokens to elements; loaded with the first block of code. */
 import type { HLJSApi, LanguageFn } from "highlight.js";
 import core from "highlight.js/lib/core";
 
 type Loader = () => Promise<{ readonly default: LanguageFn }>;
 
-/** One file each, loaded when somebody writes in it. */
+/** One file for each language, loaded when an answer contains it. */
 const LANGUAGES: Readonly<Record<string, Loader>> = {
   bash: () => import("highlight.js/lib/languages/bash"),
   c: () => import("highlight.js/lib/languages/c"),
@@ -45,7 +45,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   tsx: "typescript",
   yml: "yaml",
 };
-/** Longer ones would hold the page up for a moment that one notices. */
+/** Longer code, in characters, would block the page noticeably. */
 const MAX_LENGTH = 50_000;
 
 interface Scope {
@@ -55,7 +55,7 @@ interface Scope {
 
 const hljs: HLJSApi = core;
 
-/** Puts colours into an element whose text is code; leaves it as it is in a language that it does not know. */
+/** Colours an element whose text is code; leaves it unchanged in an unknown language. */
 export async function highlight(code: HTMLElement, language: string): Promise<void> {
   const text = code.textContent ?? "";
   const name = ALIASES[language.toLowerCase()] ?? language.toLowerCase();
@@ -64,14 +64,14 @@ export async function highlight(code: HTMLElement, language: string): Promise<vo
   if (hljs.getLanguage(name) === undefined) hljs.registerLanguage(name, (await load()).default);
   const { _emitter: emitter } = hljs.highlight(text, { language: name, ignoreIllegals: true });
   const { rootNode } = emitter as unknown as { readonly rootNode: Scope };
-  // Meanwhile other words may be here.
+  // The text may have changed while the language was loaded.
   if (code.textContent === text) code.replaceChildren(...rootNode.children.map(nodeOf));
 }
 
 function nodeOf(part: Scope | string): Node | string {
   if (typeof part === "string") return part;
   const span = document.createElement("span");
-  // "title.function" and its like: the first word says what it is.
+  // The first word of a scope such as "title.function" names the colour.
   const [first] = (part.scope ?? "").split(".");
   if (first) span.className = `code-${first}`;
   span.append(...part.children.map(nodeOf));

@@ -1,13 +1,13 @@
 /**
- * Markdown to tokens, safely: marked's lexer, told about formulas, and kept from what a model may write by mistake or
- * malice (thousands of nested quotations would otherwise exhaust the stack).
+ * Splits Markdown into tokens with marked's lexer, extended by formulas and limited in depth: thousands of nested
+ * quotations, written by mistake or in malice, would otherwise exhaust the stack.
  */
 import { getDefaults, Lexer, Tokenizer } from "marked";
 import type { Links, MarkedOptions, Token, Tokens } from "marked";
 
 import { MATH_OPTIONS, mayHaveMath } from "./math-syntax.ts";
 
-/** Deeper quotations and lists are shown as the characters they are made of; nobody reads as deep. */
+/** Greatest depth of nested quotations and lists; deeper ones are shown as the characters that they consist of. */
 const MAX_DEPTH = 24;
 
 class ShallowTokenizer extends Tokenizer {
@@ -32,7 +32,7 @@ class ShallowTokenizer extends Tokenizer {
   }
 }
 
-/** @param links what was defined before this text, by name */
+/** @param links the addresses defined before this text, by name */
 export function lex(text: string, links: Readonly<Links> = {}): readonly Token[] {
   const options: MarkedOptions = {
     ...getDefaults(),
@@ -44,7 +44,7 @@ export function lex(text: string, links: Readonly<Links> = {}): readonly Token[]
   try {
     return lexer.lex(text);
   } catch {
-    // Words without form are better than none.
+    // Unformatted text is better than none.
     return [{ type: "text", raw: text, text } satisfies Tokens.Text];
   }
 }

@@ -1,44 +1,49 @@
 /**
- * Markdown that grows: finished blocks are made once and never looked at again, only the last ones are read anew with each
- * frame. At the end the whole text is read at once and what differs is mended, so that the outcome is that of a text that was
- * there from the start (a link's address may come pages after the link).
+ * Renders Markdown that grows. Finished blocks are rendered once, and only the last ones are parsed again with each
+ * update. At the end the whole text is parsed at once and differing blocks are corrected, because a link's address
+ * may come pages after the link; the result equals that of rendering the whole text from the start.
  */
 import type { Links, Token, Tokens } from "marked";
 
-import { whenIdle } from "../idle.ts";
+import { whenIdle } from "../ui/idle.ts";
 import { lex } from "./lexer.ts";
 import { hasColours, keepColours, patch } from "./patch.ts";
-import { renderBlock } from "./render.ts";
+import { renderBlock } from "./render-markdown.ts";
 
 interface Block {
   readonly raw: string;
   readonly type: string;
-  /** Null for what shows nothing. */
+  /** Null for a token that shows nothing. */
   readonly node: HTMLElement | null;
 }
 
-/** The last block grows; the one before may still take it in, as a list does with a line that turns out to be an item. */
+/**
+ * Number of last blocks that may still change: the last one grows, and the one before may absorb it, as a list does
+ * with a line that turns out to be an item.
+ */
 const NUM_OPEN = 2;
-/** A fence whose line has not ended would show as words for a moment; it may stand in a quotation or a list. */
+/**
+ * A code fence whose line is incomplete, possibly inside a quotation or a list; it would appear as text for a moment.
+ */
 const HALF_FENCE =
   /(^|\n)([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:`{1,2}|`{3,}[^\n`]*|~{1,2}|~{3,}[^\n]*)$/;
 
 export class MarkdownStream {
   readonly #host: HTMLElement;
   #blocks: Block[] = [];
-  /** Of these, how many are finished, how long their text is, and the addresses that they have named. */
+  /** Number of finished blocks, length of their text, and the link addresses that they define. */
   #numFrozen = 0;
   #frozenLength = 0;
   #links: Links = {};
   #text = "";
 
-  /** @param host is emptied, and holds nothing but these blocks from now on */
+  /** @param host is emptied, and contains only these blocks from now on */
   constructor(host: HTMLElement) {
     this.#host = host;
     host.replaceChildren();
   }
 
-  /** The text so far, which begins with all that was given before; another text begins anew. */
+  /** Takes the text so far. It must begin with the text of the call before; another text starts over. */
   update(words: string): void {
     const text = withPlainLineEnds(words);
     if (text === this.#text) return;
@@ -51,7 +56,7 @@ export class MarkdownStream {
     for (const { node } of this.#blocks.slice(before, this.#numFrozen)) colourLater(node);
   }
 
-  /** There is no more to come. */
+  /** Takes the whole text. */
   finish(words: string): void {
     this.#text = withPlainLineEnds(words);
     this.#replace(0, lex(this.#text), true);
@@ -70,7 +75,7 @@ export class MarkdownStream {
     const shown = [...tokens.keys()].filter((index) => tokens[index]?.type !== "space");
     const finished = tokens.slice(0, shown.at(-NUM_OPEN) ?? 0);
     for (const token of finished) {
-      // Else what follows would not be read from where it begins.
+      // Otherwise the rest would not be parsed from where it begins.
       if (!this.#text.startsWith(token.raw, this.#frozenLength)) return;
       this.#numFrozen++;
       this.#frozenLength += token.raw.length;
@@ -80,13 +85,13 @@ export class MarkdownStream {
     }
   }
 
-  /** Puts blocks for these tokens in the place of those from `start` on; what is the same stays. */
+  /** Replaces the blocks from `start` on by those of the tokens; unchanged blocks stay. */
   #replace(start: number, tokens: readonly Token[], isFinal = false): void {
     const before = this.#blocks.slice(start);
     const after = tokens.map((token, index): Block => {
       const old = before[index];
       const { raw, type } = token;
-      // What a link means may be said later; code means itself.
+      // The address of a link may be defined later, so only code is sure to stay the same.
       if (old?.raw === raw && old.type === type && (!isFinal || type === "code")) return old;
       const node = renderBlock(token);
       const isMended = node && old?.node && patch(old.node, node);
@@ -94,7 +99,7 @@ export class MarkdownStream {
     });
     const kept = new Set(after.map(({ node }) => node));
     for (const { node } of before) if (!kept.has(node)) node?.remove();
-    // From the end, each before the one that follows it.
+    // Blocks are placed from the end, each before the one that follows it.
     let next: HTMLElement | null = null;
     for (const { node } of after.toReversed()) {
       if (node === null) continue;
@@ -105,17 +110,17 @@ export class MarkdownStream {
   }
 }
 
-/** As the lexer makes them, so that the lengths of its tokens are lengths of the text. */
+/** Line ends as marked's lexer normalizes them, so that lengths of tokens are lengths of the text. */
 function withPlainLineEnds(text: string): string {
   return text.includes("\r") ? text.replaceAll(/\r\n?/g, "\n") : text;
 }
 
-/** Code that is whole gets its colours when nothing else is to be done. */
+/** Colours finished code when the browser is idle. */
 function colourLater(block: HTMLElement | null): void {
   for (const code of block?.querySelectorAll<HTMLElement>("pre > code[data-language]") ?? []) {
     if (hasColours(code)) continue;
     keepColours(code);
-    // Without colours it is as readable: a failure to load them is nobody's concern.
+    // Code without colours is readable, so a failure to load them is ignored.
     whenIdle(() => void colour(code).catch(() => undefined));
   }
 }

@@ -1,16 +1,16 @@
-/** An answer's words, as they come and when they are whole. */
+/** Shows the text of an answer as Markdown while it grows and when it is whole. */
 import { effect, signal } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 
 import type { MarkdownStream } from "./markdown-stream.ts";
-import { paced } from "./pace.ts";
+import { renderThrottle } from "./render-throttle.ts";
 
-/** A third of the page's script, and nothing that one needs to ask. */
+/** The renderer, null until it is loaded: it is a third of the page's script and is not needed to ask. */
 const reader = signal<typeof MarkdownStream | null>(null);
 
-/** Loads what reads Markdown. Where it does not come, words stay as they were written, and the next answer tries again. */
+/** Loads the renderer. Where it cannot be loaded, text is shown as it is written, and the next answer tries again. */
 export async function loadMarkdown(): Promise<void> {
   if (reader.peek() !== null) return;
   const part = await import("./markdown-stream.ts").catch(() => null);
@@ -24,7 +24,7 @@ interface Props {
 
 export function Markdown({ text, isDone }: Props): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
-  // Before the browser paints: an answer that is there is never shown empty.
+  // Runs before the browser paints, so that an answer that exists is never shown empty.
   useLayoutEffect(() => {
     if (host.current === null) return undefined;
     const Reader = reader.value;
@@ -33,9 +33,9 @@ export function Markdown({ text, isDone }: Props): JSX.Element {
       return showPlain(host.current, text);
     }
     const stream = new Reader(host.current);
-    const growing = paced(() => stream.update(text.peek()));
+    const growing = renderThrottle(() => stream.update(text.peek()));
     const end = effect(() => {
-      // Read first, for both are listened to.
+      // Both signals are read before the branch, so that the effect subscribes to both.
       const words = text.value;
       if (!isDone.value) return growing.ask();
       growing.cancel();

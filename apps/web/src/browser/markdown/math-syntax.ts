@@ -1,13 +1,13 @@
 /**
- * Where a formula begins and ends: `$a$`, `\(a\)`, `$$a$$`, and a block of its own between `$$` and `$$` or `\[` and `\]`.
- * Dollars of money stay dollars: a formula does not begin or end with a space, and no letter or digit follows its end.
+ * Finds formulas in Markdown: `$a$`, `\(a\)`, `$$a$$`, and blocks between `$$` and `$$` or `\[` and `\]`. Amounts of
+ * dollars are no formulas: a formula does not begin or end with a space, and no letter or digit follows its end.
  */
 import type { MarkedOptions, TokenizerExtensionFunction, Tokens } from "marked";
 
 export interface MathToken {
   readonly type: "math";
   readonly raw: string;
-  /** Of the formula itself, without what marks it. */
+  /** The formula without its delimiters. */
   readonly tex: string;
   readonly isDisplay: boolean;
 }
@@ -15,11 +15,11 @@ export interface MathToken {
 export interface MathBlockToken {
   readonly type: "mathBlock";
   readonly raw: string;
-  /** Null where the end has not come: its words are shown as they are. */
+  /** The formula without its delimiters; null while its end is missing, when it is shown as text. */
   readonly tex: string | null;
 }
 
-/** Longer ones are no formulas, but two dollars far apart. */
+/** Longest inline formula in characters; a longer match is two unrelated dollar signs. */
 const MAX_INLINE = 1000;
 
 const INLINE = new RegExp(`^\\$(?![\\s$])((?:\\\\[^]|[^$\\\\]){1,${MAX_INLINE}}?)(?<!\\s)\\$(?![\\w$])`);
@@ -32,7 +32,7 @@ const INLINE_ANYWHERE = new RegExp(
 );
 const BLOCK_BEGIN = /^ {0,3}(\$\$(?!\$)|\\\[)/;
 const BLOCK_START = /\n {0,3}(?:\$\$(?!\$)|\\\[)/;
-/** No formula goes on after an empty line. */
+/** A formula ends at an empty line. */
 const BLANK_LINE = /\n[ \t]*(?:\n|$)/;
 const REST_OF_LINE = /^[ \t]*(?=\n|$)/;
 
@@ -55,7 +55,7 @@ function blockMath(source: string): MathBlockToken | undefined {
   const limit = BLANK_LINE.exec(body)?.index ?? body.length;
   const end = body.slice(0, limit).indexOf(mark === "$$" ? "$$" : "\\]");
   if (end === -1) {
-    // As long as it may still be closed, its lines must not become lists and headings for a moment.
+    // While the formula may still be closed, its lines must not appear as lists and headings for a moment.
     const isAlone = REST_OF_LINE.exec(body)?.[0].length === body.split("\n", 1)[0]?.length && body !== "";
     return isAlone ? { type: "mathBlock", raw: source.slice(0, begin.length + limit), tex: null } : undefined;
   }
@@ -87,7 +87,8 @@ export const MATH_OPTIONS = {
     block: [asExtension(blockMath)],
     startBlock: [startOfBlock],
   },
-  // Stars and underscores of a formula are no emphasis, same length so that places stay.
+  // Asterisks and underscores inside a formula are no emphasis. The mask has the same length, so that positions stay
+  // the same.
   hooks: {
     emStrongMask: (source: string) => source.replaceAll(INLINE_ANYWHERE, (all) => "a".repeat(all.length)),
   },

@@ -1,11 +1,14 @@
-/** Formulas as elements: their source until what draws them is loaded, with the first formula; then MathML. */
+/**
+ * Shows formulas: their source until the renderer is loaded, which happens with the first formula, and MathML
+ * afterwards.
+ */
 
 type Draw = (tex: string, isDisplay: boolean) => Element | null;
 
 let draw: Draw | null = null;
 let isLoading = false;
 
-/** @param source what is shown as long as, or if, it cannot be drawn */
+/** @param source text that is shown while, or when, the formula cannot be rendered */
 export function formula(tex: string, source: string, isDisplay: boolean): HTMLElement {
   const host = document.createElement("span");
   host.className = isDisplay ? "math math-display" : "math";
@@ -19,7 +22,7 @@ export function formula(tex: string, source: string, isDisplay: boolean): HTMLEl
 function load(): void {
   if (isLoading) return;
   isLoading = true;
-  // The source can be read as well; the next formula tries again.
+  // The source is readable too; the next formula tries again.
   loadAndDraw().catch(() => (isLoading = false));
 }
 

@@ -1,14 +1,14 @@
-/** TeX to MathML by Temml, loaded with the first formula. */
+/** Renders TeX to MathML by Temml; loaded with the first formula. */
 import temml from "temml";
 
-/** Of growing text the same formulas are drawn with each frame. */
+/** Number of rendered formulas that are kept, because growing text renders the same formulas with each frame. */
 const MAX_KEPT = 300;
-/** Longer ones would hold the page up for a moment that one notices. */
+/** Longest formula in characters; longer ones would block the page noticeably. */
 const MAX_LENGTH = 5_000;
 
 const kept = new Map<string, Element | null>();
 
-/** Null for what is no formula that it understands. */
+/** The rendered formula; null where Temml cannot parse it. */
 export function drawMath(tex: string, isDisplay: boolean): Element | null {
   const key = `${isDisplay ? "display" : "inline"} ${tex}`;
   let drawn = kept.get(key);
@@ -25,13 +25,13 @@ function draw(tex: string, isDisplay: boolean): Element | null {
   if (tex.length > MAX_LENGTH) return null;
   const host = document.createElement("span");
   try {
-    // Without trust no formula makes a link, loads a picture or names a class.
+    // With `trust: false` no formula can make a link, load an image or set a class.
     temml.render(tex, host, { displayMode: isDisplay, throwOnError: true, trust: false, maxExpand: 200 });
   } catch {
     return null;
   }
   for (const element of host.querySelectorAll("[id], [href]")) {
-    // Labels would be names among the page's own.
+    // Labels would become ids among those of the page.
     element.removeAttribute("id");
     element.removeAttribute("href");
   }

@@ -1,9 +1,9 @@
 /**
- * One tree of elements made like another, keeping what is the same: what somebody has selected stays so while an answer
- * grows, rows that stand are not laid out again, and a growing text is only added to.
+ * Changes one tree of elements into another and keeps the equal parts, so that a user's selection survives while an
+ * answer grows, unchanged rows are not laid out again, and growing text is only appended.
  */
 
-/** Code that has its colours: elements where a new one has only text. */
+/** Coloured code: it has elements where newly rendered code has only text. */
 const coloured = new WeakSet<Element>();
 
 export function keepColours(code: Element): void {
@@ -14,7 +14,7 @@ export function hasColours(code: Element): boolean {
   return coloured.has(code);
 }
 
-/** False where another kind of node is wanted, which then has to take its place. Takes `wanted` apart. */
+/** Returns false where the node names differ, so that `wanted` must replace `old`. Moves children out of `wanted`. */
 export function patch(old: Node, wanted: Node): boolean {
   if (old.nodeName !== wanted.nodeName) return false;
   if (old instanceof Text && wanted instanceof Text) {
@@ -22,7 +22,7 @@ export function patch(old: Node, wanted: Node): boolean {
     return true;
   }
   if (!(old instanceof Element) || !(wanted instanceof Element)) return false;
-  // Its styles were set one by one, which no attribute may do.
+  // Temml sets styles one by one, which the content policy forbids in attributes, so attributes cannot be copied.
   if (old.localName === "math") return old.isEqualNode(wanted);
   patchAttributes(old, wanted);
   if (coloured.has(old)) {

@@ -12,7 +12,7 @@ import { AnswerText, chatRecord, type Turn } from "./conversation-record.ts";
 
 const IMAGE = Buffer.from("not really an image");
 const MD5 = createHash("md5").update(IMAGE).digest("hex");
-/** Noon where the test runs. */
+/** Noon in the time zone of the test's machine. */
 const NOW = new Date(2026, 10, 23, 12).getTime();
 const DATE = "2026-11-23";
 
@@ -49,8 +49,8 @@ function turn(answer: AnswerText, request: object = REQUEST): Turn {
 
 const WHOLE = [chunk(" Bl"), chunk("ack."), "data: [DONE]\n\n"];
 
-describe("a record", () => {
-  test("has LLaVA's fields, the image's place in the words and its name beside them", () => {
+describe("conversation log record", () => {
+  test("has LLaVA's fields, with the image's place in the text and its name", () => {
     const chat = chatRecord(turn(streamed(...WHOLE)));
     expect(chat?.record).toEqual({
       tstamp: 1002.5,
@@ -96,12 +96,12 @@ describe("a record", () => {
     expect(chatRecord(turn(answer))).toBeNull();
   });
 
-  test("is not made of a request that is none", () => {
+  test("is not made of a request of another shape", () => {
     expect(chatRecord(turn(streamed(...WHOLE), { messages: "?" }))).toBeNull();
   });
 });
 
-describe("the log", () => {
+describe("conversation log", () => {
   let folder: string;
   let lines: string[];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
@@ -153,7 +153,7 @@ describe("the log", () => {
   test.runIf(existsSync("/dev/full"))(
     "a full disk loses what it must, says so once, and goes on when there is room",
     async () => {
-      // The device on which every write finds no space: a true ENOSPC.
+      // Every write to this device fails with a real ENOSPC.
       const file = join(folder, `${DATE}-conv.json`);
       await symlink("/dev/full", file);
       const conversations = await open();
@@ -183,7 +183,7 @@ describe("the log", () => {
     expect(lines.join("")).toContain("1000 bytes are full");
   });
 
-  test("a place where nothing can be written is refused at the start", async () => {
+  test("a folder that cannot be written to is refused at the start", async () => {
     await mkdir(join(folder, "inner"));
     await writeFile(join(folder, "inner", "file"), "");
     const refused = openConversationLog({ folder: join(folder, "inner", "file"), log });

@@ -1,7 +1,7 @@
 /**
- * LLaVA's conversation log: `DIR/YYYY-MM-DD-conv.json`, one JSON object a line, and its images in
- * `DIR/serve_images/YYYY-MM-DD/`. Apart because it must never hold up or fail an answer: what cannot be written is left
- * out, and said so once.
+ * Writes LLaVA's conversation log: `DIR/YYYY-MM-DD-conv.json` with one JSON object a line, and images in
+ * `DIR/serve_images/YYYY-MM-DD/`. It never delays or fails an answer: a record that cannot be written is left out,
+ * and the first such failure is logged.
  */
 import {
   access,
@@ -25,33 +25,36 @@ import { LoggedImages } from "./logged-images.ts";
 import { voteRecord, type Vote } from "./vote.ts";
 
 export interface ConversationLog {
-  /** Writes it down when it can; returns at once. */
+  /** Writes a turn in the background; returns at once. */
   readonly add: (turn: Turn) => void;
-  /** An image that was uploaded, to which questions may refer by its key. */
+  /** Keeps an uploaded image, to which questions may refer by its key. */
   readonly keep: (key: string, bytes: Buffer) => void;
-  /** The same for what somebody thinks of an answer. */
+  /** Writes a vote in the background; returns at once. */
   readonly vote: (vote: Vote, ip: string) => void;
-  /** Resolves when all that was added is on disk or left out. */
+  /** Resolves when all records so far are written or left out. */
   readonly flush: () => Promise<void>;
 }
 
 export interface ConversationLogOptions {
   readonly folder: string;
   readonly log: Pick<FastifyBaseLogger, "warn" | "info">;
-  /** Most of one day's files, images included. */
+  /** Most bytes of one day's files, images included. */
   readonly maxDayBytes?: number;
-  /** Whether only the network is written of where a question came from. */
+  /** Whether only the network of a client's address is written. */
   readonly shortensAddresses?: boolean;
-  /** Unix milliseconds. */
+  /** Clock, Unix milliseconds. */
   readonly now?: () => number;
 }
 
-/** A busy day with images of a megabyte each; what comes after it that day is left out. */
+/**
+ * Most bytes a day by default, enough for a busy day with images of a megabyte each; later records of that day are
+ * left out.
+ */
 const MAX_DAY_BYTES = 4 * 2 ** 30;
-/** Of requests that wait for a slow disk. */
+/** Most bytes of requests that wait for a slow disk. */
 const MAX_PENDING_BYTES = 64 << 20;
 
-/** Throws `invalid_request` when nothing can be written there from the start. */
+/** Throws `invalid_request` when the folder cannot be written to at the start. */
 export async function openConversationLog(options: ConversationLogOptions): Promise<ConversationLog> {
   const { folder, log, maxDayBytes = MAX_DAY_BYTES, now = Date.now } = options;
   await requireWritable(folder);
@@ -77,7 +80,7 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   };
   const lose = (err: unknown): void => {
     numLost += 1;
-    // A full disk fails each time; it is told once.
+    // A full disk fails every write; only the first failure is logged.
     if (numLost === 1)
       log.warn({ err, folder }, "conversations cannot be written down; serving goes on without");
   };
@@ -100,7 +103,7 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   };
   return {
     add: (turn) => queue(turn.request.length, () => writeTurn(turn)),
-    // What is no image was refused to whoever sent it; here it is only left out.
+    // The upload of a damaged image was refused in its own answer; here the image is only left out.
     keep: (key, bytes) => void uploaded.put(key, bytes).catch(() => undefined),
     vote: (vote, ip) => {
       const record = voteRecord(vote, shown(ip), now());
@@ -110,13 +113,13 @@ export async function openConversationLog(options: ConversationLogOptions): Prom
   };
 }
 
-/** Follows an answer's bytes; at its end it is written down, if it is whole. */
+/** Follows the bytes of an answer and writes the turn at its end, if the answer is complete. */
 export interface TurnWatch {
   readonly push: (bytes: Uint8Array) => void;
   readonly end: () => void;
 }
 
-/** Follows one request. */
+/** Starts to follow the answer of a request. */
 export function watchTurn(log: ConversationLog, request: FastifyRequest): (isStream: boolean) => TurnWatch {
   const startedMs = Date.now();
   return (isStream) => {
@@ -133,7 +136,7 @@ export function watchTurn(log: ConversationLog, request: FastifyRequest): (isStr
 
 async function requireWritable(folder: string): Promise<void> {
   try {
-    // What people asked is nobody else's business.
+    // The mode keeps other users of the machine from reading what people asked.
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await access(folder, constants.W_OK);
   } catch (cause) {
@@ -145,7 +148,7 @@ async function requireWritable(folder: string): Promise<void> {
   }
 }
 
-/** The files of one day, and how large they are together. */
+/** The files of one day, and their total size. */
 interface Day {
   readonly date: string;
   readonly file: string;
@@ -168,7 +171,7 @@ async function keepImage(day: Day, { md5, extension, bytes }: LoggedImage): Prom
   if (bytes === null || day.known.has(name)) return;
   const file = join(day.images, name);
   await writeFile(file, bytes, { mode: 0o600 }).catch(async (failure: unknown) => {
-    // Half an image would be taken for the whole one after a restart.
+    // After a restart, a partly written image would be mistaken for a complete one.
     await rm(file, { force: true });
     throw failure;
   });
@@ -176,7 +179,7 @@ async function keepImage(day: Day, { md5, extension, bytes }: LoggedImage): Prom
   day.bytes += bytes.length;
 }
 
-/** Whole or not at all: of a line that a full disk cut off nothing stays. */
+/** Appends a line completely or not at all: a line that a full disk cut off is removed. */
 async function appendLine(day: Day, line: string): Promise<void> {
   const before = await sizeOf(day.file);
   try {
@@ -195,7 +198,7 @@ async function sizeOf(file: string): Promise<number> {
   );
 }
 
-/** As LLaVA names its files: the day where the server stands. */
+/** The day in the server's time zone, as LLaVA names its files. */
 function localDate(ms: number): string {
   const date = new Date(ms);
   const two = (number: number): string => String(number).padStart(2, "0");

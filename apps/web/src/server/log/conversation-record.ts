@@ -1,22 +1,22 @@
 /**
- * A finished chat as LLaVA's web server writes it into its log, made from the bytes of a request and of its answer. Apart
- * from the file so that the shape can be tested alone. What is no whole conversation is no record.
+ * Makes the log record of a finished chat from the bytes of its request and answer, in the form of LLaVA's
+ * llava/serve/gradio_web_server.py. An incomplete conversation gives no record.
  */
 import { createHash } from "node:crypto";
 
 import { SSE_DONE, SseParser } from "@llava/protocol";
 import { z } from "zod";
 
-/** An image of a request, as the file that it came as. */
+/** An image of a request, in the file format in which it came. */
 export interface LoggedImage {
-  /** MD5 of the file's bytes, hex: a name, not a proof. */
+  /** MD5 of the file's bytes, hexadecimal; it serves as a name, not as a proof. */
   readonly md5: string;
   readonly extension: "jpg" | "png" | "webp";
-  /** Null when the file is no longer here, only its name. */
+  /** The file; null when only its name is still known. */
   readonly bytes: Buffer | null;
 }
 
-/** A line of LLaVA's log. Times are Unix seconds with four decimals. */
+/** A line of LLaVA's log; times are Unix seconds with four decimals. */
 export interface ChatRecord {
   readonly tstamp: number;
   readonly type: "chat";
@@ -28,7 +28,7 @@ export interface ChatRecord {
   readonly ip: string;
 }
 
-/** LLaVA's `Conversation.dict()`. */
+/** The output of `Conversation.dict()` in LLaVA's llava/conversation.py. */
 interface ConversationState {
   readonly system: string;
   readonly roles: readonly [string, string];
@@ -47,7 +47,7 @@ export interface Turn {
   readonly ip: string;
 }
 
-/** The names and separators of `llava_v1`; the page does not know which template a worker uses. */
+/** Roles and separators of LLaVA's template `llava_v1`; the page does not know which template a worker uses. */
 const ROLES = ["USER", "ASSISTANT"] as const;
 const SEPARATORS = { sep: " ", sep2: "</s>" } as const;
 const EXTENSIONS: Readonly<Record<string, LoggedImage["extension"]>> = {
@@ -81,7 +81,7 @@ const chunkSchema = z.object({
   ),
 });
 
-/** Gathers what an answer says while its bytes pass by. */
+/** Collects the text of an answer from its bytes. */
 export class AnswerText {
   readonly #parser = new SseParser();
   readonly #isStream: boolean;
@@ -95,7 +95,7 @@ export class AnswerText {
     this.#isStream = isStream;
   }
 
-  /** Never throws: an answer that cannot be read is passed on all the same. */
+  /** Never throws, because an answer that cannot be parsed is still relayed. */
   push(bytes: Uint8Array): void {
     this.#numBytes += bytes.length;
     if (this.#hasFailed) return;
@@ -108,7 +108,7 @@ export class AnswerText {
     }
   }
 
-  /** Null when the answer failed, broke off, is too long or is none. */
+  /** The text; null when the answer failed, broke off, is too long or cannot be parsed. */
   get text(): string | null {
     if (this.#hasFailed) return null;
     if (this.#isStream) return this.#isWhole ? this.#text : null;
@@ -126,15 +126,15 @@ export class AnswerText {
       return;
     }
     const { choices } = chunkSchema.parse(JSON.parse(data));
-    // Of several answers the first, as in a whole body.
+    // With several choices the first is taken, as from a body in one piece.
     this.#text += choices.find(({ index }) => index === 0)?.delta?.content ?? "";
     if (this.#text.length > MAX_ANSWER_LENGTH) this.#hasFailed = true;
   }
 }
 
 /**
- * Null when there is no whole conversation to write down: LLaVA's log has no failures either. `uploaded` knows images by
- * their keys.
+ * Returns null for an incomplete conversation: LLaVA's log has no failures either. @param uploaded finds an image by
+ * its key
  */
 export function chatRecord(
   turn: Turn,
@@ -145,11 +145,11 @@ export function chatRecord(
   if (text === null || !request.success) return null;
   const { model, messages } = request.data;
   const images = messages.flatMap((message) => imagesOf(message, uploaded));
-  const spoken = messages
-    .filter(isSpoken)
+  const turns = messages
+    .filter(isFromTurn)
     .map(({ role, content }): readonly [string, string] => [
       role === "assistant" ? ROLES[1] : ROLES[0],
-      wordsOf(content),
+      textOf(content),
     ]);
   const record: ChatRecord = {
     tstamp: seconds(turn.finishedMs),
@@ -159,11 +159,11 @@ export function chatRecord(
     finish: seconds(turn.finishedMs),
     state: {
       system: messages
-        .filter((message) => !isSpoken(message))
-        .map(({ content }) => wordsOf(content))
+        .filter((message) => !isFromTurn(message))
+        .map(({ content }) => textOf(content))
         .join("\n"),
       roles: ROLES,
-      messages: [...spoken, [ROLES[1], text.trim()]],
+      messages: [...turns, [ROLES[1], text.trim()]],
       offset: 0,
       ...SEPARATORS,
     },
@@ -173,17 +173,17 @@ export function chatRecord(
   return { record, images };
 }
 
-function isSpoken({ role }: Message): boolean {
+function isFromTurn({ role }: Message): boolean {
   return role === "user" || role === "assistant";
 }
 
-/** As LLaVA writes a message with an image: the mark in place of each image. */
-function wordsOf(content: Message["content"]): string {
+/** The text of a message as LLaVA writes it, with `<image>` in place of each image. */
+function textOf(content: Message["content"]): string {
   if (typeof content === "string") return content;
   return content.map((part) => (part.type === "text" ? part.text : "<image>")).join("\n");
 }
 
-/** Those that came as files, in the request or before it; addresses of elsewhere are no images. */
+/** Images that came as files, in the request or before it; addresses on other servers are left out. */
 function imagesOf(
   { content }: Message,
   uploaded: (key: string) => LoggedImage | null,

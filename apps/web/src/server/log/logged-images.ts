@@ -1,6 +1,6 @@
 /**
- * Images that questions refer to by their hash, for the conversation log, which names them by MD5 as LLaVA does. Apart
- * because the controller, which has them too, gives none back.
+ * Keeps uploaded images for the conversation log, which names them by MD5 as LLaVA does. The controller has them too,
+ * but gives none back.
  */
 import { createHash } from "node:crypto";
 
@@ -9,22 +9,22 @@ import { detectFormat } from "@llava/protocol";
 
 import type { LoggedImage } from "./conversation-record.ts";
 
-/** A file waits here from its upload until the first answer about it has ended. */
+/** Most bytes of files; a file waits from its upload until the first answer about it has ended. */
 const MAX_BYTES = 64 << 20;
-/** Names stay longer than files. */
+/** Most names, which are kept longer than the files. */
 const MAX_NAMES = 10_000;
 const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp" } as const;
 
 export class LoggedImages {
   readonly #files: BlobStore;
-  /** The oldest first. */
+  /** Names by key, the oldest first. */
   readonly #names = new Map<string, Omit<LoggedImage, "bytes">>();
 
   constructor(maxBytes = MAX_BYTES) {
     this.#files = new BlobStore({ totalBytes: maxBytes });
   }
 
-  /** Throws `LlavaError` for what is no image, is too large, or is not what its key says. */
+  /** Throws `LlavaError` for a file that is no image, is too large, or does not match its key. */
   async put(key: string, bytes: Buffer): Promise<void> {
     const extension = EXTENSIONS[detectFormat(bytes)];
     await this.#files.put(key, bytes);
@@ -36,7 +36,7 @@ export class LoggedImages {
     }
   }
 
-  /** Null for one that never came by here, or so long ago that not even its name is known. */
+  /** The image of a key; null when even its name is no longer known. */
   get(key: string): LoggedImage | null {
     const name = this.#names.get(key);
     return name === undefined ? null : { ...name, bytes: this.#files.get(key) };

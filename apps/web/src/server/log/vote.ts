@@ -1,4 +1,4 @@
-/** What people think of answers, as it comes from the page and as LLaVA and FastChat write it down. */
+/** Checks votes on answers from the page, and makes log records of them in the forms of LLaVA and FastChat. */
 import { z } from "zod";
 
 const MAX_TEXT = 128 << 10;
@@ -37,7 +37,10 @@ interface VoteState {
   readonly sep2: string;
 }
 
-/** LLaVA's record has one model and one state, FastChat's of a comparison two of each. Times are Unix seconds. */
+/**
+ * LLaVA's record has one model and one state, FastChat's record of a comparison has two of each. Times are Unix
+ * seconds.
+ */
 export function voteRecord(vote: Vote, ip: string, nowMs: number): object {
   const tstamp = Math.round(nowMs * 10) / 10_000;
   const states = vote.conversations.map(stateOf);
@@ -46,16 +49,18 @@ export function voteRecord(vote: Vote, ip: string, nowMs: number): object {
     : { tstamp, type: vote.type, models: vote.models, states, ip };
 }
 
-/** LLaVA's `Conversation.dict()`, with the names and separators of `llava_v1`. */
+/**
+ * The output of `Conversation.dict()` in LLaVA's llava/conversation.py, with the roles and separators of `llava_v1`.
+ */
 function stateOf(messages: z.infer<typeof conversation>): VoteState {
-  const spoken = messages.filter(({ role }) => role !== "system");
+  const turns = messages.filter(({ role }) => role !== "system");
   return {
     system: messages
       .filter(({ role }) => role === "system")
       .map(({ text }) => text)
       .join("\n"),
     roles: ["USER", "ASSISTANT"],
-    messages: spoken.map(({ role, text, images }) => [
+    messages: turns.map(({ role, text, images }) => [
       role === "user" ? "USER" : "ASSISTANT",
       [...images.map(() => "<image>"), text].join("\n"),
     ]),

@@ -1,6 +1,6 @@
 /**
- * A browser: the answers that it has asked for, and the connections on which it hears of them. Apart from HTTP because
- * answers run on whether anybody listens or not.
+ * Keeps the answers that one browser has asked for, and sends their events to its connections. Answers continue when
+ * there is no connection.
  */
 import { randomBytes } from "node:crypto";
 
@@ -8,38 +8,38 @@ import type { PageEvent } from "@llava/protocol";
 
 import type { PageStream } from "./page-stream.ts";
 
-/** Takes a whole server-sent event. */
+/** Receives a whole server-sent event. */
 export type Listener = (frame: string) => void;
 
-interface Told {
+interface SentEvent {
   readonly seq: number;
   readonly frame: string;
 }
 
-/** Some minutes of a fast answer, for connections that come again. */
-const MAX_TOLD = 4_096;
-const MAX_TOLD_LENGTH = 1 << 20;
-/** Answers of one browser under way at the same time: two a side of four tabs. */
+/** Most events that are kept for connections that come again, which is some minutes of a fast answer. */
+const MAX_SENT = 4_096;
+const MAX_SENT_LENGTH = 1 << 20;
+/** Most answers of one browser at the same time: two sides of a comparison in four tabs. */
 const MAX_RUNNING = 8;
-/** Answers that are kept in case somebody comes back for them. */
+/** Most answers that are kept for a browser that comes back. */
 const MAX_STREAMS = 64;
 
 export class Session {
-  /** Milliseconds of the process clock at which it was last asked something. */
+  /** Time of the last request, milliseconds of the process clock. */
   usedMs: number;
   readonly #streams = new Map<string, PageStream>();
   readonly #listeners = new Set<Listener>();
-  /** Ids of another session, or of another process, are no ids of this one. */
+  /** Prefix of event ids, which tells them from the ids of another session or process. */
   readonly #epoch = randomBytes(4).toString("hex");
-  #told: Told[] = [];
-  #toldLength = 0;
+  #sent: SentEvent[] = [];
+  #sentLength = 0;
   #seq = 0;
 
   constructor(nowMs: number) {
     this.usedMs = nowMs;
   }
 
-  get isHeard(): boolean {
+  get hasListeners(): boolean {
     return this.#listeners.size > 0;
   }
 
@@ -59,16 +59,16 @@ export class Session {
     return this.streams.filter(({ end }) => end === null).length >= MAX_RUNNING;
   }
 
-  /** Characters that it holds. */
+  /** Number of characters in all answers and kept events. */
   get length(): number {
-    return this.streams.reduce((sum, { length }) => sum + length, this.#toldLength);
+    return this.streams.reduce((sum, { length }) => sum + length, this.#sentLength);
   }
 
   find(id: string): PageStream | undefined {
     return this.#streams.get(id);
   }
 
-  /** The one that ended longest ago makes room. */
+  /** Adds an answer; the oldest one that has ended makes room for it. */
   add(stream: PageStream): void {
     if (this.#streams.size >= MAX_STREAMS) {
       const oldest = this.streams.find(({ end }) => end !== null);
@@ -77,25 +77,25 @@ export class Session {
     this.#streams.set(stream.id, stream);
   }
 
-  /** Those that ended before are not kept any longer. */
+  /** Removes the answers that ended before a time, milliseconds of the process clock. */
   forget(beforeMs: number): void {
     for (const { id, endedMs } of this.streams) if (endedMs < beforeMs) this.#streams.delete(id);
   }
 
-  tell(event: PageEvent): void {
+  publish(event: PageEvent): void {
     this.#seq += 1;
     const frame = encode(event, `${this.#epoch}-${this.#seq}`);
-    this.#told.push({ seq: this.#seq, frame });
-    this.#toldLength += frame.length;
-    while (this.#told.length > MAX_TOLD || this.#toldLength > MAX_TOLD_LENGTH)
-      this.#toldLength -= this.#told.shift()?.frame.length ?? 0;
+    this.#sent.push({ seq: this.#seq, frame });
+    this.#sentLength += frame.length;
+    while (this.#sent.length > MAX_SENT || this.#sentLength > MAX_SENT_LENGTH)
+      this.#sentLength -= this.#sent.shift()?.frame.length ?? 0;
     for (const listener of this.#listeners) listener(frame);
   }
 
   /**
-   * All events from now on, and before them what makes a page that has seen those up to `after` know the same as one that
-   * has seen all. An id is sent only with what makes a page know everything up to it: a connection may break between any
-   * two frames. Returns what ends it.
+   * Sends all events from now on to a listener. Before them it sends what brings a page that has seen the events up
+   * to `after` to the same state as one that has seen all. An id is sent only with the event that completes this
+   * state, because a connection may break between any two events. Returns a function that ends it.
    */
   listen(listener: Listener, after: string | null): () => void {
     const missed = this.#since(after);
@@ -110,14 +110,14 @@ export class Session {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Null when not all of them are there any more. */
+  /** The events after an id; null when not all of them are kept. */
   #since(after: string | null): readonly string[] | null {
     const [epoch, number = ""] = (after ?? "").split("-");
     const seq = Number(number);
-    const first = this.#told[0]?.seq ?? this.#seq + 1;
+    const first = this.#sent[0]?.seq ?? this.#seq + 1;
     const isKnown = epoch === this.#epoch && /^\d{1,15}$/.test(number);
     if (!isKnown || seq + 1 < first || seq > this.#seq) return null;
-    return this.#told.filter((told) => told.seq > seq).map(({ frame }) => frame);
+    return this.#sent.filter((event) => event.seq > seq).map(({ frame }) => frame);
   }
 }
 

@@ -1,4 +1,4 @@
-/** The page's own endpoints over real HTTP, before a controller that answers when the test says so. */
+/** Tests the page's own routes over real HTTP, before a controller whose answers the test controls. */
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,8 +8,8 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { ControllerStage } from "../../../test/controller-stage.ts";
-import { QUESTION, Visitor } from "../../../test/visitor.ts";
+import { ControllerStage } from "../../../test/support/controller-stage.ts";
+import { QUESTION, Visitor } from "../../../test/support/visitor.ts";
 import { createApp } from "../web-app.ts";
 import { openConversationLog } from "../log/conversation-log.ts";
 
@@ -63,7 +63,7 @@ describe("an answer", () => {
     }
   });
 
-  test("goes on while nobody listens, and whoever comes back has all of it", async () => {
+  test("continues without a connection, and a browser that comes back gets all of it", async () => {
     const browser = new Visitor(url);
     const next = stage.next();
     const stream = await browser.ask();
@@ -79,7 +79,7 @@ describe("an answer", () => {
     await after.heard("end");
     expect(after.events.some(({ type }) => type === "snapshot")).toBe(false);
     expect(after.textOf(stream, before.textOf(stream))).toBe("One, two, three");
-    // An id that means nothing here: everything from the start.
+    // An id of another process gives everything from the start.
     const fresh = await browser.listen({ after: "0000-7" });
     await fresh.heard("snapshot");
     expect(fresh.textOf(stream)).toBe("One, two, three");
@@ -126,7 +126,7 @@ describe("an answer", () => {
     ear.leave();
   });
 
-  test("that breaks off is no whole one", async () => {
+  test("that breaks off is incomplete", async () => {
     const browser = new Visitor(url);
     const ear = await browser.listen();
     const next = stage.next();
@@ -139,7 +139,7 @@ describe("an answer", () => {
   });
 });
 
-describe("the door", () => {
+describe("limits", () => {
   test("takes questions as JSON only, and no more than eight at a time", async () => {
     const browser = new Visitor(url);
     const plain = await fetch(`${url}/api/chat`, {
@@ -157,14 +157,14 @@ describe("the door", () => {
     expect((await browser.send("POST", "/api/chat", QUESTION)).status).toBe(429);
   });
 
-  test("shows the page at its places", async () => {
+  test("the page is served at its addresses", async () => {
     for (const path of ["/", "/c/abc", "/compare", "/cluster"])
       expect(await (await fetch(url + path)).text()).toContain("<title>LLaVA</title>");
   });
 });
 
 describe("models", () => {
-  test("are told on every connection, and again when the controller is gone", async () => {
+  test("are sent on every connection, and again when the controller is gone", async () => {
     const ear = await new Visitor(url).listen();
     expect(await ear.heard("models")).toMatchObject({
       models: [{ card: { id: "llava-demo" }, state: "ready", numWorkers: 1 }],
@@ -179,13 +179,13 @@ describe("models", () => {
 });
 
 describe("the cluster", () => {
-  test("is told to those who watch it, and to nobody else", async () => {
+  test("is sent to the pages that watch it, and to no other", async () => {
     const series = { "5m": { end_ms: 1 }, "1h": { end_ms: 1 }, "24h": { end_ms: 1 } };
     stage.cluster = { workers: [], series };
     const visitor = new Visitor(url);
     const ears = [await visitor.listen(), await visitor.listen({ query: "cluster=1" })] as const;
     expect(await ears[1].heard("cluster")).toEqual({ type: "cluster", cluster: { workers: [], series } });
-    // Rows that have not grown are not told again.
+    // A series that has not grown is not sent again.
     stage.cluster = { workers: [], series: { ...series, "5m": { end_ms: 2 } } };
     await expect
       .poll(() => ears[1].events.at(-1))
@@ -201,7 +201,7 @@ describe("an image", () => {
   const bytes = Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), Buffer.from("pixels")]);
   const key = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-  test("is uploaded once, asked about by its hash, and written down by LLaVA's name for it", async () => {
+  test("is uploaded once, referred to by its hash, and logged under LLaVA's name for it", async () => {
     const place = `${url}/v1/blobs/${key}`;
     expect((await fetch(place, { method: "HEAD" })).status).toBe(404);
     const headers = { "content-type": "image/png" };
@@ -224,13 +224,13 @@ describe("an image", () => {
   });
 });
 
-describe("a vote", () => {
+describe("vote", () => {
   const conversation = [
     { role: "user", text: "What is red?", images: ["sha256:00"] },
     { role: "assistant", text: "The circle.", images: [] },
   ];
 
-  test("is written down in LLaVA's format", async () => {
+  test("is logged in LLaVA's format", async () => {
     const browser = new Visitor(url);
     const one = { type: "upvote", models: ["m"], conversations: [conversation] };
     const two = { type: "tievote", models: ["m", "n"], conversations: [conversation, conversation] };

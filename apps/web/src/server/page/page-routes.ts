@@ -1,4 +1,4 @@
-/** The page's own endpoints (packages/protocol/src/page/page-wire.ts): ask, listen, stop, vote. */
+/** Adds the page's own routes of packages/protocol/src/page/page-wire.ts: ask, listen, stop, vote. */
 import { setTimeout } from "node:timers/promises";
 
 import { callerOf } from "@llava/server";
@@ -7,16 +7,16 @@ import type { PageEvent, PageStreamStarted } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 
-import { ClusterWatch } from "../cluster-watch.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import { watchTurn, type ConversationLog } from "../log/conversation-log.ts";
-import type { Forwarder } from "../forward.ts";
-import { listen } from "../listen.ts";
-import { ModelWatch } from "../model-watch.ts";
+import type { Forwarder } from "../upstream/forward.ts";
+import { listen } from "./listen.ts";
+import { ModelWatch } from "./model-watch.ts";
 import { PageStream } from "./page-stream.ts";
 import { Sessions } from "./sessions.ts";
 import { voteSchema } from "../log/vote.ts";
 
-/** Tabs of one browser. */
+/** Most tabs of one browser. */
 const MAX_LISTENERS = 8;
 
 export interface PageParts {
@@ -24,16 +24,16 @@ export interface PageParts {
   readonly conversations?: ConversationLog;
 }
 
-/** Comments tell how far the worker is. */
+/** The header asks for comments on the worker's progress. */
 const ASKING = { accept: "text/event-stream", "x-llava-progress": "1" };
 
-/** Only what must be known here; everything else is the worker's to check. */
+/** Only the fields that this server needs; the worker checks all others. */
 const chatSchema = z.looseObject({ model: z.string(), messages: z.array(z.unknown()) });
 
 const config = { role: "user" } as const;
 
-/** For the ends of answers that are stopped to come, when the server stops. */
-const LAST_WORDS_MS = 1_000;
+/** Time for the last events of stopped answers when the server stops, milliseconds. */
+const LAST_EVENTS_TIMEOUT_MS = 1_000;
 
 interface EventsRoute {
   readonly Querystring: { readonly after?: string; readonly cluster?: string };
@@ -43,7 +43,7 @@ interface Parts extends PageParts {
   readonly sessions: Sessions;
   readonly models: ModelWatch;
   readonly cluster: ClusterWatch;
-  /** Answers under way. */
+  /** Answers that are being generated. */
   readonly running: Set<Promise<void>>;
 }
 
@@ -62,11 +62,11 @@ export function addPageRoutes(app: FastifyInstance, { forwarder, conversations }
   endTogether(app, parts, open);
 }
 
-/** Returns the connections that are open. */
+/** Returns the set of open connections. */
 function addListening(app: FastifyInstance, parts: Parts): ReadonlySet<FastifyReply["raw"]> {
   const { sessions, models, cluster } = parts;
   const open = new Set<FastifyReply["raw"]>();
-  // Who asks for the head alone would wait for its end.
+  // A HEAD request would wait for the end of the stream.
   const route = { config, exposeHeadRoute: false };
   app.get<EventsRoute>("/api/events", route, async (request, reply) => {
     const session = sessions.of(request, reply);
@@ -76,21 +76,21 @@ function addListening(app: FastifyInstance, parts: Parts): ReadonlySet<FastifyRe
     const { after, cluster: watched } = request.query;
     const watchesCluster = watched === "1" && isAdmin(request);
     listen(session, reply, typeof after === "string" ? after : null, [
-      (tell) => models.watch(tell),
-      ...(watchesCluster ? [(tell: (event: PageEvent) => void) => cluster.watch(tell)] : []),
+      (publish) => models.watch(publish),
+      ...(watchesCluster ? [(publish: (event: PageEvent) => void) => cluster.watch(publish)] : []),
     ]);
     return reply;
   });
   return open;
 }
 
-/** Addresses of workers are nobody's business whom the controller would not tell them either. */
+/** Addresses of workers are shown only to clients to which the controller would show them too. */
 function isAdmin(request: FastifyRequest): boolean {
   const caller = callerOf(request);
   return caller !== null && (caller.isAdmin || (caller.kind === "anonymous" && caller.isLocal));
 }
 
-/** When the server stops: each answer says so, then the connections end. */
+/** When the server stops, each answer ends with an event that says so, and then the connections end. */
 function endTogether(app: FastifyInstance, parts: Parts, open: ReadonlySet<FastifyReply["raw"]>): void {
   const { sessions, models, cluster, running } = parts;
   app.addHook("preClose", async () => {
@@ -100,7 +100,9 @@ function endTogether(app: FastifyInstance, parts: Parts, open: ReadonlySet<Fasti
     const timer = new AbortController();
     await Promise.race([
       Promise.all(running),
-      setTimeout(LAST_WORDS_MS, undefined, { ref: false, signal: timer.signal }).catch(() => undefined),
+      setTimeout(LAST_EVENTS_TIMEOUT_MS, undefined, { ref: false, signal: timer.signal }).catch(
+        () => undefined,
+      ),
     ]);
     timer.abort();
     for (const response of open) response.end();
@@ -115,7 +117,7 @@ function addAsking(app: FastifyInstance, parts: Parts): void {
     const session = sessions.of(request, reply);
     if (session.isFull) throw tooManyAnswers();
     const stream = new PageStream((event) => {
-      session.tell(event);
+      session.publish(event);
       if (event.type === "end" && event.end.kind === "failed") void models.look();
     });
     session.add(stream);

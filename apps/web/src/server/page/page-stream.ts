@@ -1,6 +1,6 @@
 /**
- * One answer that the page has asked for, kept as a whole: it is read from the controller whether or not a browser listens,
- * and a browser that comes back finds all of it.
+ * Keeps one answer as a whole: it is read from the controller whether or not a browser is connected, and a browser
+ * that comes back gets all of it.
  */
 import { randomBytes } from "node:crypto";
 
@@ -8,34 +8,36 @@ import { LlavaError, parseProgress, readChatStream, toLlavaError } from "@llava/
 import type { ChatEvent, PageEnd, PageError, PageEvent, PageProgress } from "@llava/protocol";
 import type { Dispatcher } from "undici";
 
-import { errorStatusBody } from "../error-status.ts";
-import { brokenOff } from "../forward.ts";
+import { errorStatusBody } from "../upstream/error-status.ts";
+import { brokenOff } from "../upstream/forward.ts";
 
-/** Far longer than any model's context. */
+/** Most characters of an answer, far more than any model's context. */
 const MAX_TEXT_LENGTH = 1 << 20;
-/** A slow machine writes a long answer in a few minutes; what takes longer hangs. */
+/**
+ * Longest time of an answer, milliseconds; a slow machine writes a long answer in a few minutes, and a longer one is
+ * stuck.
+ */
 const MAX_RUN_MS = 30 * 60_000;
-/** Comments are short; a longer line is none. */
+/** Most characters of a comment; a longer line is none. */
 const MAX_COMMENT_LENGTH = 4_096;
 
 export class PageStream {
   readonly id = randomBytes(16).toString("hex");
-  /** Milliseconds of the process clock; infinite while it runs. */
+  /** End of the answer in milliseconds of the process clock; infinite while it runs. */
   endedMs = Infinity;
   #text = "";
   #progress: PageProgress | null = { kind: "sent" };
-  #worker: string | null = null;
   #migrations = 0;
   #end: PageEnd | null = null;
   readonly #stopping = new AbortController();
-  readonly #tell: (event: PageEvent) => void;
+  readonly #publish: (event: PageEvent) => void;
 
-  /** @param tell is called with all that happens after the first snapshot */
-  constructor(tell: (event: PageEvent) => void) {
-    this.#tell = tell;
+  /** @param publish receives all events after the first snapshot */
+  constructor(publish: (event: PageEvent) => void) {
+    this.#publish = publish;
   }
 
-  /** Characters that it holds. */
+  /** Number of characters of the text. */
   get length(): number {
     return this.#text.length;
   }
@@ -50,19 +52,19 @@ export class PageStream {
       stream: this.id,
       text: this.#text,
       progress: this.#progress,
-      worker: this.#worker,
       migrations: this.#migrations,
       end: this.#end,
     };
   }
 
-  /** The person does not want the rest; without a reason of the server's. */
+  /** Stops the answer; without a reason, at the user's request. */
   stop(reason?: LlavaError): void {
     this.#stopping.abort(reason);
   }
 
   /**
-   * Reads the answer to its end; never throws. `ask` sends the question; `watch` sees the answer's bytes.
+   * Reads the answer to its end; never throws. @param ask sends the question; @param watch receives the answer's
+   * bytes
    */
   async run(
     ask: (signal: AbortSignal) => Promise<Dispatcher.ResponseData>,
@@ -97,20 +99,20 @@ export class PageStream {
     }
     this.#progress = null;
     this.#text += event.text;
-    this.#tell({ type: "delta", stream: this.id, text: event.text });
+    this.#publish({ type: "delta", stream: this.id, text: event.text });
     if (this.#text.length > MAX_TEXT_LENGTH) this.stop(tooLong());
   }
 
-  /** Lines that OpenAI's clients pass over. */
+  /** Reads a comment of the stream, which OpenAI's clients skip. */
   readonly #comment = (comment: string): void => {
     if (comment === "migrated") {
       this.#migrations += 1;
-      this.#tell({ type: "migrated", stream: this.id });
+      this.#publish({ type: "migrated", stream: this.id });
     }
     const progress = this.#text === "" ? parseProgress(comment) : null;
     if (progress === null) return;
     this.#progress = progress.kind === "queued" ? { ...progress, etaMs: null } : progress;
-    this.#tell({ type: "progress", stream: this.id, progress: this.#progress });
+    this.#publish({ type: "progress", stream: this.id, progress: this.#progress });
   };
 
   #failure(error: LlavaError): PageEnd {
@@ -124,7 +126,7 @@ export class PageStream {
     this.#end = end;
     this.#progress = null;
     this.endedMs = performance.now();
-    this.#tell({ type: "end", stream: this.id, end });
+    this.#publish({ type: "end", stream: this.id, end });
   }
 }
 
@@ -132,7 +134,7 @@ export function pageError({ code, message, retryable }: LlavaError): PageError {
   return { code, message, retryable, retryAfterMs: null };
 }
 
-/** The bytes as they pass, and the comments among their lines. */
+/** The bytes of the body; calls back for them and for the comments in them. */
 async function* showing(
   body: AsyncIterable<Uint8Array>,
   comment: (text: string) => void,

@@ -1,4 +1,4 @@
-/** Which browser is asking, by a cookie that no script can read; a table of bounded size. */
+/** Finds a browser's session by a cookie that no script can read, in a table of bounded size. */
 import { randomBytes } from "node:crypto";
 
 import { LlavaError } from "@llava/protocol";
@@ -9,18 +9,20 @@ import { Session } from "./browser-session.ts";
 const COOKIE = "llava_session";
 const ID = /^[0-9a-f]{32}$/;
 const MAX_SESSIONS = 1_000;
-/** Characters of all answers and events; looked at once a minute, in which little is generated beside this. */
+/**
+ * Most characters of all answers and events. It is checked once a minute, in which little is generated in comparison.
+ */
 const MAX_LENGTH = 256 << 20;
-/** A month: the page's own history stays as long as the browser wants. */
+/** Age of the cookie, a month; the page's own history stays for as long as the browser keeps it. */
 const COOKIE_AGE_S = 30 * 86_400;
 const SWEEP_MS = 60_000;
-/** How long the end of an answer can be come back for. */
+/** Time for which an ended answer is kept, milliseconds. */
 const KEPT_MS = 10 * 60_000;
-/** How long an answer runs on while nobody listens. */
-const UNHEARD_MS = 10 * 60_000;
+/** Time after which an answer is stopped when no browser is connected, milliseconds. */
+const UNWATCHED_MS = 10 * 60_000;
 
 export class Sessions {
-  /** Least recently used first. */
+  /** Sessions by the value of the cookie, the least recently used first. */
   readonly #sessions = new Map<string, Session>();
   #stopped: LlavaError | null = null;
   readonly #sweeping: NodeJS.Timeout;
@@ -30,8 +32,8 @@ export class Sessions {
   }
 
   /**
-   * The session of a request; a browser without one gets it with the answer, and each request makes it last.
-   * @throws LlavaError overloaded, or what it was stopped with
+   * The session of a request. A browser without a session gets one with the answer, and each request renews it.
+   * @throws LlavaError `overloaded`, or the reason with which the sessions were stopped
    */
   of(request: FastifyRequest, reply: FastifyReply): Session {
     if (this.#stopped !== null) throw this.#stopped;
@@ -45,12 +47,12 @@ export class Sessions {
     return session;
   }
 
-  /** Null when the request comes without one that is known: it has nothing to find. */
+  /** Null for a request without a known session. */
   find(request: FastifyRequest): Session | null {
     return this.#sessions.get(cookieOf(request) ?? "") ?? null;
   }
 
-  /** All answers end with this, and no other begins. */
+  /** Ends all answers with a reason and starts no more sessions. */
   stop(reason: LlavaError): void {
     clearInterval(this.#sweeping);
     this.#stopped = reason;
@@ -62,9 +64,9 @@ export class Sessions {
     return new Session(performance.now());
   }
 
-  /** Of those whose answers have ended and on which nobody listens; false when there is none. */
+  /** Removes the oldest session without running answers and without connections; false when there is none. */
   #dropOldest(): boolean {
-    const [id] = [...this.#sessions].find(([, { isBusy, isHeard }]) => !isBusy && !isHeard) ?? [];
+    const [id] = [...this.#sessions].find(([, { isBusy, hasListeners }]) => !isBusy && !hasListeners) ?? [];
     return id !== undefined && this.#sessions.delete(id);
   }
 
@@ -72,11 +74,11 @@ export class Sessions {
     let length = 0;
     for (const session of this.#sessions.values()) {
       session.forget(nowMs - KEPT_MS);
-      if (session.isHeard) session.usedMs = nowMs;
-      else if (nowMs - session.usedMs > UNHEARD_MS) for (const stream of session.streams) stream.stop();
+      if (session.hasListeners) session.usedMs = nowMs;
+      else if (nowMs - session.usedMs > UNWATCHED_MS) for (const stream of session.streams) stream.stop();
       length += session.length;
     }
-    // Half of it at once, so that not every minute is one of these.
+    // Half of the sessions are removed at once, so that the next minute does not remove some again.
     if (length > MAX_LENGTH) for (let left = this.#sessions.size / 2; left > 0 && this.#dropOldest(); left--);
   }
 }
@@ -94,7 +96,10 @@ function cookieOf({ headers }: FastifyRequest): string | null {
   return null;
 }
 
-/** Not `Secure`: the server speaks plain HTTP, and a proxy in front of it that speaks TLS may add the word. */
+/**
+ * The cookie is not `Secure` because the server itself uses plain HTTP; a proxy with TLS in front of it may add the
+ * attribute.
+ */
 function cookie(id: string): string {
   return `${COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${COOKIE_AGE_S}`;
 }

@@ -10,9 +10,9 @@ import {
   chatTimings,
   chatUsage,
   completionHead,
-  encodeHopHead,
-  HOP_HEADER,
-  HOP_VERSION,
+  encodeResumeHead,
+  RESUME_HEADER,
+  RESUME_VERSION,
   IGNORED_HEADER,
   ignoredFields,
   LlavaError,
@@ -117,7 +117,7 @@ export async function answerOpenAi(
       tokenBytes,
       silence,
     };
-    const opening = isHop ? encodeHopHead({ id, created, seed }) : "";
+    const opening = isHop ? encodeResumeHead({ id, created, seed }) : "";
     await sendFrames(reply, streamBlocks(style, opening, firstLine, first, marked), signal);
     return reply;
   } finally {
@@ -140,7 +140,7 @@ function wantsProgress(request: FastifyRequest): boolean {
 }
 
 export function isFromController(request: FastifyRequest): boolean {
-  return request.headers[HOP_HEADER] === HOP_VERSION && isPeer(request);
+  return request.headers[RESUME_HEADER] === RESUME_VERSION && isPeer(request);
 }
 
 function notResumable(request: FastifyRequest, { stream }: AnswerRequest): LlavaError {

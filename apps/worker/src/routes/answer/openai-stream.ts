@@ -3,7 +3,7 @@ import type { EngineEvent, Usage } from "@llava/engine";
 import {
   chatTimings,
   chatUsage,
-  encodeHopTokens,
+  encodeResumeTokens,
   encodeSse,
   encodeSseJson,
   errorBody,
@@ -71,7 +71,7 @@ function blockOf(style: StreamStyle, index: number, event: EngineEvent, offset: 
   if (event.type === "error") return encodeSseJson(errorBody(event.error));
   if (event.type === "finished")
     return chunkOf(style, dialect.ending(head, index, event.reason, chatTimings(event.timings)));
-  const tokens = style.isHop ? encodeHopTokens(event.tokens) : "";
+  const tokens = style.isHop ? encodeResumeTokens(event.tokens) : "";
   const logprobs = event.logprobs ? answeredTokens(event.logprobs, style.tokenBytes) : null;
   return tokens + chunkOf(style, dialect.text(head, index, { text: event.text, logprobs, offset }));
 }

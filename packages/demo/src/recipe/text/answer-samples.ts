@@ -1,32 +1,38 @@
-// Dialogues as rows of a batch: where the image's features go, and which positions are answers to learn.
+/** Writes dialogues as rows of a batch, with the places of the image's features and of the answers to learn. */
 import type { BytePairEncoder } from "./bpe.ts";
 import type { Batch } from "@llava/training";
 import { dialogue, type DialogueOptions, type Turn } from "./dialogue.ts";
-import { PATCHES } from "../labels.ts";
-import { SPARED } from "../patch-objective.ts";
+import { PATCHES } from "../vision/patch-labels.ts";
+import { MASKED_LOGIT } from "../vision/patch-objective.ts";
 import { questionFor, type Random, type Scene, type Split } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { textOnlyDialogue } from "./text-only-dialogue.ts";
 import { type EncodedDialogue, encodeDialogue, prefixIds } from "./tokens.ts";
 import { BOS, IMAGE } from "./demo-tokenizer.ts";
 
-/** Ids of a dialogue after its image. */
+/** Number of ids of a dialogue after its image. */
 const TEXT_BUDGET = 112;
-/** <s>, USER: and a space stand before the image. */
+/** Number of ids before the image: <s>, USER: and a space. */
 const PREFIX = 3;
-/** Positions of a row that shows an image. */
+/** Number of positions in a row with an image. */
 export const IMAGE_ROW = PREFIX + PATCHES + TEXT_BUDGET;
 
 export interface Sample {
   readonly turns: readonly Turn[];
   readonly encoded: EncodedDialogue;
-  /** All ids of the row. */
+  /** Ids of the whole row. */
   readonly ids: readonly number[];
-  /** Where the encoded dialogue starts in the row. */
+  /** Position in the row at which the encoded dialogue starts. */
   readonly offset: number;
   readonly hasImage: boolean;
 }
 
-/** [<s> USER: _ image dialogue] */
+/** A scene and the dialogue about it. */
+export interface Example {
+  readonly scene: Scene;
+  readonly sample: Sample;
+}
+
+/** The row [<s> USER: _ image dialogue]. */
 export function imageSample(encoder: BytePairEncoder, turns: readonly Turn[]): Sample {
   const encoded = encodeDialogue(encoder, turns, TEXT_BUDGET);
   const image = Array.from({ length: PATCHES }, () => encoder.special(IMAGE));
@@ -39,18 +45,18 @@ export function imageSample(encoder: BytePairEncoder, turns: readonly Turn[]): S
   };
 }
 
-/** [<s> dialogue], `positions` in all. */
+/** The row [<s> dialogue], of `positions` ids. */
 export function textSample(encoder: BytePairEncoder, turns: readonly Turn[], positions: number): Sample {
   const encoded = encodeDialogue(encoder, turns, positions - 1, false);
   return { turns, encoded, ids: [encoder.special(BOS), ...encoded.inputIds], offset: 1, hasImage: false };
 }
 
-/** A description and nothing else: what the projector is aligned on. */
+/** One turn that describes the scene: the samples that the projector is aligned on. */
 export function captionTurns(scene: Scene, random: Random): Turn[] {
   const kind = scene.objects.length === 0 ? "nothing" : "describe";
   const question = questionFor(scene, kind, random);
   return question
-    ? [{ kind, question: question.text, short: question.short, answer: question.sentence, spared: [] }]
+    ? [{ kind, question: question.text, short: question.short, answer: question.sentence, masked: [] }]
     : [];
 }
 
@@ -63,20 +69,22 @@ export function questionTurns(
   return dialogue(scene, random, { maxTurns: 14, ...options, split });
 }
 
-export function toldTurns(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
-  return symbolicDialogue(scene, random, { maxTurns: 14, ...options });
+export function textOnlyTurns(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
+  return textOnlyDialogue(scene, random, { maxTurns: 14, ...options });
 }
 
-/** The place of one supervised label: which sample, and which of its labels. */
+/** The place of one supervised label. */
 export interface Supervised {
+  /** Number of the sample in its batch. */
   readonly sample: number;
+  /** Number of the label in the sample's encoded dialogue. */
   readonly label: number;
 }
 
 /**
- * Writes samples into the arrays of a batch: input_ids and feature_rows [samples, positions], and for the supervised
- * labels logit_rows, labels and weights [pool], of which those beyond the pool's size are left out and unused ones
- * weigh nothing. Returns what was pooled, in order.
+ * Writes samples into the arrays of a batch: input_ids and feature_rows [samples, positions], and logit_rows, labels and
+ * weights [pool] of the supervised labels. Labels beyond the size of the pool are left out, unused places get the weight
+ * 0. Returns the labels in the pool, in order.
  */
 export function writeSamples(samples: readonly Sample[], positions: number, batch: Batch): Supervised[] {
   const ids = longs(batch, "input_ids");
@@ -115,20 +123,21 @@ function poolSupervised(samples: readonly Sample[], positions: number, batch: Ba
     labels[i] = BigInt(encoded?.labels[label] ?? 0);
     weights[i] = 1 / pooled.length;
   });
-  writeSpared(samples, pooled, batch);
+  writeMask(samples, pooled, batch);
   return pooled;
 }
 
-/** Where the batch asks for it, spared [pool, vocabulary]: SPARED at the words that a label must not be learned against. */
-function writeSpared(samples: readonly Sample[], pooled: readonly Supervised[], batch: Batch): void {
-  const spared = batch["spared"];
+/** Writes logit_mask [pool, vocabulary], in a batch that has it: it masks the words that a label must not be learned against. */
+function writeMask(samples: readonly Sample[], pooled: readonly Supervised[], batch: Batch): void {
+  const mask = batch["logit_mask"];
   const labels = longs(batch, "labels");
-  if (!(spared instanceof Float32Array)) return;
-  const vocabulary = spared.length / labels.length;
-  spared.fill(0);
+  if (!(mask instanceof Float32Array)) return;
+  const vocabulary = mask.length / labels.length;
+  mask.fill(0);
   pooled.forEach(({ sample, label }, i) => {
     const answer = samples[sample]?.encoded.answers.find(({ from, to }) => from <= label && label < to);
-    for (const id of answer?.spared ?? []) if (BigInt(id) !== labels[i]) spared[i * vocabulary + id] = SPARED;
+    for (const id of answer?.masked ?? [])
+      if (BigInt(id) !== labels[i]) mask[i * vocabulary + id] = MASKED_LOGIT;
   });
 }
 

@@ -1,15 +1,15 @@
-/** Byte-level byte pair encoding: training, encoding and decoding, without any knowledge of what the text is about. */
+/** Trains a byte-level byte pair encoding, and encodes and decodes text with it. */
 
-/** Special tokens come first, then the 256 bytes, then one token for each merge; ids are positions in that order. */
+/** Tokens: first the special ones, then the 256 bytes, then one for each merge; ids are positions in that order. */
 export interface Vocabulary {
   readonly specials: readonly string[];
-  /** Pairs of token ids, the first one to merge first. */
+  /** Pairs of token ids, in the order in which they are merged. */
   readonly merges: readonly (readonly [left: number, right: number])[];
 }
 
 /**
- * How text falls into words, which merges never cross: contractions, letters, numbers and signs with the space before
- * them, blanks (the pattern of GPT-2); every ASCII digit is a word of its own.
+ * The pattern of GPT-2 that splits text into words, which merges never cross: contractions; letters, numbers and signs
+ * with the space before them; blanks. Besides, every ASCII digit is a word.
  */
 const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 export const DIGIT = "[0-9]";
@@ -57,7 +57,7 @@ function countWords(corpus: Iterable<string>, firstByte: number): CountedWord[] 
   }));
 }
 
-/** Room for two token ids in one number. */
+/** Factor that packs two token ids into one number. */
 const PAIR = 0x100000;
 
 function mostFrequentPair(words: readonly CountedWord[]): [number, number] | null {
@@ -79,7 +79,7 @@ function mostFrequentPair(words: readonly CountedWord[]): [number, number] | nul
   return best < 0 ? null : [Math.floor(best / PAIR), best % PAIR];
 }
 
-/** The ids with every left-right pair replaced, from the left. */
+/** The ids with every pair of left and right replaced, from the left. */
 function merged(ids: readonly number[], left: number, right: number, replacement: number): number[] {
   const result: number[] = [];
   for (let i = 0; i < ids.length; i++) {
@@ -90,15 +90,15 @@ function merged(ids: readonly number[], left: number, right: number, replacement
   return result;
 }
 
-/** Words kept with their ids; text from a generator has few, but a user's has not. */
+/** Largest number of words whose ids are kept: text from a generator has few words, text of users has many. */
 const MAX_CACHED_WORDS = 10_000;
 
-/** Text to ids and back. Special tokens are never found in text: they are ids that only the caller puts there. */
+/** Encodes text as ids and decodes ids. Special tokens are never found in text: only the caller adds their ids. */
 export class BytePairEncoder {
   readonly vocabulary: Vocabulary;
-  /** The bytes of every token, by id; a special token's are its name. */
+  /** Bytes of every token, by id; those of a special token are its name. */
   readonly #bytes: readonly Uint8Array[];
-  /** Rank and result of each merge, by its pair. */
+  /** Rank of each merge, by its pair. */
   readonly #ranks: ReadonlyMap<number, number>;
   readonly #cache = new Map<string, readonly number[]>();
 
@@ -184,7 +184,7 @@ function isPrintable(byte: number): boolean {
   return (byte > 32 && byte < 127) || (byte > 160 && byte < 256 && byte !== 173);
 }
 
-/** A token's bytes as they are written in tokenizer files. */
+/** The characters of a token in tokenizer files. */
 export function written(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => BYTE_CHARACTERS[byte] ?? "").join("");
 }

@@ -1,4 +1,4 @@
-// Everyday words that people type at images but that the demo's dialogues lack; they fill the tokenizer's vocabulary.
+/** Lists everyday words of questions about images that the demo's dialogues lack; they fill the tokenizer's vocabulary. */
 
 export const COMMON_WORDS = `
 a about after again air all also always animal another any anything around away baby back bag ball bear because bed

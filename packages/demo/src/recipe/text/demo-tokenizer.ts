@@ -1,4 +1,4 @@
-// The demo's tokenizer: trained on its dialogues, written in the format of Hugging Face's tokenizers.
+/** Trains the demo's tokenizer on its dialogues and writes it in the format of Hugging Face's tokenizers. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ import { BytePairEncoder, DIGIT, trainBpe, written } from "./bpe.ts";
 import { COMMON_WORDS } from "./common-words.ts";
 import { dialogue } from "./dialogue.ts";
 import { Random, sceneOf } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { textOnlyDialogue } from "./text-only-dialogue.ts";
 
 export const BOS = "<s>";
 export const EOS = "</s>";
@@ -15,7 +15,7 @@ export const IMAGE = "<image>";
 export const USER = "USER:";
 export const ASSISTANT = "ASSISTANT:";
 
-/** The order is that of their ids, from 0. */
+/** The special tokens in the order of their ids, from 0. */
 export const SPECIAL_TOKENS = [BOS, EOS, PAD, IMAGE, USER, ASSISTANT] as const;
 
 export const VOCABULARY_SIZE = 1024;
@@ -30,7 +30,7 @@ function* corpus(seed: number, dialogues: number): Generator<string> {
     const random = Random.of(seed, "tokenizer", i);
     const scene = sceneOf("train", i);
     for (const { question, answer } of i % 4 === 0
-      ? symbolicDialogue(scene, random)
+      ? textOnlyDialogue(scene, random)
       : dialogue(scene, random)) {
       yield ` ${question}`;
       yield ` ${answer}`;

@@ -4,7 +4,7 @@ import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { mentionsHeldOut } from "../../evaluation/evaluation.ts";
 import { IDENTITY, KINDS, Random, sceneOf, SHORT_ANSWER_SUFFIX, WORDINGS } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { textOnlyDialogue } from "./text-only-dialogue.ts";
 
 const dialogues = (count: number): Turn[][] =>
   Array.from({ length: count }, (_, i) => dialogue(sceneOf("train", i), Random.of(i, "dialogue")));
@@ -15,7 +15,7 @@ test("equal seeds give equal dialogues", () => {
 
 test("held-out pairs are never mentioned in a long training stream", () => {
   for (let i = 0; i < 6_000; i++) {
-    const make = i % 3 === 0 ? symbolicDialogue : dialogue;
+    const make = i % 3 === 0 ? textOnlyDialogue : dialogue;
     const turns = make(sceneOf("train", i), Random.of(i, "stream"));
     const text = turns.map(({ question, answer }) => `${question} ${answer}`).join(" ");
     if (mentionsHeldOut(text.toLowerCase())) expect.fail(text);
@@ -31,21 +31,27 @@ test("held-out pairs are not mentioned in detailed questions either", () => {
   }
 });
 
-test("an answer spares what would make a held-out pair of what it is about", () => {
+test("an answer masks the words that would make a held-out pair of what it is about", () => {
   const turns = Array.from({ length: 3_000 }, (_, i) => dialogue(sceneOf("train", i), Random.of(i))).flat();
-  const spares = (kind: string, short: string): string[] => [
-    ...new Set(turns.filter((t) => t.kind === kind && t.short === short).flatMap(({ spared }) => spared)),
+  const maskedWords = (kind: string, short: string): string[] => [
+    ...new Set(turns.filter((t) => t.kind === kind && t.short === short).flatMap(({ masked }) => masked)),
   ];
-  expect(spares("color", "yellow")).not.toContain("yellow");
-  expect(spares("color", "red").toSorted()).toEqual(["blue", "green", "orange", "purple", "yellow"]);
-  expect(spares("shape", "circle").toSorted()).toEqual(["cross", "diamond", "square", "star", "triangle"]);
+  expect(maskedWords("color", "yellow")).not.toContain("yellow");
+  expect(maskedWords("color", "red").toSorted()).toEqual(["blue", "green", "orange", "purple", "yellow"]);
+  expect(maskedWords("shape", "circle").toSorted()).toEqual([
+    "cross",
+    "diamond",
+    "square",
+    "star",
+    "triangle",
+  ]);
   const about = turns.filter(
     ({ kind, question }) => kind === "shape" && question.includes("the purple object"),
   );
   expect(about.length).toBeGreaterThan(10);
-  for (const { spared, short } of about) expect([spared, short === "circle"]).toEqual([["circle"], false]);
-  for (const { kind, spared } of turns)
-    if (!["color", "shape", "describe"].includes(kind)) expect(spared).toEqual([]);
+  for (const { masked, short } of about) expect([masked, short === "circle"]).toEqual([["circle"], false]);
+  for (const { kind, masked } of turns)
+    if (!["color", "shape", "describe"].includes(kind)) expect(masked).toEqual([]);
 });
 
 test("wordings that are held back never come up", () => {
@@ -119,7 +125,7 @@ test("later questions sometimes lean on the one before", () => {
 test("a scene in words tells what is asked about it", () => {
   for (let i = 0; i < 400; i++) {
     const scene = sceneOf("train", i);
-    const [first, ...others] = symbolicDialogue(scene, Random.of(i, "symbolic"));
+    const [first, ...others] = textOnlyDialogue(scene, Random.of(i, "symbolic"));
     const lower = first!.question.toLowerCase();
     for (const object of scene.objects) {
       expect(lower).toContain(

@@ -1,4 +1,4 @@
-// Several questions about one scene in a row, as a person would ask them, in one style of answering.
+/** Makes dialogues: several questions about one scene in a row, as a person would ask them, in one style of answering. */
 import {
   ABOUT_IT,
   aboutObject,
@@ -19,28 +19,28 @@ import {
 
 export interface Turn {
   readonly kind: Kind;
-  /** The user's words; the first of a short-answer dialogue ends in SHORT_ANSWER_SUFFIX. */
+  /** The user's text; the first one of a short-answer dialogue ends in SHORT_ANSWER_SUFFIX. */
   readonly question: string;
   /** The answer as a single word or phrase. */
   readonly short: string;
-  /** What the assistant says in this dialogue: `short` or a full sentence. */
+  /** The assistant's text in this dialogue: `short` or a full sentence. */
   readonly answer: string;
-  /** Words that would be right of held-out pairs: that they never are must not be learned from their absence. */
-  readonly spared: readonly string[];
+  /** Words that would be right for held-out pairs, masked in the loss: their absence must not teach that they are wrong. */
+  readonly masked: readonly string[];
 }
 
-export type Style = "short" | "sentence";
+type Style = "short" | "sentence";
 
 export interface DialogueOptions extends Partial<QuestionOptions> {
-  /** Left out, it is drawn: short answers in 65 of 100 dialogues. */
+  /** Style of the answers; drawn at random when left out, short in 65 of 100 dialogues. */
   readonly style?: Style;
-  /** Most turns, 10 unless told otherwise: more than a budget of 112 tokens holds. */
+  /** Largest number of turns; 10 when left out, which is more than a budget of 112 tokens holds. */
   readonly maxTurns?: number;
-  /** Factors on how often kinds are asked. */
+  /** Factors of how often each kind is asked. */
   readonly emphasis?: Partial<Readonly<Record<Kind, number>>>;
 }
 
-/** How often each kind is asked; what is hard to learn, or seldom possible, is asked more. */
+/** Relative frequency of each kind; kinds that are hard to learn, or seldom possible, have more. */
 const KIND_WEIGHTS: Readonly<Record<Style, Readonly<Record<Kind, number>>>> = {
   short: {
     exist: 1.1,
@@ -83,7 +83,7 @@ const KIND_WEIGHTS: Readonly<Record<Style, Readonly<Record<Kind, number>>>> = {
 /** Share of questions typed in haste: no capital letter and no mark at the end. */
 const HASTY_SHARE = 0.08;
 
-/** A dialogue about the scene; as many different questions as were found, at most `maxTurns`, never none. */
+/** A dialogue about the scene: at least one question and at most `maxTurns`, all different. */
 export function dialogue(scene: Scene, random: Random, options: DialogueOptions = {}): Turn[] {
   const all = { ...DEFAULT_OPTIONS, ...options };
   const style = options.style ?? (random.chance(0.65) ? "short" : "sentence");
@@ -103,7 +103,7 @@ export function dialogue(scene: Scene, random: Random, options: DialogueOptions 
 
 interface Previous {
   readonly question: Question;
-  /** Whether the words so far have given away the color of what the question was about. */
+  /** Whether the dialogue so far names the color of the object that the question was about. */
   readonly isColorKnown: boolean;
 }
 
@@ -173,12 +173,12 @@ function turnOf(question: Question, style: Style, isFirst: boolean, random: Rand
     question: isFirst && style === "short" ? text + SHORT_ANSWER_SUFFIX : text,
     short: question.short,
     answer: style === "short" ? question.short : question.sentence,
-    spared: sparedWords(question),
+    masked: maskedWords(question),
   };
 }
 
-/** What the objects' colors and shapes would be called if each were one half of a held-out pair. */
-function sparedWords({ kind, about }: Question): string[] {
+/** The shapes that make held-out pairs with the objects' colors, and the colors that do with their shapes. */
+function maskedWords({ kind, about }: Question): string[] {
   const shapes = about.filter((object) => object.kind === "shape");
   const asksShape = kind === "shape" || kind === "describe";
   const asksColor = kind === "color" || kind === "describe";

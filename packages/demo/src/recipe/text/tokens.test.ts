@@ -8,7 +8,7 @@ import type { BytePairEncoder } from "./bpe.ts";
 import { dialogue } from "./dialogue.ts";
 import type { Turn } from "./dialogue.ts";
 import { Random, sceneOf } from "../../scenes/index.ts";
-import { symbolicDialogue } from "./symbolic.ts";
+import { textOnlyDialogue } from "./text-only-dialogue.ts";
 import {
   EOS,
   IMAGE,
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => rm(folder, { recursive: true, force: true }));
 
 const dialogueOf = (i: number): Turn[] =>
-  (i % 3 === 0 ? symbolicDialogue : dialogue)(sceneOf("test", i), Random.of(i, "tokens"));
+  (i % 3 === 0 ? textOnlyDialogue : dialogue)(sceneOf("test", i), Random.of(i, "tokens"));
 
 test("the vocabulary is full, the special tokens first", () => {
   expect(encoder.size).toBe(VOCABULARY_SIZE);
@@ -84,9 +84,9 @@ test("what is supervised is the answers and their ends, and nothing else", () =>
     const supervised = [...labels].filter((_, position) => weights[position] === 1);
     expect(encoder.decode(supervised)).toBe(fitting.map(({ answer }) => ` ${answer}${EOS}`).join(""));
     expect([...labels.subarray(0, -1)]).toEqual([...inputIds.subarray(1)]);
-    for (const [turn, { from, to, spared }] of answers.entries()) {
-      expect(spared.map((id) => encoder.decode([id]))).toEqual(
-        fitting[turn]!.spared.map((word) => ` ${word}`),
+    for (const [turn, { from, to, masked }] of answers.entries()) {
+      expect(masked.map((id) => encoder.decode([id]))).toEqual(
+        fitting[turn]!.masked.map((word) => ` ${word}`),
       );
       expect(encoder.decode(labels.subarray(from, to))).toBe(` ${fitting[turn]!.answer}${EOS}`);
     }

@@ -1,26 +1,27 @@
-// Dialogues as training sequences: ids, what to predict and where it counts, made span by span.
+/** Encodes dialogues as training sequences: ids, the ids to predict and their weights. */
 import type { BytePairEncoder } from "./bpe.ts";
 import type { Turn } from "./dialogue.ts";
 import { ASSISTANT, BOS, EOS, PAD, USER } from "./demo-tokenizer.ts";
 
 export interface EncodedDialogue {
-  /** [budget]: the text after the image, from the newline on, filled up with <pad>. */
+  /** Ids [budget] of the text after the image, from the newline on, filled up with <pad>. */
   readonly inputIds: Int32Array;
-  /** [budget]: the id that follows each input id. */
+  /** Ids [budget] that follow each input id. */
   readonly labels: Int32Array;
-  /** [budget]: 1 where the label is of an answer or the </s> after it, else 0. */
+  /** Weights [budget]: 1 where the label belongs to an answer or is the </s> after it, else 0. */
   readonly weights: Float32Array;
   /** Number of input ids that are not padding. */
   readonly length: number;
-  /** For each turn that fitted the positions of its answer: labels[from] to labels[to - 1], the last one </s>. */
+  /** Places of the answers, one for each turn that fits into the budget. */
   readonly answers: readonly EncodedAnswer[];
 }
 
-export interface EncodedAnswer {
+/** The labels from `from` up to `to` − 1, of which the last is </s>. */
+interface EncodedAnswer {
   readonly from: number;
   readonly to: number;
-  /** Ids of the turn's spared words. */
-  readonly spared: readonly number[];
+  /** Ids of the turn's masked words. */
+  readonly masked: readonly number[];
 }
 
 /** The ids before the image: <s>, USER: and a space. */
@@ -29,8 +30,8 @@ export function prefixIds(encoder: BytePairEncoder): number[] {
 }
 
 /**
- * As many turns from the first as fit whole into `budget` ids. The first turn stands after an image and its newline,
- * or, in a dialogue without an image, after <s>.
+ * Encodes as many turns from the first as fit whole into `budget` ids. The first turn follows an image and its newline or,
+ * in a dialogue without an image, <s>.
  */
 export function encodeDialogue(
   encoder: BytePairEncoder,
@@ -40,13 +41,13 @@ export function encodeDialogue(
 ): EncodedDialogue {
   const ids: number[] = [];
   const answers: EncodedAnswer[] = [];
-  for (const { question, answer, spared: words } of turns) {
+  for (const { question, answer, masked: words } of turns) {
     const asked = askedIds(encoder, question, isAfterImage && answers.length === 0);
     const answered = [...encoder.encode(` ${answer}`), encoder.special(EOS)];
     if (ids.length + asked.length + answered.length > budget) break;
     ids.push(...asked);
-    const spared = words.flatMap((word) => encoder.encode(` ${word}`));
-    answers.push({ from: ids.length - 1, to: ids.length - 1 + answered.length, spared });
+    const masked = words.flatMap((word) => encoder.encode(` ${word}`));
+    answers.push({ from: ids.length - 1, to: ids.length - 1 + answered.length, masked });
     ids.push(...answered);
   }
   const pad = encoder.special(PAD);

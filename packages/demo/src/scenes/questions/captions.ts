@@ -1,7 +1,7 @@
-// A scene in words, as an answer; the order is that of reading, so that there is one right sentence.
-import { cellOf, placeOf } from "../scene.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { atPlace, colored, listed, nounOf, withArticle } from "../words.ts";
+/** Describes a scene in one sentence; the order of the objects is that of reading, so that one sentence is right. */
+import { cellOf, placeOf } from "../drawing/scene.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { atPlace, colored, listed, nounOf, withArticle } from "./english.ts";
 
 /** "There is a large red circle at the top left and the letter K in blue in the center." */
 export function caption(scene: Scene): string {
@@ -13,7 +13,7 @@ export function shortCaption(scene: Scene): string {
   return listed(inReadingOrder(scene).map(shortName));
 }
 
-/** Top to bottom and left to right by the cells of the 3×3 grid; within a cell top to bottom. */
+/** The objects from top to bottom and left to right by the cells of the 3×3 grid, within a cell from top to bottom. */
 function inReadingOrder(scene: Scene): SceneObject[] {
   return scene.objects.toSorted((a, b) => cellOf(a) - cellOf(b) || a.y - b.y);
 }

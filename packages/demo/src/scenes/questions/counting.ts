@@ -1,12 +1,12 @@
-// Questions about how many: counts and their comparison, with answers kept in balance.
+/** Asks about numbers: counts and comparisons of counts, with balanced answers. */
 import { askExistence } from "./existence.ts";
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { COLORS, SHAPES } from "../vocabulary.ts";
-import type { Shape } from "../vocabulary.ts";
-import { numberWord, plural } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { COLORS, SHAPES } from "../drawing/vocabulary.ts";
+import type { Shape } from "../drawing/vocabulary.ts";
+import { numberWord, plural } from "./english.ts";
 
 type NumberKind = "exist" | "count_all" | "count_color" | "count_shape" | "compare";
 
@@ -36,9 +36,9 @@ export function askAboutNumber(
   }
 }
 
-/** Things of one name and those of the scene that bear it. */
+/** A name and the objects of the scene that have it. */
 interface Group {
-  /** In the singular. */
+  /** Name in the singular. */
   readonly noun: string;
   readonly members: readonly SceneObject[];
 }
@@ -65,7 +65,7 @@ function isShape(object: SceneObject, shape: Shape): boolean {
   return object.kind === "shape" && object.shape === shape;
 }
 
-/** How much each count is wanted, 0 to 5: high counts of one color or shape are rare in scenes, so they are taken gladly. */
+/** Weights of the counts 0 to 5: high counts of one color or shape are rare in scenes, so they have large ones. */
 const COUNT_WEIGHTS = [0.35, 1, 4, 8, 16, 16] as const;
 
 function pickGroup(groups: readonly Group[], random: Random): Group {

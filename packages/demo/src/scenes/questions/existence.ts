@@ -1,11 +1,19 @@
-// Whether something is in the image: half of the answers are yes, and what is absent is close to what is there.
+/** Asks whether something is in the image: half of the answers are yes, and what is absent is similar to what is there. */
 import { worded } from "./question.ts";
 import type { Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import type { Scene, SceneObject, ShapeObject } from "../scene.ts";
-import { CHARACTERS, COLORS, SHAPES, SIZES, TEXTURES, isHeldOut, mayMentionHeldOut } from "../vocabulary.ts";
-import type { Color, Shape, Size, Texture } from "../vocabulary.ts";
-import { characterClass, colored, withArticle } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import type { Scene, SceneObject, ShapeObject } from "../drawing/scene.ts";
+import {
+  CHARACTERS,
+  COLORS,
+  SHAPES,
+  SIZES,
+  TEXTURES,
+  isHeldOut,
+  mayMentionHeldOut,
+} from "../drawing/vocabulary.ts";
+import type { Color, Shape, Size, Texture } from "../drawing/vocabulary.ts";
+import { characterClass, colored, withArticle } from "./english.ts";
 
 export function askExistence(scene: Scene, random: Random, options: QuestionOptions): Question | null {
   if (options.detailShare > 0 && random.chance(options.detailShare))
@@ -36,7 +44,7 @@ function existence(
   };
 }
 
-/** Some of a shape's looks; those left out may be any. */
+/** Some of a shape's looks; those left out are not asked about. */
 interface Looks {
   readonly size?: Size;
   readonly texture?: Texture;
@@ -44,12 +52,12 @@ interface Looks {
   readonly shape?: Shape;
 }
 
-/** How often each look is mentioned in a detailed question. */
+/** Probability of each look to be mentioned in a detailed question. */
 const MENTIONED = { size: 0.4, texture: 0.35, color: 0.5, shape: 0.6 } as const;
 
 /**
- * "Is there a large striped circle?": any looks together, and a no differs from an object in one of them, so that only
- * looking at all of them on one object answers it.
+ * "Is there a large striped circle?": asks about any looks together. When the answer is no, an object differs in one of
+ * them, so that all of them matter for the answer.
  */
 function askInDetail(scene: Scene, random: Random, options: QuestionOptions): Question | null {
   const isAboutCharacter =
@@ -128,13 +136,13 @@ function nounFor({ size, texture, color, shape }: Looks): string {
   return [size, texture, color, shape ?? "object"].filter((word) => word !== undefined).join(" ");
 }
 
-/** The names under which existence is asked: color and kind, kind, color; what lacks a color is called by its kind. */
+/** Names for questions of existence: color and kind, kind, color; an object without a color has its kind in place of it. */
 function namesOf(object: SceneObject): [both: string, kind: string, color: string] {
   const kind = object.kind === "shape" ? object.shape : characterClass(object);
   return [colored(object, kind), kind, object.color ? colored(object, "object") : kind];
 }
 
-/** How often existence is asked by color and kind, by kind alone, by color alone. */
+/** Relative frequencies of the names by color and kind, by kind alone, by color alone. */
 const NAME_WEIGHTS = [0.7, 0.18, 0.12] as const;
 
 function presentThing(scene: Scene, random: Random): string | null {
@@ -142,7 +150,7 @@ function presentThing(scene: Scene, random: Random): string | null {
   return namesOf(random.pick(scene.objects))[random.weighted(NAME_WEIGHTS)] ?? null;
 }
 
-/** Something that is not there, most often one whose color or shape, or each on different objects, is. */
+/** A name of something absent; most often its color or its shape, or each on different objects, is present. */
 function absentThing(scene: Scene, random: Random, options: QuestionOptions): string | null {
   const present = new Set(scene.objects.flatMap(namesOf));
   const level = random.weighted(NAME_WEIGHTS);

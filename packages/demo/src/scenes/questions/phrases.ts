@@ -1,4 +1,4 @@
-// Every wording of every question, apart from the logic so that the language of the demo can be read in one place.
+/** Lists every wording of every question, so that the language of the demo can be read in one place. */
 
 export const KINDS = [
   "exist",
@@ -20,12 +20,12 @@ export const KINDS = [
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The sentence that asks for a short answer; it follows the first question of a dialogue. */
+/** The sentence that requests a short answer; it follows the first question of a dialogue. */
 export const SHORT_ANSWER_SUFFIX = "\nAnswer the question using a single word or phrase.";
 
 export interface Wordings {
   readonly trained: readonly string[];
-  /** Held back from training, to measure how far the model understands a new wording. */
+  /** Wording that training never uses, to measure how well the model understands a new one. */
   readonly unseen: string;
 }
 
@@ -41,7 +41,7 @@ const DESCRIBE: Wordings = {
   unseen: "Tell me what is in the image.",
 };
 
-/** {a} and {b} stand for what is asked about. Questions of identity have their own table. */
+/** Wordings by kind; {a} and {b} stand for the names of objects. Questions of identity have their own table. */
 export const WORDINGS: Readonly<Record<Exclude<Kind, "identity">, Wordings>> = {
   exist: {
     trained: [
@@ -167,10 +167,10 @@ export const WORDINGS: Readonly<Record<Exclude<Kind, "identity">, Wordings>> = {
   nothing: DESCRIBE,
 };
 
-/** Later questions that lean on the one before: the same about something else … */
+/** Later questions that refer to the one before: the same about something else. */
 export const SAME_ABOUT = ["And {a}?", "What about {a}?", "How about {a}?"] as const;
 
-/** … or something else about the same object. */
+/** Later questions that ask for something else about the same object. */
 export const ABOUT_IT = {
   color: ["What color is it?", "What is its color?", "What about its color?"],
   size: ["Is it large or small?", "What size is it?", "What about its size?"],
@@ -235,5 +235,5 @@ export const IDENTITY: readonly { readonly wordings: Wordings; readonly answer: 
   },
 ];
 
-/** What is said of an image in which the model knows nothing. */
+/** Answers about an image in which the model recognizes nothing. */
 export const NOTHING = { short: "nothing", sentence: "There is nothing that I recognize." } as const;

@@ -1,28 +1,28 @@
-// What a question is and how it is put into words, apart from the builders of each kind.
+/** Defines questions and their options, and picks the wording of a question. */
 import { WORDINGS } from "./phrases.ts";
 import type { Kind, Wordings } from "./phrases.ts";
-import type { Random } from "../keyed-random.ts";
-import { isClearlyPlaced } from "../scene.ts";
-import type { SceneObject } from "../scene.ts";
-import type { Split } from "../vocabulary.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import { isClearlyPlaced } from "../drawing/scene.ts";
+import type { SceneObject } from "../drawing/scene.ts";
+import type { Split } from "../drawing/vocabulary.ts";
 
 export interface Question {
   readonly kind: Kind;
-  /** Equal for questions that have the same meaning in different words. */
+  /** Key that is equal for questions with the same meaning in different wordings. */
   readonly key: string;
   readonly text: string;
   readonly short: string;
   readonly sentence: string;
-  /** What is asked about, as a phrase ("the circle", "red objects"): the same question about it can follow in short. */
+  /** Phrase for what the question is about ("the circle", "red objects"), with which the same question can follow in short. */
   readonly topic: string | null;
-  /** The objects that decide the answer. */
+  /** Objects that decide the answer. */
   readonly about: readonly SceneObject[];
 }
 
 export type Axis = "x" | "y";
 
 export interface QuestionOptions {
-  /** Held-out pairs are mentioned only in the split "held-out". */
+  /** Split of the scene, which decides whether held-out pairs may be mentioned. */
   readonly split: Split;
   readonly wording: keyof Wordings;
   /** Share of questions of existence that name any of size, texture, color and shape together. */
@@ -44,7 +44,7 @@ export const DEFAULT_OPTIONS: QuestionOptions = {
   isApart: (a, b, axis) => Math.abs(a[axis] - b[axis]) >= RELATION_GAP,
 };
 
-/** One of the kind's wordings with its blanks filled. */
+/** One of the kind's wordings, with {a} and {b} replaced. */
 export function worded(
   kind: Exclude<Kind, "identity">,
   random: Random,

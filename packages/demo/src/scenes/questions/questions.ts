@@ -1,16 +1,16 @@
-// One question of a given kind about a scene, with its short answer and its full sentence.
+/** Asks one question of a given kind about a scene, with its short answer and its full sentence. */
 import { caption, shortCaption } from "./captions.ts";
 import { askAboutNumber } from "./counting.ts";
 import { IDENTITY, NOTHING } from "./phrases.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS, worded, wordingOf } from "./question.ts";
 import type { Axis, Question, QuestionOptions } from "./question.ts";
-import type { Random } from "../keyed-random.ts";
-import { placeOf } from "../scene.ts";
-import type { Scene, SceneObject } from "../scene.ts";
-import { atPlace, capitalized, characterClass, nounOf, references, withArticle } from "../words.ts";
+import type { Random } from "../drawing/keyed-random.ts";
+import { placeOf } from "../drawing/scene.ts";
+import type { Scene, SceneObject } from "../drawing/scene.ts";
+import { atPlace, capitalized, characterClass, nounOf, references, withArticle } from "./english.ts";
 
-/** A random question of the kind, its answers evenly spread; null when the scene has nothing that it could be about. */
+/** A random question of the kind, with evenly distributed answers; null when the scene has nothing that it could be about. */
 export function questionFor(
   scene: Scene,
   kind: Kind,
@@ -59,7 +59,7 @@ function askAboutObject(
     .map((object) => ({ object, names: references(scene, object, hiddenBy(kind)) }))
     .filter(({ object, names }) => names.length > 0 && answerAbout(object, kind, options) !== null);
   if (candidates.length === 0) return null;
-  // Striped objects are rare: ask about them first, and not always about solid ones.
+  // Striped objects are rare: most questions are about them where there are some, and fewer where there are none.
   const striped = candidates.filter(({ object }) => object.kind === "shape" && object.texture === "striped");
   const isAboutStripes = kind === "texture" && (striped.length > 0 ? random.chance(0.75) : false);
   if (kind === "texture" && striped.length === 0 && random.chance(0.4)) return null;
@@ -68,7 +68,7 @@ function askAboutObject(
   return aboutObject(object, kind, name, worded(kind, random, options, name), options);
 }
 
-/** The question in the given words about one object that is called `name`; null when it has no clear answer. */
+/** The question with the given text about one object with the name `name`; null when it has no clear answer. */
 export function aboutObject(
   object: SceneObject,
   kind: ObjectKind,
@@ -78,8 +78,9 @@ export function aboutObject(
 ): Question | null {
   const short = answerAbout(object, kind, options);
   if (short === null) return null;
-  const said = kind === "shape" ? withArticle(short) : kind === "where" ? atPlace(placeOf(object)) : short;
-  const sentence = `${capitalized(name)} is ${said}.`;
+  const predicate =
+    kind === "shape" ? withArticle(short) : kind === "where" ? atPlace(placeOf(object)) : short;
+  const sentence = `${capitalized(name)} is ${predicate}.`;
   return { kind, key: `${kind} ${identityOf(object)}`, text, short, sentence, topic: name, about: [object] };
 }
 
@@ -126,19 +127,19 @@ function askRelation(scene: Scene, axis: Axis, random: Random, options: Question
   const nameOfA = random.pick(namesOfA);
   const nameOfB = random.pick(namesOfB);
   const short = SIDES[axis][isFirst ? 0 : 1];
-  const said = axis === "x" ? `to the ${short} of` : short;
+  const place = axis === "x" ? `to the ${short} of` : short;
   return {
     kind,
     key: `${kind} ${identityOf(low)} ${identityOf(high)}`,
     text: worded(kind, random, options, nameOfA, nameOfB),
     short,
-    sentence: `${capitalized(nameOfA)} is ${said} ${nameOfB}.`,
+    sentence: `${capitalized(nameOfA)} is ${place} ${nameOfB}.`,
     topic: null,
     about: [a, b],
   };
 }
 
-/** Only where there is exactly one character; sometimes the question says whether it is a letter or a digit. */
+/** Asks for the character of a scene that has exactly one; some questions state whether it is a letter or a digit. */
 function askToRead(scene: Scene, random: Random, options: QuestionOptions): Question | null {
   const [object, second] = scene.objects.filter((o) => o.kind === "character");
   if (!object || second) return null;

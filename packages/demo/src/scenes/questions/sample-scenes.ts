@@ -1,10 +1,10 @@
-/** What the page's sample images show, apart from how they are drawn and written. */
-import { characterObject, paper, shapeObject } from "../build.ts";
+/** Defines the scenes of the page's sample images and the questions about them. */
+import { characterObject, paper, shapeObject } from "../drawing/build.ts";
 import type { Kind } from "./phrases.ts";
 import { DEFAULT_OPTIONS } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "../keyed-random.ts";
-import type { Scene } from "../scene.ts";
+import { Random } from "../drawing/keyed-random.ts";
+import type { Scene } from "../drawing/scene.ts";
 
 export interface SampleScene {
   readonly file: string;
@@ -125,8 +125,8 @@ export const SAMPLE_SCENES: readonly SampleScene[] = [
 const MAX_TRIES = 5_000;
 
 /**
- * The true answer to a question in these words, or null when the demo never asks it of this scene. The generator chooses
- * its words at random: asked often enough, it asks this too, and then it knows the answer.
+ * The true answer to a question with this text, or null when the demo never asks it about the scene. The generator chooses
+ * wordings at random, so its questions are drawn until one has this text.
  */
 export function answerTo(scene: Scene, kind: Kind, text: string): string | null {
   for (let seed = 0; seed < MAX_TRIES; seed++) {

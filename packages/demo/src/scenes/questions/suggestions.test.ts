@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { SAMPLE_SCENES, answerTo } from "./sample-scenes.ts";
-import { sceneOf } from "../scene.ts";
+import { sceneOf } from "../drawing/scene.ts";
 import { suggestQuestions } from "./suggestions.ts";
 
 test("every drawing has a few questions of different meaning, the last about the whole", () => {

@@ -1,11 +1,11 @@
-/** What is worth asking about a scene: a few questions of different kinds, each with its true answer. */
+/** Suggests a few questions of different kinds about a scene, each with its true answer. */
 import type { Kind } from "./phrases.ts";
 import type { Question } from "./question.ts";
 import { questionFor } from "./questions.ts";
-import { Random } from "../keyed-random.ts";
-import type { Scene } from "../scene.ts";
+import { Random } from "../drawing/keyed-random.ts";
+import type { Scene } from "../drawing/scene.ts";
 
-/** The more telling kinds first. */
+/** Kinds in the order of preference. */
 const KINDS: readonly Kind[] = [
   "read",
   "color",
@@ -20,7 +20,7 @@ const KINDS: readonly Kind[] = [
   "size",
   "relation_y",
 ];
-/** Asked about every scene, last. */
+/** The kind of the last question about every scene. */
 const WHOLE: Kind = "describe";
 const TRIES = 8;
 
@@ -37,7 +37,7 @@ export function suggestQuestions(scene: Scene, seed: number, most: number, isHel
       return;
     }
   };
-  // One that stands first is asked more often than not, but not of every scene.
+  // Kinds at the beginning of the list are asked more often, but not about every scene.
   const order = KINDS.map((kind, i) => ({ kind, rank: i + 6 * random.next() })).sort(
     (a, b) => a.rank - b.rank,
   );

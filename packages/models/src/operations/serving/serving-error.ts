@@ -1,4 +1,4 @@
-/** A model that cannot be served although its graph could be built: apart from mistakes in building one (GraphError). */
+/** ServingError reports a model that cannot be served; a mistake in building a graph is a GraphError instead. */
 
 export class ServingError extends Error {
   override readonly name = "ServingError";

@@ -15,11 +15,12 @@ import {
   transpose,
   where,
 } from "@llava/onnx";
+import type { ComputeType } from "../compute-type.ts";
 import type { AttentionHeads, Operations } from "../operations.ts";
 import { rotaryTables } from "../rotary.ts";
 import { ServingError } from "./serving-error.ts";
-import { SharedOperations } from "../shared-operations.ts";
-import type { QuantizedLinear, StoredTensor, WeightSource } from "./weight-source.ts";
+import { fileLocation, type QuantizedLinear, type StoredTensor, type WeightSource } from "./weight-source.ts";
+import { type PatchGeometry, SharedOperations } from "../shared-operations.ts";
 
 /** The KV cache's side of the decoder graph; absent in graphs without causal attention. */
 export interface CacheInputs {
@@ -27,11 +28,18 @@ export interface CacheInputs {
   readonly lastPositions: Tensor;
   /** Scalar int32: the longest row's length after this run. */
   readonly totalLength: Tensor;
-  /** Per layer, [batch, kvHeads, capacity, headSize] float32. */
+  /** Per layer, [batch, kvHeads, capacity, headSize] of the compute type. */
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
   readonly contextLength: number;
   readonly ropeTheta: number;
+}
+
+export interface ServingOptions {
+  /** Default "float32". */
+  readonly computeType?: ComputeType;
+  /** Needed for causal attention. */
+  readonly cache?: CacheInputs;
 }
 
 const CONTRIB = "com.microsoft";
@@ -40,9 +48,16 @@ const STORED_DTYPES: ReadonlyMap<string, DType> = new Map([
   ["F16", "float16"],
   ["BF16", "bfloat16"],
 ]);
-/** MatMulNBits: activations become int8 too, block by block. All other levels compute in float32, many times slower. */
+/** MatMulNBits: activations become int8 too, block by block. All other levels compute in floats, many times slower. */
 const INT8_ACTIVATIONS = 4;
 
+/**
+ * In float16 and bfloat16 every operator takes and gives the compute type, as the kernels of GPUs want it. ONNX Runtime's
+ * CPU provider (1.30.0; found by loading each operator alone) has float16 kernels of GroupQueryAttention, MatMulNBits, the
+ * layer normalizations, Gather and all that only moves elements, except Pad. Around FusedMatMul, MultiHeadAttention, Gelu,
+ * QuickGelu, Add, Mul, Where and Pad it puts casts to float32 of its own when it loads a graph, and folds those of weights.
+ * It does not do so for bfloat16: such a graph does not load on the CPU.
+ */
 export class ServingOperations extends SharedOperations implements Operations {
   readonly #weights: WeightSource;
   readonly #cache: CacheInputs | undefined;
@@ -51,15 +66,15 @@ export class ServingOperations extends SharedOperations implements Operations {
   readonly present: { readonly key: Tensor; readonly value: Tensor }[] = [];
   #rotary: { cos: Tensor; sin: Tensor } | undefined;
 
-  constructor(graph: Graph, weights: WeightSource, cache?: CacheInputs) {
-    super(graph);
+  constructor(graph: Graph, weights: WeightSource, { computeType = "float32", cache }: ServingOptions = {}) {
+    super(graph, computeType);
     this.#weights = weights;
     this.#cache = cache;
   }
 
-  /** float32, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
+  /** A weight in the compute type, whatever the file holds; ONNX Runtime folds the cast when it loads the graph. */
   weight(name: string, shape: readonly number[]): Tensor {
-    return cast(this.graph, this.#stored(name, shape), "float32");
+    return cast(this.graph, this.#stored(name, shape), this.computeType);
   }
 
   linear(x: Tensor, name: string, outputSize: number, { bias }: { readonly bias: boolean }): Tensor {
@@ -73,11 +88,12 @@ export class ServingOperations extends SharedOperations implements Operations {
   #product(x: Tensor, name: string, outputSize: number): Tensor {
     const g = this.graph;
     const stored = this.#table(name, [outputSize, sizeAt(x, -1)]);
-    const weight = cast(g, stored, "float32", { emitFirst: this.#weights.castWeights === "per-run" });
+    const emitFirst = this.#weights.castWeights === "per-run";
+    const weight = cast(g, stored, this.computeType, { emitFirst });
     return g.apply(
       "FusedMatMul",
       [x, weight],
-      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      { dtype: this.computeType, shape: x.shape.with(-1, outputSize) },
       { domain: CONTRIB, attributes: { transB: { int: 1 } } },
     );
   }
@@ -96,12 +112,12 @@ export class ServingOperations extends SharedOperations implements Operations {
     const inputs = [
       x,
       this.#initializer(`${name}.blocks`, data, "uint8"),
-      this.#initializer(`${name}.scales`, scales, "float32"),
+      cast(this.graph, this.#initializer(`${name}.scales`, scales, "float32"), this.computeType),
     ];
     return this.graph.apply(
       "MatMulNBits",
       inputs,
-      { dtype: "float32", shape: x.shape.with(-1, outputSize) },
+      { dtype: this.computeType, shape: x.shape.with(-1, outputSize) },
       {
         domain: CONTRIB,
         attributes: {
@@ -116,14 +132,13 @@ export class ServingOperations extends SharedOperations implements Operations {
   }
 
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
-    return cast(this.graph, gatherRows(this.graph, this.#table(name, [rows, width]), ids), "float32");
+    return cast(this.graph, gatherRows(this.graph, this.#table(name, [rows, width]), ids), this.computeType);
   }
 
-  patches(
-    pixels: Tensor,
-    name: string,
-    { size, patch, hidden }: { size: number; patch: number; hidden: number },
-  ): Tensor {
+  /** A convolution in float32. Half types have a product instead: on CUDA a convolution needs cuDNN, 0.9 GB, for this alone. */
+  override patches(pixels: Tensor, name: string, geometry: PatchGeometry): Tensor {
+    if (this.computeType !== "float32") return super.patches(pixels, name, geometry);
+    const { size, patch, hidden } = geometry;
     const g = this.graph;
     const grid = size / patch;
     const batch = dimAt(pixels, 0);
@@ -137,6 +152,12 @@ export class ServingOperations extends SharedOperations implements Operations {
       },
     );
     return transpose(g, reshape(g, map, [batch, hidden, grid * grid]), [0, 2, 1]);
+  }
+
+  /** ONNX Runtime finds the float32 formula at load and fuses it with the bias before it; half types name the operator. */
+  override gelu(x: Tensor): Tensor {
+    if (this.computeType === "float32") return super.gelu(x);
+    return this.graph.apply("Gelu", [x], x, { domain: CONTRIB });
   }
 
   swish(x: Tensor, alpha: number): Tensor {
@@ -199,7 +220,7 @@ export class ServingOperations extends SharedOperations implements Operations {
     k: Tensor,
     v: Tensor,
     layer: number,
-    { heads, kvHeads, headSize }: AttentionHeads,
+    { heads, kvHeads, headSize, window }: AttentionHeads,
   ): Tensor {
     const cache = this.#cache;
     const key = cache?.keys[layer];
@@ -215,7 +236,14 @@ export class ServingOperations extends SharedOperations implements Operations {
       [q, key, value],
       {
         domain: CONTRIB,
-        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } },
+        attributes: {
+          num_heads: { int: heads },
+          kv_num_heads: { int: kvHeads },
+          do_rotary: { int: 1 },
+          // A count of positions, the token's own included, as in transformers. ONNX Runtime's CPU kernel let one more
+          // through in earlier releases; the golden mistral-bf16 notices.
+          ...(window === undefined ? {} : { local_window_size: { int: window } }),
+        },
       },
     );
     if (!output || !presentKey || !presentValue)
@@ -241,8 +269,8 @@ export class ServingOperations extends SharedOperations implements Operations {
     const { cos, sin } = rotaryTables(cache.contextLength, headSize, cache.ropeTheta);
     const shape = [cache.contextLength, headSize / 2];
     this.#rotary = {
-      cos: this.graph.constant("float32", shape, cos),
-      sin: this.graph.constant("float32", shape, sin),
+      cos: cast(this.graph, this.graph.constant("float32", shape, cos), this.computeType),
+      sin: cast(this.graph, this.graph.constant("float32", shape, sin), this.computeType),
     };
     return this.#rotary;
   }
@@ -268,14 +296,14 @@ export class ServingOperations extends SharedOperations implements Operations {
   ): Tensor {
     const known = this.#known.get(name);
     if (known) return known;
-    const external = { location: file, offset, length };
+    const external = { location: fileLocation(this.#weights, file), offset, length };
     const tensor = this.graph.external(name, dtype, shape, external, { isOverridable });
     this.#known.set(name, tensor);
     return tensor;
   }
 }
 
-/** What GroupQueryAttention's rotation takes; the kernel itself would say so only when it runs. */
+/** The multiple of the head size that GroupQueryAttention's rotation takes; the kernel itself would refuse only at a run. */
 const HEAD_SIZE_STEP = 16;
 
 function requireHeadSize(headSize: number): void {

@@ -1,10 +1,11 @@
-/** Where the weights of a serving graph come from: apart because whoever loads a model makes one, and the graph reads it. */
+/** Declares where the weights of a serving graph come from: the loader of a model makes a source, the graph reads it. */
+import path from "node:path";
 
-/** Where the bytes of a weight lie: what packages/checkpoint indexes. */
+/** The place of a weight's bytes in a file, as packages/checkpoint indexes it. */
 export interface StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** File name inside the checkpoint's folder. */
+  /** Absolute path, or relative to the folder that the session is given where the source names none. */
   readonly file: string;
   readonly offset: number;
   readonly length: number;
@@ -22,13 +23,21 @@ export interface QuantizedLinear {
 }
 
 export interface WeightSource {
+  /** The absolute folder that the session is given: graphs name the files relative to it. */
+  readonly folder?: string;
   /** Throws when there is no such tensor. */
   get(name: string): StoredTensor;
   /** The matrix of this name, where it is quantized. */
   blocks?(name: string): QuantizedLinear | undefined;
   /**
-   * When matrices in half precision become float32. "at-load" (default): once, for the fastest runs; they then lie in
-   * memory, at twice the size of the file. "per-run": in every run that multiplies by them; they stay mapped from the file.
+   * When matrices of another type are cast to the compute type. "at-load" (default): once, for the fastest runs; they then
+   * lie in memory, in float32 at twice the size of a file in half precision. "per-run": in every run that multiplies by
+   * them; they stay mapped from the file.
    */
   readonly castWeights?: "at-load" | "per-run";
+}
+
+/** The name of a file in a graph: relative to the folder, with forward slashes, as ONNX wants it on every system. */
+export function fileLocation({ folder }: WeightSource, file: string): string {
+  return folder === undefined ? file : path.relative(folder, file).split(path.sep).join("/");
 }

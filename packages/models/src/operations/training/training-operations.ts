@@ -1,4 +1,4 @@
-/** Lowers a model definition to plain operators with gradients, over static shapes. */
+/** TrainingOperations lowers a model definition to plain operators with gradients, over static shapes. */
 import {
   add,
   cast,
@@ -15,6 +15,8 @@ import {
   mul,
   reshape,
   rmsNorm,
+  scalarLike,
+  scale,
   sizeAt,
   softmax,
   staticShape,
@@ -22,11 +24,12 @@ import {
   type Tensor,
   transpose,
 } from "@llava/onnx";
+import type { ComputeType } from "../compute-type.ts";
 import type { AttentionHeads, Operations } from "../operations.ts";
 import { rotaryTables } from "../rotary.ts";
 import { SharedOperations } from "../shared-operations.ts";
 
-/** Added to the score of a position that may not be seen; e^−1e4 is 0 in float32. */
+/** Added to the score of a position that may not be seen; float16 holds it, and e^−1e4 is 0 in every float type. */
 const MASKED = -1e4;
 
 interface RotaryConstants {
@@ -39,20 +42,29 @@ interface RotaryConstants {
 export class TrainingOperations extends SharedOperations implements Operations {
   readonly #ropeTheta: number;
   readonly #parameters = new Map<string, Tensor>();
+  readonly #weights = new Map<string, Tensor>();
   readonly #rotary = new Map<string, RotaryConstants>();
-  readonly #masks = new Map<number, Tensor>();
+  readonly #masks = new Map<string, Tensor>();
 
-  constructor(graph: Graph, options: { readonly ropeTheta: number }) {
-    super(graph);
+  /** `computeType`: of activations; parameters and their gradients are float32 whatever it is. Default float32. */
+  constructor(graph: Graph, options: { readonly ropeTheta: number; readonly computeType?: ComputeType }) {
+    super(graph, options.computeType ?? "float32");
     this.#ropeTheta = options.ropeTheta;
   }
 
-  /** Every weight that the definition asked for, as graph inputs under their checkpoint names. */
+  /** Every weight that the definition asked for, as float32 graph inputs under their checkpoint names. */
   get parameters(): ReadonlyMap<string, Tensor> {
     return this.#parameters;
   }
 
   weight(name: string, shape: readonly number[]): Tensor {
+    const parameter = this.#parameter(name, shape);
+    const known = this.#weights.get(name) ?? cast(this.graph, parameter, this.computeType);
+    this.#weights.set(name, known);
+    return known;
+  }
+
+  #parameter(name: string, shape: readonly number[]): Tensor {
     const known = this.#parameters.get(name);
     if (!known) {
       const input = this.graph.input(name, "float32", shape);
@@ -72,21 +84,12 @@ export class TrainingOperations extends SharedOperations implements Operations {
   }
 
   embed(ids: Tensor, name: string, rows: number, width: number): Tensor {
-    return gatherRows(this.graph, this.weight(name, [rows, width]), ids);
-  }
-
-  patches(
-    pixels: Tensor,
-    name: string,
-    { size, patch, hidden }: { size: number; patch: number; hidden: number },
-  ): Tensor {
-    const g = this.graph;
-    const grid = size / patch;
-    const batch = sizeAt(pixels, 0);
-    const tiles = transpose(g, reshape(g, pixels, [batch, 3, grid, patch, grid, patch]), [0, 2, 4, 1, 3, 5]);
-    const rows = reshape(g, tiles, [batch, grid * grid, 3 * patch * patch]);
-    const kernel = reshape(g, this.weight(name, [hidden, 3, patch, patch]), [hidden, 3 * patch * patch]);
-    return matMul(g, rows, kernel, { transposeB: true });
+    // Cast after the look-up: the table itself is larger than the rows that a batch reads.
+    return cast(
+      this.graph,
+      gatherRows(this.graph, this.#parameter(name, [rows, width]), ids),
+      this.computeType,
+    );
   }
 
   swish(x: Tensor, alpha: number): Tensor {
@@ -134,7 +137,7 @@ export class TrainingOperations extends SharedOperations implements Operations {
     const rotatedQ = this.#rotate(this.#heads(q, heads, headSize), headSize);
     const rotatedK = this.#repeat(this.#rotate(this.#heads(k, kvHeads, headSize), headSize), shape);
     const repeatedV = this.#repeat(this.#heads(v, kvHeads, headSize), shape);
-    return this.#attend(rotatedQ, rotatedK, repeatedV, shape, this.#causalMask(sizeAt(q, 1)));
+    return this.#attend(rotatedQ, rotatedK, repeatedV, shape, this.#causalMask(sizeAt(q, 1), shape.window));
   }
 
   pickRows(x: Tensor, indices: Tensor): Tensor {
@@ -145,11 +148,9 @@ export class TrainingOperations extends SharedOperations implements Operations {
   mergeFeatures(embeddings: Tensor, features: Tensor, featureRows: Tensor): Tensor {
     const g = this.graph;
     const none = g.constant("int64", [], BigInt64Array.of(0n));
-    const isImage = reshape(g, cast(g, greaterOrEqual(g, featureRows, none), "float32"), [
-      ...featureRows.shape,
-      1,
-    ]);
-    const isText = add(g, mul(g, isImage, g.scalar(-1)), g.scalar(1));
+    const mask = cast(g, greaterOrEqual(g, featureRows, none), this.computeType);
+    const isImage = reshape(g, mask, [...featureRows.shape, 1]);
+    const isText = add(g, scale(g, isImage, -1), scalarLike(g, isImage, 1));
     const picked = gatherRows(g, features, max(g, featureRows, none));
     return add(g, mul(g, embeddings, isText), mul(g, picked, isImage));
   }
@@ -173,8 +174,8 @@ export class TrainingOperations extends SharedOperations implements Operations {
   #repeat(x: Tensor, { heads, kvHeads }: AttentionHeads): Tensor {
     if (heads === kvHeads) return x;
     const [batch = 1, , tokens = 1, headSize = 1] = staticShape(x);
-    const apart = reshape(this.graph, x, [batch, kvHeads, 1, tokens, headSize]);
-    const repeated = expand(this.graph, apart, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
+    const separate = reshape(this.graph, x, [batch, kvHeads, 1, tokens, headSize]);
+    const repeated = expand(this.graph, separate, [batch, kvHeads, heads / kvHeads, tokens, headSize]);
     return reshape(this.graph, repeated, [batch, heads, tokens, headSize]);
   }
 
@@ -194,24 +195,25 @@ export class TrainingOperations extends SharedOperations implements Operations {
     const g = this.graph;
     const tables = rotaryTables(tokens, headSize, this.#ropeTheta);
     const whole = (half: Float32Array): Tensor => {
-      const table = g.constant("float32", [tokens, headSize / 2], half);
+      const table = cast(g, g.constant("float32", [tokens, headSize / 2], half), this.computeType);
       return concat(g, [table, table], 1);
     };
     const constants = {
       cos: whole(tables.cos),
       sin: whole(tables.sin),
-      permutation: rotateHalf(g, headSize),
+      permutation: cast(g, rotateHalf(g, headSize), this.computeType),
     };
     this.#rotary.set(key, constants);
     return constants;
   }
 
-  /** [tokens, tokens]: 0 on and below the diagonal, MASKED above; one for all layers. */
-  #causalMask(tokens: number): Tensor {
-    const known = this.#masks.get(tokens);
+  /** [tokens, tokens]: 0 for the `window` positions up to and on the diagonal, MASKED elsewhere; one for all layers. */
+  #causalMask(tokens: number, window = tokens): Tensor {
+    const key = `${tokens}/${window}`;
+    const known = this.#masks.get(key);
     if (known) return known;
-    const mask = causalMask(this.graph, tokens);
-    this.#masks.set(tokens, mask);
+    const mask = cast(this.graph, causalMask(this.graph, tokens, window), this.computeType);
+    this.#masks.set(key, mask);
     return mask;
   }
 }
@@ -227,8 +229,11 @@ function rotateHalf(g: Graph, headSize: number): Tensor {
   return g.constant("float32", [headSize, headSize], matrix);
 }
 
-function causalMask(g: Graph, tokens: number): Tensor {
-  const mask = new Float32Array(tokens * tokens);
-  for (let row = 0; row < tokens; row++) mask.fill(MASKED, row * tokens + row + 1, (row + 1) * tokens);
+function causalMask(g: Graph, tokens: number, window: number): Tensor {
+  const mask = new Float32Array(tokens * tokens).fill(MASKED);
+  for (let row = 0; row < tokens; row++) {
+    const start = row * tokens;
+    mask.fill(0, start + Math.max(0, row + 1 - window), start + row + 1);
+  }
   return g.constant("float32", [tokens, tokens], mask);
 }
