@@ -7,6 +7,7 @@ const MANIFESTS: ReadonlyMap<string, Manifest> = new Map([
   ["packages/engine", { dependencies: ["@llava/runtime", "zod"], devDependencies: [] }],
   ["packages/onnx", { dependencies: [], devDependencies: ["@llava/runtime"] }],
   ["packages/runtime", { dependencies: ["koffi"], devDependencies: [] }],
+  ["apps/worker", { dependencies: ["@llava/engine"], devDependencies: [] }],
   ["apps/web", { dependencies: ["@llava/protocol", "@llava/processing"], devDependencies: [] }],
 ]);
 
@@ -69,6 +70,11 @@ describe("importFault", () => {
     ["packages/engine/src/engine.test.ts", "fast-check", "packages/engine/package.json does not declare it."],
     ["scripts/bench/bench.ts", "undici", "package.json does not declare it."],
     ["packages/engine/src/engine.ts", "koffi", "only packages/runtime may."],
+    [
+      "apps/worker/src/routes/chat-route.ts",
+      "@llava/engine",
+      "only apps/worker/src/backends/local-backend.ts may.",
+    ],
     ["packages/engine/src/engine.test.ts", "onnxruntime-node", "only packages/runtime may."],
     [
       "packages/engine/src/engine.ts",

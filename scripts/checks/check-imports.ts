@@ -12,6 +12,9 @@ const SIMULATED = ["apps/controller/src/registry/dispatch.ts", "apps/controller/
 const NATIVE = ["koffi", "onnxruntime-node"];
 const NATIVE_DOOR = "packages/runtime";
 
+/** The worker's routes and service know the Backend interface; the engine stands behind it in one file. */
+const ENGINE_USER = "apps/worker/src/backends/local-backend.ts";
+
 /** Sources that run in a browser, where Node's modules are not. */
 const BROWSER =
   /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view\.ts|resample\.ts|plans\/)|apps\/web\/src\/browser\/)/;
@@ -59,6 +62,8 @@ export function importFault(
   }
   const name = packageName(specifier);
   if (NATIVE.includes(name) && folder !== NATIVE_DOOR) return `only ${NATIVE_DOOR} may.`;
+  const isEngineInWorker = name === "@llava/engine" && file.startsWith("apps/worker/src/");
+  if (isEngineInWorker && !isTest && file !== ENGINE_USER) return `only ${ENGINE_USER} may.`;
   return tableFault(folder, specifier, isTest) ?? declarationFault(file, folder, name, manifests);
 }
 

@@ -30,6 +30,7 @@ const STEPS: readonly Step[] = [
   files("layers", async (all) => layerFaults(await readSources(ROOT, all))),
   files("layout", (all) => layoutFaults(all)),
   files("words", async (all) => await wordFaults(ROOT, all)),
+  command("references", "npm run --silent docs -- --check"),
   files("documents", async (all) => await documentFaults(ROOT, all)),
 ];
 const TESTS = command("tests", "npm test --silent");

@@ -1,11 +1,17 @@
 /** The table of commands: what `llava` understands, and how each command's outcome becomes an exit code. */
 import { toLlavaError } from "@llava/protocol";
+import { withDashes, type AppName } from "@llava/server/command";
 import { Command, CommanderError } from "commander";
-import { addChatFlags, addServeFlags, type ChatFlags, type ServeFlags } from "./options/cli-flags.ts";
+import {
+  addCommandOptions,
+  type ChatFlags,
+  type DoctorFlags,
+  type PsFlags,
+  type ServeFlags,
+} from "./command-options.ts";
 import { addKey } from "./commands/keys.ts";
-import { isProgram, runProgram, type Program } from "./commands/serve/app-programs.ts";
+import { isProgram, runProgram } from "./commands/serve/app-programs.ts";
 import { version } from "./cli-version.ts";
-import { addDoctorFlags, addPsFlags, type DoctorFlags, type PsFlags } from "./options/watch-flags.ts";
 
 const DONE = 0;
 const FAILED = 1;
@@ -26,7 +32,7 @@ One machine per part:
       --cluster-token-file cluster.txt
   llava web --controller http://10.0.0.5:10000 --controller-key-file page-key.txt`;
 
-const PROGRAM_SUMMARIES: readonly (readonly [Program, string])[] = [
+const PROGRAM_SUMMARIES: readonly (readonly [AppName, string])[] = [
   ["controller", "run the controller alone: knows the workers and passes requests to them"],
   ["worker", "run one worker alone: serves one model"],
   ["web", "run the page alone"],
@@ -39,7 +45,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     if (isProgram(name)) return await runProgram(name, flags);
     let exitCode = DONE;
     const command = llavaCommand((code) => (exitCode = code));
-    await command.parseAsync(argv.length === 0 ? ["--help"] : argv, { from: "user" });
+    await command.parseAsync(argv.length === 0 ? ["--help"] : withDashes(argv), { from: "user" });
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? DONE : MISUSED;
@@ -58,15 +64,17 @@ function llavaCommand(endWith: (exitCode: number) => void): Command {
     .helpCommand(false)
     .addHelpText("after", EXAMPLES)
     .exitOverride();
-  addServeFlags(llava.command("serve").description("Starts controller, worker and page together.")).action(
-    async (flags: ServeFlags) => endWith(await serveCommand(flags)),
+  const add = (name: "serve" | "chat" | "ps" | "doctor", summary: string): Command =>
+    addCommandOptions(llava.command(name).description(summary), name);
+  add("serve", "Starts controller, worker and page together.").action(async (flags: ServeFlags) =>
+    endWith(await serveCommand(flags)),
   );
-  addChatFlags(
-    llava.command("chat").description("Talks with a model in the terminal; no server is needed."),
-  ).action(async (flags: ChatFlags) => endWith(await chatCommand(flags)));
-  addPsFlags(llava.command("ps").description("Shows a controller's workers.")).action(psCommand);
-  addDoctorFlags(llava.command("doctor").description("Looks for what is wrong and says what to do.")).action(
-    async (flags: DoctorFlags) => endWith(await doctorCommand(flags)),
+  add("chat", "Talks with a model in the terminal; no server is needed.").action(async (flags: ChatFlags) =>
+    endWith(await chatCommand(flags)),
+  );
+  add("ps", "Shows a controller's workers.").action(psCommand);
+  add("doctor", "Looks for what is wrong and says what to do.").action(async (flags: DoctorFlags) =>
+    endWith(await doctorCommand(flags)),
   );
   addKeysCommand(llava);
   // These parse their own flags in their own process; here they are only listed.
@@ -75,16 +83,13 @@ function llavaCommand(endWith: (exitCode: number) => void): Command {
 }
 
 function addKeysCommand(llava: Command): void {
-  llava
+  const add = llava
     .command("keys")
     .description("Makes API keys.")
     .command("add")
     .description("Makes a key, shows it once and adds its hash to the file.")
-    .argument("<name>", "whose it is: letters, digits, dots, dashes, underscores")
-    .requiredOption("--file <file>", "file of keys, made if it is not there")
-    .option("--admin", "may also read metrics and slots and refresh the workers", false)
-    .option("--unlimited", "is not counted: for a web server, which counts its own clients", false)
-    .action(addKey);
+    .argument("<name>", "whose it is: letters, digits, dots, dashes, underscores");
+  addCommandOptions(add, "keys").action(addKey);
 }
 
 // Loaded on demand: `llava --help` must not wait for the engine's native library.

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { png } from "../../worker/test/support/png.ts";
+import { png } from "@llava/testing/png";
 import { Llava, llava, type Outcome } from "./llava.ts";
 import { makeTinyFolder } from "./tiny-folder.ts";
 

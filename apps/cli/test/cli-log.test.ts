@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { programFile, type Program } from "../src/commands/serve/app-programs.ts";
+import type { AppName } from "@llava/server/command";
+import { programFile } from "../src/commands/serve/app-programs.ts";
 import { Llava } from "./llava.ts";
 import { makeTinyFolder, TINY_NAME } from "./tiny-folder.ts";
 
@@ -29,7 +30,7 @@ afterAll(async () => {
   await rm(page, { recursive: true });
 });
 
-function flagsOf(program: Program): readonly string[] {
+function flagsOf(program: AppName): readonly string[] {
   const common = ["--port", "0", "--log-level", "trace"];
   if (program === "controller") return [...common, "--drain-timeout", "0.1"];
   if (program === "worker")
@@ -45,7 +46,7 @@ interface Server {
 
 /** @param outputs what stdout and stderr are */
 async function start(
-  program: Program,
+  program: AppName,
   outputs: readonly [number | "pipe", number | "pipe"],
 ): Promise<Server> {
   const child = fork(programFile(program), [...flagsOf(program)], { stdio: ["ignore", ...outputs, "ipc"] });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseWorkerList } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { png } from "../../worker/test/support/png.ts";
+import { png } from "@llava/testing/png";
 import { Llava, llava } from "./llava.ts";
 import { makeTinyFolder, TINY_NAME } from "./tiny-folder.ts";
 

@@ -1,7 +1,7 @@
 /** Every flag of a single program is also one of `llava serve`, taken or refused by its name: none is forgotten. */
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addServeFlags } from "../src/options/cli-flags.ts";
+import { addCommandOptions } from "../src/command-options.ts";
 import { llava } from "./llava.ts";
 
 /** The long flags that a help text explains, at the beginning of its lines. */
@@ -16,7 +16,10 @@ test.each(["controller", "worker", "web"])("those of llava %s", async (program) 
   const { out } = await llava(program, "--help");
   const flags = flagsIn(out);
   expect(flags.length).toBeGreaterThan(10);
-  const known = addServeFlags(new Command("serve")).options.flatMap(({ short, long }) => [short, long]);
+  const known = addCommandOptions(new Command("serve"), "serve").options.flatMap(({ short, long }) => [
+    short,
+    long,
+  ]);
   const forgotten = flags.filter((flag) => !known.includes(flag) && flag !== "--help");
   expect(forgotten).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { CommanderError } from "commander";
 import { expect, it } from "vitest";
 import { parseControllerFlags } from "./controller-options.ts";
+import { DISPATCH_METHODS } from "./registry/dispatch.ts";
 
 it("the controller's flags have LLaVA's port and method by default", () => {
   expect(parseControllerFlags([])).toEqual({
@@ -20,6 +21,10 @@ it("the controller takes the original's flags, a shortened one too", () => {
     port: 0,
     dispatchMethod: "lottery",
   });
+});
+
+it.each(DISPATCH_METHODS)("the option table has the dispatch method %s", (method) => {
+  expect(parseControllerFlags(["--dispatch-method", method])).toMatchObject({ dispatchMethod: method });
 });
 
 it("the controller takes several networks of workers", () => {

@@ -2,7 +2,7 @@
 import OpenAI from "openai";
 import { afterAll, expect, test } from "vitest";
 import { describeOpenAi } from "@llava/testing/openai-suite";
-import { png } from "../../worker/test/support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "../../worker/test/support/worker-server.ts";
 import { closeAll, register, startController } from "./support/stand-in.ts";
 
@@ -32,12 +32,12 @@ describeOpenAi(async () => {
     model: MODEL_NAME,
     tokensPerImage: worker.model.tokensPerImage,
     image: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
-    running: () => worker.service.admission.running,
+    running: () => worker.service.load.running,
     narrow: {
       url: narrow.url,
-      occupy: () => narrow.worker.service.admission.acquire(new AbortController().signal),
+      occupy: () => narrow.worker.service.backend.queue.acquire(new AbortController().signal),
     },
-    mortal: { url: mortal.url, cutOff: () => mortal.worker.service.cutOff() },
+    mortal: { url: mortal.url, abort: () => mortal.worker.service.abort() },
   };
 });
 

@@ -1,7 +1,6 @@
 /** Maps of what a word owes to an image, over real HTTP, of the model that is shipped. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Engine } from "@llava/engine";
 import {
   readBody,
   readSse,
@@ -12,19 +11,23 @@ import {
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LocalBackend } from "../src/backends/local-backend.ts";
 import { buildApp } from "../src/worker-app.ts";
-import { Service } from "../src/service/worker-service.ts";
+import { WorkerService } from "../src/service/worker-service.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-let engine: Engine;
-let service: Service;
+let backend: LocalBackend;
+let service: WorkerService;
 let app: FastifyInstance;
 let url: string;
 let image: string;
 beforeAll(async () => {
-  engine = await Engine.load(join(ROOT, "packages/demo/model/llava-demo"), { threads: 1 });
-  const limits = { concurrency: 2, maxWaiting: 4, maxWaitMs: 30_000 };
-  service = new Service({ engine, modelName: engine.info.name, limits });
+  backend = await LocalBackend.load(join(ROOT, "packages/demo/model/llava-demo"), {
+    threads: 1,
+    maxRunning: 2,
+    maxWaiting: 4,
+  });
+  service = new WorkerService({ backend, modelName: backend.card.name });
   app = buildApp(service, pino({ enabled: false }));
   url = await app.listen({ host: "127.0.0.1", port: 0 });
   const png = await readFile(join(ROOT, "apps/web/src/browser/public/samples/shapes.png"));
@@ -32,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.close();
-  await engine[Symbol.asyncDispose]();
+  await backend[Symbol.asyncDispose]();
 });
 
 const ANSWER = "The circle is red.";
@@ -43,7 +46,7 @@ function asked(change: Partial<OcclusionMapBody> = {}): OcclusionMapBody {
     { type: "text", text: "What color is the circle?" },
   ] as const;
   const messages = [{ role: "user", content }] as const;
-  return { model: engine.info.name, messages, answer: ANSWER, start: 14, end: 17, ...change };
+  return { model: backend.card.name, messages, answer: ANSWER, start: 14, end: 17, ...change };
 }
 
 function post(body: object, init: RequestInit = {}): Promise<Response> {
@@ -96,14 +99,14 @@ test("the mode of the image says which part of it is mapped", async () => {
 
 test("those who chat go first, and a full worker takes no map", async () => {
   const permits = await Promise.all(
-    [0, 1].map(async () => await service.admission.acquire(new AbortController().signal)),
+    [0, 1].map(async () => await backend.queue.acquire(new AbortController().signal)),
   );
   const leaving = new AbortController();
   const { body } = await post(asked(), { signal: leaving.signal });
-  await expect.poll(() => service.admission.waiting).toBe(1);
+  await expect.poll(() => service.load.waiting).toBe(1);
   leaving.abort();
   await body?.cancel().catch(() => undefined);
-  await expect.poll(() => service.admission.waiting).toBe(0);
+  await expect.poll(() => service.load.waiting).toBe(0);
   for (const permit of permits) permit[Symbol.dispose]();
   expect((await mapOf(asked({ cells: 2 }))).values).toHaveLength(2);
 });
@@ -114,7 +117,7 @@ test("who leaves frees the worker", async () => {
   await response.body?.getReader().read();
   leaving.abort();
   await expect
-    .poll(() => [service.admission.running, engine.occupancy.running, engine.occupancy.waiting])
+    .poll(() => [service.load.running, backend.occupancy.running, service.load.waiting])
     .toEqual([0, 0, 0]);
 });
 

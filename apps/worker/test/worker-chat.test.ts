@@ -1,7 +1,7 @@
 /** OpenAI's endpoint over real HTTP. */
 import { readBody, readChatStream, type ChatCompletion, type ChatEvent } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { png } from "./support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 let server: TestServer;
@@ -239,7 +239,7 @@ describe("a refusal names what was wrong", () => {
         error: { code, message: expect.stringMatching(sentence), type: expect.any(String), param },
       });
     }
-    expect(server.service.admission.queueLength).toBe(0);
+    expect(server.service.load).toEqual({ running: 0, waiting: 0 });
   });
 
   test("an infinite temperature, which JSON can smuggle as 1e999", async () => {

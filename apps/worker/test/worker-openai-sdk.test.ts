@@ -2,7 +2,7 @@
 import OpenAI, { InternalServerError } from "openai";
 import { afterAll, expect, test } from "vitest";
 import { describeOpenAi } from "@llava/testing/openai-suite";
-import { png } from "./support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 const servers: TestServer[] = [];
@@ -25,18 +25,18 @@ describeOpenAi(async () => {
     model: MODEL_NAME,
     tokensPerImage: server.model.tokensPerImage,
     image: `data:image/png;base64,${png(30, 40, [0, 255, 0]).toString("base64")}`,
-    running: () => server.service.admission.running,
+    running: () => server.service.load.running,
     narrow: {
       url: narrow.url,
-      occupy: () => narrow.service.admission.acquire(new AbortController().signal),
+      occupy: () => narrow.service.backend.queue.acquire(new AbortController().signal),
     },
-    mortal: { url: mortal.url, cutOff: () => mortal.service.cutOff() },
+    mortal: { url: mortal.url, abort: () => mortal.service.abort() },
   };
 });
 
 test("a worker that stops answers 503 with the time to wait, and the client tries again before it gives up", async () => {
   const server = await start();
-  server.service.admission.drain();
+  server.service.drain();
   const statuses: number[] = [];
   const client = new OpenAI({
     baseURL: `${server.url}/v1`,

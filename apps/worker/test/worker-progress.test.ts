@@ -1,12 +1,12 @@
 /** What a stream says before the first word, to who asks for it. */
 import { parseProgress, type AnswerProgress } from "@llava/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { png } from "./support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({ concurrency: 1 }, {}, undefined, 1);
+  server = await startServer({ concurrency: 1 });
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
@@ -35,7 +35,7 @@ function progressIn(text: string): readonly AnswerProgress[] {
 const WANTED = { "x-llava-progress": "1" };
 
 test("places in the queue as they change, then the answer as ever", async () => {
-  const held = await server.service.admission.acquire(new AbortController().signal);
+  const held = await server.service.backend.queue.acquire(new AbortController().signal);
   const next = await ask({ max_tokens: 4 }, WANTED);
   const last = await ask({ max_tokens: 4 }, WANTED);
   // The heads of both came with their first place.

@@ -2,14 +2,14 @@
 import { signedHeaders } from "@llava/server";
 import { RESUME_HEADER, parseResumeHead, parseResumeTokens, type ResumeHead } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { png } from "./support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 const HOP = { [RESUME_HEADER]: "1" };
 const TOKEN = "a-token-of-the-cluster";
 
 let server: TestServer;
-/** With a cluster token: who is here without it is a stranger. */
+/** With a cluster token, without which a caller is refused. */
 let guarded: TestServer;
 beforeAll(async () => {
   server = await startServer();
@@ -108,7 +108,7 @@ describe("a stream for a controller", () => {
     expect((await streamOf(CHAT_PATH, sampled)).head?.seed).not.toBe(first.head?.seed);
   });
 
-  test("is for controllers only: nobody else gets a comment", async () => {
+  test("is for controllers only: other clients get no comment", async () => {
     const { raw } = await streamOf(CHAT_PATH, CHAT, {});
     expect(raw).not.toMatch(/^:/m);
   });
@@ -206,7 +206,7 @@ describe("who may not continue an answer", () => {
   const code = "invalid_request";
 
   test.each([
-    ["nobody without the controllers' header", {}, { ...CHAT, llava_resume }, /leave it out/],
+    ["a client without the controllers' header", {}, { ...CHAT, llava_resume }, /leave it out/],
     [
       "no answer that is no stream",
       HOP,
@@ -246,7 +246,7 @@ describe("who may not continue an answer", () => {
     }
   });
 
-  test("a stranger, however it knocks; with the cluster's signature it is none", async () => {
+  test("a caller without the cluster's signature is refused, one with it is not", async () => {
     const body = { ...CHAT, max_tokens: 2 };
     const ask = (asked: object, headers: Record<string, string>): Promise<Response> =>
       guarded.post(CHAT_PATH, asked, { headers: { "content-type": "application/json", ...HOP, ...headers } });

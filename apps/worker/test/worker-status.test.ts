@@ -2,17 +2,16 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { buildApp } from "../src/worker-app.ts";
-import { Service } from "../src/service/worker-service.ts";
-import { png } from "./support/png.ts";
+import { WorkerService } from "../src/service/worker-service.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "./support/worker-server.ts";
 
 const LABELS = `{model_name="${MODEL_NAME}"}`;
 const THEIRS = `{model_name="${MODEL_NAME}",engine="0"}`;
-const LIMITS = { concurrency: 1, maxWaiting: 4, maxWaitMs: 30_000 };
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({}, {}, undefined, 1);
+  server = await startServer({ concurrency: 1 });
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
@@ -149,7 +148,7 @@ describe("slots and properties", () => {
 
 describe("health", () => {
   test("while the model is loaded it is 503 with the progress, and every request says so", async () => {
-    const service = new Service({ modelName: MODEL_NAME, limits: LIMITS });
+    const service = new WorkerService({ modelName: MODEL_NAME });
     const app = buildApp(service, pino({ level: "silent" }));
     const url = await app.listen({ host: "127.0.0.1", port: 0 });
     try {
@@ -177,10 +176,10 @@ describe("health", () => {
         expect([path, response.status]).toEqual([path, 503]);
       }
       expect((await fetch(`${url}/metrics`)).status).toBe(200);
-      service.open(server.service.engine);
+      service.open(server.service.backend);
       expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: "ready", model: MODEL_NAME });
       expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: "ok", running: 0 });
-      service.retire();
+      service.announceDrain();
       const draining = await fetch(`${url}/health`);
       expect(draining.status).toBe(503);
       expect(await draining.json()).toMatchObject({ status: "draining", error: { code: "shutting_down" } });
@@ -229,8 +228,8 @@ describe("the log", () => {
   test("with --log-prompts has the prompt, shortened, and no image", async () => {
     let lines = "";
     const log = pino({ level: "trace" }, { write: (line: string) => (lines += line) });
-    const { engine } = server.service;
-    const service = new Service({ engine, modelName: MODEL_NAME, limits: LIMITS, logsPrompts: true });
+    const { backend } = server.service;
+    const service = new WorkerService({ backend, modelName: MODEL_NAME, logsPrompts: true });
     const app = buildApp(service, log);
     const url = await app.listen({ host: "127.0.0.1", port: 0 });
     const headers = { "content-type": "application/json" };

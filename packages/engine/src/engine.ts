@@ -1,4 +1,11 @@
-/** Answers many requests on one model: loads it, admits requests to the loop that computes them, and reports its state. */
+/** Engine answers many requests on one model: it admits and prepares them, and a loop computes them. */
+import {
+  AdmissionQueue,
+  type ChoiceEvent,
+  type OcclusionEvent,
+  type OcclusionRequest,
+  type SequenceProgress,
+} from "@llava/backend";
 import {
   conversationNames,
   DecodePool,
@@ -7,7 +14,6 @@ import {
   type SquareShape,
 } from "@llava/processing";
 import { type ComputeType, type ModelFolder, openModelFolder } from "@llava/models";
-import { LlavaError } from "@llava/protocol";
 import { Decoder } from "./runner/decoder.ts";
 import { VisionEncoder } from "./runner/vision-encoder.ts";
 import { VisionQueue } from "./runner/vision-queue.ts";
@@ -24,19 +30,14 @@ import { Grammars } from "./grammar/grammar.ts";
 import { FeatureCache } from "./runner/feature-cache.ts";
 import { EngineLoop } from "./engine-loop.ts";
 import { WeightFilesWatch } from "./weights/weight-files-watch.ts";
-import {
-  computeMap,
-  type OcclusionEvent,
-  type OcclusionRequest,
-  requireMappable,
-  requireRoom,
-} from "./occlusion/occlusion-map.ts";
+import { answerChoices, type Choices, choicesOf, singleChoice, stoppable } from "./api/answer-choices.ts";
+import { computeMap, requireMappable, requireRoom } from "./occlusion/occlusion-map.ts";
 import { wordTokens } from "./occlusion/occlusion-prompt.ts";
 import { prepare } from "./prepare/prepare.ts";
 import { decodeImages, planImages } from "./prepare/prompt-images.ts";
 import { longestPrompt } from "./prepare/token-limits.ts";
 import type { EngineEvent, GenerateRequest } from "./api/request.ts";
-import { scoreSequence } from "./occlusion/scoring.ts";
+import { AFTER_REQUESTS, scoreSequence } from "./occlusion/scoring.ts";
 import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
 import type { Prompt, Sequence } from "./scheduler/sequence.ts";
 import { loadWeights } from "./weights/weights.ts";
@@ -61,22 +62,16 @@ export interface EngineInfo {
 }
 
 export interface Occupancy {
+  /** Sequences that own a slot. */
   readonly running: number;
+  /** Requests that wait to be admitted, are prepared or wait for a slot. */
   readonly waiting: number;
+  /** Most sequences that are computed at once. */
   readonly slots: number;
 }
 
-/** Progress of one running request, in tokens. */
-export interface Progress {
-  readonly promptTokens: number;
-  /** Positions of the cache that the request fills. */
-  readonly cachedTokens: number;
-  readonly generatedTokens: number;
-  readonly maxTokens: number;
-}
-
 const DEFAULT_MAX_WAITING = 64;
-/** Runs of an occlusion map at once: few, so that requests find slots between them. */
+/** Few enough that requests find slots between a map's runs. */
 const MAP_RUNS_AT_ONCE = 4;
 /** The graph holds a row of the rotary tables for each position; a longer context is served this far. */
 const MAX_CONTEXT_LENGTH = 131_072;
@@ -92,17 +87,18 @@ interface EngineParts {
 
 export class Engine implements AsyncDisposable {
   readonly info: EngineInfo;
+  /** The one queue in which requests wait: ordered by priority, then by arrival. */
+  readonly queue: AdmissionQueue;
   readonly #model: ModelFolder;
   readonly #files: WeightFilesWatch;
   readonly #runner: ModelRunner;
   readonly #encoding: VisionQueue;
   readonly #loop: EngineLoop;
   readonly #maxRunning: number;
-  readonly #maxWaiting: number;
   readonly #maxCharacters: number;
   readonly #images: DecodePool;
   readonly #grammars: Grammars;
-  /** One controller for each request under way: aborting it ends the request. */
+  /** One for each request under way; aborting it ends the request, for the reason that it is aborted with. */
   readonly #requests = new Set<AbortController>();
   /** Requests that are tokenized and whose images are decoded. */
   #preparing = 0;
@@ -119,7 +115,11 @@ export class Engine implements AsyncDisposable {
     // (measured on the demo), so that whether tokens were guessed, which depends on time, could change an answer.
     this.#loop = new EngineLoop(runner, encoding, { maxRunning, drafts: parts.computeType === "float32" });
     this.#maxRunning = maxRunning;
-    this.#maxWaiting = options.maxWaiting ?? DEFAULT_MAX_WAITING;
+    this.queue = new AdmissionQueue({
+      concurrency: maxRunning,
+      maxWaiting: options.maxWaiting ?? DEFAULT_MAX_WAITING,
+      ...(options.maxWaitMs === undefined ? {} : { maxWaitMs: options.maxWaitMs }),
+    });
     this.#images = new DecodePool(options.images);
     this.#grammars = new Grammars({ ...model.tokenizer, ...description.text });
     this.#maxCharacters = longestPrompt(model);
@@ -188,7 +188,7 @@ export class Engine implements AsyncDisposable {
   }
 
   get occupancy(): Occupancy {
-    const waiting = this.#loop.waiting.length + this.#preparing;
+    const waiting = this.queue.waiting + this.#loop.waiting.length + this.#preparing;
     return { running: this.#loop.running.length, waiting, slots: this.#maxRunning };
   }
 
@@ -196,8 +196,8 @@ export class Engine implements AsyncDisposable {
     return this.#runner.holdings;
   }
 
-  /** Progress of the running requests; slots of `occupancy.slots` beyond these are free. */
-  get progress(): readonly Progress[] {
+  /** The sequences that run now; slots of `occupancy.slots` beyond these are free. */
+  get progress(): readonly SequenceProgress[] {
     return this.#loop.running.map(({ prompt, cachedTokens, generatedTokens, maxTokens }) => ({
       promptTokens: prompt.ids.length,
       cachedTokens,
@@ -213,33 +213,32 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Answers a request as events; the last one says how it ended, and nothing is thrown. When the signal aborts or the
-   * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model does
-   * not slow the engine: its events wait, at most one for each token of the answer.
+   * reader stops, the engine stops before its next step and the slot is free. A reader that is slower than the model
+   * delays no other request: its events wait, at most one for each token of the answer.
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterableIterator<EngineEvent, void, void> {
+    return singleChoice(this.generateChoices(request, 1, signal));
+  }
+
+  /**
+   * Answers a request `choices` times with the seeds that follow its own. The choices count as one request in the queue;
+   * each ends with one terminal event, or all with an error as the last event.
+   */
+  generateChoices(
+    request: GenerateRequest,
+    choices: number,
+    signal?: AbortSignal,
+  ): AsyncIterableIterator<ChoiceEvent, void, void> {
     const stop = new AbortController();
-    const events = this.#answer(request, stop, signal);
-    return {
-      next: async () => await events.next(),
-      // A generator alone returns only after the event that its reader waits for; the engine must stop now.
-      return: async () => {
-        stop.abort(cancelled());
-        return await events.return();
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return stoppable(this.#answer(choicesOf(request, choices), stop, signal), stop);
   }
 
   /**
    * How much a word of an answer owes to each part of an image (occlusion-map.ts), as progress and then the map. Throws
-   * LlavaErrors. Its runs come after all requests that wait, a few at a time.
-   * @param turn permission to do the next few runs, for as long as it is held
+   * LlavaErrors. Its runs come after all requests that wait, a few at a time; each time the map takes a place in the queue.
    */
   async *occlusionMap(
     request: OcclusionRequest,
-    turn: (signal: AbortSignal) => Promise<Disposable>,
     signal?: AbortSignal,
   ): AsyncGenerator<OcclusionEvent, void, void> {
     if (this.#disposal) throw shuttingDown();
@@ -258,7 +257,7 @@ export class Engine implements AsyncDisposable {
       const images = await decodeImages(description, request, plans, this.#images, stop.signal);
       yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
-        turn: async () => await turn(stop.signal),
+        turn: async () => await this.queue.acquire(stop.signal, { priority: AFTER_REQUESTS }),
         runsAtOnce: Math.max(1, Math.min(MAP_RUNS_AT_ONCE, Math.floor(this.#maxRunning / 2))),
       });
     } catch (error) {
@@ -301,20 +300,24 @@ export class Engine implements AsyncDisposable {
   }
 
   async *#answer(
-    request: GenerateRequest,
+    requests: Choices,
     stop: AbortController,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<EngineEvent, void, void> {
+  ): AsyncGenerator<ChoiceEvent, void, void> {
     const abort = (): void => stop.abort(cancelled());
     if (signal?.aborted) abort();
     // Not AbortSignal.any: the caller's signal may live as long as the process, and this listener must not.
     signal?.addEventListener("abort", abort, { once: true });
     this.#requests.add(stop);
     try {
-      const sequence = await this.#admit(request, stop.signal);
-      yield* sequence.events;
+      if (this.#disposal) throw shuttingDown();
+      yield* answerChoices(requests, {
+        queue: this.queue,
+        signal: stop.signal,
+        start: async (request, arrivedAt) => await this.#start(request, stop.signal, arrivedAt),
+      });
     } catch (error) {
-      yield { type: "error", error: requestError(error, stop.signal) };
+      yield { index: 0, event: { type: "error", error: requestError(error, stop.signal) } };
     } finally {
       abort();
       signal?.removeEventListener("abort", abort);
@@ -322,12 +325,8 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  async #admit(request: GenerateRequest, signal: AbortSignal): Promise<Sequence> {
-    const arrivedAt = performance.now();
+  async #start(request: GenerateRequest, signal: AbortSignal, arrivedAt: number): Promise<Sequence> {
     signal.throwIfAborted();
-    if (this.#disposal) throw shuttingDown();
-    const { running, waiting } = this.occupancy;
-    if (running + waiting >= this.#maxRunning + this.#maxWaiting) throw overloaded(waiting);
     const admission = {
       arrivedAt,
       signal,
@@ -350,10 +349,6 @@ export class Engine implements AsyncDisposable {
     this.#loop.add(sequence);
     return sequence;
   }
-}
-
-function overloaded(waiting: number): LlavaError {
-  return new LlavaError("overloaded", `${waiting} requests are waiting already; try again in a moment.`);
 }
 
 /** Limits the context length: a made-up one in config.json must not decide what is allocated. */

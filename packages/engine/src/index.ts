@@ -1,9 +1,7 @@
 export { Engine, type EngineInfo, type Occupancy } from "./engine.ts";
+export type { EngineOptions } from "./api/engine-options.ts";
+export type { LoadProgress, OcclusionEvent, OcclusionMap, OcclusionRequest } from "@llava/backend";
 export type { ComputeType } from "@llava/models";
-export type { EngineOptions, LoadProgress } from "./api/engine-options.ts";
-export type { GrammarSource } from "./grammar/grammar.ts";
-export type { OcclusionEvent, OcclusionMap, OcclusionRequest } from "./occlusion/occlusion-map.ts";
-export type { TokenLogprob, TokenLogprobs } from "./sampling/logprobs.ts";
 export type {
   ImageShapes,
   EngineEvent,
@@ -14,6 +12,4 @@ export type {
   Timings,
   Usage,
 } from "./api/request.ts";
-export { type MemoryOptions, requireModelMemory } from "./weights/model-memory.ts";
-export type { MemoryEstimate } from "./weights/memory.ts";
-export type { WeightDType } from "./weights/weight-dtype.ts";
+export { requireModelMemory } from "./weights/model-memory.ts";

@@ -193,7 +193,7 @@ describe("a full queue", () => {
     const refused = await readError(engine.generate(LONG));
     expect(refused).toMatchObject({
       code: "overloaded",
-      message: expect.stringContaining("requests are waiting"),
+      message: expect.stringContaining("requests run"),
     });
     for (const answer of answers) expect(await answer).toMatchObject({ end: { type: "finished" } });
     await expectServing();

@@ -20,8 +20,6 @@ afterAll(async () => {
   await demo[Symbol.asyncDispose]();
 });
 
-const atOnce = async (): Promise<Disposable> => await Promise.resolve({ [Symbol.dispose]: () => undefined });
-
 function wordOf(image: Uint8Array, question: string, answer: string, word: string): OcclusionRequest {
   const start = answer.indexOf(word);
   const messages = [{ role: "user", text: `<image>\n${question}` }] as const;
@@ -29,7 +27,7 @@ function wordOf(image: Uint8Array, question: string, answer: string, word: strin
 }
 
 async function mapOf(engine: Engine, request: OcclusionRequest): Promise<OcclusionMap> {
-  for await (const event of engine.occlusionMap(request, atOnce)) if (event.type === "map") return event.map;
+  for await (const event of engine.occlusionMap(request)) if (event.type === "map") return event.map;
   throw new Error("There was no map.");
 }
 
@@ -115,16 +113,12 @@ describe("the map of a word", () => {
 describe("a map's runs", () => {
   it("are counted, in turns of at most four", async () => {
     const counts: string[] = [];
-    let held = 0;
-    const turn = async (): Promise<Disposable> => {
-      expect(held).toBe(0);
-      held = 1;
-      return await Promise.resolve({ [Symbol.dispose]: () => void (held = 0) });
-    };
-    for await (const event of demo.occlusionMap({ ...RED, cells: 4 }, turn))
+    for await (const event of demo.occlusionMap({ ...RED, cells: 4 })) {
       if (event.type === "progress") counts.push(`${event.done} of ${event.total}`);
+      expect(demo.queue.running).toBeLessThanOrEqual(1);
+    }
     expect(counts).toEqual([0, 1, 5, 9, 10].map((done) => `${done} of 10`));
-    expect(held).toBe(0);
+    expect(demo.queue.running).toBe(0);
   });
 
   it("leave nothing behind, and take nothing from those who chat", async () => {
@@ -142,7 +136,7 @@ describe("a map's runs", () => {
   });
 
   it("let a question that comes later go first", async () => {
-    const events = demo.occlusionMap(RED, atOnce);
+    const events = demo.occlusionMap(RED);
     await events.next();
     const { text } = await read(demo.generate({ prompt: RED.messages, images: RED.images, temperature: 0 }));
     expect(text).toBe(RED.answer);
@@ -152,29 +146,23 @@ describe("a map's runs", () => {
   });
 
   it("end when their reader leaves, and when the signal aborts", async () => {
-    for await (const event of demo.occlusionMap(RED, atOnce))
-      if (event.type === "progress" && event.done >= 5) break;
+    for await (const event of demo.occlusionMap(RED)) if (event.type === "progress" && event.done >= 5) break;
     expect(demo.occupancy).toMatchObject({ running: 0, waiting: 0 });
     const stop = new AbortController();
-    const turn = async (): Promise<Disposable> => {
-      stop.abort();
-      return await atOnce();
-    };
-    const events = demo.occlusionMap(RED, turn, stop.signal);
+    const events = demo.occlusionMap(RED, stop.signal);
+    await events.next();
+    stop.abort();
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code: "cancelled" });
     expect(demo.occupancy).toMatchObject({ running: 0, waiting: 0 });
   });
 
   it("end when the engine does", async () => {
     const engine = await Engine.load(SHIPPED, { threads: 1 });
-    const turn = async (): Promise<Disposable> => {
-      void engine[Symbol.asyncDispose]();
-      return await atOnce();
-    };
-    await expect(Array.fromAsync(engine.occlusionMap(RED, turn))).rejects.toMatchObject({
-      code: "shutting_down",
-    });
-    await engine[Symbol.asyncDispose]();
+    const events = engine.occlusionMap(RED);
+    await events.next();
+    const disposal = engine[Symbol.asyncDispose]();
+    await expect(Array.fromAsync(events)).rejects.toMatchObject({ code: "shutting_down" });
+    await disposal;
   });
 });
 
@@ -190,7 +178,7 @@ describe("what cannot be mapped is refused with its field", () => {
     [{ answer: "red ".repeat(500), start: 1996, end: 1999 }, "context_length_exceeded", "messages"],
     [{ answer: "red ".repeat(99_999), start: 0, end: 3 }, "context_length_exceeded", "messages"],
   ])("%o", async (change, code, param) => {
-    const events = demo.occlusionMap({ ...RED, ...change }, atOnce);
+    const events = demo.occlusionMap({ ...RED, ...change });
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code, param });
   });
 
@@ -198,14 +186,14 @@ describe("what cannot be mapped is refused with its field", () => {
     const images = Array.from({ length: 9 }, () => shapes.subarray(0, 200));
     const question = `${"<image>".repeat(9)}What color is the circle?`;
     const request = { ...RED, messages: [{ role: "user", text: question }] as const, images };
-    await expect(Array.fromAsync(demo.occlusionMap(request, atOnce))).rejects.toMatchObject({
+    await expect(Array.fromAsync(demo.occlusionMap(request))).rejects.toMatchObject({
       code: "context_length_exceeded",
       param: "messages",
     });
   });
 
   it("also images without a place", async () => {
-    const events = demo.occlusionMap({ ...RED, images: [shapes, shapes] }, atOnce);
+    const events = demo.occlusionMap({ ...RED, images: [shapes, shapes] });
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code: "image_count_mismatch" });
   });
 });

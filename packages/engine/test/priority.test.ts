@@ -1,4 +1,4 @@
-/** Who goes first when there is room for one. */
+/** The admission queue: priority, then arrival; a place for each request, however many choices it has. */
 import { expect, it } from "vitest";
 import { Engine } from "../src/index.ts";
 import { MODEL, read } from "./engine-fixtures.ts";
@@ -23,4 +23,27 @@ it("answers those first that wait with the smallest number, and each as it is an
   for (let next = await running.next(); !next.done; next = await running.next());
   await Promise.all(all);
   expect(order).toEqual(["chat", "batch", "idle"]);
+});
+
+it("takes one place in the queue for all choices of a request, and reports the place of each that waits", async () => {
+  await using engine = await Engine.load(MODEL, { threads: 1, maxRunning: 1, maxWaiting: 1 });
+  const request = { prompt: "USER: Name a color. ASSISTANT:", images: [], temperature: 1, maxTokens: 6 };
+  const singles = [await read(engine.generate({ ...request, seed: 7 }))];
+  singles.push(await read(engine.generate({ ...request, seed: 8 })));
+  let admitted = 0;
+  const onAdmitted = (): void => void (admitted += 1);
+  const choices = engine.generateChoices({ ...request, seed: 7, onAdmitted }, 2);
+  const texts = ["", ""];
+  const read2 = (async () => {
+    for await (const { index, event } of choices) if (event.type === "text-delta") texts[index] += event.text;
+  })();
+  let place: (() => unknown) | undefined;
+  const next = read(engine.generate({ ...request, onQueued: (current) => (place = current) }));
+  expect([engine.queue.running, engine.queue.waiting]).toEqual([1, 1]);
+  expect(place?.()).toEqual({ position: 1, length: 1 });
+  await read2;
+  expect(texts).toEqual(singles.map(({ text }) => text));
+  expect(admitted).toBe(1);
+  await next;
+  expect(place?.()).toBeNull();
 });

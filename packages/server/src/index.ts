@@ -6,13 +6,9 @@ export { callerOf, isPeer } from "./auth/identity.ts";
 export { addChallengeRoute, admitWorker, type Candidate } from "./auth/worker-challenge.ts";
 export { type ClientLimits } from "./limits/rate-limit.ts";
 export { signedHeaders } from "./auth/signed-requests.ts";
-export {
-  addDoorFlags,
-  reloadKeysOnHangup,
-  serverFlags,
-  warnOfReaders,
-  type DoorFlags,
-} from "./options/server-flags.ts";
+export { parseOptions } from "./options/add-options.ts";
+export type { OptionsOf } from "./options/option-table.ts";
+export { reloadKeysOnHangup, serverFlags, warnOfReaders } from "./options/server-flags.ts";
 export { logTo } from "./observability/log-sink.ts";
 export { shortAddress } from "./auth/hosts.ts";
 export {
@@ -22,7 +18,7 @@ export {
   type Metrics,
   type Sample,
 } from "./observability/metrics.ts";
-export { createAddressCheck, isNetwork } from "./auth/networks.ts";
+export { createAddressCheck } from "./auth/networks.ts";
 export { routesOf, type NamedRoute, type Role } from "./auth/roles.ts";
 export { createServer, type ServerOptions } from "./server.ts";
 export { parseJson } from "./limits/parse-json.ts";

@@ -45,7 +45,7 @@ export async function talk(url: string, parts: Iterable<string>, pauseMs = 0): P
   return answer;
 }
 
-/** Of an answer as bytes; NaN when there is none. */
+/** The status of an answer as bytes; NaN when there is none. */
 export function statusOf(answer: string): number {
   return Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1]);
 }

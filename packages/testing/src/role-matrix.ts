@@ -1,4 +1,4 @@
-/** Asks every route of a server as every kind of caller, for the tests of the three servers. */
+/** Calls every route of a server as every kind of caller, for the tests of the three servers. */
 import type { FastifyInstance } from "fastify";
 import { newApiKey, parseKeyFile, routesOf, signedHeaders, type Access, type Role } from "@llava/server";
 
@@ -23,7 +23,7 @@ export function strictAccess(hasToken: boolean): Access {
 export interface Cell {
   readonly route: string;
   readonly role: Role | undefined;
-  readonly caller: "stranger" | "forger" | "user" | "admin" | "peer";
+  readonly caller: "unknown" | "forger" | "user" | "admin" | "peer";
   readonly status: number;
 }
 
@@ -34,7 +34,7 @@ export async function askAll(app: FastifyInstance, url: string, hasToken: boolea
     const body = method === "GET" || method === "HEAD" ? null : "{}";
     const forged = { ...signedHeaders(TOKEN, method, path, body), "x-llava-nonce": "0".repeat(32) };
     const callers = {
-      stranger: {},
+      unknown: {},
       forger: hasToken ? forged : { authorization: "Bearer guessed" },
       user: { authorization: `Bearer ${user.secret}` },
       admin: { authorization: `Bearer ${admin.secret}` },
@@ -56,13 +56,13 @@ export async function askAll(app: FastifyInstance, url: string, hasToken: boolea
   return cells;
 }
 
-/** The cells in which somebody was let in who should not have been, or kept out who should. */
+/** The cells in which a caller was let in that should be refused, or the other way around. */
 export function wrongCells(cells: readonly Cell[]): readonly Cell[] {
   return cells.filter((cell) => isRefusal(cell.status) === mayPass(cell));
 }
 
 function mayPass({ role, caller }: Cell): boolean {
-  // Whoever shows a proof that is wrong is refused everywhere.
+  // A wrong proof is refused everywhere.
   if (caller === "forger") return false;
   if (role === "public" || caller === "peer") return true;
   if (role === "user") return caller === "user" || caller === "admin";
@@ -74,7 +74,7 @@ function isRefusal(status: number): boolean {
 }
 
 function callerName(name: string): Cell["caller"] {
-  const names = ["stranger", "forger", "user", "admin", "peer"] as const;
+  const names = ["unknown", "forger", "user", "admin", "peer"] as const;
   const found = names.find((known) => known === name);
   if (found === undefined) throw new Error(`${name} is no caller`);
   return found;

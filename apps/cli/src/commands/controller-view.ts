@@ -1,7 +1,7 @@
 /** Asks a controller how it and its workers are, as `llava ps` and `llava doctor` do. */
 import { readSecretFile } from "@llava/server/command";
 import { LlavaError, parseErrorBody, parseWorkerList, type WorkerList } from "@llava/protocol";
-import type { ControllerFlags } from "../options/watch-flags.ts";
+import type { PsFlags } from "../command-options.ts";
 
 const TIMEOUT_MS = 5_000;
 
@@ -11,7 +11,10 @@ export interface Controller {
 }
 
 /** Throws `invalid_request` when the key's file cannot be read. */
-export function controllerOf({ controllerUrl, controllerKeyFile }: ControllerFlags): Controller {
+export function controllerOf({
+  controllerUrl,
+  controllerKeyFile,
+}: Pick<PsFlags, "controllerUrl" | "controllerKeyFile">): Controller {
   const key =
     controllerKeyFile === undefined
       ? (process.env["LLAVA_API_KEY"] ?? null)

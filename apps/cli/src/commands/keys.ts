@@ -3,15 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { newApiKey, parseKeyFile } from "@llava/server/command";
 import { LlavaError } from "@llava/protocol";
-
-export interface KeysAddFlags {
-  readonly file: string;
-  readonly admin: boolean;
-  readonly unlimited: boolean;
-}
+import type { KeysFlags } from "../command-options.ts";
 
 /** The key alone goes to stdout, so that it can be piped; what to do with it to stderr. */
-export async function addKey(name: string, { file, admin, unlimited }: KeysAddFlags): Promise<void> {
+export async function addKey(name: string, { file, admin, unlimited }: KeysFlags): Promise<void> {
   const marks = [...(admin ? ["admin"] : []), ...(unlimited ? ["unlimited"] : [])];
   const { secret, line } = newApiKey(name, marks);
   const earlier = textOf(file);

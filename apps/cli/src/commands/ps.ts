@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { toLlavaError } from "@llava/protocol";
 import { controllerOf, workersOf, type Controller } from "./controller-view.ts";
 import { psTable } from "./ps-table.ts";
-import { WATCH_S, type PsFlags } from "../options/watch-flags.ts";
+import { WATCH_S } from "@llava/server/command";
+import type { PsFlags } from "../command-options.ts";
 
 /** Cursor home, then all below it cleared: what stands there is written over, without a flash. */
 const CLEAR = "\u001B[H\u001B[J";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readBody, readSse } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { png } from "../../../worker/test/support/png.ts";
+import { png } from "@llava/testing/png";
 import { writeTinyModel } from "../../../worker/test/support/tiny-model.ts";
 import { numStreams } from "../support/chat-requests.ts";
 import { textOf } from "../support/resume-worker.ts";

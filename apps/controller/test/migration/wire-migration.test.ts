@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readWireChunks, SERVER_ERROR_TEXT, type WireChunk } from "@llava/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { png } from "../../../worker/test/support/png.ts";
+import { png } from "@llava/testing/png";
 import { writeTinyModel } from "../../../worker/test/support/tiny-model.ts";
 import { resumeWorker, textOf } from "../support/resume-worker.ts";
 import { start, type Program } from "../support/child-program.ts";

@@ -3,39 +3,29 @@
  * end.
  */
 import {
-  addDoorFlags,
   logTo,
   openAccess,
   readSecretFile,
   reloadKeysOnHangup,
   serverFlags,
   warnOfReaders,
-  type DoorFlags,
 } from "@llava/server";
 import { LlavaError } from "@llava/protocol";
-import { Command, InvalidArgumentError } from "commander";
+import { CommanderError } from "commander";
 import { pino } from "pino";
 
 import { createApp } from "./web-app.ts";
 import { openConversationLog } from "./log/conversation-log.ts";
-
-interface Flags extends DoorFlags {
-  readonly port: number;
-  readonly controllerUrl: string;
-  readonly controllerKeyFile?: string;
-  readonly pageFolder?: string;
-  readonly logLevel: string;
-  readonly conversationLog?: string;
-  readonly shortenAddresses?: boolean;
-}
+import { parseWebFlags } from "./web-options.ts";
 
 await main().catch((thrown: unknown) => {
+  if (thrown instanceof CommanderError) process.exit(thrown.exitCode);
   process.stderr.write(`llava web: ${sentenceOf(thrown)}\n`);
   process.exit(1);
 });
 
 async function main(): Promise<void> {
-  const flags = readFlags();
+  const flags = parseWebFlags(process.argv.slice(2));
   const logger = pino({ name: "web", level: flags.logLevel }, logTo(2));
   const access = openAccess(flags, "web");
   reloadKeysOnHangup(access, logger);
@@ -79,47 +69,6 @@ function takeControllerKey(file: string | undefined): string | undefined {
   const inherited = process.env["LLAVA_API_KEY"];
   delete process.env["LLAVA_API_KEY"];
   return file === undefined ? inherited : readSecretFile(file, "controller's API key");
-}
-
-function readFlags(): Flags {
-  const command = new Command("llava web")
-    .description("Serves the page and hands its questions to the controller.")
-    .option("--host <address>", "address to listen on", "127.0.0.1")
-    .option("--port <number>", "port to listen on; 0 takes a free one", port, 7860)
-    .option(
-      "--controller, --controller-url <url>",
-      "where the controller is",
-      httpUrl,
-      "http://127.0.0.1:10000",
-    )
-    .option(
-      "--controller-key-file <file>",
-      "API key that the controller knows this server by (or LLAVA_API_KEY in the environment); mark it unlimited there",
-    )
-    .option("--page-folder <folder>", "where the built page lies, if not beside this program")
-    .option(
-      "--conversation-log <folder>",
-      "write down what people ask and get, with their images, in files of LLaVA's format; tell them so",
-    )
-    .option(
-      "--shorten-addresses",
-      "write only the network of a client's address there: 24 bits of IPv4, 48 of IPv6",
-    )
-    .option("--log-level <level>", "trace, debug, info, warn, error or silent", "warn");
-  return addDoorFlags(command, { hasCluster: false }).parse().opts<Flags>();
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= 65_535) return value;
-  throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
-}
-
-/** The URL without a trailing slash. */
-function httpUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url?.protocol === "http:" || url?.protocol === "https:") return url.href.replace(/\/+$/, "");
-  throw new InvalidArgumentError("It must be an address like http://127.0.0.1:10000.");
 }
 
 function sentenceOf(thrown: unknown): string {

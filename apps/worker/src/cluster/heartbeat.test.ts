@@ -161,7 +161,7 @@ describe("Heartbeat", () => {
       path: "/receive_heart_beat",
       body: { state: "draining" },
     });
-    await heartbeat.leave();
+    await heartbeat.deregister();
     expect(controller.calls.slice(2)).toEqual([
       { path: "/deregister_worker", body: { worker_name: "http://w:1", incarnation: "one" } },
     ]);
@@ -190,7 +190,7 @@ describe("Heartbeat", () => {
     const { heartbeat, sentences } = beating(placeholder.url);
     await vi.waitFor(() => expect(sentences).toHaveLength(1));
     await heartbeat.reportNow();
-    await heartbeat.leave();
+    await heartbeat.deregister();
     expect(sentences).toHaveLength(1);
   });
 

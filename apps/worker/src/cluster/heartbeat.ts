@@ -1,15 +1,15 @@
-/** Keeps one controller informed: apart from the app, so that a slow or missing controller can never touch a request. */
+/** Heartbeat registers a worker with one controller and reports to it, so that a slow or missing controller delays no request. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { signedHeaders } from "@llava/server";
 import { parseErrorBody, type HeartBeat, type RegisterWorker, type WorkerStatus } from "@llava/protocol";
 
 export interface HeartbeatOptions {
   readonly controllerUrl: string;
-  /** The address that the controller will call us by. */
+  /** The address at which the controller calls the worker. */
   readonly workerAddress: string;
   readonly status: () => WorkerStatus;
   readonly intervalMs: number;
-  /** The cluster's; null signs nothing. */
+  /** The token of the cluster; null signs nothing. */
   readonly token?: string | null;
   readonly log: HeartbeatLog;
 }
@@ -23,24 +23,24 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
 const MAX_ANSWER_LENGTH = 64 * 1024;
-/** A worker that ends waits no longer for a controller to take note. */
-const FAREWELL_MS = 1_000;
+/** Time that a worker which ends waits for a controller's answer. */
+const DEREGISTER_TIMEOUT_MS = 1_000;
 
 /**
- * Registers, then beats every `intervalMs` until stopped. A controller that is down is tried again for ever (after
- * 0.25 s, doubling to 5 s), with one sentence in the log when it is lost and one when it is back; one that has forgotten us
- * (`exist: false`) gets a new registration at once. Never throws. A worker that reports to several has one for each.
+ * Registers, then reports every `intervalMs` until stopped. A controller that is down is tried again for ever (after
+ * 0.25 s, doubling to 5 s), with one sentence in the log when it is lost and one when it is back; one that does not know the
+ * worker any more (`exist: false`) gets a new registration at once. Never throws. A worker has one for each controller.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #stop = new AbortController();
   #isLost = false;
   #isRegistered = false;
-  /** Of the last report: the controller drops one that a later one has overtaken. */
+  /** Number of the last report; the controller drops a report that a later one has overtaken. */
   #seq = 0;
   /** Ends the pause between two reports. */
   #wake = new AbortController();
-  /** Who waits for a report that begins from now on. */
+  /** Resolvers of `reportNow`, which waits for a report that begins after its call. */
   #waiting: (() => void)[] = [];
   #finished: Promise<void> = Promise.resolve();
 
@@ -52,44 +52,44 @@ export class Heartbeat {
     this.#finished = this.#run();
   }
 
-  /** Reports at once. Resolves when the controller has taken note, or after a second if it does not. */
+  /** Reports at once. Resolves when the controller has answered, or after a second. */
   async reportNow(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
     this.#wake.abort();
-    const patience = sleep(FAREWELL_MS, undefined, { ref: false });
-    await Promise.race([promise, patience, this.#finished]);
+    const timeout = sleep(DEREGISTER_TIMEOUT_MS, undefined, { ref: false });
+    await Promise.race([promise, timeout, this.#finished]);
   }
 
-  /** No beat is under way once this has resolved. */
+  /** No report is under way once this has resolved. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#finished;
   }
 
-  /** Stops, and tells the controller that this worker is gone. The original's knows no farewell; it hears none. */
-  async leave(): Promise<void> {
+  /** Stops, and deregisters the worker. The original's controller has no such path; its 404 is ignored. */
+  async deregister(): Promise<void> {
     await this.stop();
     if (!this.#isRegistered) return;
     const { workerAddress: worker_name, status } = this.#options;
     const { incarnation } = status();
-    const signal = AbortSignal.timeout(FAREWELL_MS);
+    const signal = AbortSignal.timeout(DEREGISTER_TIMEOUT_MS);
     await this.#post("/deregister_worker", { worker_name, incarnation }, signal).catch(() => undefined);
   }
 
   async #run(): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
     while (!this.#stop.signal.aborted) {
-      const heard = this.#waiting.splice(0);
+      const reported = this.#waiting.splice(0);
       try {
         if (this.#isRegistered) this.#isRegistered = await this.#beat();
         if (!this.#isRegistered) await this.#register();
         this.#isRegistered = true;
-        for (const resolve of heard) resolve();
+        for (const resolve of reported) resolve();
         retryMs = FIRST_RETRY_MS;
         if (this.#waiting.length === 0) await this.#pause(this.#options.intervalMs);
       } catch (error) {
-        this.#waiting.unshift(...heard);
+        this.#waiting.unshift(...reported);
         this.#reportLost(error);
         await this.#pause(retryMs);
         retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS, this.#options.intervalMs);
@@ -164,6 +164,18 @@ export class Heartbeat {
   }
 }
 
+/** One for each controller, so that none waits for another. */
+export function startHeartbeats(
+  controllerUrls: readonly string[],
+  options: Omit<HeartbeatOptions, "controllerUrl">,
+): readonly Heartbeat[] {
+  return controllerUrls.map((controllerUrl) => {
+    const heartbeat = new Heartbeat({ ...options, controllerUrl });
+    heartbeat.start();
+    return heartbeat;
+  });
+}
+
 async function textOf(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -175,7 +187,7 @@ async function textOf(response: Response): Promise<string> {
   return text;
 }
 
-/** The sentence of a controller of ours that refuses. */
+/** The error sentence in the answer of a controller of this repository, or "". */
 function reasonIn(answer: string): string {
   try {
     const error = parseErrorBody(JSON.parse(answer));
@@ -185,7 +197,7 @@ function reasonIn(answer: string): string {
   }
 }
 
-/** fetch hides the reason in `cause`: "fetch failed" alone helps nobody. */
+/** fetch puts the reason into `cause`; its own message is "fetch failed". */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${ANSWER_TIMEOUT_MS / 1000} s`;

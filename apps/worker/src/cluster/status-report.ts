@@ -1,15 +1,15 @@
-/** What a worker tells its controllers, apart from what it tells everybody who asks for its status. */
+/** Makes the report of a worker for its controllers: its status, and what only they may read. */
 import { hostname } from "node:os";
 import { MAX_REPORTED_IMAGES, type WorkerStatus } from "@llava/protocol";
-import type { Service } from "../service/worker-service.ts";
+import type { WorkerService } from "../service/worker-service.ts";
 
 const MAX_ID_LENGTH = 64;
 
 /**
- * Names the images that it holds, which `/worker_get_status` must not: who knows an image's key can ask about it.
- * @param address under which controllers call this worker
+ * Lists the keys of the images that it holds, which `/worker_get_status` must not: a key is enough to ask about an image.
+ * @param address the address under which controllers call this worker
  */
-export function reportOf(service: Service, address: string): WorkerStatus {
+export function reportOf(service: WorkerService, address: string): WorkerStatus {
   return {
     ...service.status(),
     worker_id: workerId(address),
@@ -17,7 +17,7 @@ export function reportOf(service: Service, address: string): WorkerStatus {
   };
 }
 
-/** Machine and port: the same after a restart, whatever name the address has. */
+/** Machine and port, so that the id is the same after a restart and for every name of the address. */
 export function workerId(address: string, machine = hostname()): string {
   const { port, protocol } = new URL(address);
   const suffix = `-${port === "" ? protocol.slice(0, -1) : port}`;

@@ -1,4 +1,4 @@
-/** Where a conversation's images come from: from the request itself, from what was uploaded before, from the network where that is allowed. */
+/** Reads a conversation's images: from the request itself, from earlier uploads, or from the network where that is allowed. */
 import { BlobStore, callerOf } from "@llava/server";
 import { LlavaError, imageParts, type ChatImagePart, type ChatRequest } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
@@ -6,7 +6,7 @@ import type { FetchFor, ImageFetcher } from "./fetch/image-fetcher.ts";
 
 export interface ImageSources {
   readonly blobs: BlobStore;
-  /** Null fetches nothing. */
+  /** Fetches images by their addresses; null where that is not allowed. */
   readonly fetcher: ImageFetcher | null;
 }
 
@@ -23,7 +23,7 @@ export async function readImages(
 ): Promise<readonly Uint8Array[]> {
   const parts = imageParts(messages);
   const caller = callerOf(request);
-  // A controller asks for all of its clients.
+  // A controller forwards the requests of all of its clients.
   const client = caller === null || caller.isPeer ? null : caller.name;
   const others = new AbortController();
   const either = AbortSignal.any([signal, others.signal]);
@@ -34,22 +34,22 @@ export async function readImages(
     if (signal.aborted) throw new LlavaError("cancelled", "The client left before its images were there.");
     throw thrown;
   } finally {
-    // One that fails ends the rest.
+    // The first failure ends the other downloads.
     others.abort();
   }
 }
 
 function createReader(
   { blobs, fetcher }: ImageSources,
-  asker: FetchFor,
+  purpose: FetchFor,
 ): (part: ChatImagePart) => Promise<Uint8Array> {
-  /** One that is shown twice is fetched once. */
+  /** Downloads by address, so that an image that is shown twice is fetched once. */
   const fetches = new Map<string, Promise<Uint8Array>>();
   return async (part) => {
     if (part.type === "image") return part.bytes;
     if (part.type === "image_reference") return blobs.get(part.key) ?? missing(part.key, part.field);
     if (fetcher === null) throw notFetching(part.field);
-    const fetching = fetches.get(part.url) ?? fetcher.fetch(part.url, asker);
+    const fetching = fetches.get(part.url) ?? fetcher.fetch(part.url, purpose);
     fetches.set(part.url, fetching);
     return await fetching.catch((thrown: unknown) => rethrow(thrown, part.field));
   };

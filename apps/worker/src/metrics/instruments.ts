@@ -3,9 +3,10 @@
  * routers and dashboards made for it work with us (GAIE, llm-d, production-stack).
  */
 import { BUCKETS, type Metrics, type Sample } from "@llava/server";
-import type { ErrorCode, FinishReason } from "@llava/protocol";
+import type { FinishReason } from "@llava/backend";
+import type { ErrorCode } from "@llava/protocol";
 
-/** What a worker is busy with. */
+/** How busy a worker is. */
 export interface Occupation {
   readonly running: number;
   readonly waiting: number;
@@ -25,7 +26,7 @@ export interface Instruments {
 }
 
 interface Entry {
-  /** Of our name, behind `llava_`. */
+  /** Our name, behind `llava_`. */
   readonly name: string;
   readonly help: string;
   /** vLLM's name, behind `vllm:`; absent where it measures nothing alike. */

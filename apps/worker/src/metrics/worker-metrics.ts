@@ -1,22 +1,22 @@
-/** When a worker's instruments are read: one small object follows each request from its arrival to its end. */
+/** Measures a worker's requests: one small object follows each from its arrival to its end. */
 import { createMetrics, type Metrics } from "@llava/server";
-import type { EngineEvent, GenerateRequest } from "@llava/engine";
+import type { GenerateEvent, GenerateRequest } from "@llava/backend";
 import { createInstruments, type Instruments, type Occupation, type Outcome } from "./instruments.ts";
 import { createRate, type Rate } from "./rate.ts";
 
 /** One request on its way. */
 export interface Measured {
-  /** It has a place and goes to the engine now. */
+  /** The request is admitted. */
   readonly admitted: () => void;
-  readonly event: (event: EngineEvent) => void;
-  /** Exactly once, also when its client has left and nobody reads its events any more. */
+  readonly event: (event: GenerateEvent) => void;
+  /** Called exactly once, also when the client has left and its events are not read any more. */
   readonly end: () => void;
 }
 
 export interface WorkerMetrics {
   readonly metrics: Metrics;
   readonly begin: (request: GenerateRequest) => Measured;
-  /** Of all answers together, mean of the last ten seconds. */
+  /** Tokens of all answers together, mean of the last ten seconds. */
   readonly tokensPerSecond: () => number;
 }
 
@@ -34,9 +34,8 @@ export function createWorkerMetrics(modelName: string, occupation: () => Occupat
 
 function measure(request: GenerateRequest, instruments: Instruments, rate: Rate): Measured {
   const arrivedMs = performance.now();
-  let admittedMs: number | null = null;
   let lastTokenMs: number | null = null;
-  /** Nobody has to be told the end of a request whose client left. */
+  /** The outcome of a request whose client leaves before its end. */
   let outcome: Outcome = "cancelled";
   let numTokens = 0;
 
@@ -45,7 +44,7 @@ function measure(request: GenerateRequest, instruments: Instruments, rate: Rate)
     rate.add(number);
     instruments.count("generationTokens", number);
   };
-  const words = (number: number): void => {
+  const text = (number: number): void => {
     const now = performance.now();
     if (lastTokenMs !== null) {
       const apartS = (now - lastTokenMs) / 1000 / Math.max(1, number);
@@ -54,17 +53,16 @@ function measure(request: GenerateRequest, instruments: Instruments, rate: Rate)
     lastTokenMs = now;
     count(number);
   };
-  const finish = ({ usage, timings }: Extract<EngineEvent, { type: "finished" }>): void => {
+  const finish = ({ usage, timings }: Extract<GenerateEvent, { type: "finished" }>): void => {
     const own = usage.completionTokens - (request.resume?.tokens.length ?? 0);
-    // The last token may have said nothing.
+    // The last token may have had no text.
     count(Math.max(0, own - numTokens));
     instruments.count("promptTokens", usage.promptTokens);
     instruments.count("imageTokens", usage.imageTokens);
     instruments.count("cachedTokens", usage.cachedTokens);
     instruments.observe("promptLength", usage.promptTokens);
     instruments.observe("generationLength", usage.completionTokens);
-    const waitedMs = (admittedMs ?? arrivedMs) - arrivedMs;
-    instruments.observe("queueTime", (waitedMs + timings.queueMs) / 1000);
+    instruments.observe("queueTime", timings.queueMs / 1000);
     instruments.observe("prefillTime", timings.prefillMs / 1000);
     instruments.observe("decodeTime", timings.decodeMs / 1000);
     instruments.observe("inferenceTime", (timings.encodeMs + timings.prefillMs + timings.decodeMs) / 1000);
@@ -75,11 +73,10 @@ function measure(request: GenerateRequest, instruments: Instruments, rate: Rate)
 
   return {
     admitted: () => {
-      admittedMs = performance.now();
       instruments.count("images", request.images.length);
     },
     event: (event) => {
-      if (event.type === "text-delta") return words(event.tokens.length);
+      if (event.type === "text-delta") return text(event.tokens.length);
       outcome = event.type === "finished" ? event.reason : event.error.code;
       if (event.type === "finished") finish(event);
     },

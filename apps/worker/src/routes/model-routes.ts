@@ -1,4 +1,5 @@
-/** `GET /v1/models` and one by one: what this worker's model takes, holds and can do. */
+/** `GET /v1/models` and one by one: what this worker's model takes and can do. */
+import type { BackendCard } from "@llava/backend";
 import {
   CHAT_LIMITS,
   createModelCard,
@@ -9,30 +10,18 @@ import {
   type ModelCard,
 } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
-import type { Service } from "../service/worker-service.ts";
+import type { WorkerService } from "../service/worker-service.ts";
 
-/** Of this engine, whatever the model; a false one is refused by the name of its field, except image_detail. */
-const CAPABILITIES: ModelCapabilities = {
+/** What holds of every backend; `false` is refused by the name of its field, except image_detail. */
+const COMMON_CAPABILITIES: ModelCapabilities = {
   streaming: true,
-  vision: true,
-  several_images: true,
-  text_completion: true,
-  seed: true,
   // `detail` of an image is read and changes nothing: these models see every image in one size.
   image_detail: false,
-  image_modes: true,
-  continue_final_message: true,
-  conversation_template: true,
-  occlusion_maps: true,
-  logprobs: true,
-  several_choices: true,
-  penalties: true,
-  json_mode: true,
   tools: false,
   prompt_cache: false,
 };
 
-export function addModelRoutes(app: FastifyInstance, service: Service): void {
+export function addModelRoutes(app: FastifyInstance, service: WorkerService): void {
   const options = { config: { role: "user" } } as const;
   app.get("/v1/models", options, () => modelListBody([cardOf(service)]));
   // Names may hold slashes.
@@ -46,25 +35,13 @@ export function addModelRoutes(app: FastifyInstance, service: Service): void {
   });
 }
 
-function cardOf({ engine, modelName, startedS }: Service): ModelCard {
-  const {
-    contextLength,
-    tokensPerImage,
-    imageSize,
-    imageShape,
-    conversation,
-    conversations,
-    card,
-    takesSystem,
-  } = engine.info;
+function cardOf({ backend, modelName, startedS }: WorkerService): ModelCard {
+  const { card, capabilities } = backend;
+  const { resume: _betweenWorkers, ...askable } = capabilities;
   return createModelCard(modelName, startedS, {
-    context_length: contextLength,
-    tokens_per_image: tokensPerImage,
-    image_size: imageSize,
-    image_aspect_ratio: imageShape,
-    conversation,
-    conversation_templates: conversations,
-    input_modalities: ["text", "image"],
+    context_length: card.contextLength,
+    ...knownFacts(card),
+    input_modalities: capabilities.vision ? ["text", "image"] : ["text"],
     output_modalities: ["text"],
     limits: {
       messages: CHAT_LIMITS.messages,
@@ -75,7 +52,24 @@ function cardOf({ engine, modelName, startedS }: Service): ModelCard {
       answers: SAMPLING_LIMITS.choices,
       top_logprobs: SAMPLING_LIMITS.topLogprobs,
     },
-    capabilities: { ...CAPABILITIES, system_message: takesSystem },
-    card,
+    capabilities: { ...COMMON_CAPABILITIES, ...askable },
+    card: card.card,
   });
+}
+
+/** The fields whose values the backend knows. */
+function knownFacts({
+  tokensPerImage,
+  imageSize,
+  imageShape,
+  conversation,
+  conversations,
+}: BackendCard): Partial<ModelCard> {
+  return {
+    ...(tokensPerImage === undefined ? {} : { tokens_per_image: tokensPerImage }),
+    ...(imageSize === undefined ? {} : { image_size: imageSize }),
+    ...(imageShape === undefined ? {} : { image_aspect_ratio: imageShape }),
+    ...(conversation === undefined ? {} : { conversation }),
+    ...(conversations === undefined ? {} : { conversation_templates: conversations }),
+  };
 }

@@ -1,5 +1,5 @@
-/** `POST /v1/occlusion_maps`: what a word of an answer owes to each part of an image (packages/protocol/src/extensions/occlusion-wire.ts). */
-import type { OcclusionEvent } from "@llava/engine";
+/** `POST /v1/occlusion_maps`: how much a word of an answer depends on each part of an image (packages/protocol/src/extensions/occlusion-wire.ts). */
+import type { OcclusionEvent } from "@llava/backend";
 import {
   encodeSse,
   encodeSseJson,
@@ -13,15 +13,16 @@ import {
 } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { clientSignal, sendFrames } from "./answer/answer-client.ts";
-import { fromOcclusionMapRequest } from "./answer/to-engine-request.ts";
+import { fromOcclusionMapRequest } from "./answer/to-backend-request.ts";
 import { MAX_BODY_BYTES, requireModel } from "./answer/openai-answer.ts";
 import { readImages } from "../images/request-images.ts";
-import { markQuiet, QUIET } from "./answer/keepalive.ts";
-import type { Service } from "../service/worker-service.ts";
+import { IDLE, markIdle } from "./answer/keepalive.ts";
+import type { WorkerService } from "../service/worker-service.ts";
 
-const QUIET_MS = 10_000;
+/** Pause of the map after which a ping is sent, as in the streams of answers. */
+const PING_MS = 10_000;
 
-export function addOcclusionRoute(app: FastifyInstance, service: Service): void {
+export function addOcclusionRoute(app: FastifyInstance, service: WorkerService): void {
   const options = { bodyLimit: MAX_BODY_BYTES, config: { role: "user" } } as const;
   app.post("/v1/occlusion_maps", options, async (request, reply) => {
     const asked = parseOcclusionMapRequest(request.body);
@@ -29,7 +30,7 @@ export function addOcclusionRoute(app: FastifyInstance, service: Service): void 
     const signal = clientSignal(reply);
     const images = await readImages(asked, service.images, request, signal);
     const events = service.occlusionMap(fromOcclusionMapRequest(asked, images), signal, request.log);
-    const marked = markQuiet(events, QUIET_MS);
+    const marked = markIdle(events, PING_MS);
     try {
       // What is refused is refused before the stream begins.
       const first = await marked.next();
@@ -42,12 +43,12 @@ export function addOcclusionRoute(app: FastifyInstance, service: Service): void 
   });
 }
 
-type Marked = OcclusionEvent | typeof QUIET;
+type Marked = OcclusionEvent | typeof IDLE;
 
 async function* blocks(first: IteratorResult<Marked>, rest: AsyncGenerator<Marked>): AsyncGenerator<string> {
   try {
     for (let next = first; !next.done; next = await rest.next())
-      yield next.value === QUIET ? SSE_PING : encodeSseJson(wireEvent(next.value));
+      yield next.value === IDLE ? SSE_PING : encodeSseJson(wireEvent(next.value));
     yield encodeSse(SSE_DONE);
   } catch (thrown) {
     yield encodeSseJson(errorBody(toLlavaError(thrown)));

@@ -1,4 +1,4 @@
-/** `POST /v1/completions`: OpenAI's older endpoint, on which a text goes on without a conversation around it. */
+/** `POST /v1/completions`: OpenAI's older endpoint, which continues a text without a conversation around it. */
 import {
   parseTextRequest,
   textCompletion,
@@ -7,25 +7,26 @@ import {
   textLogprobs,
 } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
-import { fromTextRequest } from "./answer/to-engine-request.ts";
-import { answerOpenAi, MAX_BODY_BYTES, type Dialect } from "./answer/openai-answer.ts";
-import type { Service } from "../service/worker-service.ts";
+import { fromTextRequest } from "./answer/to-backend-request.ts";
+import { answerOpenAi, MAX_BODY_BYTES } from "./answer/openai-answer.ts";
+import type { Dialect } from "./answer/openai-dialect.ts";
+import type { WorkerService } from "../service/worker-service.ts";
 
 const TEXT: Dialect = {
   idPrefix: "cmpl",
   hasOffsets: true,
-  beginning: () => null,
-  text: (head, index, { text, logprobs, offset }) =>
+  openingChunk: () => null,
+  textChunk: (head, index, { text, logprobs, offset }) =>
     textCompletionChunk(head, text, null, index, logprobs && textLogprobs(logprobs, offset)),
-  ending: (head, index, reason, timings) => ({
+  finishChunk: (head, index, reason, timings) => ({
     ...textCompletionChunk(head, "", reason, index),
     timings,
   }),
-  usage: textCompletionUsage,
-  whole: textCompletion,
+  usageChunk: textCompletionUsage,
+  completion: textCompletion,
 };
 
-export function addTextRoute(app: FastifyInstance, service: Service): void {
+export function addTextRoute(app: FastifyInstance, service: WorkerService): void {
   const options = { bodyLimit: MAX_BODY_BYTES, config: { role: "user" } } as const;
   app.post("/v1/completions", options, async (request, reply) => {
     const text = parseTextRequest(request.body);

@@ -1,6 +1,6 @@
-/** The endpoints of the original worker, kept byte for byte (llava.md 2.3 to 2.5), on the same engine. */
+/** Serves the endpoints of the original worker byte for byte (haotian-liu/LLaVA, llava/serve/model_worker.py). */
 import { randomInt } from "node:crypto";
-import type { EngineEvent } from "@llava/engine";
+import type { GenerateEvent } from "@llava/backend";
 import {
   completionHead,
   encodeResumeHead,
@@ -17,20 +17,20 @@ import {
 } from "@llava/protocol";
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./answer/answer-client.ts";
-import { fromWireRequest } from "./answer/to-engine-request.ts";
+import { fromWireRequest } from "./answer/to-backend-request.ts";
 import { isFromController } from "./answer/openai-answer.ts";
-import { markQuiet, QUIET } from "./answer/keepalive.ts";
-import type { Service } from "../service/worker-service.ts";
+import { IDLE, markIdle } from "./answer/keepalive.ts";
+import type { WorkerService } from "../service/worker-service.ts";
 
-/** The controller's limit too: eight images of three MiB in base64; and what a client has of an answer that is continued. */
+/** Eight images of three MiB in base64, as in the controller, and the sent text of an answer that is continued. */
 const MAX_BODY_BYTES = (32 << 20) + (2 << 20);
-/** The original's controller hangs up after 5 s without a byte; it skips empty frames, so one of those keeps it. */
-const QUIET_MS = 3_000;
+/** The original's controller closes a connection after 5 s without a byte; it skips empty frames, which keep it open. */
+const KEEPALIVE_MS = 3_000;
 const EMPTY_FRAME = "\0";
 
-type WireEvent = EngineEvent | typeof QUIET;
+type WireEvent = GenerateEvent | typeof IDLE;
 
-export function addLlavaRoutes(app: FastifyInstance, service: Service): void {
+export function addLlavaRoutes(app: FastifyInstance, service: WorkerService): void {
   app.post("/worker_get_status", { config: { role: "user" } }, () => service.status());
   app.post(
     "/worker_generate_stream",
@@ -40,7 +40,11 @@ export function addLlavaRoutes(app: FastifyInstance, service: Service): void {
 }
 
 /** A failure is a frame with status 200, as in the original; only a full queue and a stopping worker show in the status too. */
-async function answerWire(service: Service, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+async function answerWire(
+  service: WorkerService,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
   reply.type("application/octet-stream");
   const isHop = isFromController(request);
   const wire = parseOrNull(request, isHop);
@@ -48,13 +52,13 @@ async function answerWire(service: Service, request: FastifyRequest, reply: Fast
   const signal = clientSignal(reply);
   const { id, created } = wire.resume ?? completionHead(service.modelName);
   const seed = wire.resume?.seed ?? randomInt(2 ** 31);
-  const marked = markQuiet(wireAnswer(service, wire, seed, signal, request.log), QUIET_MS);
+  const marked = markIdle(wireAnswer(service, wire, seed, signal, request.log), KEEPALIVE_MS);
   try {
     const first = await marked.next();
     const refusal =
-      first.done || first.value === QUIET || first.value.type !== "error" ? null : first.value.error;
+      first.done || first.value === IDLE || first.value.type !== "error" ? null : first.value.error;
     if (refusal?.code === "overloaded" || refusal?.code === "shutting_down")
-      reply.code(refusal.status).header("retry-after", service.admission.retryAfterS());
+      reply.code(refusal.status).header("retry-after", service.retryAfterS());
     await sendFrames(reply, wireFrames(wire, isHop ? { id, created, seed } : null, first, marked), signal);
     return reply;
   } finally {
@@ -84,26 +88,25 @@ function checkResume({ prompt }: WireGenerateRequest, said: string, isHop: boole
 
 /** No room for even one token is an overflow to the original, also when the client asked for none. */
 async function* wireAnswer(
-  service: Service,
+  service: WorkerService,
   wire: WireGenerateRequest,
   seed: number,
   signal: AbortSignal,
   log: FastifyBaseLogger,
-): AsyncGenerator<EngineEvent> {
+): AsyncGenerator<GenerateEvent> {
   const resume = wire.resume === null ? {} : { resume: { tokens: wire.resume.tokens } };
   const request = { ...fromWireRequest(wire), seed, ...resume };
-  if (wire.maxNewTokens >= 1) yield* service.answer(request, signal, log);
-  else
-    yield {
-      type: "error",
-      error: new LlavaError("context_length_exceeded", "No new tokens were asked for."),
-    };
+  if (wire.maxNewTokens < 1) {
+    const error = new LlavaError("context_length_exceeded", "No new tokens were asked for.");
+    return yield { type: "error", error };
+  }
+  for await (const { event } of service.answer(request, signal, log)) yield event;
 }
 
 /**
- * Cumulative text that starts with the request's prompt, first without any answer: `P`, `PHello`, … Of an answer that is
- * continued only what its client has not got.
- * @param head for a controller, who is told the tokens too, in lines before the frames' objects as in a stream of events
+ * Cumulative text that starts with the request's prompt, first without any answer: `P`, `PHello`, … An answer that is
+ * continued begins with the first text that its client does not have.
+ * @param head for a controller, which gets the tokens too, in lines before the frames' objects as in a stream of events
  */
 async function* wireFrames(
   { prompt, resume }: WireGenerateRequest,
@@ -116,7 +119,7 @@ async function* wireFrames(
   let isBegun = false;
   for (let next = first; !next.done; next = await rest.next()) {
     const event = next.value;
-    if (event === QUIET) {
+    if (event === IDLE) {
       yield EMPTY_FRAME;
       continue;
     }

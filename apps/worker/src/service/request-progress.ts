@@ -1,24 +1,24 @@
-/** What is being done with a question before its first word: told by admission and engine, asked by the answer's stream. */
+/** RequestProgress keeps how far a request is before its first token, for the comments of its stream. */
 import type { AnswerProgress } from "@llava/protocol";
-import type { Place } from "./admission.ts";
+import type { GenerateRequest, QueuePlace } from "@llava/backend";
 
-export class Preparation {
-  #place: () => Place | null = () => null;
-  #reading: AnswerProgress | null = null;
+export class RequestProgress {
+  #place: () => QueuePlace | null = () => null;
+  #prefill: AnswerProgress | null = null;
 
-  /** It has to wait for its turn. */
-  readonly queued = (place: () => Place | null): void => {
-    this.#place = place;
+  /** The fields of a backend's request that report to this object. */
+  readonly callbacks: Pick<GenerateRequest, "onQueued" | "onPrefill"> = {
+    onQueued: (place) => {
+      this.#place = place;
+    },
+    onPrefill: (done, total) => {
+      this.#prefill = { kind: "reading", done, total };
+    },
   };
 
-  /** Of the prompt's positions these are computed. */
-  readonly prefilled = (done: number, total: number): void => {
-    this.#reading = { kind: "reading", done, total };
-  };
-
-  /** Null where there is nothing to say. */
-  get now(): AnswerProgress | null {
+  /** Null where there is nothing to report. */
+  get current(): AnswerProgress | null {
     const place = this.#place();
-    return place === null ? this.#reading : { kind: "queued", ...place };
+    return place === null ? this.#prefill : { kind: "queued", ...place };
   }
 }

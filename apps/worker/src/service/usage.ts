@@ -1,7 +1,7 @@
-/** What several answers to one question cost together. */
-import type { Usage } from "@llava/engine";
+/** Adds up the tokens of several answers to one request. */
+import type { Usage } from "@llava/backend";
 
-/** The question counts once, and of it as remembered only what no answer had to compute. */
+/** The prompt counts once; as cached counts only what no answer had to compute. */
 export function sumUsage(usages: readonly Usage[]): Usage {
   const [{ promptTokens, imageTokens } = { promptTokens: 0, imageTokens: 0 }] = usages;
   return {

@@ -1,80 +1,75 @@
-/** What one worker process owns — engine, admission, shutdown — and how a request passes through them to its one ending. */
+/** WorkerService owns what a worker process serves: its backend, its shutdown, and the way of a request to its one ending. */
 import { randomUUID } from "node:crypto";
 import { version } from "@llava/server";
 import type {
-  Engine,
-  EngineEvent,
-  GenerateRequest,
+  Backend,
+  BackendRequest,
+  ChoiceEvent,
   LoadProgress,
   OcclusionEvent,
   OcclusionRequest,
   Usage,
-} from "@llava/engine";
-import { LlavaError, toLlavaError, type WorkerCapabilities, type WorkerStatus } from "@llava/protocol";
+} from "@llava/backend";
+import { LlavaError, toLlavaError, type WorkerStatus } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
-import { Admission, type AdmissionLimits } from "./admission.ts";
 import type { Occupation } from "../metrics/instruments.ts";
-import { interleave } from "./interleave.ts";
-import type { Preparation } from "./request-progress.ts";
-import { promptForLog } from "./prompt-log.ts";
-import { uploadedOnly, type ImageSources } from "../images/request-images.ts";
-import { sumUsage } from "./usage.ts";
 import { createWorkerMetrics, type Measured, type WorkerMetrics } from "../metrics/worker-metrics.ts";
+import { uploadedOnly, type ImageSources } from "../images/request-images.ts";
+import { promptForLog } from "./prompt-log.ts";
+import type { RequestProgress } from "./request-progress.ts";
+import { lacking, requireCapabilities } from "./require-capabilities.ts";
+import { sumUsage } from "./usage.ts";
 
-export interface ServiceOptions {
-  /** Absent while it is being loaded: requests are told so until `open` brings it. */
-  readonly engine?: Engine;
+export interface WorkerServiceOptions {
+  /** Absent while it is being loaded: requests are refused with `loading` until `open` brings it. */
+  readonly backend?: Backend;
   /** The name that requests must ask for. */
   readonly modelName: string;
-  readonly limits: AdmissionLimits;
-  /** Whether what was asked goes into the log; images never do. */
+  /** Whether prompts go into the log; images never do. */
   readonly logsPrompts?: boolean;
-  /** Where images come from beside the requests; uploads alone when absent. */
+  /** Sources of images beside the requests; uploads alone when absent. */
   readonly images?: ImageSources;
 }
 
-/** An event of one of the answers to a question. */
-export interface ChoiceEvent {
-  readonly index: number;
-  readonly event: EngineEvent;
+/** How busy the worker is; zeros while the model is being loaded. */
+export interface WorkerLoad {
+  /** Requests that are admitted. */
+  readonly running: number;
+  /** Requests that wait to be admitted. */
+  readonly waiting: number;
 }
 
-/** Behind the priorities of requests, which are from 0 to 100. */
-const AFTER_ALL = 1_000;
-
-/** What controllers may ask of this worker beyond the original's. */
-const CAPABILITIES: WorkerCapabilities = { resume: true, blobs: true };
-
-export class Service {
+export class WorkerService {
   readonly modelName: string;
-  readonly admission: Admission;
   readonly metrics: WorkerMetrics;
   readonly images: ImageSources;
   /** Unix seconds. */
   readonly startedS = Math.floor(Date.now() / 1000);
-  /** Of the model; meaningless once it is there. */
+  /** Progress of loading the model; meaningless once it is loaded. */
   loadProgress: LoadProgress = { phase: "start", done: 0, total: 1 };
-  readonly #logsPrompts: boolean;
-  /** Of this process, so that controllers tell it from its predecessor at the same address. */
+  /** Id of this process, by which controllers tell it from its predecessor at the same address. */
   readonly incarnation = randomUUID();
+  readonly #logsPrompts: boolean;
   readonly #version = version();
-  readonly #cut = new AbortController();
-  #isRetiring = false;
-  #engine: Engine | null;
+  readonly #abort = new AbortController();
+  /** Requests that are not answered to their end yet, read by their clients included. */
+  #numUnfinished = 0;
+  #whenIdle: (() => void)[] = [];
+  #isDraining = false;
+  #backend: Backend | null;
 
-  constructor(options: ServiceOptions) {
-    this.#engine = options.engine ?? null;
+  constructor(options: WorkerServiceOptions) {
+    this.#backend = options.backend ?? null;
     this.modelName = options.modelName;
-    this.admission = new Admission(options.limits);
     this.metrics = createWorkerMetrics(this.modelName, () => this.occupation);
     this.#logsPrompts = options.logsPrompts ?? false;
     this.images = options.images ?? uploadedOnly();
   }
 
   /** Throws `loading` while there is none. */
-  get engine(): Engine {
-    if (this.#engine === null) throw this.loadingError();
-    return this.#engine;
+  get backend(): Backend {
+    if (this.#backend === null) throw this.loadingError();
+    return this.#backend;
   }
 
   loadingError(): LlavaError {
@@ -86,85 +81,74 @@ export class Service {
   }
 
   get state(): "loading" | "draining" | "ready" {
-    if (this.#isRetiring || this.admission.draining) return "draining";
-    return this.#engine === null ? "loading" : "ready";
+    if (this.#isDraining || this.#backend?.queue.isDraining === true) return "draining";
+    return this.#backend === null ? "loading" : "ready";
+  }
+
+  get load(): WorkerLoad {
+    return { running: this.#backend?.queue.running ?? 0, waiting: this.#backend?.queue.waiting ?? 0 };
   }
 
   /** Null while there is no model. */
   get occupation(): Occupation | null {
-    if (this.#engine === null) return null;
-    const { occupancy, progress, info } = this.#engine;
-    // What the engine has finished with and its reader not yet is neither.
-    const running = Math.min(occupancy.running, this.admission.running);
-    const numCached = progress.reduce((sum, { cachedTokens }) => sum + cachedTokens, 0);
-    return {
-      running,
-      waiting: this.admission.queueLength - running,
-      slots: occupancy.slots,
-      cacheUse: numCached / (occupancy.slots * info.contextLength),
-    };
+    if (this.#backend === null) return null;
+    const { occupancy, queue } = this.#backend;
+    // A request of several choices owns several slots, and is one request.
+    const running = Math.min(occupancy.running, queue.running);
+    const waiting = queue.running + queue.waiting - running;
+    return { running, waiting, slots: occupancy.slots, cacheUse: occupancy.cacheUse };
   }
 
-  /** The model is there: from now on requests are served. */
-  open(engine: Engine): void {
-    this.#engine = engine;
+  /** Whole seconds after which a refused client should try again. */
+  retryAfterS(): number {
+    return this.#backend?.queue.retryAfterS() ?? 1;
+  }
+
+  /** The model is loaded: from now on requests are served. */
+  open(backend: Backend): void {
+    this.#backend = backend;
   }
 
   status(): WorkerStatus {
-    const { running, waiting, draining, limits, queueLength } = this.admission;
-    // One without its model must not be taken for one that can serve.
-    if (this.#engine === null) throw this.loadingError();
+    // A worker without its model must not be taken for one that can serve.
+    const { queue, capabilities } = this.backend;
+    const { running, waiting, limits } = queue;
     return {
       model_names: [this.modelName],
       speed: 1,
-      queue_length: queueLength,
+      queue_length: running + waiting,
       incarnation: this.incarnation,
-      state: this.#isRetiring || draining ? "draining" : "ready",
+      state: this.state === "draining" ? "draining" : "ready",
       load: { running, waiting, max_running: limits.concurrency, max_waiting: limits.maxWaiting },
       version: this.#version,
       uptime_s: Math.round(performance.now() / 1000),
       tokens_per_s: this.metrics.tokensPerSecond(),
-      capabilities: CAPABILITIES,
+      capabilities: { resume: capabilities.resume, blobs: true },
     };
   }
 
-  /** Says from now on that it takes nothing new, and still takes what comes before everybody has heard. */
-  retire(): void {
-    this.#isRetiring = true;
-  }
-
   /**
-   * The events of one request, from waiting for a place to exactly one terminal event; never throws. `signal` (the client
-   * left) stops the engine before its next step and gives the place to the next in line.
+   * The events of one request, from waiting in the queue to one terminal event for each choice, or an error as the last
+   * event of all; never throws. `signal` (the client left) ends the work at once. To the metrics each choice is a request of
+   * its own.
    */
   async *answer(
-    request: GenerateRequest,
+    request: BackendRequest,
     signal: AbortSignal,
     log: FastifyBaseLogger,
-  ): AsyncGenerator<EngineEvent, void, undefined> {
-    for await (const { event } of this.answers([request], signal, log)) yield event;
-  }
-
-  /**
-   * The same for several answers to one question, in one place together: one terminal event for each, or an error as the
-   * last event of all. To the metrics each is a request of its own. `preparation` is told how far the first one is.
-   */
-  async *answers(
-    requests: readonly GenerateRequest[],
-    signal: AbortSignal,
-    log: FastifyBaseLogger,
-    preparation: Preparation | null = null,
+    progress: RequestProgress | null = null,
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     const startedMs = performance.now();
-    // Images are counted once: they are the same in all.
-    const measured = requests.map((request, i) =>
+    const { choices = 1, images } = request;
+    // Images are counted once: they are the same for all choices.
+    const measured = Array.from({ length: choices }, (_, i) =>
       this.metrics.begin(i === 0 ? request : { ...request, images: [] }),
     );
     let outcome: object = { outcome: "left" };
     const usages: Usage[] = [];
+    this.#numUnfinished += 1;
     try {
-      const stop = AbortSignal.any([signal, this.#cut.signal]);
-      for await (const { index, event } of this.#generate(requests, stop, measured, preparation)) {
+      for await (const { index, event } of this.#generate(request, signal, measured, progress)) {
         measured[index]?.event(event);
         if (event.type === "finished") {
           usages.push(event.usage);
@@ -175,17 +159,16 @@ export class Service {
         if (event.type === "error") return;
       }
     } finally {
+      this.#finish();
       for (const one of measured) one.end();
-      const [request] = requests;
-      const prompt = this.#logsPrompts && request ? { prompt: promptForLog(request.prompt) } : {};
+      const prompt = this.#logsPrompts ? { prompt: promptForLog(request.prompt) } : {};
       const ms = Math.round(performance.now() - startedMs);
-      const numImages = request?.images.length ?? 0;
-      const several = requests.length > 1 ? { numAnswers: requests.length } : {};
-      log.info({ ...outcome, ...several, numImages, ms, ...prompt }, "request");
+      const several = choices > 1 ? { numAnswers: choices } : {};
+      log.info({ ...outcome, ...several, numImages: images.length, ms, ...prompt }, "request");
     }
   }
 
-  /** A map of an image, in turns behind everybody else's. Throws LlavaErrors. */
+  /** An occlusion map, computed behind all requests that wait. Throws LlavaErrors. */
   async *occlusionMap(
     request: OcclusionRequest,
     signal: AbortSignal,
@@ -193,47 +176,73 @@ export class Service {
   ): AsyncGenerator<OcclusionEvent, void, undefined> {
     const startedMs = performance.now();
     let outcome = "left";
+    this.#numUnfinished += 1;
     try {
-      const stop = AbortSignal.any([signal, this.#cut.signal]);
-      const turn = async (ending: AbortSignal): Promise<Disposable> =>
-        await this.admission.acquire(ending, AFTER_ALL);
-      for await (const event of this.engine.occlusionMap(request, turn, stop)) {
+      const { backend } = this;
+      const events = backend.occlusionMap?.(request, AbortSignal.any([signal, this.#abort.signal]));
+      if (!backend.capabilities.occlusion_maps || events === undefined)
+        throw lacking("model", "occlusion maps");
+      for await (const event of events) {
         if (event.type === "map") outcome = "done";
         yield event;
       }
     } catch (thrown) {
-      const error = this.#cut.signal.aborted ? stopping() : toLlavaError(thrown);
+      const error = this.#abort.signal.aborted ? aborted() : toLlavaError(thrown);
       outcome = error.code;
       throw error;
     } finally {
+      this.#finish();
       log.info({ outcome, ms: Math.round(performance.now() - startedMs) }, "occlusion map");
     }
   }
 
-  /** Ends what still runs; each client is told `shutting_down`. */
-  cutOff(): void {
-    this.#cut.abort();
+  /** Reports from now on that it takes nothing new, and still takes requests that controllers sent before they read that. */
+  announceDrain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Refuses everything new and everything that waits; what runs may finish. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#backend?.queue.drain();
+  }
+
+  /** Resolves when every request is answered to its end. */
+  async idle(): Promise<void> {
+    if (this.#numUnfinished === 0) return;
+    await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** Ends what still runs, each request with `shutting_down`. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  #finish(): void {
+    this.#numUnfinished -= 1;
+    if (this.#numUnfinished === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   async *#generate(
-    requests: readonly GenerateRequest[],
+    request: BackendRequest,
     signal: AbortSignal,
     measured: readonly Measured[],
-    preparation: Preparation | null,
+    progress: RequestProgress | null,
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     try {
-      const { engine } = this;
-      using _permit = await this.admission.acquire(signal, requests[0]?.priority, preparation?.queued);
-      for (const one of measured) one.admitted();
-      const told = preparation === null ? {} : { onPrefill: preparation.prefilled };
-      const events = interleave(
-        requests.map((request, index) =>
-          engine.generate(index === 0 ? { ...request, ...told } : request, signal),
-        ),
-      );
-      for await (const { index, value: event } of events) {
-        const isCut = event.type === "error" && this.#cut.signal.aborted;
-        yield { index, event: isCut ? { type: "error", error: stopping() } : event };
+      const { backend } = this;
+      requireCapabilities(backend.capabilities, request);
+      const watched = {
+        ...request,
+        ...progress?.callbacks,
+        onAdmitted: () => {
+          for (const one of measured) one.admitted();
+        },
+      };
+      const stop = AbortSignal.any([signal, this.#abort.signal]);
+      for await (const { index, event } of backend.generate(watched, stop)) {
+        const isAborted = event.type === "error" && this.#abort.signal.aborted;
+        yield { index, event: isAborted ? { type: "error", error: aborted() } : event };
       }
     } catch (thrown) {
       yield { index: 0, event: { type: "error", error: toLlavaError(thrown) } };
@@ -241,6 +250,6 @@ export class Service {
   }
 }
 
-function stopping(): LlavaError {
+function aborted(): LlavaError {
   return new LlavaError("shutting_down", "The worker was stopped before the answer was complete. Ask again.");
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { png } from "../support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "../support/worker-server.ts";
 
 const SMALL = png(8, 8, [200, 30, 30]);

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage[Symbol.asyncDispose]());
 
-// Whatever was asked for: nobody came to where nobody may go.
+// Whatever was asked for: the private server was not reached.
 afterEach(() => expect(stage.trap.seen).toEqual([]));
 
 describe("U34 and U35: redirects", () => {
@@ -87,7 +87,7 @@ describe("U36 to U39: what the server sends", () => {
     });
   });
 
-  test("nobody there", async () => {
+  test("no server at the address", async () => {
     expect(await codeOf(get("http://closed.example:PORT/"))).toBe("image_fetch_failed");
   });
 });

@@ -4,7 +4,7 @@ import { BlobStore } from "@llava/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ImageFetcher } from "../../src/images/fetch/image-fetcher.ts";
 import { canary, imageHost, PUBLIC, type Host } from "../support/image-hosts.ts";
-import { png } from "../support/png.ts";
+import { png } from "@llava/testing/png";
 import { MODEL_NAME, startServer, type TestServer } from "../support/worker-server.ts";
 
 const FILE = png(8, 8, [30, 200, 30]);

@@ -5,7 +5,7 @@ import { ImageFetcher, type ImageFetcherOptions } from "../../src/images/fetch/i
 import { isPublicAddress } from "../../src/images/fetch/public-address.ts";
 import { createResolver } from "../../src/images/fetch/resolver.ts";
 import { canary, nameServer, PUBLIC, imageHost, type Host, type NameServer } from "./image-hosts.ts";
-import { png } from "./png.ts";
+import { png } from "@llava/testing/png";
 
 export const FILE = png(4, 4, [9, 9, 9]);
 export const log = pino({ level: "silent" });
@@ -71,7 +71,7 @@ const LIMITS = { bytes: 100_000, resolveMs: 1_000, connectMs: 3_000, headersMs: 
 
 export interface FetchStage extends AsyncDisposable {
   readonly host: Host;
-  /** At the same port, where nobody may go. */
+  /** Hits of the private server at the same port, which must not be reached. */
   readonly trap: Host;
   readonly names: NameServer;
   readonly fetcher: (options?: ImageFetcherOptions) => ImageFetcher;

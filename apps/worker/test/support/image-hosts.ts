@@ -1,4 +1,4 @@
-/** Servers and name servers for the tests of fetching images: one that counts as public, one that nobody may reach. */
+/** Servers and name servers for the tests of fetching images: one that counts as public, one that must not be reached. */
 import { createSocket, type RemoteInfo, type Socket as Datagrams } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -152,7 +152,7 @@ function nameBytes(name: string): Buffer {
   return Buffer.concat([...labels, Buffer.from([0])]);
 }
 
-/** Of IPv6 only what ends in 16 bits after `::`. */
+/** Reads IPv6 addresses only where they end in 16 bits after `::`. */
 function addressBytes(address: string): Buffer {
   if (!address.includes(":")) return Buffer.from(address.split(".").map(Number));
   const [head = "", tail = ""] = address.split("::");

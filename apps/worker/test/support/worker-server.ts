@@ -1,23 +1,23 @@
-/** A worker on a real port with the real engine on a tiny model, for the tests of one file. */
+/** Starts a worker on a real port for the tests of one file: with the engine on a tiny model, or with another backend. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { AdmissionLimits, Backend } from "@llava/backend";
 import type { ServerOptions } from "@llava/server";
-import { Engine } from "@llava/engine";
 import type { FastifyBaseLogger } from "fastify";
 import { pino } from "pino";
-import type { AdmissionLimits } from "../../src/service/admission.ts";
 import { buildApp } from "../../src/worker-app.ts";
 import type { ImageSources } from "../../src/images/request-images.ts";
-import { Service } from "../../src/service/worker-service.ts";
-import { writeTinyModel, type TinyModel } from "./tiny-model.ts";
+import { WorkerService } from "../../src/service/worker-service.ts";
+import { writeTinyModel } from "./tiny-model.ts";
 
 export const MODEL_NAME = "tiny-llava-v1";
 
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
-  readonly model: TinyModel;
-  readonly service: Service;
+  /** The sizes of its model. */
+  readonly model: { readonly contextLength: number; readonly tokensPerImage: number };
+  readonly service: WorkerService;
   /** Everything that was logged. */
   logged(): string;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
@@ -25,29 +25,44 @@ export interface TestServer extends AsyncDisposable {
 
 const LIMITS: AdmissionLimits = { concurrency: 5, maxWaiting: 20, maxWaitMs: 30_000 };
 
+/** A worker with the engine of this repository. */
 export async function startServer(
   limits: Partial<AdmissionLimits> = {},
-  door: Partial<ServerOptions> = {},
+  options: Partial<ServerOptions> = {},
   images?: ImageSources,
-  maxRunning = 8,
 ): Promise<TestServer> {
+  // Only here: tests with another backend load no native code.
+  const { LocalBackend } = await import("../../src/backends/local-backend.ts");
   const root = await mkdtemp(join(tmpdir(), "llava-worker-"));
   const folder = join(root, MODEL_NAME);
-  const model = await writeTinyModel(folder);
-  const engine = await Engine.load(folder, { threads: 1, maxRunning });
-  const service = new Service({
-    engine,
-    modelName: engine.info.name,
-    limits: { ...LIMITS, ...limits },
-    ...(images === undefined ? {} : { images }),
-  });
+  await writeTinyModel(folder);
+  const { concurrency, ...waiting } = { ...LIMITS, ...limits };
+  const backend = await LocalBackend.load(folder, { threads: 1, maxRunning: concurrency, ...waiting });
+  const server = await serveBackend(backend, options, images);
+  return {
+    ...server,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await rm(root, { recursive: true });
+    },
+  };
+}
+
+/** A worker with any backend, which it disposes of at its end. */
+export async function serveBackend(
+  backend: Backend,
+  options: Partial<ServerOptions> = {},
+  images?: ImageSources,
+): Promise<TestServer> {
+  const { name: modelName, contextLength, tokensPerImage = 0 } = backend.card;
+  const service = new WorkerService({ backend, modelName, ...(images === undefined ? {} : { images }) });
   let lines = "";
   const log: FastifyBaseLogger = pino({ level: "trace" }, { write: (line: string) => (lines += line) });
-  const app = buildApp(service, log, door);
+  const app = buildApp(service, log, options);
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   return {
     url,
-    model,
+    model: { contextLength, tokensPerImage },
     service,
     logged: () => lines,
     post: (path, body, init = {}) =>
@@ -58,10 +73,9 @@ export async function startServer(
         ...init,
       }),
     async [Symbol.asyncDispose]() {
-      service.cutOff();
+      service.abort();
       await app.close();
-      await engine[Symbol.asyncDispose]();
-      await rm(root, { recursive: true });
+      await backend[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Checks the options with which a model is loaded, and turns them into those of the runtime, the caches and the weights. */
+import type { LoadProgress } from "@llava/backend";
 import type { ComputeType } from "@llava/models";
 import type { DecodePoolOptions } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
@@ -6,14 +7,6 @@ import { type Device, parseDevice, type SessionOptions } from "@llava/runtime";
 import { availableMemory } from "../weights/available-memory.ts";
 import { WEIGHT_DTYPES, type WeightDType } from "../weights/weight-dtype.ts";
 import type { PlacedWeights, WeightOptions } from "../weights/weights.ts";
-
-export interface LoadProgress {
-  readonly phase: string;
-  readonly done: number;
-  readonly total: number;
-  /** Unit of `done` and `total` while weights are quantized or checked; otherwise they are steps. */
-  readonly unit?: "bytes";
-}
 
 export interface EngineOptions {
   /** "cpu" (default), "cuda", "cuda:1", "webgpu". */
@@ -34,8 +27,10 @@ export interface EngineOptions {
   readonly prefixCache?: boolean;
   /** Most bytes of remembered images' features. Default 256 MiB. */
   readonly featureBytes?: number;
-  /** Requests that may wait behind those that run; one more is refused with `overloaded`. Default 64. */
+  /** Requests that may wait behind `maxRunning` that are admitted; one more is refused with `overloaded`. Default 64. */
   readonly maxWaiting?: number;
+  /** Longest time that a request waits to be admitted before it is refused with `overloaded`. Default: no limit. */
+  readonly maxWaitMs?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
   /** Processes and limits for decoding images. */
@@ -54,6 +49,7 @@ export function sessionOptions(folder: string, options: EngineOptions): SessionO
   requireWhole("featureBytes", options.featureBytes ?? 1, 0, Number.MAX_SAFE_INTEGER);
   requireWhole("threads", threads ?? 1, 1, 1024);
   requireWhole("maxWaiting", maxWaiting, 0, 10_000);
+  requireWhole("maxWaitMs", options.maxWaitMs ?? 1, 1, MAX_WAIT_MS);
   requireWhole("images.processes", images.processes ?? 1, 1, 64);
   const common = { externalDataFolder: folder, ...(threads === undefined ? {} : { threads }) };
   const session = { ...common, device: deviceOf(device) };
@@ -71,6 +67,8 @@ function deviceOf(device: string): Device {
   }
 }
 
+/** Longest delay of setTimeout, which fires at once beyond it. */
+const MAX_WAIT_MS = 2 ** 31 - 1;
 /**
  * What each device can compute in, its default first; measured or read from ONNX Runtime 1.30.0. The CPU has no bfloat16
  * kernels of matrix products and attention. CUDA's GroupQueryAttention has float16 and bfloat16 alone.

@@ -2,7 +2,8 @@
  * Computes how much a word of an answer owes to each part of an image: parts are painted over one after another before the
  * vision tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
  */
-import { type Box, boxInImage, type ImagePlan, imageInSquare } from "@llava/processing";
+import type { OcclusionEvent, OcclusionRequest } from "@llava/backend";
+import { boxInImage, type ImagePlan, imageInSquare } from "@llava/processing";
 import { type ModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import {
@@ -16,46 +17,10 @@ import {
   type Window,
   windowsOf,
 } from "./occlusion-grid.ts";
-import type { AnswerSpan, WordTokens } from "./occlusion-prompt.ts";
-import {
-  expandPrompt,
-  type ImageFiles,
-  imageKey,
-  requireImages,
-  type TiledImage,
-} from "../prepare/prompt-images.ts";
+import type { WordTokens } from "./occlusion-prompt.ts";
+import { expandPrompt, imageKey, requireImages, type TiledImage } from "../prepare/prompt-images.ts";
 import { countImageTokens } from "../prepare/token-limits.ts";
 import type { Prompt } from "../scheduler/sequence.ts";
-
-export interface OcclusionRequest extends AnswerSpan, ImageFiles {
-  /** Index of the image that is painted over. */
-  readonly image: number;
-  /** Cells of the map, down and across. Default: 8, or near it so that it divides the tower's patches. */
-  readonly cells?: number;
-}
-
-export interface OcclusionMap {
-  /**
-   * Row by row: by how many nats the logarithm of the word's probability falls when the cell and its neighbours are painted
-   * over; below 0 where that makes the word likelier. Null where the square shows padding.
-   */
-  readonly values: readonly (readonly (number | null)[])[];
-  /** Borders of the cells, the same for rows and columns, from 0 to 1 of the square. */
-  readonly edges: readonly number[];
-  /** Logarithm of the word's probability when nothing is painted over. */
-  readonly logprob: number;
-  /** The part of the image that the square shows, in pixels of the upright image; beyond its edges where it was padded. */
-  readonly box: Box;
-  /** Size of the upright image, pixels. */
-  readonly width: number;
-  readonly height: number;
-}
-
-export type OcclusionEvent =
-  /** Counts runs of the model. */
-  | { readonly type: "progress"; readonly done: number; readonly total: number }
-  /** Ends the map's events. */
-  | { readonly type: "map"; readonly map: OcclusionMap };
 
 /** The means to do a map's runs. */
 export interface Scoring {

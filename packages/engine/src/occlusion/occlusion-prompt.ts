@@ -1,21 +1,10 @@
 /** Finds the tokens of a word in the middle of an answer, and all that stands before it, to ask the model how likely they are. */
+import type { AnswerSpan } from "@llava/backend";
 import { type ModelFolder } from "@llava/models";
 import { promptText, renderUnfinished, type Tokenizer } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { templateOf } from "../prepare/prompt-pieces.ts";
 import type { Message } from "../api/request.ts";
-
-/** A stretch of an answer that was given to a conversation. */
-export interface AnswerSpan {
-  /** The conversation up to the question. */
-  readonly messages: readonly Message[];
-  /** Name of the template, where it is not the model's. */
-  readonly conversation?: string;
-  readonly answer: string;
-  /** Positions in UTF-16 code units, as JavaScript counts: of its first character, and behind its last. */
-  readonly start: number;
-  readonly end: number;
-}
 
 export interface WordTokens {
   /** Token ids of the conversation and of the answer before the word; IMAGE_TOKEN for each image. */

@@ -3,8 +3,8 @@ import type { ModelFolder } from "@llava/models";
 import { Detokenizer } from "../sampling/detokenizer.ts";
 import { type Prompt, Sequence } from "../scheduler/sequence.ts";
 
-/** Priority after every request of a client: those have 0 to 100. */
-const LAST = 1_000;
+/** The priority of a map's runs: behind every request that a client waits for, whose priorities are from 0 to 100. */
+export const AFTER_REQUESTS = 1_000;
 
 /** The sequence ends with the last of `tokens`; its `logprob` is theirs then. */
 export function scoreSequence(
@@ -21,7 +21,7 @@ export function scoreSequence(
     endTokens: new Set(),
     detokenizer: new Detokenizer(tokenizer, [], "continuation"),
     arrivedAt: performance.now(),
-    priority: LAST,
+    priority: AFTER_REQUESTS,
     signal,
   });
 }

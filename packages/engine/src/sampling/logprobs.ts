@@ -1,20 +1,11 @@
 /** Computes log probabilities of a token and of the likeliest ones at its place, before bias, penalties and temperature. */
+import type { TokenLogprobs } from "@llava/backend";
 import { exponential } from "./fast-exp.ts";
-
-export interface TokenLogprob {
-  readonly id: number;
-  /** Natural logarithm of the probability; -Infinity for a token that is impossible. */
-  readonly logprob: number;
-}
-
-/** Log probabilities at the place of a token of the answer. */
-export interface TokenLogprobs extends TokenLogprob {
-  /** The most likely tokens at this place, most likely first; the token itself may be one of them. */
-  readonly top: readonly TokenLogprob[];
-}
 
 /** OpenAI's limit of top_logprobs. */
 export const MAX_TOP_LOGPROBS = 20;
+
+export type { TokenLogprobs };
 
 /** logits [vocabulary], `top` alternatives: 0 to MAX_TOP_LOGPROBS. */
 export function tokenLogprobs(logits: Float32Array, id: number, top: number): TokenLogprobs {

@@ -4,6 +4,12 @@ export class EventQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #wake: (() => void) | undefined;
   #isClosed = false;
+  readonly #closing = Promise.withResolvers<void>();
+
+  /** Resolves when no more items come, whether those that are there were read or not. */
+  get closed(): Promise<void> {
+    return this.#closing.promise;
+  }
 
   get isClosed(): boolean {
     return this.#isClosed;
@@ -18,6 +24,7 @@ export class EventQueue<T> implements AsyncIterable<T> {
   /** Ends the queue: nothing can be added, and the reader ends after the items that are there. */
   close(): void {
     this.#isClosed = true;
+    this.#closing.resolve();
     this.#wake?.();
   }
 

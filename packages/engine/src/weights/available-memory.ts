@@ -1,8 +1,8 @@
-/** Finds the memory that this process may still take, which is more than the unused memory of a machine that caches files. */
+/** Measures the memory that this process may still take, which is more than what lies idle: cached files give theirs up. */
 import { readFile } from "node:fs/promises";
 import { freemem } from "node:os";
 
-/** Linux reports free memory and the limits of control groups in these files. */
+/** Files in which Linux publishes memory and control groups. */
 const MEMINFO = "/proc/meminfo";
 const OWN_GROUPS = "/proc/self/cgroup";
 const GROUPS = "/sys/fs/cgroup";
@@ -11,7 +11,7 @@ type ReadText = (file: string) => Promise<string>;
 
 /**
  * Bytes. On Linux the least of MemAvailable and of what each control group around this process leaves; pages of files
- * count as free, because the system gives them up. Elsewhere what the system calls free.
+ * count as free, because the system gives them up. On other systems it is what they call free.
  */
 export async function availableMemory(
   read: ReadText = (file) => readFile(file, "utf8"),
@@ -23,7 +23,7 @@ export async function availableMemory(
   return Math.min(Number(kilobytes) * 1024, await groupRoom(read));
 }
 
-/** What control groups leave; infinite without a limit. */
+/** Bytes that control groups leave; infinite without a limit. */
 async function groupRoom(read: ReadText): Promise<number> {
   const groups = await read(OWN_GROUPS).catch(() => "");
   let room = Infinity;
@@ -54,7 +54,7 @@ const VERSION_1: GroupFiles = {
   files: /^total_(?:in)?active_file (\d+)$/gm,
 };
 
-/** What the group and those around it leave, each with a limit of its own. In a container only the root is visible. */
+/** Bytes left in the group and in those around it: each has a limit of its own. In a container only the root is visible. */
 async function roomsUp(read: ReadText, root: string, group: string, files: GroupFiles): Promise<number[]> {
   const parts = group.split("/").filter((part) => part !== "" && part !== "..");
   const folders = parts.map((_, i) => `${root}/${parts.slice(0, parts.length - i).join("/")}`);

@@ -18,6 +18,7 @@ export interface MemoryNeeds {
 
 /** Bytes, by what needs them. */
 export interface MemoryEstimate {
+  readonly dtype: WeightDType;
   readonly languageModel: number;
   readonly visionEncoder: number;
   /** Keys and values of one question about one image. */
@@ -27,16 +28,23 @@ export interface MemoryEstimate {
   readonly total: number;
 }
 
+/** An estimate that fits into what is free. */
+export interface MemoryVerdict {
+  readonly estimate: MemoryEstimate;
+  /** Bytes that were free. */
+  readonly available: number;
+}
+
 /**
  * Bytes of one weight in memory: its bits, and for each block of 64 three times four bytes, see weights.ts. int4 and float32
  * are measured, on models of 7B and 1.1B; int8 is by the same sum.
  */
 const BYTES_PER_WEIGHT = { int4: 0.72, int8: 1.22, float32: 4 } as const;
-/** Words of a question and its answer, beside the image. */
+/** Tokens of a question and its answer, beside those of the image. */
 const TEXT_POSITIONS = 512;
 /** Measured on a 1.1B and a 7B model: 120 MB of the process, activations of 577 positions, one widened matrix. */
 const REST_BYTES = 400e6;
-/** By how much memory each is smaller than the one before. */
+/** Types of weights, each smaller in memory than the one before, with the flag that asks for it. */
 const SMALLER: readonly { readonly dtype: WeightDType; readonly flag: string }[] = [
   { dtype: "float16", flag: "--dtype float16" },
   { dtype: "int8", flag: "--load-8bit" },
@@ -64,19 +72,19 @@ export function estimateMemory({
   );
   const keysAndValues = 2 * layers * kvHeads * headSize * positions * COMPUTE_TYPE_BYTES[computeType];
   const total = languageModel + visionEncoder + keysAndValues + REST_BYTES;
-  return { languageModel, visionEncoder, keysAndValues, rest: REST_BYTES, total };
+  return { dtype, languageModel, visionEncoder, keysAndValues, rest: REST_BYTES, total };
 }
 
 /** Throws `out_of_memory` with the numbers and the flag that would fit. `available` in bytes; default: this machine's. */
-export async function requireMemory(needs: MemoryNeeds, available?: number): Promise<void> {
+export async function requireMemory(needs: MemoryNeeds, available?: number): Promise<MemoryVerdict> {
   const free = available ?? (await availableMemory());
   const estimate = estimateMemory(needs);
-  if (estimate.total <= free) return;
+  if (estimate.total <= free) return { estimate, available: free };
   throw new LlavaError("out_of_memory", refusal(estimate, free, advice(needs, estimate, free)));
 }
 
 function weightBytes({ matrixElements, matrixBytes }: GraphWeights, dtype: WeightDType): number {
-  // Mapped from the file: not ours alone, but slow when it does not stay in memory.
+  // These pages are mapped from the file and can be given up, but then every run reads them again.
   return dtype === "float16" ? matrixBytes : matrixElements * BYTES_PER_WEIGHT[dtype];
 }
 

@@ -1,32 +1,58 @@
-import path from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openModelFolder } from "@llava/models";
-import { beforeEach, expect, test, vi } from "vitest";
+import { LlavaError } from "@llava/protocol";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { MODEL } from "../../test/engine-fixtures.ts";
 import { requireModelMemory } from "./model-memory.ts";
 import { WEIGHT_DTYPES } from "./weight-dtype.ts";
 import { loadWeights } from "./weights.ts";
 
-const MODEL = path.join(import.meta.dirname, "../../test/golden/grouped-f16-names-5");
+const memory = vi.hoisted(() => ({ available: 0 }));
+vi.mock("./available-memory.ts", () => ({ availableMemory: async () => memory.available }));
 
-// The one thing that a test cannot choose: how much memory this machine has free, bytes.
-const machine = vi.hoisted(() => ({ free: 0 }));
-vi.mock("./available-memory.ts", () => ({ availableMemory: async () => machine.free }));
-beforeEach(() => {
-  machine.free = 1;
+let cache = "";
+beforeAll(async () => {
+  cache = await mkdtemp(join(tmpdir(), "llava-cache-"));
+  vi.stubEnv("LLAVA_CACHE", cache);
+});
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await rm(cache, { recursive: true });
 });
 
-test.each(WEIGHT_DTYPES)("the memory estimate of a folder is that of loading it: %s", async (dtype) => {
-  const { description, weights } = await openModelFolder(MODEL);
-  const loaded = await loadWeights(weights, description, { dtype }).catch((error: unknown) => String(error));
-  const estimated = await requireModelMemory(MODEL, { dtype }).catch((error: unknown) => String(error));
-  expect(estimated).toMatch(/needs about [\d.]+ GB of memory/);
-  expect(estimated).toBe(loaded);
-});
+const settings = WEIGHT_DTYPES.flatMap((dtype) => [
+  { dtype, quantizesVision: false },
+  { dtype, quantizesVision: true },
+]);
 
-test("the memory estimate of a folder that fits has its numbers", async () => {
-  machine.free = 2 ** 40;
-  const { estimate, free } = await requireModelMemory(MODEL, { dtype: "float32" });
-  expect(free).toBe(2 ** 40);
-  const { languageModel, visionEncoder, keysAndValues, rest, total } = estimate;
-  expect(languageModel).toBeGreaterThan(visionEncoder);
-  expect(total).toBe(languageModel + visionEncoder + keysAndValues + rest);
+/** The sentence of the refusal; null when there is none. */
+async function refusal(attempt: Promise<unknown>): Promise<string | null> {
+  try {
+    await attempt;
+    return null;
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(LlavaError);
+    expect(thrown).toMatchObject({ code: "out_of_memory" });
+    return thrown instanceof LlavaError ? thrown.message : "";
+  }
+}
+
+describe.each(settings)("the memory check of $dtype, vision quantized: $quantizesVision", (options) => {
+  test("needs as much as loading the same folder, to the byte", async () => {
+    const { description, weights } = await openModelFolder(MODEL);
+    const { estimate } = await requireModelMemory(MODEL, options, Infinity);
+    expect(estimate.dtype).toBe(options.dtype);
+    for (const [available, fits] of [
+      [estimate.total, true],
+      [estimate.total - 1, false],
+    ] as const) {
+      memory.available = available;
+      const checked = await refusal(requireModelMemory(MODEL, options));
+      const loaded = await refusal(loadWeights(weights, description, options));
+      expect(checked === null).toBe(fits);
+      expect(loaded).toBe(checked);
+    }
+  });
 });

@@ -7,8 +7,7 @@ import {
   type ModelDescription,
   openModelFolder,
 } from "@llava/models";
-import { availableMemory } from "./available-memory.ts";
-import { estimateMemory, type MemoryEstimate, type MemoryNeeds, requireMemory } from "./memory.ts";
+import { type MemoryVerdict, requireMemory } from "./memory.ts";
 import type { WeightDType } from "./weight-dtype.ts";
 import { type GraphWeights, weightsOf } from "./weight-needs.ts";
 
@@ -42,18 +41,16 @@ export async function readModelParts(
 }
 
 /**
- * The memory that `Engine.load(folder, options)` needs on the CPU, bytes, and what is free now. Throws what
- * `Engine.load` throws for a folder that is no model, and `out_of_memory` with the same sentence where it does not fit.
+ * Reads config.json and the headers of the weights, never the weights. Throws `out_of_memory` with the sentence that
+ * `Engine.load` on the CPU would throw, and what that throws for a folder that cannot be loaded. `available` is in bytes;
+ * default: what this process may still take.
  */
 export async function requireModelMemory(
   folder: string,
-  options: MemoryOptions = {},
-): Promise<{ readonly estimate: MemoryEstimate; readonly free: number }> {
-  const { description, weights } = await openModelFolder(folder);
-  const { encoder, decoder } = await readModelParts(weights, description);
-  const { dtype = "float32", computeType = "float32", quantizesVision = false } = options;
-  const needs: MemoryNeeds = { model: description, encoder, decoder, dtype, computeType, quantizesVision };
-  const free = await availableMemory();
-  await requireMemory(needs, free);
-  return { estimate: estimateMemory(needs), free };
+  { dtype = "float32", computeType = "float32", quantizesVision = false }: MemoryOptions = {},
+  available?: number,
+): Promise<MemoryVerdict> {
+  const { description: model, weights } = await openModelFolder(folder);
+  const { encoder, decoder } = await readModelParts(weights, model);
+  return await requireMemory({ model, encoder, decoder, dtype, computeType, quantizesVision }, available);
 }

@@ -1,4 +1,8 @@
-/** What a command line needs of the door: apart from the servers, which take a while to load. */
+/** Exports what a command line needs without loading the servers, which takes a while. */
 export { readSecretFile, TOKEN_VARIABLE } from "../auth/access.ts";
 export { newApiKey, parseKeyFile } from "../auth/api-keys.ts";
-export { addDoorFlags, doorArguments, type DoorFlags } from "./server-flags.ts";
+export { addOptions, defaultOf, namesOf, withDashes } from "./add-options.ts";
+export { LOOPBACK_CONTROLLER } from "./controller-url.ts";
+export { APPS, PROGRAMS, type AppName, type OptionRow, type ProgramName } from "./option-row.ts";
+export { ENVIRONMENT, OPTION_ROWS, type OptionsOf } from "./option-table.ts";
+export { WATCH_S } from "./rows/terminal-rows.ts";

@@ -1,99 +1,18 @@
-/** The flags that every server has, and what they make of its door. */
-import { Command, InvalidArgumentError, Option } from "commander";
+/** Makes a server's settings of the options that every server has, and looks after its files of secrets. */
 import type { FastifyBaseLogger } from "fastify";
 import { isReadableByOthers } from "../auth/api-keys.ts";
 import type { Access } from "../auth/access.ts";
 import type { ServerOptions } from "../server.ts";
+import type { OptionsOf } from "./option-table.ts";
 
-export interface DoorFlags {
-  readonly host: string;
-  readonly apiKeyFile?: string;
-  readonly clusterTokenFile?: string;
-  readonly allowAnonymous?: boolean;
-  readonly allowedHost?: readonly string[];
-  readonly clientRequestsPerMinute?: number;
-  readonly clientBurst?: number;
-  readonly clientConcurrency?: number;
-  readonly maxConnections?: number;
-}
+/** The options of a server's command line that decide which hosts, clients and connections it takes. */
+type ServerFlags = Pick<
+  OptionsOf<"web">,
+  "host" | "allowedHost" | "clientRequestsPerMinute" | "clientBurst" | "clientConcurrency" | "maxConnections"
+>;
 
-const DOOR_HELP = `
-Who is let in:
-  On 127.0.0.1, which is the default, programs of this machine need no key. On any other --host the server wants
-  --api-key-file, --cluster-token-file or --allow-anonymous.
-  llava keys add anna --file keys.txt      makes a key, shows it once and keeps its hash
-  kill -HUP PID                            reads the file of keys again
-  openssl rand -hex 32 > cluster.txt       makes a cluster token; controller and workers get the same
-  The token signs the requests between controller and workers, their bodies too up to 64 KiB, of larger ones the
-  length. It does not encrypt: between machines use a private network or TLS.`;
-
-export function addDoorFlags(command: Command, { hasCluster }: { readonly hasCluster: boolean }): Command {
-  command.addOption(
-    new Option(
-      "--api-key-file <file>",
-      'lines "name sha256hex [admin] [unlimited]"; only these keys are served',
-    ),
-  );
-  if (hasCluster) {
-    command.addOption(
-      new Option(
-        "--cluster-token-file <file>",
-        "secret of the cluster's controller and workers (or LLAVA_CLUSTER_TOKEN in the environment)",
-      ),
-    );
-  }
-  return command
-    .addOption(new Option("--allow-anonymous", "serve everybody who can reach the address"))
-    .addOption(
-      new Option(
-        "--allowed-host <name>",
-        "name by which browsers know this server; repeat for several",
-      ).argParser(collect),
-    )
-    .addOption(
-      new Option(
-        "--client-requests-per-minute <number>",
-        "for each key, or address without one (default: 60; uncounted on this machine without keys)",
-      ).argParser(whole(1, 1_000_000)),
-    )
-    .addOption(
-      new Option("--client-burst <number>", "requests at once before that counts (default: 10)").argParser(
-        whole(1, 100_000),
-      ),
-    )
-    .addOption(
-      new Option(
-        "--client-concurrency <number>",
-        "requests of one client at the same time (default: 4)",
-      ).argParser(whole(1, 100_000)),
-    )
-    .addOption(
-      new Option("--max-connections <number>", "open connections (default: 2000)").argParser(
-        whole(1, 1_000_000),
-      ),
-    )
-    .addHelpText("after", DOOR_HELP);
-}
-
-/** The same flags as a command line, for a server that is started as a child. Its host is given apart. */
-export function doorArguments(flags: DoorFlags): string[] {
-  const valued = {
-    "--api-key-file": flags.apiKeyFile,
-    "--cluster-token-file": flags.clusterTokenFile,
-    "--client-requests-per-minute": flags.clientRequestsPerMinute,
-    "--client-burst": flags.clientBurst,
-    "--client-concurrency": flags.clientConcurrency,
-    "--max-connections": flags.maxConnections,
-  };
-  return [
-    ...(flags.allowAnonymous === true ? ["--allow-anonymous"] : []),
-    ...(flags.allowedHost ?? []).flatMap((name) => ["--allowed-host", name]),
-    ...Object.entries(valued).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)])),
-  ];
-}
-
-/** What the flags say about the server, beside whom it lets in. */
-export function serverFlags(flags: DoorFlags): Pick<ServerOptions, "hosts" | "clients" | "connections"> {
+/** Settings beside `access`, which reads files and is opened by itself. */
+export function serverFlags(flags: ServerFlags): Pick<ServerOptions, "hosts" | "clients" | "connections"> {
   const clients = {
     ...(flags.clientRequestsPerMinute === undefined
       ? {}
@@ -131,18 +50,4 @@ export function warnOfReaders(
       log.warn({ file }, "others can read this file, which holds a secret; chmod 600 it");
     }
   }
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-    }
-    return value;
-  };
 }

@@ -90,40 +90,46 @@ export function describeStreams(visit: Visit): void {
 
 export function describeQuestions(visit: Visit): void {
   describe("a question", () => {
-    test("with images anywhere in a conversation, whatever their detail", async () => {
-      const messages: ChatParams["messages"] = [
-        { role: "user", content: [TEXT, visit.image()] },
-        { role: "assistant", content: "green", refusal: null },
-        { role: "user", content: [visit.image(), { type: "text", text: "And" }, visit.image(), TEXT] },
-      ];
-      const { usage } = await visit.client.chat.completions.create({ ...visit.asked(TEXT), messages });
-      expect(usage?.prompt_tokens_details).toMatchObject({ image_tokens: 3 * visit.stage.tokensPerImage });
-      const details = await Promise.all(
-        (["auto", "low", "high"] as const).map(async (detail) => {
-          const completion = await visit.client.chat.completions.create(
-            visit.asked(visit.image(detail), TEXT),
-          );
-          return [completion.choices[0]?.message.content, completion.usage?.prompt_tokens].join();
-        }),
-      );
-      expect(new Set(details).size).toBe(1);
-    });
-
-    test("with a system message, by its old name and its new one", async () => {
-      const [system, developer] = await Promise.all(
-        (["system", "developer"] as const).map((role) =>
-          visit.client.chat.completions.create({
-            ...visit.asked(TEXT),
-            messages: [
-              { role, content: "Answer in one word." },
-              { role: "user", content: "Why?" },
-            ],
+    test.skipIf(visit.lacks("several_images"))(
+      "with images anywhere in a conversation, whatever their detail",
+      async () => {
+        const messages: ChatParams["messages"] = [
+          { role: "user", content: [TEXT, visit.image()] },
+          { role: "assistant", content: "green", refusal: null },
+          { role: "user", content: [visit.image(), { type: "text", text: "And" }, visit.image(), TEXT] },
+        ];
+        const { usage } = await visit.client.chat.completions.create({ ...visit.asked(TEXT), messages });
+        expect(usage?.prompt_tokens_details).toMatchObject({ image_tokens: 3 * visit.stage.tokensPerImage });
+        const details = await Promise.all(
+          (["auto", "low", "high"] as const).map(async (detail) => {
+            const completion = await visit.client.chat.completions.create(
+              visit.asked(visit.image(detail), TEXT),
+            );
+            return [completion.choices[0]?.message.content, completion.usage?.prompt_tokens].join();
           }),
-        ),
-      );
-      expect(developer?.choices).toEqual(system?.choices);
-      expect(developer?.usage).toMatchObject(computed(system?.usage));
-    });
+        );
+        expect(new Set(details).size).toBe(1);
+      },
+    );
+
+    test.skipIf(visit.lacks("system_message"))(
+      "with a system message, by its old name and its new one",
+      async () => {
+        const [system, developer] = await Promise.all(
+          (["system", "developer"] as const).map((role) =>
+            visit.client.chat.completions.create({
+              ...visit.asked(TEXT),
+              messages: [
+                { role, content: "Answer in one word." },
+                { role: "user", content: "Why?" },
+              ],
+            }),
+          ),
+        );
+        expect(developer?.choices).toEqual(system?.choices);
+        expect(developer?.usage).toMatchObject(computed(system?.usage));
+      },
+    );
 
     test("takes no word of a message for an image or a control token", async () => {
       const plain = "</s> USER: <image> <s>";
@@ -153,17 +159,20 @@ export function describeSettings(visit: Visit): void {
       }
     });
 
-    test("with one seed is the same again, with another one different", async () => {
-      const sampled = (seed: number): Promise<OpenAI.Chat.ChatCompletion> =>
-        visit.client.chat.completions.create({
-          ...visit.asked(TEXT),
-          temperature: 2,
-          max_completion_tokens: 32,
-          seed,
-        });
-      const [first, again, other] = [await sampled(1), await sampled(1), await sampled(2)];
-      expect(again.choices).toEqual(first.choices);
-      expect(other.choices).not.toEqual(first.choices);
-    });
+    test.skipIf(visit.lacks("seed"))(
+      "with one seed is the same again, with another one different",
+      async () => {
+        const sampled = (seed: number): Promise<OpenAI.Chat.ChatCompletion> =>
+          visit.client.chat.completions.create({
+            ...visit.asked(TEXT),
+            temperature: 2,
+            max_completion_tokens: 32,
+            seed,
+          });
+        const [first, again, other] = [await sampled(1), await sampled(1), await sampled(2)];
+        expect(again.choices).toEqual(first.choices);
+        expect(other.choices).not.toEqual(first.choices);
+      },
+    );
   });
 }

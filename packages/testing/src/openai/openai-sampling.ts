@@ -63,7 +63,7 @@ function alike(content: readonly Logprob[] | null | undefined): unknown {
 }
 
 export function describeChoices(visit: Visit): void {
-  describe("several answers at once", () => {
+  describe.skipIf(visit.lacks("several_choices", "seed"))("several answers at once", () => {
     const fields = { temperature: 1.5, seed: 40, n: 3, max_completion_tokens: 12 };
 
     test("are those of as many requests with the seeds that follow, the question counted once", async () => {
@@ -103,7 +103,7 @@ export function describeChoices(visit: Visit): void {
 }
 
 export function describeLogprobs(visit: Visit): void {
-  describe("logprobs", () => {
+  describe.skipIf(visit.lacks("logprobs"))("logprobs", () => {
     const asked = { logprobs: true, top_logprobs: 3 };
 
     test("of each token, with the likeliest first, and their texts make the answer", async () => {
@@ -141,7 +141,7 @@ export function describeLogprobs(visit: Visit): void {
       expect((await spoken(visit, cut)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
     });
 
-    test("of a text, in the older endpoint's lists", async () => {
+    test.skipIf(visit.lacks("text_completion"))("of a text, in the older endpoint's lists", async () => {
       const params = { model: visit.stage.model, prompt: "Once upon", temperature: 0, max_tokens: 5 };
       const { choices } = await visit.client.completions.create({ ...params, logprobs: 2 });
       const told = choices[0]?.logprobs;
@@ -167,7 +167,7 @@ export function describeTokens(visit: Visit): void {
       expect(await textOf(visit, { logit_bias: { [idOf(first)]: -100 } })).not.toContain(first);
     });
 
-    test("that were said already are said less", async () => {
+    test.skipIf(visit.lacks("penalties"))("that were said already are said less", async () => {
       const kinds = async (fields: Partial<ChatParams> & Extra): Promise<number> =>
         new Set(await textOf(visit, { max_completion_tokens: 24, ...fields })).size;
       const plain = await kinds({});
@@ -194,11 +194,11 @@ export function describeTokens(visit: Visit): void {
   });
 }
 
+function format(schema: Record<string, unknown>): OpenAI.ResponseFormatJSONSchema {
+  return { type: "json_schema", json_schema: { name: "reply", strict: true, schema } };
+}
+
 export function describeJson(visit: Visit): void {
-  const format = (schema: Record<string, unknown>): OpenAI.ResponseFormatJSONSchema => ({
-    type: "json_schema",
-    json_schema: { name: "reply", strict: true, schema },
-  });
   const color = { enum: ["red", "green", "blue"] };
   const schema = {
     type: "object",
@@ -213,17 +213,25 @@ export function describeJson(visit: Visit): void {
     ),
   };
 
-  describe("an answer in JSON", () => {
-    test("keeps to its schema, whole, streamed and several at once", async () => {
-      const fields = { response_format: format(schema), max_completion_tokens: 100, temperature: 1, seed: 2 };
-      const whole = await choicesOf(visit, { ...fields, n: 2 });
-      const answers = await spoken(visit, { ...fields, n: 2 });
-      for (const { index, message, finish_reason } of whole) {
-        expect(finish_reason).toBe("stop");
-        expect(JSON.parse(message.content ?? "")).toEqual(shape);
-        expect(answers.get(index)).toMatchObject({ text: message.content, end: "stop" });
-      }
-    });
+  describe.skipIf(visit.lacks("json_mode"))("an answer in JSON", () => {
+    test.skipIf(visit.lacks("several_choices"))(
+      "keeps to its schema, whole, streamed and several at once",
+      async () => {
+        const fields = {
+          response_format: format(schema),
+          max_completion_tokens: 100,
+          temperature: 1,
+          seed: 2,
+        };
+        const whole = await choicesOf(visit, { ...fields, n: 2 });
+        const answers = await spoken(visit, { ...fields, n: 2 });
+        for (const { index, message, finish_reason } of whole) {
+          expect(finish_reason).toBe("stop");
+          expect(JSON.parse(message.content ?? "")).toEqual(shape);
+          expect(answers.get(index)).toMatchObject({ text: message.content, end: "stop" });
+        }
+      },
+    );
 
     test("by the helper that reads it", async () => {
       const completion = await visit.client.chat.completions.parse({

@@ -1,4 +1,5 @@
-/** Where OpenAI's own client is tried: servers of ours, and the questions that it asks them. */
+/** The servers that OpenAI's own client is tried on, and the questions that it asks them. */
+import type { BackendCapabilities } from "@llava/backend";
 import OpenAI, { type ClientOptions } from "openai";
 import { beforeAll, expect } from "vitest";
 
@@ -9,12 +10,12 @@ export interface OpenAiStage {
   readonly tokensPerImage: number;
   /** Data URL of an image. */
   readonly image: string;
-  /** Requests that are in the model's hands. */
+  /** Number of requests that are computed. */
   readonly running: () => number;
   /** A server of the same model with one place and no queue; `occupy` takes the place until it is disposed. */
   readonly narrow: { readonly url: string; readonly occupy: () => Promise<Disposable> };
-  /** A server of the same model whose answers under way, and all later ones, `cutOff` ends in an error. */
-  readonly mortal: { readonly url: string; readonly cutOff: () => void };
+  /** A server of the same model whose answers under way, and all later ones, `abort` ends in an error. */
+  readonly mortal: { readonly url: string; readonly abort: () => void };
 }
 
 export type ChatParams = OpenAI.Chat.ChatCompletionCreateParamsNonStreaming;
@@ -32,9 +33,12 @@ export function computed(usage: OpenAI.CompletionUsage | undefined): object {
 
 /** The stage once its servers run, and the client that does not try again. */
 export class Visit {
+  readonly #lacks: ReadonlySet<keyof BackendCapabilities>;
   #stage: OpenAiStage | undefined;
 
-  constructor(startStage: () => Promise<OpenAiStage>) {
+  /** @param lacks capabilities of the backend that are false */
+  constructor(startStage: () => Promise<OpenAiStage>, lacks: readonly (keyof BackendCapabilities)[]) {
+    this.#lacks = new Set(lacks);
     beforeAll(async () => {
       this.#stage = await startStage();
     });
@@ -43,6 +47,11 @@ export class Visit {
   get stage(): OpenAiStage {
     if (!this.#stage) throw new Error("The servers are not started yet.");
     return this.#stage;
+  }
+
+  /** Whether the backend lacks one of the capabilities that a test needs, so that the test is skipped. */
+  lacks(...needed: readonly (keyof BackendCapabilities)[]): boolean {
+    return needed.some((capability) => this.#lacks.has(capability));
   }
 
   get client(): OpenAI {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { computed, type Visit } from "./openai-stage.ts";
 
 export function describeTexts(visit: Visit): void {
-  describe("texts", () => {
+  describe.skipIf(visit.lacks("text_completion"))("texts", () => {
     const params = (): OpenAI.CompletionCreateParamsNonStreaming => ({
       model: visit.stage.model,
       prompt: "Once upon a time",

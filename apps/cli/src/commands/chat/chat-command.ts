@@ -2,7 +2,8 @@
 import { LlavaError } from "@llava/protocol";
 import { chatLoop } from "./chat-loop.ts";
 import { Conversation, type AnswerSettings } from "./chat-conversation.ts";
-import type { ChatFlags } from "../../options/cli-flags.ts";
+import type { ChatFlags } from "../../command-options.ts";
+import { DEMO_MODEL } from "../../demo-model.ts";
 import { readImageFile } from "./image-file.ts";
 import { progressBar } from "../../output/progress-bar.ts";
 import { printJson, printWords, type PrintEvent } from "../../output/printer.ts";
@@ -15,7 +16,7 @@ export async function chat(flags: ChatFlags): Promise<number> {
     throw new LlavaError("invalid_request", "The prompt is empty. Ask something with --prompt.");
   const images = await Promise.all((flags.imageFile ?? []).map(readImageFile));
   const { Engine } = await import("@llava/engine");
-  await using engine = await Engine.load(flags.modelPath, {
+  await using engine = await Engine.load(flags.modelPath ?? DEMO_MODEL, {
     device: flags.device,
     dtype: flags.dtype,
     quantizesVision: flags.quantizeVision ?? false,

@@ -1,10 +1,11 @@
-import type { WorkerView } from "@llava/protocol";
+import { LlavaError, type WorkerView } from "@llava/protocol";
 import { describe, expect, test } from "vitest";
 import { checkClock, checkWorker, skewOf } from "./controller-checks.ts";
 import { lineOf, wrong } from "./finding.ts";
-import { checkNode } from "./machine-checks.ts";
+import { checkMemory, checkNode } from "./machine-checks.ts";
 import { durationOf, psTable } from "../ps-table.ts";
 import { version } from "../../cli-version.ts";
+import { DEMO_MODEL } from "../../demo-model.ts";
 
 const WORKER: WorkerView = {
   address: "http://10.0.0.5:40000",
@@ -120,6 +121,30 @@ test("an old Node is told by its number, with the one that is needed", () => {
   expect(checkNode("22.11.0")).toMatchObject({
     state: "wrong",
     sentence: expect.stringMatching(/22\.11\.0.*24/),
+  });
+});
+
+describe("the memory of a model", () => {
+  const dtypes = ["float32", "float16", "int8", "int4"] as const;
+
+  test.each(dtypes)("as %s is what the engine would refuse to load without", async (dtype) => {
+    const { requireModelMemory } = await import("@llava/engine");
+    const { estimate } = await requireModelMemory(DEMO_MODEL, { dtype }, Infinity);
+    const fits = await checkMemory(DEMO_MODEL, { dtype }, estimate.total);
+    expect(fits).toMatchObject({ state: "ok", sentence: expect.stringContaining(`as ${dtype}`) });
+    const short = estimate.total - 1;
+    const refusal: unknown = await requireModelMemory(DEMO_MODEL, { dtype }, short).catch(
+      (error: unknown) => error,
+    );
+    expect(refusal).toBeInstanceOf(LlavaError);
+    const { sentence, state } = await checkMemory(DEMO_MODEL, { dtype }, short);
+    expect(state).toBe("wrong");
+    expect(refusal).toMatchObject({ code: "out_of_memory", message: sentence });
+  });
+
+  test("is not asked for on a GPU, nor of a folder that is no model", async () => {
+    expect((await checkMemory(DEMO_MODEL, { dtype: "float32", device: "cuda" }, 1)).state).toBe("ok");
+    expect((await checkMemory("/no/such/folder", { dtype: "float32" }, 1)).state).toBe("ok");
   });
 });
 

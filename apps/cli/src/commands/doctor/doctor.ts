@@ -12,19 +12,22 @@ import {
   checkPorts,
   checkRuntime,
 } from "./machine-checks.ts";
-import { CONTROLLER_URL, type DoctorFlags } from "../../options/watch-flags.ts";
+import { LOOPBACK_CONTROLLER } from "@llava/server/command";
+import type { DoctorFlags } from "../../command-options.ts";
+import { DEMO_MODEL } from "../../demo-model.ts";
 
 /** @returns the exit code: 1 when something is wrong */
 export async function doctor(flags: DoctorFlags): Promise<number> {
   const controller = controllerOf(flags);
-  const isNamed = controller.url !== CONTROLLER_URL;
+  const folder = flags.modelPath ?? DEMO_MODEL;
+  const isNamed = controller.url !== LOOPBACK_CONTROLLER;
   const checks: readonly (() => Finding | Promise<Finding> | Promise<readonly Finding[]>)[] = [
     checkNode,
     checkRuntime,
     () => checkGpu(flags.device),
     checkImages,
-    () => checkModel(flags.modelPath),
-    () => checkMemory(flags.modelPath),
+    () => checkModel(folder),
+    () => checkMemory(folder, flags),
     checkDisk,
     () => checkPorts(flags),
     () => checkController(controller, isNamed),

@@ -3,9 +3,9 @@ import { readdir, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { LlavaError } from "@llava/protocol";
+import { LlavaError, toLlavaError } from "@llava/protocol";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
-import type { DoctorFlags } from "../../options/watch-flags.ts";
+import type { DoctorFlags } from "../../command-options.ts";
 
 /** The first one that knows `using`, which the sources are written with. */
 const LEAST_NODE = 24;
@@ -54,6 +54,8 @@ export async function checkImages(): Promise<Finding> {
   });
 }
 
+type MemoryFlags = Pick<DoctorFlags, "device" | "dtype" | "quantizeVision">;
+
 export async function checkModel(folder: string): Promise<Finding> {
   return await findingOf("Model", async () => {
     const [{ openModelFolder }, { Checkpoint }] = await Promise.all([
@@ -66,16 +68,31 @@ export async function checkModel(folder: string): Promise<Finding> {
   });
 }
 
-/** What `llava serve` needs for this model at its default precision, by the engine's own estimate. */
-export async function checkMemory(folder: string): Promise<Finding> {
-  return await findingOf("Memory", async () => {
+/**
+ * Asks the engine for the estimate by which it refuses to load. On another device than the CPU the weights lie in memory of
+ * its own. @param available bytes; default: what this process may still take
+ */
+export async function checkMemory(
+  folder: string,
+  { device = "cpu", dtype, quantizeVision = false }: MemoryFlags,
+  available?: number,
+): Promise<Finding> {
+  const free = available ?? process.availableMemory();
+  const machine = `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
+  if (device !== "cpu") return ok("Memory", machine);
+  try {
     const { requireModelMemory } = await import("@llava/engine");
-    const { estimate, free } = await requireModelMemory(folder);
-    return (
-      `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores; ` +
-      `the model needs about ${sizeOf(estimate.total)}`
+    const { estimate } = await requireModelMemory(
+      folder,
+      { dtype, quantizesVision: quantizeVision },
+      available,
     );
-  });
+    return ok("Memory", `${machine}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
+  } catch (thrown) {
+    const error = toLlavaError(thrown);
+    // Of a folder that cannot be loaded the model's own check says why.
+    return error.code === "out_of_memory" ? wrong("Memory", error.message) : ok("Memory", machine);
+  }
 }
 
 export async function checkDisk(): Promise<Finding> {
@@ -146,6 +163,7 @@ async function weightBytes(folder: string): Promise<number> {
   }
 }
 
+/** In the units of the engine's own sentences. */
 function sizeOf(bytes: number): string {
-  return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

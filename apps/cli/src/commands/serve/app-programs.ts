@@ -2,15 +2,13 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
+import { APPS, type AppName } from "@llava/server/command";
 
-const PROGRAMS = ["controller", "worker", "web"] as const;
-export type Program = (typeof PROGRAMS)[number];
-
-export function isProgram(name: string | undefined): name is Program {
-  return PROGRAMS.some((program) => program === name);
+export function isProgram(name: string | undefined): name is AppName {
+  return APPS.some((program) => program === name);
 }
 
-export function programFile(program: Program): string {
+export function programFile(program: AppName): string {
   const url = program === "web" ? "../../../../web/src/server/main.ts" : `../../../../${program}/src/main.ts`;
   return fileURLToPath(new URL(url, import.meta.url));
 }
@@ -23,7 +21,7 @@ export function programFile(program: Program): string {
 const WORKER_POOL_THREADS = "8";
 
 /** What a program finds in its environment beside ours; who runs us may have said otherwise. */
-export function environmentOf(program: Program, own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+export function environmentOf(program: AppName, own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   if (program !== "worker" || own["UV_THREADPOOL_SIZE"] !== undefined) return {};
   return { UV_THREADPOOL_SIZE: WORKER_POOL_THREADS };
 }
@@ -36,12 +34,12 @@ export function environmentOf(program: Program, own: NodeJS.ProcessEnv = process
 const CONTROLLER_HEAP_MIB = 128;
 
 /** What Node is told when it runs the program, beside what it is told for us. */
-export function nodeFlagsOf(program: Program): readonly string[] {
+export function nodeFlagsOf(program: AppName): readonly string[] {
   return program === "controller" ? [`--initial-old-space-size=${CONTROLLER_HEAP_MIB}`] : [];
 }
 
 /** Runs a program with this terminal's input and output. @returns its exit code, 128 + n when signal n ended it */
-export async function runProgram(program: Program, flags: readonly string[]): Promise<number> {
+export async function runProgram(program: AppName, flags: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [...nodeFlagsOf(program), programFile(program), ...flags], {
     stdio: "inherit",
     env: { ...process.env, ...environmentOf(program) },

@@ -1,7 +1,8 @@
 /** One program running as a child: its start, its ready message, its last words and its end, in one place. */
 import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { environmentOf, nodeFlagsOf, programFile, type Program } from "./app-programs.ts";
+import type { AppName } from "@llava/server/command";
+import { environmentOf, nodeFlagsOf, programFile } from "./app-programs.ts";
 import { isProgress, type Progress } from "../../output/progress-bar.ts";
 
 export interface Ending {
@@ -24,7 +25,7 @@ export class Child {
   /** `env` is laid over our own environment; undefined takes a variable away. */
   constructor(
     name: string,
-    program: Program,
+    program: AppName,
     flags: readonly string[],
     onOutput: (text: string) => void,
     env: NodeJS.ProcessEnv = {},

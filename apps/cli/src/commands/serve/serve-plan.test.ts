@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { DEMO_MODEL, type ServeFlags } from "../../options/cli-flags.ts";
+import type { ServeFlags } from "../../command-options.ts";
+import { DEMO_MODEL } from "../../demo-model.ts";
 import { childFlags, planServe, readyBlock, shownName, wantedPorts } from "./serve-plan.ts";
 
 const FLAGS: ServeFlags = {
@@ -53,9 +54,9 @@ test("who is let in is said to the page's server, which alone is opened", () => 
     allowedHost: ["chat.example", "b.example"],
     clientBurst: 3,
   });
-  const door = "--allow-anonymous|--allowed-host|chat.example|--allowed-host|b.example";
+  const names = "--allowed-host|chat.example|--allowed-host|b.example";
   const web = childFlags.web(plan, "http://c").join("|");
-  expect(web).toContain(`${door}|--api-key-file|k e y s.txt|--client-burst|3`);
+  expect(web).toContain(`--api-key-file|k e y s.txt|--allow-anonymous|${names}|--client-burst|3`);
   expect(childFlags.controller(plan).join("|")).toBe("--host|127.0.0.1|--port|10000");
 });
 

@@ -1,9 +1,9 @@
 /** What `llava serve` is about to start, as a value: which programs with which flags on which ports, and what it then says. */
 import { basename } from "node:path";
-import { doorArguments } from "@llava/server/command";
 import { LlavaError } from "@llava/protocol";
-import { DEMO_MODEL, type ServeFlags } from "../../options/cli-flags.ts";
-import { passedArguments } from "../../options/passed-flags.ts";
+import type { ServeFlags } from "../../command-options.ts";
+import { DEMO_MODEL } from "../../demo-model.ts";
+import { passedArguments } from "./passed-arguments.ts";
 import type { WantedPort } from "./ports.ts";
 
 export interface WorkerPlan {
@@ -22,9 +22,7 @@ export interface ServePlan {
   readonly device: string;
   readonly drainTimeoutS: number;
   readonly isVerbose: boolean;
-  /** The page's door, as its flags: it is the one that others may reach. */
-  readonly doorFlags: readonly string[];
-  /** Passed to the programs as they are. */
+  /** Arguments that the programs get as they were given to `serve`. */
   readonly controllerFlags: readonly string[];
   readonly pageFlags: readonly string[];
   readonly workerFlags: readonly string[];
@@ -38,6 +36,8 @@ export interface Addresses {
 
 /** Controller and workers talk to each other on this machine only; `--host` opens the page, not them. */
 const LOOPBACK = "127.0.0.1";
+/** The worker's own default, which the ready block names. */
+const DEFAULT_DEVICE = "cpu";
 
 export function planServe(flags: ServeFlags): ServePlan {
   const folders = flags.modelPath ?? [DEMO_MODEL];
@@ -51,21 +51,10 @@ export function planServe(flags: ServeFlags): ServePlan {
       ...(names[index] === undefined ? {} : { name: names[index] }),
       port: flags.workerPort === 0 ? 0 : flags.workerPort + index,
     })),
-    device: flags.device,
+    device: flags.device ?? DEFAULT_DEVICE,
     drainTimeoutS: flags.drainTimeout,
     isVerbose: flags.verbose,
-    doorFlags: doorArguments(flags),
-    workerFlags: flagList({
-      "--device": flags.device,
-      "--limit-model-concurrency": flags.limitModelConcurrency,
-      "--drain-timeout": flags.drainTimeout,
-      "--heartbeat-interval": flags.heartbeatInterval,
-      "--conv-mode": flags.convMode,
-      "--threads": flags.threads,
-      "--dtype": flags.dtype,
-    })
-      .concat(flags.quantizeVision === true ? ["--quantize-vision"] : [])
-      .concat(passedArguments(flags, "worker")),
+    workerFlags: passedArguments(flags, "worker"),
     controllerFlags: passedArguments(flags, "controller"),
     pageFlags: passedArguments(flags, "web"),
   };
@@ -100,7 +89,6 @@ export const childFlags = {
   ],
   web: (plan: ServePlan, controllerUrl: string): string[] => [
     ...flagList({ "--host": plan.host, "--port": plan.port, "--controller-url": controllerUrl }),
-    ...plan.doorFlags,
     ...plan.pageFlags,
   ],
   worker: (plan: ServePlan, worker: WorkerPlan, controllerUrl: string): string[] => [
@@ -110,6 +98,7 @@ export const childFlags = {
       "--controller-address": controllerUrl,
       "--model-path": worker.folder,
       "--model-name": worker.name,
+      "--drain-timeout": plan.drainTimeoutS,
     }),
     ...plan.workerFlags,
   ],

@@ -1,14 +1,13 @@
 /** `llava serve`: controller, workers and page as one thing that starts together, is announced once and ends together. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { TOKEN_VARIABLE } from "@llava/server/command";
+import { TOKEN_VARIABLE, type AppName } from "@llava/server/command";
 import { LlavaError } from "@llava/protocol";
 import { Child, describeEnding } from "./child.ts";
 import { forgetDeadWorkers, listedModels } from "../controller-client.ts";
 import { requireFreePorts } from "./ports.ts";
-import type { Program } from "./app-programs.ts";
 import { progressBar } from "../../output/progress-bar.ts";
-import type { ServeFlags } from "../../options/cli-flags.ts";
+import type { ServeFlags } from "../../command-options.ts";
 import {
   childFlags,
   planServe,
@@ -105,7 +104,7 @@ class Service {
     await Promise.all([...this.#children].map((child) => child.stop(this.#plan.drainTimeoutS * 1000)));
   }
 
-  #start(name: string, program: Program, flags: readonly string[]): Child {
+  #start(name: string, program: AppName, flags: readonly string[]): Child {
     const say = (text: string): void =>
       this.#plan.isVerbose ? this.#voice.err(withName(name, text)) : undefined;
     const token = program === "web" ? undefined : this.#token;

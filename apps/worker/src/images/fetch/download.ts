@@ -1,4 +1,4 @@
-/** One request for one image, to an address that was looked at before: no second look at the name, no cookies, no redirects. */
+/** Downloads one image from addresses that were checked before: the name is not resolved again, no cookies, no redirects. */
 import { Client, buildConnector, type Dispatcher } from "undici";
 import { LlavaError } from "@llava/protocol";
 import { blocked, failed, hostOf, type FetchLimits } from "./fetch-policy.ts";
@@ -6,15 +6,15 @@ import { canonicalAddress } from "./public-address.ts";
 
 export interface Download {
   readonly url: URL;
-  /** Of the host, each public; tried in order. */
+  /** Addresses of the host, each public; tried in order. */
   readonly addresses: readonly string[];
   readonly limits: FetchLimits;
-  /** Certificates of authorities, PEM; Node's own when absent. */
+  /** Certificates of authorities, PEM; Node's own list when absent. */
   readonly authorities?: string;
   readonly signal: AbortSignal;
 }
 
-/** What came: a file, or the address to which the server points. */
+/** The answer: a file, or the address of a redirect. */
 export type Downloaded =
   | { readonly type: "file"; readonly mediaType: string; readonly bytes: Uint8Array }
   | { readonly type: "redirect"; readonly location: string };
@@ -63,7 +63,7 @@ export async function download(task: Download): Promise<Downloaded> {
 
 async function readResponse(response: Dispatcher.ResponseData, limits: FetchLimits): Promise<Downloaded> {
   const { statusCode, headers, body } = response;
-  // Dropped with its connection; nobody may hear of it any more.
+  // Its connection is closed; a later error of it must not be thrown.
   body.on("error", () => undefined);
   const location = one(headers["location"]);
   if (REDIRECTS.has(statusCode) && location !== null) return { type: "redirect", location };
@@ -88,7 +88,7 @@ async function readFile(body: AsyncIterable<unknown>, limits: FetchLimits): Prom
   return Buffer.concat(chunks, length);
 }
 
-/** Connects to the addresses in turn, by number, and looks at where the connection really goes. */
+/** Connects to the addresses in turn, by number, and checks the peer of each connection. */
 function pinnedConnector({ url, addresses, limits, authorities }: Download): buildConnector.connector {
   const connect = buildConnector({
     timeout: limits.connectMs,
@@ -114,7 +114,7 @@ function pinnedConnector({ url, addresses, limits, authorities }: Download): bui
   };
 }
 
-/** Says little of what is there: who asks may not be meant to know. */
+/** Reveals little of what the server is: the client may have no right to know. */
 function reasonOf(thrown: unknown, { bytes, headersMs }: FetchLimits): string {
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") return sizeSentence(bytes);

@@ -1,11 +1,11 @@
-/** Addresses that failed just now, so that asking again and again does not make us knock again and again. */
+/** FailedAddresses remembers downloads that failed, so that repeated requests do not repeat them. */
 import type { LlavaError } from "@llava/protocol";
 
 const MAX_ADDRESSES = 1024;
 
 export class FailedAddresses {
   readonly #rememberedMs: number;
-  /** In order of their end. */
+  /** Ordered by the time at which they are forgotten. */
   readonly #failed = new Map<string, { readonly error: LlavaError; readonly untilMs: number }>();
 
   constructor(rememberedMs: number) {
@@ -19,7 +19,7 @@ export class FailedAddresses {
     if (this.#failed.size > MAX_ADDRESSES && oldest !== undefined) this.#failed.delete(oldest);
   }
 
-  /** Throws what it failed with. */
+  /** Throws the error of a remembered failure. */
   check(address: string): void {
     for (const [old, { untilMs }] of this.#failed) {
       if (untilMs > performance.now()) break;

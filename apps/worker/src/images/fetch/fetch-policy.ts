@@ -1,17 +1,17 @@
-/** What addresses of images are fetched at all, and how much may come from there: everything that can be said before a connection. */
+/** Decides which addresses of images are fetched and how much they may send, as far as that is known before a connection. */
 import { isIP } from "node:net";
 import { LlavaError } from "@llava/protocol";
 import { isPublicAddress, type Network } from "./public-address.ts";
 
 export interface FetchPolicy {
-  /** Beside https. */
+  /** Whether http is allowed beside https. */
   readonly allowsHttp: boolean;
-  /** Names that may be fetched from, `*.example.com` for all below; all when empty. */
+  /** Host names that are allowed, `*.example.com` for all below; all when empty. */
   readonly domains: readonly string[];
-  /** Beside 443, and 80 of http. */
+  /** Ports that are allowed beside 443, and 80 of http. */
   readonly ports: readonly number[];
   readonly maxRedirects: number;
-  /** Beside those that are nobody's or private. */
+  /** Networks that are denied beside private and reserved ones. */
   readonly deniedNetworks: readonly Network[];
 }
 
@@ -29,12 +29,12 @@ export interface FetchLimits {
   readonly connectMs: number;
   /** From the connection to the end of the head. */
   readonly headersMs: number;
-  /** With all redirects. */
+  /** From the request to the last byte, all redirects included. */
   readonly totalMs: number;
-  /** At the same time, of one client and of all. */
+  /** Downloads at the same time, of one client and of all. */
   readonly perClient: number;
   readonly all: number;
-  /** For so long what failed is not tried again. */
+  /** Time during which a failed download is not tried again. */
   readonly failedMs: number;
 }
 
@@ -49,10 +49,10 @@ export const FETCH_LIMITS: FetchLimits = {
   failedMs: 30_000,
 };
 
-/** Names that only a network of its own knows; `localhost` falls under names without a dot. */
+/** Names that exist in private networks only; `localhost` falls under names without a dot. */
 const PRIVATE_DOMAINS = [".localhost", ".local", ".internal", ".home.arpa"];
 
-/** The address parsed once, here; nobody looks at its text again. @throws LlavaError `image_url_blocked` */
+/** Parses an address, whose text is not read again anywhere else. @throws LlavaError `image_url_blocked` */
 export function parseImageUrl(text: string, policy: FetchPolicy, base?: URL): URL {
   const url = URL.parse(text, base?.href);
   if (url === null) throw blocked("is not an address that can be read");
@@ -91,7 +91,7 @@ function isUnder(host: string, domain: string): boolean {
   return domain.startsWith("*.") ? host.endsWith(domain.slice(1)) : host === domain;
 }
 
-/** All of a name's addresses must be public: with one that is not, the next look at the name might find it. */
+/** All of a name's addresses must be public: the next resolution of the name might return the one that is not. */
 export function checkAddresses(
   addresses: readonly string[],
   isPublic: (address: string) => boolean = isPublicAddress,
@@ -100,12 +100,12 @@ export function checkAddresses(
     throw blocked("leads to a machine that is not on the public network");
 }
 
-/** A refusal, of which the address is the subject. */
+/** A refusal: a predicate whose subject is the address. */
 export function blocked(what: string): LlavaError {
   return new LlavaError("image_url_blocked", `The image's address ${what}. Send the image itself instead.`);
 }
 
-/** What did not come, or came wrong. */
+/** A download that failed: the reason. */
 export function failed(what: string, cause?: unknown): LlavaError {
   return new LlavaError(
     "image_fetch_failed",

@@ -1,4 +1,4 @@
-/** Fetches images by their addresses under the policy: every hop is looked at anew, few at a time, failures remembered. */
+/** ImageFetcher fetches images by their addresses: each redirect is checked anew, few at a time, failures remembered. */
 import { detectFormat, LlavaError } from "@llava/protocol";
 import type { FastifyBaseLogger } from "fastify";
 import { download, type Downloaded } from "./download.ts";
@@ -16,21 +16,21 @@ import {
 } from "./fetch-policy.ts";
 import { isPublicAddress } from "./public-address.ts";
 import { createResolver, type Resolve } from "./resolver.ts";
-import { Turns } from "./fetch-turns.ts";
+import { FetchSlots } from "./fetch-slots.ts";
 
 export interface ImageFetcherOptions {
   readonly policy?: Partial<FetchPolicy>;
   readonly limits?: Partial<FetchLimits>;
   readonly resolve?: Resolve;
-  /** In place of the rule for public addresses, where servers of one's own stand for the network. */
+  /** Replaces the rule for public addresses, for tests whose servers are on this machine. */
   readonly isPublic?: (address: string) => boolean;
-  /** Certificates of authorities, PEM; Node's own when absent. */
+  /** Certificates of authorities, PEM; Node's own list when absent. */
   readonly authorities?: string;
 }
 
-/** Who asks, and what it is told to. */
+/** The request that an image is fetched for. */
 export interface FetchFor {
-  /** By what it is counted; null for one that counts its own clients. */
+  /** The client whose downloads are counted together; null for a controller, which counts its own clients. */
   readonly client: string | null;
   readonly signal: AbortSignal;
   readonly log: FastifyBaseLogger;
@@ -42,7 +42,7 @@ export class ImageFetcher {
   readonly #resolve: Resolve;
   readonly #isPublic: (address: string) => boolean;
   readonly #authorities: string | undefined;
-  readonly #turns: Turns;
+  readonly #slots: FetchSlots;
   readonly #failed: FailedAddresses;
 
   constructor(options: ImageFetcherOptions = {}) {
@@ -52,11 +52,11 @@ export class ImageFetcher {
     const { deniedNetworks } = this.#policy;
     this.#isPublic = options.isPublic ?? ((address) => isPublicAddress(address, deniedNetworks));
     this.#authorities = options.authorities;
-    this.#turns = new Turns(this.#limits.perClient, this.#limits.all);
+    this.#slots = new FetchSlots(this.#limits.perClient, this.#limits.all);
     this.#failed = new FailedAddresses(this.#limits.failedMs);
   }
 
-  /** Throws `image_url_blocked`, `image_fetch_failed`, `invalid_image` for what is no image, the signal's reason. */
+  /** Throws `image_url_blocked`, `image_fetch_failed`, `invalid_image` for a file that is no image, or the signal's reason. */
   async fetch(text: string, { client, signal, log }: FetchFor): Promise<Uint8Array> {
     const url = parseImageUrl(text, this.#policy);
     this.#failed.check(url.href);
@@ -65,7 +65,7 @@ export class ImageFetcher {
     let outcome = "cancelled";
     try {
       const either = AbortSignal.any([signal, late]);
-      const bytes = await this.#turns.take(client, either, async () => await this.#follow(url, either));
+      const bytes = await this.#slots.take(client, either, async () => await this.#follow(url, either));
       outcome = "fetched";
       return bytes;
     } catch (thrown) {
@@ -76,7 +76,7 @@ export class ImageFetcher {
       this.#failed.note(url.href, error);
       throw error;
     } finally {
-      // The host alone: paths and queries may hold what is nobody's business.
+      // The host alone: paths and queries may hold secrets.
       log.info(
         { host: hostOf(url), outcome, ms: Math.round(performance.now() - startedMs) },
         "image fetched",
@@ -113,7 +113,7 @@ export class ImageFetcher {
   }
 }
 
-/** The bytes must be of an image, and of the one that the server says. */
+/** The bytes must be an image of the type that the server declares. */
 function checkFile({ mediaType, bytes }: Extract<Downloaded, { type: "file" }>): Uint8Array {
   const format = detectFormat(bytes);
   const declared = mediaType.replace("image/jpg", "image/jpeg");

@@ -1,9 +1,9 @@
-/** Which addresses on the network anybody may be sent to: apart because everything else about fetching hangs on this. */
+/** Decides which network addresses are public: the rule that keeps downloads out of private networks. */
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
 
 type Address = ReturnType<typeof ipaddr.process>;
-/** An address and the number of its bits that count. */
+/** An address and the length of its prefix in bits. */
 export type Network = ReturnType<typeof ipaddr.parseCIDR>;
 
 /** @returns null when it is no network such as 10.1.0.0/16 */
@@ -12,19 +12,19 @@ export function parseNetwork(text: string): Network | null {
 }
 
 /**
- * Whether a server at this address is a stranger's, on the open network: not this machine by any of its addresses, not a
- * private, reserved, translated or tunnelled one, not one of `denied`. What is no address is not public.
+ * Whether an address is on the public internet: not this machine by any of its addresses, not a private, reserved, translated
+ * or tunnelled one, not one of `denied`. What is no address is not public.
  */
 export function isPublicAddress(text: string, denied: readonly Network[] = []): boolean {
-  // A zone id names one of our own network cards.
+  // A zone id names a network interface of this machine.
   if (text.includes("%") || !ipaddr.isValid(text)) return false;
-  // An IPv4 address in IPv6 clothes becomes the former.
+  // An IPv4-mapped IPv6 address becomes the IPv4 address.
   const address = ipaddr.process(text);
   if (address.range() !== "unicast") return false;
   return !isOwn(address) && !denied.some((network) => isIn(address, network));
 }
 
-/** The same in one form, to be compared. */
+/** An address in one form, so that addresses can be compared. */
 export function canonicalAddress(text: string): string {
   return ipaddr.isValid(text) ? ipaddr.process(text).toString() : text;
 }

@@ -1,4 +1,4 @@
-/** A host's addresses from the name servers alone: no hosts file, no search domains, and never an answer that nobody looked at. */
+/** Resolves names by the name servers alone: no hosts file, no search domains, no second resolution at the connection. */
 import { Resolver } from "node:dns/promises";
 import { failed } from "./fetch-policy.ts";
 
@@ -11,7 +11,7 @@ const TRIES = 2;
 /** @param servers name servers as `address:port`; the system's when absent */
 export function createResolver(timeoutMs: number, servers?: readonly string[]): Resolve {
   return async (host, signal) => {
-    // One for each name, because cancelling ends all that a resolver does.
+    // One for each name, because cancelling a resolver ends all of its queries.
     const resolver = new Resolver({
       timeout: Math.ceil(timeoutMs / TRIES),
       tries: TRIES,
@@ -22,7 +22,7 @@ export function createResolver(timeoutMs: number, servers?: readonly string[]): 
     const timer = setTimeout(cancel, timeoutMs);
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      // With the dot that ends it, a name is looked up as it stands.
+      // A name that ends in a dot is resolved as it stands, without search domains.
       const answers = await Promise.allSettled([
         resolver.resolve4(`${host}.`),
         resolver.resolve6(`${host}.`),

@@ -1,8 +1,8 @@
-/** The client's side of one answer: whether it is still there, and frames at the speed at which it reads. */
+/** Sends an answer's frames at the speed at which its client reads, and notices when the client leaves. */
 import { once } from "node:events";
 import type { FastifyReply } from "fastify";
 
-/** A client that takes no byte for so long is cut off: it would hold its place for ever. */
+/** Time without a byte that the client takes, after which its connection is closed: its answer would be kept for ever. */
 const STALLED_MS = 60_000;
 
 /** Aborts when the client leaves before its answer is complete. */

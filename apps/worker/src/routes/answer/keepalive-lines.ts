@@ -1,37 +1,37 @@
-/** What a stream says while its answer has nothing to say: how far it is, to who wants to know, and that it still lives. */
+/** KeepaliveLines writes the comments of a stream whose answer pauses: its progress, where the client asks for it, and pings. */
 import { encodeProgress, SSE_PING } from "@llava/protocol";
-import type { Preparation } from "../../service/request-progress.ts";
+import type { RequestProgress } from "../../service/request-progress.ts";
 
-/** After this much silence there is a ping, so that nobody between here and the browser hangs up. */
+/** Pause after which a ping is sent, so that no proxy between here and the browser closes the connection. */
 const PING_MS = 10_000;
-/** How often who wants to know is told. */
+/** Pause after which the progress is sent to a client that asks for it. */
 const PROGRESS_MS = 250;
 
-export class Silence {
-  readonly #preparation: Preparation | null;
-  #told = "";
-  #quietMs = 0;
+export class KeepaliveLines {
+  readonly #progress: RequestProgress | null;
+  #sent = "";
+  #pauseMs = 0;
 
-  /** @param preparation null where nobody wants to know */
-  constructor(preparation: Preparation | null) {
-    this.#preparation = preparation;
+  /** @param progress null where the client does not ask for it */
+  constructor(progress: RequestProgress | null) {
+    this.#progress = progress;
   }
 
-  /** `line` is asked for after each of these without a word. */
+  /** The pause after each of which `line` is asked for. */
   get intervalMs(): number {
-    return this.#preparation === null ? PING_MS : PROGRESS_MS;
+    return this.#progress === null ? PING_MS : PROGRESS_MS;
   }
 
   /** The block to write now, or "". */
   line(): string {
-    this.#quietMs += this.intervalMs;
-    const progress = this.#preparation?.now ?? null;
-    const news = progress === null ? "" : encodeProgress(progress);
-    const isNew = news !== this.#told && news !== "";
-    if (!isNew && this.#quietMs < PING_MS) return "";
-    this.#quietMs = 0;
+    this.#pauseMs += this.intervalMs;
+    const progress = this.#progress?.current ?? null;
+    const line = progress === null ? "" : encodeProgress(progress);
+    const isNew = line !== this.#sent && line !== "";
+    if (!isNew && this.#pauseMs < PING_MS) return "";
+    this.#pauseMs = 0;
     if (!isNew) return SSE_PING;
-    this.#told = news;
-    return news;
+    this.#sent = line;
+    return line;
   }
 }

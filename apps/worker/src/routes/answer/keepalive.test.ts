@@ -1,25 +1,25 @@
 import { describe, expect, test } from "vitest";
-import { markQuiet, QUIET } from "./keepalive.ts";
+import { IDLE, markIdle } from "./keepalive.ts";
 
 async function* broken(): AsyncGenerator<number> {
   yield 1;
   throw new Error("broken");
 }
 
-describe("markQuiet", () => {
-  test("passes items through and marks the silence between them", async () => {
-    const speak = Promise.withResolvers<string>();
+describe("markIdle", () => {
+  test("passes items through and marks the pauses between them", async () => {
+    const second = Promise.withResolvers<string>();
     async function* source(): AsyncGenerator<string> {
       yield "a";
-      yield await speak.promise;
+      yield await second.promise;
     }
     const seen: unknown[] = [];
-    for await (const item of markQuiet(source(), 5)) {
+    for await (const item of markIdle(source(), 5)) {
       seen.push(item);
-      if (item === QUIET) speak.resolve("b");
+      if (item === IDLE) second.resolve("b");
     }
     expect(seen[0]).toBe("a");
-    expect(seen[1]).toBe(QUIET);
+    expect(seen[1]).toBe(IDLE);
     expect(seen.at(-1)).toBe("b");
   });
 
@@ -33,9 +33,9 @@ describe("markQuiet", () => {
         isEnded = true;
       }
     }
-    for await (const item of markQuiet(source(), 1_000)) if (item === 1) break;
+    for await (const item of markIdle(source(), 1_000)) if (item === 1) break;
     expect(isEnded).toBe(true);
-    const marked = markQuiet(broken(), 1_000);
+    const marked = markIdle(broken(), 1_000);
     await marked.next();
     await expect(marked.next()).rejects.toThrow("broken");
   });

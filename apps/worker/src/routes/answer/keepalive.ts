@@ -1,23 +1,23 @@
-/** Notices when a stream has nothing to say, so that both wire formats can keep their connection awake. */
+/** Marks pauses of a stream, so that both wire formats can keep their connection open. */
 
-export const QUIET = Symbol("nothing came for a while");
+export const IDLE = Symbol("idle");
 
 /**
- * The items of `source`, with `QUIET` in between whenever `intervalMs` passed without one. Ending the iteration ends the
+ * The items of `source`, with `IDLE` in between whenever `intervalMs` passed without one. Ending the iteration ends the
  * source; errors of the source come through.
  */
-export async function* markQuiet<T>(
+export async function* markIdle<T>(
   source: AsyncIterable<T>,
   intervalMs: number,
-): AsyncGenerator<T | typeof QUIET> {
+): AsyncGenerator<T | typeof IDLE> {
   const iterator = source[Symbol.asyncIterator]();
   let isDone = false;
   try {
     let next = iterator.next();
     while (true) {
       const result = await within(next, intervalMs);
-      if (result === QUIET) {
-        yield QUIET;
+      if (result === IDLE) {
+        yield IDLE;
         continue;
       }
       if (result.done) {
@@ -32,11 +32,11 @@ export async function* markQuiet<T>(
   }
 }
 
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | typeof QUIET> {
-  const { promise: quiet, resolve } = Promise.withResolvers<typeof QUIET>();
-  const timer = setTimeout(() => resolve(QUIET), ms);
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | typeof IDLE> {
+  const { promise: timeout, resolve } = Promise.withResolvers<typeof IDLE>();
+  const timer = setTimeout(() => resolve(IDLE), ms);
   try {
-    return await Promise.race([promise, quiet]);
+    return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }

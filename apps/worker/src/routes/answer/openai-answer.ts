@@ -1,11 +1,11 @@
 /**
- * An answer in OpenAI's shapes, streamed or whole: what the endpoints for chat and for text share. A stream for a controller
- * says beside its text what another worker needs to finish it (hop.ts); one of several answers does not, so that a
- * controller whose worker is lost in the middle of it says so.
+ * Answers a request in OpenAI's shapes, streamed or whole, for the endpoints of chat and text. A stream for a controller holds
+ * beside its text what another worker needs to finish it (packages/protocol/src/cluster/resume.ts); a stream of several
+ * choices does not, so that a controller that loses its worker in the middle of one reports an error.
  */
 import { randomInt } from "node:crypto";
 import { isPeer } from "@llava/server";
-import type { EngineEvent, FinishReason, GenerateRequest } from "@llava/engine";
+import type { BackendRequest, ChoiceEvent, GenerateEvent, GenerateRequest } from "@llava/backend";
 import {
   chatTimings,
   chatUsage,
@@ -22,59 +22,26 @@ import {
   SSE_HEADERS,
   type AnsweredToken,
   type AnswerRequest,
-  type ChatTimings,
-  type ChatUsage,
   type CompletionHead,
-  type WholeAnswer,
 } from "@llava/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { clientSignal, sendFrames } from "./answer-client.ts";
-import { answeredTokens } from "./likelihoods.ts";
+import { answeredTokens } from "./openai-logprobs.ts";
+import type { Dialect } from "./openai-dialect.ts";
 import { streamBlocks } from "./openai-stream.ts";
-import { Preparation } from "../../service/request-progress.ts";
-import { markQuiet, QUIET } from "./keepalive.ts";
-import type { ChoiceEvent, Service } from "../../service/worker-service.ts";
-import { Silence } from "./keepalive-lines.ts";
+import { RequestProgress } from "../../service/request-progress.ts";
+import { IDLE, markIdle } from "./keepalive.ts";
+import type { WorkerService } from "../../service/worker-service.ts";
+import { KeepaliveLines } from "./keepalive-lines.ts";
 import { sumUsage } from "../../service/usage.ts";
 
-/** Eight images of three MiB in base64, the controller's limit too; and the tokens of an answer that is continued. */
+/** Eight images of three MiB in base64, as in the controller, and the tokens of an answer that is continued. */
 export const MAX_BODY_BYTES = (32 << 20) + (1 << 20);
+const NO_BYTES = new Uint8Array(0);
 
-/** Some words of an answer. */
-export interface Words {
-  readonly text: string;
-  /** Of their tokens; null where nobody asked. */
-  readonly logprobs: readonly AnsweredToken[] | null;
-  /** Characters of the answer before these. */
-  readonly offset: number;
-}
-
-/** What differs between the endpoints. `index` says which one of several answers it is. */
-export interface Dialect {
-  readonly idPrefix: "chatcmpl" | "cmpl";
-  /** Logprobs say where in the answer a token stands, which a worker that continues another one's cannot. */
-  readonly hasOffsets: boolean;
-  /** What a stream begins with before its words, or null. */
-  readonly beginning: (head: CompletionHead, index: number) => object | null;
-  readonly text: (head: CompletionHead, index: number, words: Words) => object;
-  readonly ending: (
-    head: CompletionHead,
-    index: number,
-    reason: FinishReason,
-    timings: ChatTimings,
-  ) => object;
-  readonly usage: (head: CompletionHead, usage: ChatUsage) => object;
-  readonly whole: (
-    head: CompletionHead,
-    answers: readonly WholeAnswer[],
-    usage: ChatUsage,
-    timings: ChatTimings,
-  ) => object;
-}
-
-/** @param generate of the same request; seeds and resume are added here, because the stream announces them */
+/** @param generate the same request for the backend; seed and resume are added here, because the stream announces them */
 export async function answerOpenAi(
-  service: Service,
+  service: WorkerService,
   exchange: { readonly request: FastifyRequest; readonly reply: FastifyReply },
   asked: AnswerRequest,
   generate: GenerateRequest,
@@ -92,20 +59,20 @@ export async function answerOpenAi(
   const ignored = ignoredFields(request.body);
   if (ignored.length > 0) reply.header(IGNORED_HEADER, ignored.join(", "));
   const resume = asked.resume ? { resume: { tokens: asked.resume.tokens } } : {};
-  const requests = Array.from({ length: asked.n }, (_, i) => ({ ...generate, seed: seed + i, ...resume }));
-  const preparation = wantsProgress(request) ? new Preparation() : null;
-  const events = service.answers(requests, signal, request.log, preparation);
-  const tokenBytes = (token: number): Uint8Array => service.engine.tokenBytes(token);
+  const wanted: BackendRequest = { ...generate, choices: asked.n, seed, ...resume };
+  const progress = wantsProgress(request) ? new RequestProgress() : null;
+  const events = service.answer(wanted, signal, request.log, progress);
+  const tokenBytes = (id: number): Uint8Array => service.backend.tokenBytes?.(id) ?? NO_BYTES;
   if (!asked.stream) return await wholeAnswer(head, asked, events, dialect, tokenBytes);
-  const silence = new Silence(preparation);
-  const marked = markQuiet(events, silence.intervalMs);
+  const keepalive = new KeepaliveLines(progress);
+  const marked = markIdle(events, keepalive.intervalMs);
   try {
     let first = await marked.next();
     let firstLine = "";
-    while (!first.done && first.value === QUIET && (firstLine = silence.line()) === "")
+    while (!first.done && first.value === IDLE && (firstLine = keepalive.line()) === "")
       first = await marked.next();
-    if (!first.done && first.value !== QUIET && first.value.event.type === "error")
-      throw named(first.value.event.error, dialect);
+    if (!first.done && first.value !== IDLE && first.value.event.type === "error")
+      throw withField(first.value.event.error, dialect);
     reply.headers(SSE_HEADERS);
     const style = {
       head,
@@ -115,7 +82,7 @@ export async function answerOpenAi(
       isHop,
       isResumed: asked.resume !== undefined,
       tokenBytes,
-      silence,
+      keepalive,
     };
     const opening = isHop ? encodeResumeHead({ id, created, seed }) : "";
     await sendFrames(reply, streamBlocks(style, opening, firstLine, first, marked), signal);
@@ -126,7 +93,7 @@ export async function answerOpenAi(
 }
 
 /** @throws LlavaError `model_not_found` */
-export function requireModel(service: Service, model: string): void {
+export function requireModel(service: WorkerService, model: string): void {
   if (model === service.modelName) return;
   throw new LlavaError(
     "model_not_found",
@@ -151,14 +118,14 @@ function notResumable(request: FastifyRequest, { stream }: AnswerRequest): Llava
   return new LlavaError("invalid_request", sentence, { param: RESUME_FIELD });
 }
 
-/** OpenAI says which field is too long; the engine knows no fields. */
-function named(error: LlavaError, { idPrefix }: Dialect): LlavaError {
+/** Adds the field that is too long, as OpenAI's errors have it: backends know no fields. */
+function withField(error: LlavaError, { idPrefix }: Dialect): LlavaError {
   if (error.code !== "context_length_exceeded" || error.param !== null) return error;
   const param = idPrefix === "cmpl" ? "prompt" : "messages";
   return new LlavaError(error.code, error.message, { cause: error.cause, param });
 }
 
-type Finished = Extract<EngineEvent, { type: "finished" }>;
+type Finished = Extract<GenerateEvent, { type: "finished" }>;
 
 async function wholeAnswer(
   head: CompletionHead,
@@ -171,7 +138,7 @@ async function wholeAnswer(
   const logprobs = texts.map((): AnsweredToken[] | null => (top === undefined ? null : []));
   const ends: Finished[] = [];
   for await (const { index, event } of events) {
-    if (event.type === "error") throw named(event.error, dialect);
+    if (event.type === "error") throw withField(event.error, dialect);
     if (event.type === "finished") ends[index] = event;
     else {
       texts[index] += event.text;
@@ -180,12 +147,12 @@ async function wholeAnswer(
   }
   const [first] = ends;
   if (!first || ends.filter(Boolean).length < numAnswers)
-    throw new LlavaError("internal", "The engine ended without saying how. Try again.");
+    throw new LlavaError("internal", "The backend ended the answer without a terminal event. Try again.");
   const answers = ends.map(({ reason }, i) => ({
     text: texts[i] ?? "",
     reason,
     logprobs: logprobs[i] ?? null,
   }));
   const usage = chatUsage(sumUsage(ends.map((end) => end.usage)));
-  return dialect.whole(head, answers, usage, chatTimings(first.timings));
+  return dialect.completion(head, answers, usage, chatTimings(first.timings));
 }

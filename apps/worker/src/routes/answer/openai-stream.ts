@@ -1,5 +1,5 @@
-/** The blocks of a streamed answer, or of several, in OpenAI's order. */
-import type { EngineEvent, Usage } from "@llava/engine";
+/** Writes the blocks of a streamed answer, or of several choices, in OpenAI's order. */
+import type { ChoiceEvent, GenerateEvent, Usage } from "@llava/backend";
 import {
   chatTimings,
   chatUsage,
@@ -10,11 +10,10 @@ import {
   SSE_DONE,
   type CompletionHead,
 } from "@llava/protocol";
-import { answeredTokens } from "./likelihoods.ts";
-import type { Dialect } from "./openai-answer.ts";
-import { QUIET } from "./keepalive.ts";
-import type { ChoiceEvent } from "../../service/worker-service.ts";
-import type { Silence } from "./keepalive-lines.ts";
+import { answeredTokens } from "./openai-logprobs.ts";
+import type { Dialect } from "./openai-dialect.ts";
+import { IDLE } from "./keepalive.ts";
+import type { KeepaliveLines } from "./keepalive-lines.ts";
 import { sumUsage } from "../../service/usage.ts";
 
 export interface StreamStyle {
@@ -22,17 +21,20 @@ export interface StreamStyle {
   readonly dialect: Dialect;
   readonly numAnswers: number;
   readonly includeUsage: boolean;
-  /** Tokens are told, too. */
+  /** Whether the stream is for a controller and holds the tokens, too. */
   readonly isHop: boolean;
-  /** The client has the beginning already. */
+  /** Whether another worker began the answer, so that the client has its beginning. */
   readonly isResumed: boolean;
   readonly tokenBytes: (id: number) => Uint8Array;
-  readonly silence: Silence;
+  readonly keepalive: KeepaliveLines;
 }
 
-type Marked = ChoiceEvent | typeof QUIET;
+type Marked = ChoiceEvent | typeof IDLE;
 
-/** `opening` are the lines in front of the first block of the answer; `firstLine` was said before there was one. */
+/**
+ * @param opening the lines in front of the first block of the answer
+ * @param firstLine the block that was due before there was one, or ""
+ */
 export async function* streamBlocks(
   style: StreamStyle,
   opening: string,
@@ -43,16 +45,16 @@ export async function* streamBlocks(
   if (firstLine !== "") yield firstLine;
   let lines = opening;
   for (let index = 0; index < style.numAnswers && !style.isResumed; index++) {
-    const beginning = style.dialect.beginning(style.head, index);
-    if (beginning === null) continue;
-    yield lines + chunkOf(style, beginning);
+    const chunk = style.dialect.openingChunk(style.head, index);
+    if (chunk === null) continue;
+    yield lines + chunkOf(style, chunk);
     lines = "";
   }
   const lengths = Array.from({ length: style.numAnswers }, () => 0);
   const usages: Usage[] = [];
   for (let next = first; !next.done; next = await rest.next()) {
-    if (next.value === QUIET) {
-      const line = next === first ? "" : style.silence.line();
+    if (next.value === IDLE) {
+      const line = next === first ? "" : style.keepalive.line();
       if (line !== "") yield line;
       continue;
     }
@@ -66,22 +68,22 @@ export async function* streamBlocks(
 }
 
 /** @param offset characters of the answer so far */
-function blockOf(style: StreamStyle, index: number, event: EngineEvent, offset: number): string {
+function blockOf(style: StreamStyle, index: number, event: GenerateEvent, offset: number): string {
   const { head, dialect } = style;
   if (event.type === "error") return encodeSseJson(errorBody(event.error));
   if (event.type === "finished")
-    return chunkOf(style, dialect.ending(head, index, event.reason, chatTimings(event.timings)));
+    return chunkOf(style, dialect.finishChunk(head, index, event.reason, chatTimings(event.timings)));
   const tokens = style.isHop ? encodeResumeTokens(event.tokens) : "";
   const logprobs = event.logprobs ? answeredTokens(event.logprobs, style.tokenBytes) : null;
-  return tokens + chunkOf(style, dialect.text(head, index, { text: event.text, logprobs, offset }));
+  return tokens + chunkOf(style, dialect.textChunk(head, index, { text: event.text, logprobs, offset }));
 }
 
 function endOf({ head, dialect, includeUsage }: StreamStyle, usages: readonly Usage[]): string {
-  const usage = includeUsage ? encodeSseJson(dialect.usage(head, chatUsage(sumUsage(usages)))) : "";
+  const usage = includeUsage ? encodeSseJson(dialect.usageChunk(head, chatUsage(sumUsage(usages)))) : "";
   return usage + encodeSse(SSE_DONE);
 }
 
-/** Who asked for the usage gets the field in every chunk, null but for the last. */
+/** With `include_usage` every chunk has the field, null in all but the last. */
 function chunkOf({ includeUsage }: StreamStyle, chunk: object): string {
   return encodeSseJson(includeUsage ? { ...chunk, usage: null } : chunk);
 }
