@@ -17,7 +17,7 @@ const ENGINE_USER = "apps/worker/src/backends/local-backend.ts";
 
 /** Sources that run in a browser, where Node's modules are not. */
 const BROWSER =
-  /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view|geometry|resample)\.ts|apps\/web\/src\/browser\/)/;
+  /^(packages\/(protocol\/|demo\/src\/scenes\/)|packages\/processing\/src\/image\/(view\.ts|resample\.ts|plans\/)|apps\/web\/src\/browser\/)/;
 
 /** package.json, as far as it says what may be imported. */
 export interface Manifest {

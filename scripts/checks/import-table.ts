@@ -53,6 +53,17 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "operations/serving",
     "llava",
   ],
+  "packages/engine/src": [
+    "grammar",
+    "sampling",
+    "weights",
+    "api",
+    "kv-cache",
+    "scheduler",
+    "prepare",
+    "runner",
+    "occlusion",
+  ],
   "packages/training/src": ["data", "optimizer", "state", "loop"],
   "packages/demo/src": [
     "scenes/drawing",
@@ -95,7 +106,7 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "demo",
     "reference",
   ],
-  "packages/processing/src": ["files", "text", "image", "image/decode"],
+  "packages/processing/src": ["files", "text", "image/plans", "image", "image/decode"],
   "apps/web/src": [
     "server/upstream",
     "server/log",

@@ -6,7 +6,13 @@ import {
   type OcclusionRequest,
   type SequenceProgress,
 } from "@llava/backend";
-import { conversationNames, findConversation, DecodePool, type SquareShape } from "@llava/processing";
+import {
+  conversationNames,
+  DecodePool,
+  findConversation,
+  mostTokens,
+  type SquareShape,
+} from "@llava/processing";
 import { type ComputeType, type ModelFolder, openModelFolder } from "@llava/models";
 import { Decoder } from "./runner/decoder.ts";
 import { VisionEncoder } from "./runner/vision-encoder.ts";
@@ -25,9 +31,11 @@ import { FeatureCache } from "./runner/feature-cache.ts";
 import { EngineLoop } from "./engine-loop.ts";
 import { WeightFilesWatch } from "./weights/weight-files-watch.ts";
 import { answerChoices, type Choices, choicesOf, singleChoice, stoppable } from "./api/answer-choices.ts";
-import { computeMap, requireMappable } from "./occlusion/occlusion-map.ts";
+import { computeMap, requireMappable, requireRoom } from "./occlusion/occlusion-map.ts";
 import { wordTokens } from "./occlusion/occlusion-prompt.ts";
-import { longestPrompt, pixelsOf, prepare } from "./prepare/prepare.ts";
+import { prepare } from "./prepare/prepare.ts";
+import { decodeImages, planImages } from "./prepare/prompt-images.ts";
+import { longestPrompt } from "./prepare/token-limits.ts";
 import type { EngineEvent, GenerateRequest } from "./api/request.ts";
 import { AFTER_REQUESTS, scoreSequence } from "./occlusion/scoring.ts";
 import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
@@ -37,12 +45,15 @@ import { loadWeights } from "./weights/weights.ts";
 export interface EngineInfo {
   readonly name: string;
   readonly contextLength: number;
+  /** Most positions of the context that one image takes. */
   readonly tokensPerImage: number;
-  /** Edge of the square that the vision tower sees, pixels, and how an image becomes one. */
+  /** Edge of the square that the vision tower sees, pixels. */
   readonly imageSize: number;
+  /** How an image becomes tiles of that size, where a request does not say it. */
   readonly imageShape: SquareShape;
-  /** Of its template, and all that a request may name instead. */
+  /** Name of the model's conversation template. */
   readonly conversation: string;
+  /** Names of all templates that a request may choose. */
   readonly conversations: readonly string[];
   /** False: the model was never shown a system message, and one is refused. */
   readonly takesSystem: boolean;
@@ -115,7 +126,7 @@ export class Engine implements AsyncDisposable {
     this.info = {
       name: description.name,
       contextLength: description.text.contextLength,
-      tokensPerImage: description.vision.tokensPerImage,
+      tokensPerImage: mostTokens(description.pixels, description.vision.tokensPerImage),
       imageSize: description.pixels.size,
       imageShape: description.pixels.shape,
       conversation: description.conversation,
@@ -241,11 +252,9 @@ export class Engine implements AsyncDisposable {
       const word = wordTokens(this.#model, request, this.#maxCharacters);
       requireMappable(this.#model, request, word);
       const { description } = this.#model;
-      const images = await Promise.all(
-        request.images.map((bytes, index) =>
-          this.#images.prepare(bytes, pixelsOf(description, request.shapes, index), stop.signal),
-        ),
-      );
+      const plans = await planImages(description, request, this.#images, stop.signal);
+      requireRoom(this.#model, word, plans);
+      const images = await decodeImages(description, request, plans, this.#images, stop.signal);
       yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
         turn: async () => await this.queue.acquire(stop.signal, { priority: AFTER_REQUESTS }),
@@ -260,7 +269,7 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  /** Logarithm of the probability that the model says `tokens` after the prompt. */
+  /** Logarithm of the probability of `tokens` after the prompt. */
   async #score(prompt: Prompt, tokens: readonly number[], signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
     const sequence = scoreSequence(this.#model, prompt, tokens, signal);
@@ -342,7 +351,7 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** A made-up context length in config.json must not make us allocate. */
+/** Limits the context length: a made-up one in config.json must not decide what is allocated. */
 function within(model: ModelFolder): ModelFolder {
   const { description } = model;
   const contextLength = Math.min(description.text.contextLength, MAX_CONTEXT_LENGTH);

@@ -1,4 +1,4 @@
-/** Whoever leaves, and whenever: the engine stops within one step, the slot is free, and the next request is answered. */
+/** A client that leaves at any time: the engine stops within one step, the slot is free, and the next request is answered. */
 import { getEventListeners } from "node:events";
 import { Engine, type EngineEvent, type GenerateRequest } from "../src/index.ts";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

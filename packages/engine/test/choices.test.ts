@@ -37,7 +37,7 @@ describe("tokens", () => {
     expect(plain.text.startsWith(cut.text)).toBe(true);
   });
 
-  it("end nothing before there are enough, and stop strings are words so far", async () => {
+  it("end nothing below min_tokens, and stop strings are text so far", async () => {
     const bias = new Map([[70, 100]]);
     const [letter = ""] = (await answer({ logitBias: bias })).text;
     const fields = { logitBias: bias, stop: [letter] };
@@ -52,7 +52,7 @@ describe("tokens", () => {
     expect(ended.tokens.slice(0, 5)).not.toContain(70);
   });
 
-  it("that end an answer by themselves are passed over on request", async () => {
+  it("that end an answer are ignored with ignore_eos", async () => {
     const eos = 2;
     const bias = new Map([[eos, 100]]);
     const ended = await answer({ logitBias: bias });
@@ -61,7 +61,7 @@ describe("tokens", () => {
     expect(await answer({ logitBias: bias, ignoreEos: true })).toMatchObject({ reason: "length", count: 16 });
   });
 
-  it("that were said push themselves away", async () => {
+  it("that are in the answer are penalized", async () => {
     const repeats = (tokens: readonly number[]): number => tokens.length - new Set(tokens).size;
     const loud = { maxTokens: 40, logitBias: new Map([[70, 3]]) };
     const plain = await answer(loud);
@@ -71,7 +71,7 @@ describe("tokens", () => {
 });
 
 describe("logprobs", () => {
-  it("come with the words of their tokens, one for each", async () => {
+  it("come with the text of their tokens, one for each", async () => {
     const events = await readAll(engine.generate({ ...ASKED, logprobs: 2 }));
     const plain = await answer({});
     const deltas = events.filter((event) => event.type === "text-delta");
@@ -97,7 +97,7 @@ describe("a grammar", () => {
     },
   } as const;
 
-  it("makes JSON of any model's words", async () => {
+  it("makes JSON of any model's tokens", async () => {
     for (let seed = 0; seed < 8; seed++) {
       const { text, reason } = await answer({ grammar, temperature: 1, seed, maxTokens: 120 });
       expect(reason, text).toBe("stop");
@@ -105,7 +105,7 @@ describe("a grammar", () => {
     }
   });
 
-  it("is one answer's own: others go on without", async () => {
+  it("belongs to one answer: others go on without", async () => {
     const plain = await answer({ temperature: 1, seed: 4 });
     const [json, again] = await Promise.all([
       answer({ grammar, temperature: 1, seed: 4, maxTokens: 120 }),

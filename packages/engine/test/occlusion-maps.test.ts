@@ -182,6 +182,16 @@ describe("what cannot be mapped is refused with its field", () => {
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code, param });
   });
 
+  it("a context that the images fill, before any image is decoded", async () => {
+    const images = Array.from({ length: 9 }, () => shapes.subarray(0, 200));
+    const question = `${"<image>".repeat(9)}What color is the circle?`;
+    const request = { ...RED, messages: [{ role: "user", text: question }] as const, images };
+    await expect(Array.fromAsync(demo.occlusionMap(request))).rejects.toMatchObject({
+      code: "context_length_exceeded",
+      param: "messages",
+    });
+  });
+
   it("also images without a place", async () => {
     const events = demo.occlusionMap({ ...RED, images: [shapes, shapes] });
     await expect(Array.fromAsync(events)).rejects.toMatchObject({ code: "image_count_mismatch" });

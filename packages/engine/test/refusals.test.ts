@@ -1,4 +1,4 @@
-/** Requests that cannot be answered: each is told why in a sentence, and the engine goes on. */
+/** Requests that cannot be answered: each gets a sentence that says why, and the engine goes on. */
 import { crc32, deflateSync } from "node:zlib";
 import { Engine, type GenerateRequest } from "../src/index.ts";
 import type { ErrorCode } from "@llava/protocol";
@@ -55,7 +55,7 @@ describe("the prompt", () => {
     await expectRefusal({ prompt }, "invalid_request", '"assistant"');
   });
 
-  it("has its speakers in the wrong order", async () => {
+  it("has its roles in the wrong order", async () => {
     const prompt = [
       { role: "user", text: "What?" },
       { role: "user", text: "What?" },
@@ -76,6 +76,15 @@ describe("the prompt", () => {
     const prompt = `${"<image>".repeat(11)}${"a".repeat(16)}`;
     const images = Array.from({ length: 11 }, () => one);
     await expectRefusal({ prompt, images }, "context_length_exceeded", "193 tokens (176 of them images)");
+  });
+
+  it("is longer than the context by its images' plans, before any image is decoded", async () => {
+    const images = Array.from({ length: 11 }, () => vast(300, 200));
+    const refused = { prompt: `${"<image>".repeat(11)}${"a".repeat(16)}`, images };
+    await expectRefusal(refused, "context_length_exceeded", "193 tokens (176 of them images)");
+    // One token less fits, and what is decoded then is found damaged.
+    const decoded = { prompt: `${"<image>".repeat(11)}${"a".repeat(14)}`, images };
+    await expectRefusal(decoded, "invalid_image", "damaged or cut off");
   });
 
   it("is so long that it is not even tokenized", async () => {
@@ -133,7 +142,7 @@ describe("a setting out of range", () => {
   });
 });
 
-/** A PNG of one bit a pixel whose data ends after the first rows: whoever decodes it finds it damaged. */
+/** A PNG of one bit a pixel whose data ends after the first rows: its header can be read, its pixels cannot. */
 function vast(width: number, height: number): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

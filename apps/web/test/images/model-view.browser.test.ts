@@ -87,9 +87,8 @@ test("the preview is what the worker sees, pixel for pixel, in every mode", asyn
     const picture = await decodeImage(png);
     const expected = async (shape: SquareShape): Promise<string> => {
       const turns = { isDue: false, rest: async () => undefined };
-      return Buffer.from(await modelView(picture, { size: SIZE, shape, mean: CLIP_MEAN }, turns)).toString(
-        "base64",
-      );
+      const views = await modelView(picture, { size: SIZE, shape, mean: CLIP_MEAN }, turns);
+      return Buffer.concat(views).toString("base64");
     };
     await choose("noise.png", "image/png", png);
     await visit.attached.waitFor();

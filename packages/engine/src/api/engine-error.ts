@@ -1,9 +1,9 @@
-/** Whatever is thrown below the engine as the one error that its callers know; apart because loading and answering share it. */
+/** Turns what is thrown below the engine into the LlavaErrors that its callers expect, for loading and for answering. */
 import { ServingError } from "@llava/models";
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import { RuntimeError } from "@llava/runtime";
 
-/** Why a request failed. When its signal was aborted, that is the reason, whatever fell over because of it. */
+/** The error that ends a request. When its signal was aborted, that is the reason, whatever failed because of it. */
 export function requestError(error: unknown, signal: AbortSignal): LlavaError {
   if (signal.aborted) return signal.reason instanceof LlavaError ? signal.reason : cancelled(error);
   if (!(error instanceof RuntimeError)) return toLlavaError(error);
@@ -27,7 +27,7 @@ export function shuttingDown(): LlavaError {
   return new LlavaError("shutting_down", "The engine is shutting down; ask again in a moment.");
 }
 
-/** Why a model could not be loaded. The runtime's own sentences stay: they say how to get a missing device. */
+/** The error of a model that could not be loaded. The runtime's own sentences stay: they say how to get a missing device. */
 export function loadError(error: unknown, folder: string): LlavaError {
   if (error instanceof LlavaError) return error;
   const reason = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** How a model is to be loaded: what may be chosen, and what of it the runtime is told. */
+/** Checks the options with which a model is loaded, and turns them into those of the runtime, the caches and the weights. */
 import type { LoadProgress } from "@llava/backend";
 import type { ComputeType } from "@llava/models";
 import type { DecodePoolOptions } from "@llava/processing";
@@ -33,10 +33,10 @@ export interface EngineOptions {
   readonly maxWaitMs?: number;
   /** A template of the conversation table, instead of the model's own. */
   readonly conversation?: string;
-  /** How strangers' images are decoded. */
+  /** Processes and limits for decoding images. */
   readonly images?: DecodePoolOptions;
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Gives loading up; what was made for the cache so far is thrown away. */
+  /** Ends loading; what was made for the cache so far is thrown away. */
   readonly signal?: AbortSignal;
 }
 
@@ -92,7 +92,7 @@ export function computeTypeOf({ device }: SessionOptions, { computeType }: Engin
 }
 
 const DEFAULT_MAX_RUNNING = 8;
-/** Of LLaVA's `--limit-model-concurrency`, far beyond what pays. */
+/** Largest maxRunning: the limit of LLaVA's `--limit-model-concurrency`, far beyond what pays. */
 const MOST_RUNNING = 1024;
 const DEFAULT_FEATURE_BYTES = 256 * 2 ** 20;
 const FREE_MEMORY_SHARE = 0.25;

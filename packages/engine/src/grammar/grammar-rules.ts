@@ -1,16 +1,17 @@
 /**
- * Rules of EBNF for what of a JSON schema the grammar library (web-xgrammar 0.1.27) gets wrong: it joins states of its
- * automata that are not alike (mlc-ai/xgrammar#618), so that of `"c"` and `"ca"` it makes `"caaa"`, and lets control
- * characters into texts of a length. A rule that only names another one is left alone, so here choices are between such.
+ * Writes EBNF rules for the parts of a JSON schema that the grammar library (web-xgrammar 0.1.27) gets wrong: it joins states
+ * of its automata that differ (mlc-ai/xgrammar#618), so that it makes `"caaa"` of `"c"` and `"ca"`, and it lets control
+ * characters into strings of a given length. The library does not touch a rule that only names another one, so choices here
+ * are between such rules.
  */
 
-/** Where a rule belongs, the schema for the library has a constant, and its grammar the name instead of that. */
+/** A constant that the schema for the library has in place of a rule, and the rule's name, which replaces it in the grammar. */
 export interface GrammarRule {
   readonly constant: string;
   readonly name: string;
 }
 
-/** What JSON lets stand in a text as it is, from where to where. */
+/** Ranges of code points that JSON lets stand in a string as they are. */
 const PLAIN: readonly (readonly [number, number])[] = [
   [0x20, 0x21],
   [0x23, 0x5b],
@@ -37,18 +38,18 @@ export class GrammarRules {
     return this.#lines.join("\n");
   }
 
-  /** One of some values. Returns, as the others do, the constant for the library. */
+  /** One of some values. Returns, as `length` and `pattern` do, the constant for the library. */
   values(values: readonly unknown[]): string {
     return this.#place(this.#choice(values.map((value) => JSON.stringify(spelled(value)))));
   }
 
-  /** A text of some length in code points. */
+  /** A string of a length in code points. */
   length(least: number, most: number | undefined): string {
     const plain = PLAIN.map(([first, last]) => range(first, last)).join("");
     return this.#place(this.#quoted(this.#rule(`[${plain}]{${least},${most ?? ""}}`)));
   }
 
-  /** A text after a regular expression, which must be one that `grammarSchema` takes. */
+  /** A string that matches a regular expression, which must be one that `grammarSchema` takes. */
   pattern(pattern: string): string {
     const rest = Array.from(pattern.slice(1, -1));
     return this.#place(this.#quoted(this.#alternatives(rest)));
@@ -127,7 +128,7 @@ function spelled(value: unknown): string {
     .join(", ")}}`;
 }
 
-/** What stands up to the closing bracket, which goes too. */
+/** Takes the characters up to the closing bracket, and the bracket. */
 function takeClass(rest: string[]): string {
   let inner = "";
   while (rest.length > 0) {
@@ -138,7 +139,7 @@ function takeClass(rest: string[]): string {
   return inner;
 }
 
-/** Without the quote and the backslash, which ranges may hold. */
+/** An EBNF class of a regular expression's class, without the quote and the backslash, which ranges may include. */
 function characterClass(inner: string): string {
   const named = inner.replaceAll(/\\([dw])/g, (_, name: string) => CLASSES[name] ?? "");
   const items = named.matchAll(/\\?(.)(?:-\\?(.))?/gsu);

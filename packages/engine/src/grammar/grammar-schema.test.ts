@@ -57,14 +57,14 @@ it.each([
 });
 
 it.each([String.raw`^\d{4}-\d{2}$`, "^(a|b)+$", "^(?:x|[a-z0-9_]{1,8})$", "^é?$", String.raw`^a\.b$`])(
-  "the pattern %j is taken",
+  "the pattern %j is supported",
   (pattern) => {
     const { schema, places } = grammarSchema({ type: "string", pattern });
     expect(schema).toEqual({ const: places[0]?.constant });
   },
 );
 
-it("spells out integers between bounds, in a copy", () => {
+it("grammarSchema writes out integers between bounds, in a copy", () => {
   const schema = { type: "array", items: { type: "integer", exclusiveMinimum: -2, maximum: 1 } };
   const { rules, ...rest } = grammarSchema(schema);
   const [place] = rest.places;
@@ -74,13 +74,13 @@ it("spells out integers between bounds, in a copy", () => {
   expect(schema.items).toHaveProperty("maximum");
 });
 
-it("its own constants are none of the schema's", () => {
+it("the constants of rules differ from the schema's", () => {
   const schema = { type: "object", properties: { "rule0.": { const: "rule-0." } } };
   const { places } = grammarSchema(schema);
   expect(places).toHaveLength(1);
   expect(JSON.stringify(schema)).not.toContain(places[0]?.constant);
 });
 
-it("passes over notes", () => {
+it("grammarSchema ignores notes", () => {
   expect(() => grammarSchema({ type: "null", title: "t", description: "d", examples: [null] })).not.toThrow();
 });

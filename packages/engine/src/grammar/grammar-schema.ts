@@ -1,6 +1,7 @@
 /**
- * A JSON schema in words that the grammar library honours, or a refusal: the library passes over keywords that it does not
- * know, and an answer that breaks the schema is worse than none. What it honours was found by trying (grammar.test.ts).
+ * Rewrites a JSON schema with the keywords that the grammar library honours, or refuses it: the library ignores keywords that
+ * it does not know, and an answer that breaks the schema is worse than none. What it honours was found by trying
+ * (grammar.test.ts).
  */
 import { LlavaError } from "@llava/protocol";
 import { type GrammarRule, GrammarRules } from "./grammar-rules.ts";
@@ -13,14 +14,14 @@ const LIMITS = {
   depth: 16,
   properties: 64,
   repetitions: 256,
-  /** Integers between two bounds. */
+  /** Most integers between two bounds. */
   integers: 1024,
   pattern: 64,
 } as const;
 
 const TYPES = new Set(["string", "number", "integer", "boolean", "null", "object", "array"]);
 const BOUNDS = ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"] as const;
-/** They say something to people only. */
+/** Keywords that are notes for people and change no answer. */
 const NOTES = new Set([
   "title",
   "description",
@@ -33,17 +34,17 @@ const NOTES = new Set([
 ]);
 
 /**
- * Regular expressions of which the library makes what they mean: whole ones, without what could write a quote or a
- * backslash into the JSON text around them.
+ * Regular expressions that the library follows: anchored at both ends, without anything that could write a quote or a
+ * backslash into the JSON around them.
  */
 const PATTERN = new RegExp(
   String.raw`^\^(?:\\[dw.*+?()[\]{}|/-]|\[(?:\\[dw.*+?()[\]{}|/-]|[^\\"^[\]\p{Cc}])+\]|\((?:\?:)?(?!\?)|[)|*+?]|\{\d{1,3}(?:,\d{0,3})?\}|[^\\".^$|()[\]{}*+?\p{Cc}])*\$$`,
   "u",
 );
-/** What a schema's names must not hold: they stand in the answer as they are. */
+/** Characters that a schema's property names must not have, because they stand in the answer as they are. */
 const UNSAFE_NAME = /["\\\p{Cc}]/u;
 
-/** What may stand beside each other in one schema. */
+/** Keywords that may stand beside each type. */
 const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   string: ["minLength", "maxLength", "pattern"],
   integer: BOUNDS,
@@ -54,7 +55,7 @@ const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
   null: [],
 };
 
-/** What the library makes of the schema, with `rules` in the places of their constants, is the schema's grammar. */
+/** A schema for the library: its grammar, with `rules` in the places of their constants, is that of the original schema. */
 export interface GrammarSchema {
   readonly schema: Schema;
   readonly places: readonly GrammarRule[];
@@ -113,7 +114,7 @@ function requireNode(node: unknown, place: Place): void {
       requireNode(one, { ...place, depth: depth + 1, at: `${at}/anyOf/${i}` });
 }
 
-/** A constant instead of what the library gets wrong. */
+/** Puts a constant in the place of what the library gets wrong. */
 function become(node: Draft, constant: string): void {
   for (const name of Object.keys(node)) if (name !== "$defs" && name !== "definitions") delete node[name];
   node["const"] = constant;
@@ -162,7 +163,7 @@ function spellText(node: Draft, { rules }: Place): void {
     become(node, rules.length(Number(minLength), maxLength === undefined ? undefined : Number(maxLength)));
 }
 
-/** Integers between two bounds one by one: the library's own ranges have holes and go too far. */
+/** Writes out the integers between two bounds one by one: the library's own ranges have holes and go too far. */
 function spellIntegers(node: Draft, { rules, at }: Place): void {
   const given = BOUNDS.filter((name) => node[name] !== undefined);
   if (given.length === 0) return;
@@ -195,7 +196,7 @@ function requirePattern(node: Schema, at: string): void {
     throw refused(`${at}/pattern`, "cannot stand beside a length");
 }
 
-/** A choice outside of all groups leaves out a quote of the answer's. */
+/** True for a choice outside of all groups, with which the library leaves out a quote of the answer's string. */
 function hasOuterChoice(pattern: string): boolean {
   let depth = 0;
   for (const character of pattern.replaceAll(/\\.|\[[^\]]*\]/g, "")) {

@@ -1,7 +1,7 @@
 /**
- * The program of a thread that keeps one grammar: xgrammar (WebAssembly) compiles it and says after each token of an answer
- * which ones may follow. A thread of its own, because a schema comes from strangers: one that takes too long is ended from
- * outside, and after one that it cannot digest this library is broken for good and goes with the thread.
+ * Runs in a thread that keeps one grammar: xgrammar (WebAssembly) compiles it and computes after each token of an answer
+ * which ones may follow. Each grammar has its own thread, because schemas come from clients: one that takes too long is
+ * ended from outside, and after a schema that breaks the library, the library stays broken and ends with the thread.
  */
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
@@ -16,8 +16,8 @@ interface Following {
 }
 
 /**
- * The package is a script that its package.json calls a module: it wants what Node gives to scripts, and leaves its exports
- * in a global.
+ * @mlc-ai/web-xgrammar is a CommonJS script that its package.json declares as a module: it needs the names that Node defines
+ * for scripts, and leaves its exports in a global.
  */
 async function loadLibrary(): Promise<typeof Xgrammar> {
   const { filename, dirname, url } = import.meta;
@@ -35,7 +35,7 @@ async function compile(
     endToken,
   ]);
   const compiler = await GrammarCompiler.createGrammarCompiler(info, false);
-  // One line, a space behind each comma and colon: a model that may choose can spend its whole answer on white space.
+  // One line, with a space after each comma and colon: a model that is free to choose may fill its answer with white space.
   const isAnyWhiteSpace = false;
   const oneLine = -1;
   const json = JSON.stringify(schema);
@@ -43,7 +43,7 @@ async function compile(
   return await compiler.compileGrammar(joinRules(grammar.toString(), rules, places));
 }
 
-/** Bits of the tokens that are words. */
+/** Bits of the tokens that the vocabulary has a text for. */
 function wordMask(vocabulary: readonly string[]): Int32Array {
   const mask = new Int32Array(Math.ceil(vocabulary.length / 32));
   for (const [id, text] of vocabulary.entries())
@@ -56,7 +56,7 @@ async function serve(task: GrammarTask, port: NonNullable<typeof parentPort>): P
   const grammar = await compile(library, task);
   const words = wordMask(task.vocabulary);
   const followed = new Map<number, Following>();
-  const tell = async (following: Following): Promise<void> => {
+  const publishMask = async (following: Following): Promise<void> => {
     const mask = await following.matcher.getNextTokenBitmask();
     for (const [i, word] of words.entries()) following.words[MATCHER.mask + i] = (mask[i] ?? 0) & word;
     const endWord = mask[task.endToken >> 5] ?? 0;
@@ -69,17 +69,17 @@ async function serve(task: GrammarTask, port: NonNullable<typeof parentPort>): P
       const matcher = await library.GrammarMatcher.createGrammarMatcher(grammar);
       const following = { matcher, words: new Int32Array(message.shared), count: 0 };
       followed.set(message.matcher, following);
-      return await tell(following);
+      return await publishMask(following);
     }
     const following = followed.get(message.matcher);
     if (following === undefined) return;
     if (message.type === "close") {
       followed.delete(message.matcher);
       following.matcher.dispose();
-    } else if (following.matcher.acceptToken(message.id)) await tell(following);
+    } else if (following.matcher.acceptToken(message.id)) await publishMask(following);
     else publish(following.words, REFUSED);
   };
-  // One after the other: a mask takes an await.
+  // Messages are taken one after the other: a mask takes an await.
   let last = Promise.resolve();
   port.on("message", (message: ToThread) => {
     last = last

@@ -109,7 +109,7 @@ const node = {
   required: ["v", "next"],
 };
 
-describe("an answer keeps to its schema", () => {
+describe("a grammar makes an answer follow its JSON schema", () => {
   it.each<[string, Schema]>([
     ["a text", { type: "string" }],
     ["a text of some length", { type: "string", minLength: 2, maxLength: 5 }],
@@ -133,7 +133,7 @@ describe("an answer keeps to its schema", () => {
     ],
     ["a list", { type: "array", items: { type: "boolean" }, minItems: 1, maxItems: 3 }],
     [
-      "a list by places",
+      "an array with prefixItems",
       {
         type: "array",
         prefixItems: [{ type: "null" }],
@@ -166,7 +166,7 @@ describe("an answer keeps to its schema", () => {
     );
   });
 
-  it("one of some texts, and nothing that is put together from them", async () => {
+  it("an enum of strings, and no combination of them", async () => {
     const words = array(constantFrom(...LETTERS), { minLength: 1, maxLength: LONGEST });
     const texts = uniqueArray(
       words.map((letters) => letters.join("")),
@@ -180,7 +180,7 @@ describe("an answer keeps to its schema", () => {
     await assert(property, { numRuns: 10, examples: [[["ca", "c"]], [["baa", "b"]]] });
   });
 
-  it("a pattern as the language has it", async () => {
+  it("a pattern, as JavaScript matches it", async () => {
     const { sequence } = letrec((tie) => ({
       sequence: array(tie("part"), { minLength: 1, maxLength: 3 }).map((parts) => parts.join("")),
       part: tuple(tie("atom"), constantFrom("", "", "", "*", "+", "?", "{1,2}", "{2}", "{1,}")).map((parts) =>
@@ -202,7 +202,7 @@ describe("an answer keeps to its schema", () => {
     await assert(property, { numRuns: 20, examples: [["^(ab|cbb|cba)$"], ["^a*acc$"], ["^(a|ab)(c|bc)?$"]] });
   });
 
-  it("a text without what JSON has no room for", async () => {
+  it("a string without raw control characters", async () => {
     for (const schema of [
       { type: "string", minLength: 1 },
       { type: "string", pattern: "^[ -~]$" },
@@ -215,7 +215,7 @@ describe("an answer keeps to its schema", () => {
     }
   });
 
-  it("any object, in one line, when no schema is given", async () => {
+  it("any object in one line, without a schema", async () => {
     for (let seed = 0; seed < 20; seed++) {
       using matcher = await grammars.open({ type: "json" });
       const text = wander(matcher, seed);
@@ -225,7 +225,7 @@ describe("an answer keeps to its schema", () => {
     }
   });
 
-  it("and ends where it must, not before", async () => {
+  it("an answer ends where it must, not before", async () => {
     using matcher = await grammars.open({ type: "json_schema", schema: { enum: ["red"] } });
     const logits = (): Float32Array => new Float32Array(VOCABULARY.length);
     for (const piece of ['"', "red", '"']) {
@@ -240,7 +240,7 @@ describe("an answer keeps to its schema", () => {
   });
 });
 
-describe("several answers", () => {
+describe("grammars of several answers", () => {
   it("after one schema do not disturb each other", async () => {
     const source = { type: "json_schema", schema: { enum: ["ab", "cd"] } } as const;
     using one = await grammars.open(source);
@@ -250,7 +250,7 @@ describe("several answers", () => {
     expect(allowed(two)).toEqual([VOCABULARY.indexOf('"')]);
   });
 
-  it("after more schemas than there are places: those in use keep theirs, the next one waits for its turn", async () => {
+  it("after more schemas than threads: those in use keep theirs, the next one is overloaded", async () => {
     using own = new Grammars(TOKENS);
     const source = (value: number) => ({ type: "json_schema", schema: { const: value } }) as const;
     const held = await Promise.all([1, 2, 3, 4].map((value) => own.open(source(value))));
@@ -262,8 +262,8 @@ describe("several answers", () => {
   });
 });
 
-describe("what goes wrong", () => {
-  it("a token that may not come ends this answer and no other", async () => {
+describe("errors of grammars", () => {
+  it("a token that is not allowed ends this answer and no other", async () => {
     const source = { type: "json_schema", schema: { type: "boolean" } } as const;
     using wrong = await grammars.open(source);
     using right = await grammars.open(source);

@@ -1,9 +1,9 @@
 /**
- * How much a word of an answer owes to each part of an image: parts are painted over one after another before the vision
- * tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
+ * Computes how much a word of an answer owes to each part of an image: parts are painted over one after another before the
+ * vision tower sees them, and the model is asked how likely it still finds the word. Nothing is sampled.
  */
 import type { OcclusionEvent, OcclusionRequest } from "@llava/backend";
-import { boxInImage, boxInSquare, placeImage, type PreparedImage } from "@llava/processing";
+import { boxInImage, type ImagePlan, imageInSquare } from "@llava/processing";
 import { type ModelFolder } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import {
@@ -16,26 +16,27 @@ import {
   paintOver,
   type Window,
   windowsOf,
-} from "./image-groups.ts";
+} from "./occlusion-grid.ts";
 import type { WordTokens } from "./occlusion-prompt.ts";
-import { expand, pixelsKey, pixelsOf, requireImages } from "../prepare/prepare.ts";
+import { expandPrompt, imageKey, requireImages, type TiledImage } from "../prepare/prompt-images.ts";
+import { countImageTokens } from "../prepare/token-limits.ts";
 import type { Prompt } from "../scheduler/sequence.ts";
 
-/** How a map's runs are done. */
+/** The means to do a map's runs. */
 export interface Scoring {
   /** Logarithm of the probability that `tokens` follow the prompt. */
   readonly score: (prompt: Prompt, tokens: readonly number[]) => Promise<number>;
-  /** Leave to do the next runs, for as long as it is held. */
+  /** Permission to do the next runs, for as long as it is held. */
   readonly turn: () => Promise<Disposable>;
-  /** In one turn. */
+  /** Runs of one turn. */
   readonly runsAtOnce: number;
 }
 
-/** @throws LlavaErrors `invalid_request`, `image_count_mismatch` before anything is decoded */
+/** @throws LlavaErrors `invalid_request`, `image_count_mismatch` before any image is read */
 export function requireMappable(
   { description }: ModelFolder,
   { images, image, cells }: OcclusionRequest,
-  { before, tokens }: WordTokens,
+  { before }: WordTokens,
 ): void {
   requireImages(before, images.length);
   if (!Number.isInteger(image) || image < 0 || image >= images.length) {
@@ -53,50 +54,53 @@ export function requireMappable(
       { param: "cells" },
     );
   }
-  const { contextLength } = description.text;
-  const length = before.length + images.length * (description.vision.tokensPerImage - 1) + tokens.length;
-  if (length > contextLength) {
-    throw new LlavaError(
-      "context_length_exceeded",
-      `The conversation up to the word has ${length} tokens, but the model's context holds ${contextLength}. Choose an earlier answer.`,
-      { param: "messages" },
-    );
-  }
 }
 
-/** @param images what the tower sees of the request's images */
+/** @throws LlavaError `context_length_exceeded`, before any image is decoded */
+export function requireRoom(
+  { description }: ModelFolder,
+  { before, tokens }: WordTokens,
+  plans: readonly ImagePlan[],
+): void {
+  const { contextLength } = description.text;
+  const length = before.length - plans.length + countImageTokens(plans) + tokens.length;
+  if (length <= contextLength) return;
+  throw new LlavaError(
+    "context_length_exceeded",
+    `The conversation up to the word has ${length} tokens, but the model's context holds ${contextLength}. Choose an earlier answer.`,
+    { param: "messages" },
+  );
+}
+
+/** @param images the request's images as the tower sees them */
 export async function* computeMap(
   model: ModelFolder,
-  { image: index, cells, shapes }: OcclusionRequest,
+  { image: index, cells }: OcclusionRequest,
   { before, tokens }: WordTokens,
-  images: readonly PreparedImage[],
+  images: readonly TiledImage[],
   { score, turn, runsAtOnce }: Scoring,
 ): AsyncGenerator<OcclusionEvent, void, void> {
   const { description } = model;
-  const prompt = expand(
-    model,
-    before,
-    images.map(({ values }) => values),
-  );
+  const prompt = expandPrompt(description, before, images);
   const image = images[index];
-  if (!image) throw new RangeError(`There is no image ${index}.`);
-  const { size } = description.pixels;
-  const placement = placeImage(image.width, image.height, pixelsOf(description, shapes, index));
-  const shown = boxInSquare(image.width, image.height, placement);
+  const tile = image?.plan.tiles[0];
+  if (!image || !tile) throw new RangeError(`There is no image ${index}.`);
+  const { width, height } = image.plan.image;
+  const shown = imageInSquare({ width, height }, tile);
   const patches = patchesOf(description);
   const grid = createGrid(cells ?? defaultCells(patches), patches, description.vision.patchSize);
   const windows = windowsOf(grid, shown);
-  const colour = meanColour(image.values, size, shown);
+  const colour = meanColour(image.pixels, tile.size, shown);
   const painted = ({ box }: Window): Prompt =>
-    withPixels(prompt, index, paintOver(image.values, size, box, colour));
+    withPixels(prompt, index, paintOver(image.pixels, image.plan.tiles, box, colour));
 
   const total = windows.length + 1;
   yield { type: "progress", done: 0, total };
   const logprobs: number[] = [];
-  // The first run alone: what it leaves in the cache, the others find there.
+  // The first run alone: the others find in the cache what it leaves there.
   for (let next = 0; next < total;) {
     const count = next === 0 ? 1 : runsAtOnce;
-    using _leave = await turn();
+    using _permission = await turn();
     const prompts = next === 0 ? [prompt] : windows.slice(next - 1, next - 1 + count).map(painted);
     logprobs.push(...(await Promise.all(prompts.map(async (each) => await score(each, tokens)))));
     next += prompts.length;
@@ -109,19 +113,18 @@ export async function* computeMap(
     windows,
     others.map((other) => logprob - other),
   );
-  const edges = grid.edges.map((edge) => edge / size);
-  const { width, height } = image;
-  yield { type: "map", map: { values, edges, logprob, box: boxInImage(placement), width, height } };
+  const edges = grid.edges.map((edge) => edge / tile.size);
+  yield { type: "map", map: { values, edges, logprob, box: boxInImage(tile), width, height } };
 }
 
 function withPixels(prompt: Prompt, index: number, pixels: Float32Array): Prompt {
   const images = prompt.images.map((image, i) =>
-    i === index ? { ...image, pixels, key: pixelsKey(pixels), isMasked: true } : image,
+    i === index ? { ...image, pixels, key: imageKey({ plan: image.plan, pixels }), isMasked: true } : image,
   );
   return { ids: prompt.ids, images };
 }
 
-/** Along an edge of the tower's square. */
+/** Number of patches along an edge of the tower's square. */
 function patchesOf({ vision }: ModelFolder["description"]): number {
   return Math.floor(vision.imageSize / vision.patchSize);
 }

@@ -1,25 +1,25 @@
-/** The tokens of a word in the middle of an answer, and all that stands before it: what the model is asked the likelihood of. */
+/** Finds the tokens of a word in the middle of an answer, and all that stands before it, to ask the model how likely they are. */
 import type { AnswerSpan } from "@llava/backend";
 import { type ModelFolder } from "@llava/models";
 import { promptText, renderUnfinished, type Tokenizer } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
-import { templateOf } from "../prepare/prepare.ts";
+import { templateOf } from "../prepare/prompt-pieces.ts";
 import type { Message } from "../api/request.ts";
 
 export interface WordTokens {
-  /** Of the conversation and of the answer before the word; IMAGE_TOKEN for each image. */
+  /** Token ids of the conversation and of the answer before the word; IMAGE_TOKEN for each image. */
   readonly before: readonly number[];
-  /** Those that say some of the word, in order; never empty. */
+  /** Tokens with some of the word's bytes, in order; never empty. */
   readonly tokens: readonly number[];
 }
 
-/** A word has a handful; more would say of no place in particular where they come from. */
+/** Most tokens of the chosen words: a word has a handful, and the map of a long text shows no place in particular. */
 const MAX_TOKENS = 64;
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * The whole answer is tokenized as in training, so that its tokens are those that the model says by itself.
- * @param maxCharacters of a prompt that can fit the context @throws LlavaErrors `invalid_request`, `context_length_exceeded`
+ * The whole answer is tokenized as in training, so that its tokens are those that the model would sample.
+ * @param maxCharacters most characters of a prompt that can fit the context @throws LlavaErrors `invalid_request`, `context_length_exceeded`
  */
 export function wordTokens(
   { description, tokenizer }: ModelFolder,
@@ -28,8 +28,8 @@ export function wordTokens(
 ): WordTokens {
   requireRange(answer, start, end);
   const template = templateOf(description, conversation);
-  const said: Message = { role: "assistant", text: [{ type: "text", text: answer }] };
-  const pieces = renderUnfinished(template, [...messages, said]);
+  const answered: Message = { role: "assistant", text: [{ type: "text", text: answer }] };
+  const pieces = renderUnfinished(template, [...messages, answered]);
   if (promptText(pieces).length > maxCharacters) throw tooLong(description.text.contextLength);
   const ids = tokenizer.encodePrompt(pieces);
   const places = placesOf(tokenizer, ids, answer);
@@ -49,7 +49,7 @@ export function wordTokens(
   return { before: ids.slice(0, first), tokens };
 }
 
-/** Which bytes of the answer each token says; those before the answer end at 0 or below. */
+/** The bytes of the answer that each token stands for; tokens before the answer end at 0 or below. */
 function placesOf(
   tokenizer: Tokenizer,
   ids: readonly number[],

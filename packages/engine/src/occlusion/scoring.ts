@@ -1,4 +1,4 @@
-/** An answer whose words are known, as a sequence of the engine's loop: only how likely they are is wanted. */
+/** Makes a sequence of an answer that is known already, to learn how likely its tokens are. */
 import type { ModelFolder } from "@llava/models";
 import { Detokenizer } from "../sampling/detokenizer.ts";
 import { type Prompt, Sequence } from "../scheduler/sequence.ts";
@@ -6,7 +6,7 @@ import { type Prompt, Sequence } from "../scheduler/sequence.ts";
 /** The priority of a map's runs: behind every request that a client waits for, whose priorities are from 0 to 100. */
 export const AFTER_REQUESTS = 1_000;
 
-/** It ends with the last of `tokens`; its `logprob` is theirs then. */
+/** The sequence ends with the last of `tokens`; its `logprob` is theirs then. */
 export function scoreSequence(
   { tokenizer }: Pick<ModelFolder, "tokenizer">,
   prompt: Prompt,

@@ -1,5 +1,6 @@
-/** What a request says about its tokens, checked: how to choose them, and which ones end the answer. */
+/** Checks what a request asks of its answer's tokens: how they are chosen, and which tokens and strings end the answer. */
 import { randomInt } from "node:crypto";
+import { type ConversationTemplate, stopString } from "@llava/processing";
 import type { ModelDescription } from "@llava/models";
 import { LlavaError } from "@llava/protocol";
 import { MAX_TOP_LOGPROBS } from "../sampling/logprobs.ts";
@@ -9,13 +10,16 @@ import type { ChoiceSettings } from "../sampling/logits-pipeline.ts";
 
 type Text = Pick<ModelDescription["text"], "vocabSize" | "eosTokenIds">;
 
-/** Each is added to the logits once a token. */
+/** Most entries of logit_bias: each is added to the logits once a token. */
 const MAX_BIASES = 1024;
 const MAX_STOP_TOKENS = 64;
-/** OpenAI's. */
+/** Most stop strings of a request, and characters of one: each is looked for after every token. */
+const MAX_STOPS = 16;
+const MAX_STOP_LENGTH = 256;
+/** OpenAI's range of logit_bias, and of the two penalties below. */
 const MAX_BIAS = 100;
 const MAX_PENALTY = 2;
-/** Nothing is left of a logit that is divided by more. */
+/** Largest repetition_penalty: nothing is left of a logit that is divided by more. */
 const MAX_REPETITION = 100;
 
 export function choiceSettings(request: GenerateRequest, text: Text): ChoiceSettings {
@@ -42,6 +46,11 @@ export function choiceSettings(request: GenerateRequest, text: Text): ChoiceSett
   };
 }
 
+/** @throws LlavaError `invalid_request` */
+export function requireMaxTokens({ maxTokens = 1 }: GenerateRequest): void {
+  requireRange("max_tokens", maxTokens, isCount(maxTokens) && maxTokens >= 1, "a whole number, 1 or more");
+}
+
 /** Tokens at which the answer ends: the model's own and the request's. */
 export function endTokens(
   { ignoreEos = false, stopTokenIds = [] }: GenerateRequest,
@@ -57,11 +66,28 @@ export function endTokens(
   return new Set([...(ignoreEos ? [] : text.eosTokenIds), ...stopTokenIds]);
 }
 
+/** Strings before which the answer ends: the request's, and the one that ends a turn in the template where there are turns. */
+export function stopStrings(
+  { stop = [], prompt }: GenerateRequest,
+  template: ConversationTemplate,
+): readonly string[] {
+  const longest = Math.max(0, ...stop.map((text) => text.length));
+  if (stop.length > MAX_STOPS || longest > MAX_STOP_LENGTH) {
+    throw new LlavaError(
+      "invalid_request",
+      `There are ${stop.length} stop strings of up to ${longest} characters; at most ${MAX_STOPS} of ${MAX_STOP_LENGTH} are taken.`,
+    );
+  }
+  const hasTurns = typeof prompt === "string" || !("text" in prompt);
+  const ofTurn = hasTurns ? stopString(template) : null;
+  return ofTurn === null ? stop : [...stop, ofTurn];
+}
+
 export function requireToken(name: string, id: number, { vocabSize }: Pick<Text, "vocabSize">): void {
   requireRange(name, id, isCount(id) && id < vocabSize, `a token of the model, below ${vocabSize}`);
 }
 
-export function requireRange(name: string, value: number, isValid: boolean, range: string): void {
+function requireRange(name: string, value: number, isValid: boolean, range: string): void {
   if (!isValid) throw new LlavaError("invalid_request", `${name} is ${value}, but it must be ${range}.`);
 }
 

@@ -4,7 +4,7 @@ import { FeatureCache } from "./feature-cache.ts";
 
 const features = (): Value => Value.wrap("float32", new Float32Array(2), [1, 2]);
 
-it("forgets what was not used for longest when it is over its limit", () => {
+it("the feature cache forgets what was not used for longest when it is over its limit", () => {
   using cache = new FeatureCache(20);
   for (const key of ["a", "b"]) cache.add(key, features(), 10);
   cache.lease("a")?.[Symbol.dispose]();
@@ -14,7 +14,7 @@ it("forgets what was not used for longest when it is over its limit", () => {
   expect(cache.bytes).toBe(20);
 });
 
-it("keeps what is in use, even over its limit, until it is given back by everybody", () => {
+it("the feature cache keeps what is in use, even over its limit, until every lease is given back", () => {
   using cache = new FeatureCache(0);
   const value = features();
   cache.add("a", value, 10);
@@ -29,7 +29,7 @@ it("keeps what is in use, even over its limit, until it is given back by everybo
   expect(() => value.data()).toThrow("disposed");
 });
 
-it("has each image once", () => {
+it("the feature cache has each image once", () => {
   using cache = new FeatureCache(100);
   cache.add("a", features(), 10);
   expect(() => cache.add("a", features(), 10)).toThrow("there already");

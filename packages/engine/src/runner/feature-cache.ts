@@ -1,7 +1,7 @@
-/** Features of images, remembered by what the images show, up to a limit of bytes. */
+/** Keeps the features of images by what the vision tower sees of them, up to a limit of bytes. */
 import type { Value } from "@llava/runtime";
 
-/** One image's features [tokens, hidden]; in use until it is disposed. */
+/** Features [tokens, hidden] of all tiles of one image; in use until the lease is disposed. */
 export interface Lease extends Disposable {
   readonly features: Value;
 }
@@ -12,10 +12,10 @@ interface Entry {
   leases: number;
 }
 
-/** What is in use stays whatever the limit; what is not goes, the longest unused first. */
+/** Features in use stay whatever the limit; others go, the longest unused first. */
 export class FeatureCache implements Disposable {
   readonly #limitBytes: number;
-  /** The most recently used last. */
+  /** Entries by key, the most recently used last. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
@@ -27,7 +27,7 @@ export class FeatureCache implements Disposable {
     return this.#bytes;
   }
 
-  /** Images that somebody holds a lease of. */
+  /** Number of images that have leases. */
   get inUse(): number {
     return [...this.#entries.values()].filter(({ leases }) => leases > 0).length;
   }
@@ -36,7 +36,7 @@ export class FeatureCache implements Disposable {
     return this.#entries.has(key);
   }
 
-  /** Takes over the value; there is none of this key yet. */
+  /** Takes over the value; there must be none of this key yet. */
   add(key: string, features: Value, bytes: number): void {
     if (this.#entries.has(key)) throw new Error("The features of this image are there already.");
     this.#entries.set(key, { features, bytes, leases: 0 });
@@ -60,7 +60,7 @@ export class FeatureCache implements Disposable {
     };
   }
 
-  /** Forgets one that is not in use. */
+  /** Forgets an image that is not in use. */
   forget(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.leases > 0) return;

@@ -1,4 +1,4 @@
-/** The vision tower and the projector: pixels → rows of the language model's embedding space. */
+/** Runs the vision tower and the projector: pixels of tiles → rows of the language model's embedding space. */
 import {
   COMPUTE_TYPE_BYTES,
   type ComputeType,
@@ -34,16 +34,19 @@ export class VisionEncoder implements Disposable {
     return new VisionEncoder(session, model, computeType);
   }
 
-  /** Of one image's features. */
+  /** Bytes of one tile's features. */
   get bytes(): number {
     return this.#tokens * this.#hidden * COMPUTE_TYPE_BYTES[this.#computeType];
   }
 
-  /** Pixels [3, size, size] of each image → features [tokens, hidden] of each, of the compute type, on the host; the caller disposes them. */
-  async encode(images: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
-    const pixels = new Float32Array(images.length * 3 * this.#size ** 2);
-    for (const [i, image] of images.entries()) pixels.set(image, i * image.length);
-    using input = Value.wrap("float32", pixels, [images.length, 3, this.#size, this.#size]);
+  /**
+   * Pixels [3, size, size] of each tile → features [tokens, hidden] of each, of the compute type, on the host; the caller
+   * disposes them.
+   */
+  async encode(tiles: readonly Float32Array[], signal: AbortSignal): Promise<Value[]> {
+    const pixels = new Float32Array(tiles.length * 3 * this.#size ** 2);
+    for (const [i, tile] of tiles.entries()) pixels.set(tile, i * tile.length);
+    using input = Value.wrap("float32", pixels, [tiles.length, 3, this.#size, this.#size]);
     const { [ENCODER_IO.features]: features } = await this.#session.run(
       { pixels: input },
       [ENCODER_IO.features],
@@ -53,9 +56,9 @@ export class VisionEncoder implements Disposable {
     using batch = features;
     const shape = [this.#tokens, this.#hidden];
     const length = this.#tokens * this.#hidden;
-    // A copy for each image: one image's features are forgotten before another's.
+    // A copy for each tile: one image's features are forgotten before another's.
     const all = batch.data();
-    return images.map((_, i) => Value.wrap(batch.dtype, all.slice(i * length, (i + 1) * length), shape));
+    return tiles.map((_, i) => Value.wrap(batch.dtype, all.slice(i * length, (i + 1) * length), shape));
   }
 
   [Symbol.dispose](): void {

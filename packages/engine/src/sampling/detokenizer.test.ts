@@ -45,7 +45,7 @@ const words = (...texts: string[]): Uint8Array[] => texts.map(bytesOf);
 const someText = string({ unit: "binary", maxLength: 40 }).map((text) => text.toWellFormed());
 const someLengths = array(integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 12 });
 
-describe("characters", () => {
+describe("characters of the detokenizer", () => {
   it("come whole, however their bytes are spread over tokens", () => {
     assert(
       property(someText, someLengths, (text, lengths) => {
@@ -75,7 +75,7 @@ describe("characters", () => {
     );
   });
 
-  it("of special tokens are no text, and do not part what stands around them", () => {
+  it("of special tokens are no text, and do not separate the bytes around them", () => {
     const detokenizer = new Detokenizer(tokensOf(piecesOf(bytesOf("é"), [1])), []);
     expect([0, END, 1].map((id) => detokenizer.push(id).text)).toEqual(["", "", "é"]);
   });
@@ -88,7 +88,7 @@ describe("characters", () => {
   });
 });
 
-describe("where an answer stands", () => {
+describe("white space at the start of an answer", () => {
   const spaced = tokensOf(words("  ", "\n", " a", " b"), true);
   it.each([
     ["text", " \n a b"],
@@ -140,7 +140,7 @@ describe("stop strings", () => {
     });
   });
 
-  it("in what may not stop yet are words, also when their end comes later", () => {
+  it("below min_tokens are text, also when their end comes later", () => {
     const pieces = ["ab", "a", "b", "ab"].map((text) => new TextEncoder().encode(text));
     const detokenizer = new Detokenizer(tokensOf(pieces), ["ab"]);
     expect(detokenizer.push(0, false)).toEqual({ text: "ab", isStopped: false });
@@ -149,7 +149,7 @@ describe("stop strings", () => {
     expect(detokenizer.push(3)).toEqual({ text: "", isStopped: true });
   });
 
-  it("leave out the tokens that only they are made of", () => {
+  it("leave out the tokens that are part of them alone", () => {
     const pieces = [" é", "t", "é###", "x"].map((text) => new TextEncoder().encode(text));
     const detokenizer = new Detokenizer(tokensOf(pieces), [], "message");
     expect(detokenizer.countSaid([0, 1, 2, 3], "été")).toBe(3);
@@ -158,7 +158,7 @@ describe("stop strings", () => {
     expect(detokenizer.countSaid([1, 2], "")).toBe(0);
   });
 
-  it("that are empty are none", () => {
+  it("that are empty are ignored", () => {
     expect(answer(words("a", "b"), [""])).toEqual({ deltas: ["a", "b", ""], isStopped: false });
   });
 

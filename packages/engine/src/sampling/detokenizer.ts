@@ -1,26 +1,25 @@
-/** Token ids → text deltas that never end in half a character and never give away half a stop string. */
+/** Turns token ids into text deltas that never end in half a character and never contain part of a stop string. */
 
 /** What the detokenizer needs of a tokenizer. */
 export interface TokenText {
   /** The UTF-8 bytes that an id adds; a character may be spread over several ids. */
   tokenBytes(id: number): Uint8Array;
-  /** Ids that are no words of an answer. */
+  /** Ids that add no text to an answer. */
   readonly specialIds: ReadonlySet<number>;
-  /** The tokenizer writes a space in front of every text; the answer goes without it. */
+  /** True: the tokenizer writes a space in front of every text, which is left out of the answer. */
   readonly stripsLeadingSpace: boolean;
 }
 
 export interface Delta {
-  /** What may be shown now; may be empty. */
+  /** Text that may be shown now; may be empty. */
   readonly text: string;
-  /** The answer ended at a stop string, which is not part of the text. */
+  /** True: the answer ended at a stop string, which is not part of the text. */
   readonly isStopped: boolean;
 }
 
 /**
- * Where an answer stands: as a text by itself, it goes without the space that a tokenizer writes in front of every text; as
- * a message of a conversation, it starts with its first word, whatever the template has before it; a continuation keeps
- * every character.
+ * How an answer begins: a text of its own loses the space that a tokenizer writes in front of every text; a message of a
+ * conversation starts with its first word, whatever the template has before it; a continuation keeps every character.
  */
 export type AnswerStart = "text" | "message" | "continuation";
 
@@ -33,9 +32,9 @@ export class Detokenizer {
   readonly #stops: readonly string[];
   /** Keeps the bytes of half a character until the rest comes. */
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  /** What goes from the front of the answer: one space of the tokenizer's, all white space, or nothing any more. */
+  /** What is removed from the front of the answer: one space of the tokenizer's, all white space, or nothing any more. */
   #leading: RegExp | undefined;
-  /** Decoded, not yet shown: the longest tail that could still grow into a stop string. */
+  /** Text that is decoded and held back: the longest tail that could still grow into a stop string. */
   #held = "";
 
   constructor(tokens: TokenText, stops: readonly string[], start: AnswerStart = "text") {
@@ -51,7 +50,7 @@ export class Detokenizer {
     return this.#release(text, isStoppable ? this.#stops : []);
   }
 
-  /** How many of the newest tokens it took to say `text`, which ended with them or somewhere in them. */
+  /** Number of the newest tokens that `text` consists of, which ended with them or somewhere in them. */
   countSaid(ids: readonly number[], text: string): number {
     const bytes = ids.map((id) => (this.#tokens.specialIds.has(id) ? NO_BYTES : this.#tokens.tokenBytes(id)));
     const all = Buffer.concat(bytes).toString("utf8");
@@ -62,7 +61,7 @@ export class Detokenizer {
     return count;
   }
 
-  /** What is still held when the answer ends for another reason. */
+  /** The text that is still held back when the answer ends for another reason. */
   finish(): Delta {
     const { text, isStopped } = this.#release(this.#decoder.decode());
     const rest = this.#held;

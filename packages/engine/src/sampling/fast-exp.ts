@@ -1,6 +1,6 @@
 /**
- * e^x for what is not above 0, a relative error of 2e-12 away from Math.exp and several times as fast: a softmax over 32,000
- * words is nearly all that sampling costs.
+ * Computes e^x for x up to 0 with a relative error of 2e-12, several times as fast as Math.exp: a softmax over 32,000 tokens
+ * is nearly all that sampling costs.
  */
 
 /** Steps from one power of two to the next. */

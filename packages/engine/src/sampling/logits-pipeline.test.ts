@@ -64,7 +64,7 @@ describe("penalties", () => {
     );
   });
 
-  it("push down what was said once, and again what was said twice", () => {
+  it("lower tokens that are in the answer, more the more often they are in it", () => {
     const logits = new Float32Array(VOCABULARY);
     logits.set([1, 0.8, 0.5]);
     const said = (presence: number, frequency: number, answer: readonly number[]): number => {
@@ -81,7 +81,7 @@ describe("penalties", () => {
   });
 });
 
-it("bias makes a token certain, and -100 as good as impossible", () => {
+it("logit bias makes a token certain, and -100 as good as impossible", () => {
   const logits = new Float32Array(VOCABULARY);
   const drawn = (bias: number): Set<number> => {
     const own = chain({ temperature: 1, seed: 3, logitBias: new Map([[4, bias]]) });
@@ -98,7 +98,7 @@ it("bias makes a token certain, and -100 as good as impossible", () => {
   expect(drawn(0)).toContain(4);
 });
 
-it("no end token comes before there are enough tokens, in whatever way it is wanted", () => {
+it("min_tokens: no end token comes before, also with bias or greedy", () => {
   const logits = new Float32Array(VOCABULARY);
   logits[END] = 50;
   logits[3] = 1;
@@ -121,13 +121,13 @@ describe("logprobs", () => {
     expect(bent.logprobs?.logprob).toBeCloseTo((plain.logprobs?.logprob ?? 0) - 0.9, 6);
   });
 
-  it("are not there when nobody asked", () => {
+  it("are absent where the request does not ask for them", () => {
     expect(chain({}).choose(new Float32Array(VOCABULARY))).toEqual({ id: 0 });
     expect(chain({ topLogprobs: 0 }).choose(new Float32Array(VOCABULARY)).logprobs?.top).toEqual([]);
   });
 });
 
-it("the grammar decides before bias, and ends an answer that may not end yet but can say nothing more", () => {
+it("the grammar decides before bias, and ends an answer below min_tokens that cannot go on", () => {
   const taken: number[] = [];
   const grammar: GrammarMatcher = {
     accept: (id) => taken.push(id),

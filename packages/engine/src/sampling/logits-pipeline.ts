@@ -1,21 +1,20 @@
 /**
- * What stands between the model's logits and a token of one answer: grammar, bias, end tokens that may not come yet,
- * penalties, the draw, and what is told of it. `choose` changes nothing, so that a step may be thrown away; `accept` says
- * that a token became part of the answer.
+ * Turns the model's logits into a token of one answer: grammar, bias, end tokens that may not come yet, penalties, sampling
+ * and log probabilities. `choose` changes nothing, so that a step may be thrown away; `accept` adds a token to the answer.
  */
 import type { GrammarMatcher } from "../grammar/grammar.ts";
 import { type TokenLogprobs, tokenLogprobs } from "./logprobs.ts";
 import { ban, bias, isNeutral, penalize, type Penalties } from "./penalties.ts";
 import { sampleToken, type SamplingSettings } from "./sampler.ts";
 
-/** All that a request may say about its tokens; absent options change nothing. */
+/** All settings of a request for its tokens; absent ones change nothing. */
 export interface ChoiceSettings extends SamplingSettings {
   readonly penalties?: Penalties;
-  /** Added to the logits, by token id. */
+  /** Values that are added to the logits, by token id. */
   readonly logitBias?: ReadonlyMap<number, number>;
   /** End tokens are impossible before the answer has this many tokens. */
   readonly minTokens?: number;
-  /** How many of the likeliest tokens to tell at each place, 0 or more; nothing is told when absent. */
+  /** Number of the likeliest tokens to report at each place, 0 or more; nothing is reported when absent. */
   readonly topLogprobs?: number;
 }
 
@@ -30,9 +29,9 @@ export interface ChainOptions {
   /** Tokens of the prompt's text, without those of images. */
   readonly promptIds: Iterable<number>;
   readonly endTokens: ReadonlySet<number>;
-  /** What the answer must be; it follows the answer from its beginning. */
+  /** The grammar of the answer, followed from its beginning. */
   readonly grammar?: GrammarMatcher;
-  /** The answer's tokens, whatever the model would say. */
+  /** The answer's tokens, whatever the model would sample. */
   readonly forced?: readonly number[];
 }
 
@@ -44,7 +43,7 @@ export class SamplerChain {
   readonly #penalties: Penalties | undefined;
   /** Tokens of the answer. */
   #length = 0;
-  /** Of the vocabulary's size, once there is something to change. */
+  /** [vocabulary], once there is something to change. */
   #scratch = new Float32Array(0);
 
   constructor(options: ChainOptions) {

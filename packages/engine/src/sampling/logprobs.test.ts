@@ -9,7 +9,7 @@ const someLogits = array(oneof(double({ min: -30, max: 30, noNaN: true }), const
   .map((values) => Float32Array.from(values))
   .filter((logits) => logits.some(Number.isFinite));
 
-it("are the logarithms of the softmax, and the likeliest tokens come in order", () => {
+it("logprobs are the logarithms of the softmax, and the likeliest tokens come in order", () => {
   assert(
     property(someLogits, integer({ min: 0, max: 59 }), integer({ min: 0, max: 20 }), (logits, at, top) => {
       const id = at % logits.length;
@@ -26,7 +26,7 @@ it("are the logarithms of the softmax, and the likeliest tokens come in order", 
   );
 });
 
-it("of very large logits are numbers", () => {
+it("logprobs of very large logits are numbers", () => {
   expect(tokenLogprobs(Float32Array.of(1e30, 0), 1, 1)).toEqual({
     id: 1,
     logprob: -Math.fround(1e30),

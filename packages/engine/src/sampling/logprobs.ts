@@ -1,8 +1,8 @@
-/** How likely the model itself found a token, and which others it found likelier: before bias, penalties and temperature. */
+/** Computes log probabilities of a token and of the likeliest ones at its place, before bias, penalties and temperature. */
 import type { TokenLogprobs } from "@llava/backend";
 import { exponential } from "./fast-exp.ts";
 
-/** OpenAI's limit. */
+/** OpenAI's limit of top_logprobs. */
 export const MAX_TOP_LOGPROBS = 20;
 
 export type { TokenLogprobs };

@@ -1,4 +1,4 @@
-/** Words that were said already made less likely, and single tokens more or less likely as the request wants it. */
+/** Makes tokens that are in the text already less likely, and single tokens more or less likely, as a request asks. */
 
 export interface Penalties {
   /**
@@ -12,11 +12,11 @@ export interface Penalties {
   readonly frequency: number;
 }
 
-/** What the penalties look at. */
-export interface Said {
-  /** Tokens of the prompt's text; those of images are none. */
+/** The tokens that penalties apply to. */
+export interface SeenTokens {
+  /** Tokens of the prompt's text, without those of images. */
   readonly prompt: ReadonlySet<number>;
-  /** How often each token is in the answer. */
+  /** Number of times that each token is in the answer. */
   readonly counts: ReadonlyMap<number, number>;
 }
 
@@ -25,7 +25,7 @@ export function isNeutral({ repetition, presence, frequency }: Penalties): boole
 }
 
 /** Changes the logits in place: repetition first, then the others, as vLLM does. */
-export function penalize(logits: Float32Array, penalties: Penalties, { prompt, counts }: Said): void {
+export function penalize(logits: Float32Array, penalties: Penalties, { prompt, counts }: SeenTokens): void {
   const { repetition, presence, frequency } = penalties;
   if (repetition !== 1) {
     for (const id of prompt) repeat(logits, id, repetition);

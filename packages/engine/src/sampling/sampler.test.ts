@@ -60,7 +60,7 @@ function chiSquare(
 /** What the statistic exceeds once in a million times, by degrees of freedom from 0: quantiles of its distribution. */
 const CHI_SQUARE_1E6 = [1e-9, 23.93, 27.63, 30.66, 33.38, 35.89, 38.26] as const;
 
-describe("greedy", () => {
+describe("greedy decoding", () => {
   it("takes the first of the largest logits, whatever the seed", () => {
     for (let seed = 0; seed < 20; seed++) {
       expect(sampleToken(Float32Array.of(-1, 3, 2, 3), { ...greedy, seed }, seed)).toBe(1);
@@ -160,7 +160,7 @@ describe("sampling", () => {
   });
 });
 
-it("never takes what is impossible, at the edge of rounding either", () => {
+it("sampling never takes an impossible token, not even at the edge of rounding", () => {
   const logits = Float32Array.of(-Infinity, 0, -Infinity, 0.5, -Infinity);
   for (const change of [{}, { topP: 0.99 }, { topK: 4 }, { minP: 0.01 }]) {
     for (let seed = 0; seed < 500; seed++)

@@ -1,4 +1,4 @@
-/** Logits → one token. A pure function of (logits, settings, seed, position): who computes it makes no difference. */
+/** Samples one token from logits: a pure function of (logits, settings, seed, position), the same on every worker. */
 import { LlavaError } from "@llava/protocol";
 import { exponential } from "./fast-exp.ts";
 
@@ -45,7 +45,7 @@ export function mostLikely(logits: Float32Array): number {
   let largest = -Infinity;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] ?? 0;
-    // Written so that NaN gets in, and from then on nothing else.
+    // Written so that NaN passes, and ends the loop.
     if (logit <= largest) continue;
     best = id;
     largest = logit;
@@ -62,7 +62,7 @@ export function mostLikely(logits: Float32Array): number {
 let sharedWeights = new Float64Array(0);
 let sharedBuckets = new Uint16Array(0);
 
-/** e^((logit − largest) / temperature): probabilities, but for one common factor. Valid until the next call. */
+/** e^((logit − largest) / temperature): probabilities up to one common factor. Valid until the next call. */
 function relativeWeights(logits: Float32Array, best: number, temperature: number): Float64Array {
   if (sharedWeights.length !== logits.length) sharedWeights = new Float64Array(logits.length);
   const weights = sharedWeights;
@@ -72,7 +72,7 @@ function relativeWeights(logits: Float32Array, best: number, temperature: number
   return weights;
 }
 
-/** Makes the weights of what is not kept 0, in place; returns the sum of the others. */
+/** Makes the weights of tokens that are not kept 0, in place; returns the sum of the others. */
 function keepLikely(
   logits: Float32Array,
   largest: number,
@@ -105,15 +105,15 @@ function keepAtLeast(least: number, weights: Float64Array): number {
 
 /**
  * Tokens by likelihood, without sorting a vocabulary: 32 buckets for each factor of two, the most likely tokens in the
- * first. Those below 2^-63 of the most likely one are beyond what a uniform number of 53 bits can draw; with a cut they
- * are never kept, and the last bucket is theirs.
+ * first. Tokens below 2^-63 of the most likely one are beyond what a uniform number of 53 bits can draw; with a cut they
+ * are never kept, and they are in the last bucket.
  */
 const BUCKETS = 32 * 63 + 1;
 const BUCKETS_PER_UNIT = 32 / Math.LN2;
 const counts = new Uint32Array(BUCKETS);
 const masses = new Float64Array(BUCKETS);
 
-/** Into `sharedBuckets`, `counts` and `masses`; what weighs nothing is in the last bucket. */
+/** Fills `sharedBuckets`, `counts` and `masses`; tokens of weight 0 are in the last bucket. */
 function fillBuckets(logits: Float32Array, largest: number, scale: number, weights: Float64Array): void {
   if (sharedBuckets.length !== weights.length) sharedBuckets = new Uint16Array(weights.length);
   counts.fill(0);
@@ -128,7 +128,7 @@ function fillBuckets(logits: Float32Array, largest: number, scale: number, weigh
   }
 }
 
-/** Keeps tokens from the likeliest down until there are so many or they weigh so much; at least one. */
+/** Keeps tokens from the likeliest down until their count or their mass is enough; at least one. */
 function cutBehind(
   logits: Float32Array,
   weights: Float64Array,
@@ -151,7 +151,7 @@ function cutBehind(
     if (bucket > border || bucket === last) weights[id] = 0;
     else if (bucket === border) atBorder.push(id);
   }
-  // Equal ones in order of their ids.
+  // Equal logits in order of their ids.
   atBorder.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
   for (const id of atBorder) {
     if (count > 0 && (count >= enough.count || mass >= enough.mass)) weights[id] = 0;

@@ -1,4 +1,5 @@
 import { array, assert, integer, property, record } from "fast-check";
+import { planImage } from "@llava/processing";
 import { describe, expect, it } from "vitest";
 import { Detokenizer } from "../sampling/detokenizer.ts";
 import { type Plan, schedule, sequencesOf, type Turn } from "./scheduler.ts";
@@ -15,7 +16,12 @@ function sequenceOf({ gaps, imageTokens }: Shape, maxTokens = 3): Sequence {
   const images: PromptImage[] = [];
   for (const [i, gap] of gaps.entries()) {
     if (i > 0) {
-      images.push({ key: `${i}`, pixels: new Float32Array(), start: ids.length, tokens: imageTokens });
+      const plan = planImage(
+        { width: 1, height: 1 },
+        { size: 1, shape: "pad", mean: [0, 0, 0] },
+        imageTokens,
+      );
+      images.push({ key: `${i}`, plan, pixels: new Float32Array(3), start: ids.length, tokens: imageTokens });
       for (let token = 0; token < imageTokens; token++) ids.push(0);
     }
     for (let token = 0; token < gap; token++) ids.push(7);

@@ -1,4 +1,5 @@
 /** Sequence is one request on its way through the engine: its tokens, its progress, and its events. */
+import type { ImagePlan } from "@llava/processing";
 import type { LlavaError } from "@llava/protocol";
 import type { Detokenizer } from "../sampling/detokenizer.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -10,9 +11,10 @@ import { type Choice, type ChoiceSettings, SamplerChain } from "../sampling/logi
 
 /** An image of the prompt: its pixels, and which positions of the prompt its features fill. */
 export interface PromptImage {
-  /** Equal for equal pixels, and only for those. */
+  /** Equal for images of the same features, and only for those. */
   readonly key: string;
-  /** [3, size, size] */
+  readonly plan: ImagePlan;
+  /** Pixels of the plan's tiles, [tiles, 3, size, size]. */
   readonly pixels: Float32Array;
   readonly start: number;
   readonly tokens: number;

@@ -42,6 +42,7 @@ const needs = (dtype: WeightDType, quantizesVision = false): MemoryNeeds => ({
       keepsClassToken: false,
       tokensPerImage: 576,
     },
+    pixels: { size: 336, shape: "pad", mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], rescale: 1 / 255 },
   },
   encoder: part(310e6),
   decoder: part(6.6e9),

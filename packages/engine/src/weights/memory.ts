@@ -1,12 +1,13 @@
 /** Estimates the memory of a loaded model, and refuses one that does not fit before any of its weights are read. */
 import { COMPUTE_TYPE_BYTES, type ComputeType, type ModelDescription } from "@llava/models";
+import { mostTokens } from "@llava/processing";
 import { LlavaError } from "@llava/protocol";
 import { availableMemory } from "./available-memory.ts";
 import type { GraphWeights } from "./weight-needs.ts";
 import type { WeightDType } from "./weight-dtype.ts";
 
 export interface MemoryNeeds {
-  readonly model: Pick<ModelDescription, "text" | "vision">;
+  readonly model: Pick<ModelDescription, "text" | "vision" | "pixels">;
   readonly encoder: GraphWeights;
   readonly decoder: GraphWeights;
   readonly dtype: WeightDType;
@@ -59,7 +60,8 @@ export function estimateMemory({
   quantizesVision,
 }: MemoryNeeds): MemoryEstimate {
   const { layers, kvHeads, headSize, contextLength } = model.text;
-  const positions = Math.min(contextLength, model.vision.tokensPerImage + TEXT_POSITIONS);
+  const imageTokens = mostTokens(model.pixels, model.vision.tokensPerImage);
+  const positions = Math.min(contextLength, imageTokens + TEXT_POSITIONS);
   // In half precision nothing stays mapped: the CPU multiplies in float32, with copies that are made at load.
   const kept = (type: WeightDType): WeightDType =>
     type === "float16" && computeType !== "float32" ? "float32" : type;

@@ -1,10 +1,10 @@
-/** Reading the small files of a model folder: one place for their size limits and for the sentences when they are bad. */
+/** Reads the small files of a model folder within size limits, with a sentence for each way in which they can be bad. */
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import { z } from "zod";
 
-/** What a folder must hold; used in the sentences about what is missing. */
+/** Files that a folder must have, for the sentences about what is missing. */
 const EXPECTED_FILES =
   "config.json, tokenizer.json, tokenizer_config.json, preprocessor_config.json and the weights as safetensors";
 

@@ -1,6 +1,6 @@
 /**
- * preprocessor_config.json: how images become numbers. Its own file because the processors of different years write
- * the same thing in different forms.
+ * Reads preprocessor_config.json, which says how images become numbers: the processors of different years write the same
+ * thing in different forms.
  */
 import { LlavaError } from "@llava/protocol";
 import { z } from "zod";
@@ -10,7 +10,7 @@ import { CLIP_MEAN } from "./view.ts";
 
 export { CLIP_MEAN };
 
-/** PIL's number for bicubic, the only filter built here. */
+/** Pillow's number for bicubic, the only filter that resample.ts has. */
 const BICUBIC = 3;
 
 /**

@@ -1,8 +1,9 @@
 /**
- * Pillow's bicubic filter, bit for bit: 22-bit fixed-point weights, 8-bit values between the two passes. Our own because
- * libvips' filter differs by up to 83/255 and the model was trained on this one.
+ * Resamples an image to the squares of the vision tower with Pillow's bicubic filter, bit for bit: 22-bit fixed-point
+ * weights, 8-bit values between the two passes. libvips' own filter differs by up to 83/255, and models were trained on
+ * Pillow's.
  */
-import type { Placement } from "./geometry.ts";
+import type { Box, Tile } from "./plans/tile.ts";
 
 /** A decoded image, upright, sRGB, opaque. */
 export interface Image {
@@ -12,7 +13,7 @@ export interface Image {
   readonly rgb: Uint8Array;
 }
 
-/** Who else must have a turn while a large image is worked on: `rest` is called whenever `isDue`. */
+/** Turns of the event loop while a large image is worked on: `rest` is called whenever `isDue`. */
 export interface Turns {
   readonly isDue: boolean;
   rest(): Promise<void>;
@@ -23,52 +24,72 @@ const WEIGHT_BITS = 22;
 const HALF = 1 << (WEIGHT_BITS - 1);
 
 /**
- * The square that `placement` describes, [size, size, 3]; `fill` colours the canvas beside the image. Equal to pasting
- * the image on the canvas, resizing the whole and cropping, but only the rows and columns that matter are computed:
- * the largest intermediate is canvasHeight * size * 3 bytes, never the canvas.
+ * The square that `tile` describes, [size, size, 3]; `fill` colours what lies beyond the image. Equal to pasting the image
+ * on a canvas, resizing the whole and cropping, but only the rows and columns that matter are computed: the largest
+ * intermediate is source.height * size * 3 bytes, never the canvas.
  */
 export async function resampleImage(
   image: Image,
-  placement: Placement,
+  tile: Tile,
   fill: readonly [number, number, number],
-  pace: Turns,
+  turns: Turns,
 ): Promise<Uint8Array> {
-  const { canvasWidth, canvasHeight, resizedWidth, resizedHeight, cropLeft, cropTop, size } = placement;
-  const columns = bicubicWeights(canvasWidth, resizedWidth, cropLeft, size);
-  const rows = bicubicWeights(canvasHeight, resizedHeight, cropTop, size);
-  const firstRow = rows.starts[0] ?? 0;
-  const narrow = await shrinkRows(image, placement, fill, columns, firstRow, lastRow(rows), pace);
+  const { source, scaledWidth, scaledHeight, size } = tile;
   const square = new Uint8Array(size * size * 3);
-  for (let y = 0; y < size; y++) {
-    mixRows(narrow, square, y, rows, firstRow, size * 3);
-    if (pace.isDue) await pace.rest();
+  const left = Math.max(0, tile.left);
+  const top = Math.max(0, tile.top);
+  const width = Math.min(scaledWidth, tile.left + size) - left;
+  const height = Math.min(scaledHeight, tile.top + size) - top;
+  if (width < size || height < size) fillPixels(square, fill);
+  if (width <= 0 || height <= 0) return square;
+  const columns = bicubicWeights(source.width, scaledWidth, left, width);
+  const rows = bicubicWeights(source.height, scaledHeight, top, height);
+  const firstRow = rows.starts[0] ?? 0;
+  const narrow = await shrinkRows(image, source, fill, columns, firstRow, lastRow(rows), turns);
+  for (let y = 0; y < height; y++) {
+    const at = ((top - tile.top + y) * size + left - tile.left) * 3;
+    mixRows(narrow, square, at, y, rows, firstRow, width * 3);
+    if (turns.isDue) await turns.rest();
   }
   return square;
 }
 
-/** Canvas rows firstRow to endRow, each brought to the width of the square: [endRow - firstRow, size, 3]. */
+/** Rows firstRow to endRow of the source, each brought to the width that the square shows: [endRow - firstRow, width, 3]. */
 async function shrinkRows(
   image: Image,
-  placement: Placement,
+  source: Box,
   fill: readonly [number, number, number],
   columns: Weights,
   firstRow: number,
   endRow: number,
-  pace: Turns,
+  turns: Turns,
 ): Promise<Uint8Array> {
-  const { canvasWidth, offsetX, offsetY, size } = placement;
-  const narrow = new Uint8Array((endRow - firstRow) * size * 3);
+  const bytesPerRow = columns.starts.length * 3;
+  const narrow = new Uint8Array((endRow - firstRow) * bytesPerRow);
+  const inImage = overlap(image, source);
   // A constant colour stays itself: the rounding of the weights sums to far less than half a step.
-  if (placement.canvasHeight !== image.height) fillPixels(narrow, fill);
-  const line = fillPixels(new Uint8Array(canvasWidth * 3), fill);
-  const bytesPerRow = image.width * 3;
-  for (let y = Math.max(firstRow, offsetY); y < Math.min(endRow, offsetY + image.height); y++) {
-    const start = (y - offsetY) * bytesPerRow;
-    line.set(image.rgb.subarray(start, start + bytesPerRow), offsetX * 3);
-    mixColumns(line, narrow, (y - firstRow) * size * 3, columns);
-    if (pace.isDue) await pace.rest();
+  if (inImage.height < source.height) fillPixels(narrow, fill);
+  const line = fillPixels(new Uint8Array(source.width * 3), fill);
+  const firstInImage = Math.max(firstRow, inImage.y - source.y);
+  const endInImage = Math.min(endRow, inImage.y - source.y + inImage.height);
+  for (let y = firstInImage; y < endInImage; y++) {
+    const start = ((source.y + y) * image.width + inImage.x) * 3;
+    line.set(image.rgb.subarray(start, start + inImage.width * 3), (inImage.x - source.x) * 3);
+    mixColumns(line, narrow, (y - firstRow) * bytesPerRow, columns);
+    if (turns.isDue) await turns.rest();
   }
   return narrow;
+}
+
+/** The part of a box that lies in the image. */
+function overlap(image: Image, { x, y, width, height }: Box): Box {
+  const [left, top] = [Math.max(0, x), Math.max(0, y)];
+  return {
+    x: left,
+    y: top,
+    width: Math.min(image.width, x + width) - left,
+    height: Math.min(image.height, y + height) - top,
+  };
 }
 
 /** Weights for a run of output positions; position i reads `counts[i]` inputs from `starts[i]`. */
@@ -122,7 +143,7 @@ function bicubic(distance: number): number {
   return 0;
 }
 
-/** One row [canvasWidth, 3] to one row [size, 3] at `at`. */
+/** One row of the source, [source.width, 3], to one row [width, 3] at `at`. */
 function mixColumns(
   line: Uint8Array,
   out: Uint8Array,
@@ -149,10 +170,11 @@ function mixColumns(
   }
 }
 
-/** Row y of the square from rows [canvas rows, width] of `narrow`, whose first is canvas row `firstRow`. */
+/** Row y of what the square shows, at `at`, from rows [rows, width] of `narrow`, whose first is source row `firstRow`. */
 function mixRows(
   narrow: Uint8Array,
   square: Uint8Array,
+  at: number,
   y: number,
   { starts, counts, values, stride }: Weights,
   firstRow: number,
@@ -165,7 +187,7 @@ function mixRows(
     const from = (start + tap) * width;
     for (let x = 0; x < width; x++) sums[x] = sums[x]! + narrow[from + x]! * weight;
   }
-  for (let x = 0; x < width; x++) square[y * width + x] = toByte(sums[x]!);
+  for (let x = 0; x < width; x++) square[at + x] = toByte(sums[x]!);
 }
 
 /** Fixed point to a value, overshoot cut off. */

@@ -1,8 +1,8 @@
-/** How long loops over pixels leave the event loop its turns: the server must go on streaming while an image is prepared. */
+/** Lets the event loop have its turns during long loops over pixels: the server goes on streaming while an image is prepared. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
 
-/** Well below the 20 ms that nothing may block, because a single row or the collector may come on top. */
+/** Longest time between two turns: well below the 20 ms that nothing may block, because a row or the collector adds to it. */
 const TURN_MS = 4;
 
 /** Call `rest` in a loop whenever `isDue`. */

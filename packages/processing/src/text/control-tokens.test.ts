@@ -1,4 +1,4 @@
-/** No word of a stranger becomes a control token, and no ordinary prompt changes by a single id. */
+/** No text of a client becomes a control token, and no ordinary prompt changes by a single id. */
 import { readFileSync } from "node:fs";
 import { array, assert, constantFrom, oneof, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -12,10 +12,10 @@ const open = (definition: object) => createTokenizer(definition, { bos_token: "<
 const words = (text: string): PromptPiece => ({ type: "text", text });
 const template = (text: string): PromptPiece => ({ type: "template", text });
 
-/** SentencePiece writes a space with this letter, so one that somebody typed is a space to the model. */
+/** SentencePiece writes a space with this letter, so that a typed one is a space to the model. */
 const SPACE_LETTER = "▁";
 const NAMES = ["<s>", "</s>", "<image>", "<pad>", "<unk>", "USER:", "ASSISTANT:"] as const;
-/** What somebody writes who knows the tokens' names, their halves and the mark that parts them. */
+/** Texts of the tokens' names, their halves and the mark that parts them. */
 const hostile = array(
   oneof(
     constantFrom(
@@ -41,7 +41,7 @@ describe.each(["llama", "byte-level"])("with the %s tokenizer", (kind) => {
   const bytesOf = (ids: readonly number[]): string =>
     Buffer.concat(ids.map((id) => tokenizer.tokenBytes(id))).toString("utf8");
 
-  test("words hold no control token whatever they say, and every character of them arrives", () => {
+  test("a text of any words has no control token, and every character of it arrives", () => {
     assert(
       property(hostile, (text) => {
         const [bos, ...ids] = tokenizer.encodePrompt([words(text)]);
@@ -56,7 +56,7 @@ describe.each(["llama", "byte-level"])("with the %s tokenizer", (kind) => {
     );
   });
 
-  test("the template's own tokens around them stay what they are", () => {
+  test("the template's own tokens around it stay tokens", () => {
     assert(
       property(hostile, (text) => {
         const ids = tokenizer.encodePrompt([template("<s>A "), words(text), template("</s>B")]);
@@ -85,7 +85,7 @@ describe.each(["llama", "byte-level"])("with the %s tokenizer", (kind) => {
   });
 });
 
-test("tokens of white space are no control tokens: indented words keep them", () => {
+test("tokens of white space are no control tokens: indented text keeps them", () => {
   const definition = definitionOf("byte-level");
   const added = { content: "\t\t", id: 600, special: false, normalized: false };
   const tokens = Reflect.get(definition, "added_tokens") as object[];

@@ -1,23 +1,23 @@
 /**
- * Keeps the words of a stranger from becoming control tokens: the tokenizer library reads every written-out `</s>` as the
- * token, wherever it stands. It is given the tokens' names with a mark in front that no text holds, and only the
+ * Keeps the text of a client from becoming control tokens: the tokenizer library reads every written-out `</s>` as the
+ * token, wherever it stands. The library gets the tokens' names with a mark in front that no text contains, and only the
  * template's own text gets that mark.
  */
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 
 /** U+10FFFF: never a character, so taking it out of a text loses nothing. */
 const MARK = "\u{10FFFF}";
 
 export interface ControlTokens {
-  /** The definition that understands what the two functions write. */
+  /** The definition for texts that the two functions wrote. */
   readonly definition: TokenizerDefinition;
-  /** Text of a template: the names of tokens in it are tokens. */
+  /** Prepares the text of a template, in which names of tokens are tokens. */
   readonly read: (text: string) => string;
-  /** Anybody's words: the names of tokens in it are words. */
+  /** Prepares any other text, in which names of tokens are text. */
   readonly plain: (text: string) => string;
 }
 
-/** Tokens of white space stay for everybody: some vocabularies have them to make indented text short. */
+/** Tokens of white space are no control tokens: some vocabularies have them to make indented text short. */
 export function controlTokens(definition: TokenizerDefinition): ControlTokens {
   const isControl = (content: string): boolean => content.trim() !== "";
   const names = definition.added_tokens.map(({ content }) => content).filter(isControl);

@@ -1,7 +1,7 @@
 /**
- * The conversation templates that LLaVA's checkpoints were tuned on: constants to the byte, apart from the code that
- * renders them (prompt.ts). Source: the original's llava/conversation.py. Its templates `default` and `v0` carry a long
- * worked example and are text-only; they are not built here.
+ * Lists the conversation templates that LLaVA's checkpoints were tuned on, constant to the byte; prompt.ts renders them.
+ * Source: LLaVA's llava/conversation.py. Its templates `default` and `v0` have a long worked example and are for text
+ * only; they are not built here.
  */
 import { LlavaError } from "@llava/protocol";
 
@@ -11,12 +11,12 @@ export interface ConversationTemplate {
   readonly assistant: string;
   /** The whole system text; "" where the template has none. */
   readonly system: string;
-  /** What a system message of the caller gets in front so that it can stand for `system`. */
+  /** Text in front of a request's system message, which then stands in place of `system`. */
   readonly systemPrefix: string;
-  /** False where the model was never shown a system text. */
+  /** False: the model was trained without a system text. */
   readonly takesSystem: boolean;
   readonly separator: string;
-  /** After an assistant's turn in the styles that have two separators. */
+  /** End of an assistant's turn in the styles that have two separators. */
   readonly secondSeparator: string | null;
   /** True: the image goes into a turn of its own, `<Image><image></Image>`, answered by `Received.`. */
   readonly tagsImages: boolean;

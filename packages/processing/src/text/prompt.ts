@@ -1,14 +1,14 @@
-/** A conversation becomes the prompt that the model reads on: the five styles of conversation.ts, to the byte. */
+/** Renders a conversation as the prompt that the model continues, in the five styles of conversation.ts, to the byte. */
 import { LlavaError } from "@llava/protocol";
 import type { ConversationTemplate } from "./conversation.ts";
 
 export interface ConversationMessage {
   readonly role: "system" | "user" | "assistant";
-  /** In a string `<image>` marks the place of an image; in parts it is a word like any other. */
+  /** The message: in a string `<image>` marks the place of an image; in parts it is text like any other. */
   readonly text: string | readonly MessagePart[];
 }
 
-/** What somebody says or shows. No word of it is ever a special token. */
+/** Text or an image of a message. No text of it is ever a special token. */
 export type MessagePart = { readonly type: "text"; readonly text: string } | { readonly type: "image" };
 
 /** A stretch of a prompt. In the text of a template `</s>` and the like are special tokens, nowhere else. */
@@ -18,7 +18,7 @@ export type PromptPiece = MessagePart | { readonly type: "template"; readonly te
 export const IMAGE_MARK = "<image>";
 const IMAGE: MessagePart = { type: "image" };
 
-/** A ready prompt: a template's text, with an image for each `<image>`. */
+/** The pieces of a ready prompt: a template's text, with an image for each `<image>`. */
 export function markedPieces(prompt: string): readonly PromptPiece[] {
   return splitMarks(prompt, templateText);
 }
@@ -52,16 +52,16 @@ export function renderPrompt(
 }
 
 /**
- * The same, up to the last word of the last message, the assistant's: what it goes on from.
- * Throws `invalid_request` when that message is another's or says nothing.
+ * The same up to the end of the last message, the assistant's, which the model continues.
+ * Throws `invalid_request` when that message is not the assistant's or has no text.
  */
 export function renderUnfinished(
   template: ConversationTemplate,
   messages: readonly ConversationMessage[],
 ): readonly PromptPiece[] {
   const last = messages.at(-1);
-  const says = last?.role === "assistant" && partsOf(last).some(({ type }) => type === "text");
-  if (!says) {
+  const hasText = last?.role === "assistant" && partsOf(last).some(({ type }) => type === "text");
+  if (!hasText) {
     throw new LlavaError(
       "invalid_request",
       "There is no answer to go on with: the last message must be the assistant's and hold its words so far.",
@@ -91,7 +91,7 @@ function openTurn(template: ConversationTemplate, role: string): string {
   return template.style === "mpt" ? role : `${role}:`;
 }
 
-/** The tokenizer writes the first `<s>`, so the one at the very start is left out. */
+/** The tokenizer writes the first `<s>`, so that the one at the very start is left out here. */
 function renderLlama2(
   template: ConversationTemplate,
   system: readonly PromptPiece[],
@@ -110,7 +110,7 @@ function enclosed(before: string, pieces: readonly PromptPiece[], after: string)
   return [...templateText(before), ...pieces, ...templateText(after)];
 }
 
-/** A message with images gives them to a turn of their own in front of it, as the mmtag models were shown. */
+/** Puts the images of a message into a turn of their own in front of it, as the mmtag models were trained. */
 function tagImages(turns: readonly ConversationMessage[]): readonly (readonly PromptPiece[])[] {
   return turns.flatMap((turn) => {
     const parts = partsOf(turn);
@@ -118,7 +118,7 @@ function tagImages(turns: readonly ConversationMessage[]): readonly (readonly Pr
     if (images.length === 0 || turn.role !== "user") return [parts];
     const shown = images.flatMap(() => enclosed("<Image>", [IMAGE], "</Image>"));
     const rest = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
-    return [shown, templateText("Received."), words(rest.trim())];
+    return [shown, templateText("Received."), plainText(rest.trim())];
   });
 }
 
@@ -130,9 +130,9 @@ function systemPieces(template: ConversationTemplate, message: ConversationMessa
   );
 }
 
-/** Without empty words: a message of nothing else has no parts. */
+/** The parts of a message without empty texts: a message of nothing else has no parts. */
 function partsOf({ text }: ConversationMessage): readonly PromptPiece[] {
-  if (typeof text === "string") return splitMarks(text, words);
+  if (typeof text === "string") return splitMarks(text, plainText);
   return text.filter((part) => part.type === "image" || part.text !== "");
 }
 
@@ -142,7 +142,7 @@ function splitMarks(text: string, piecesOf: (run: string) => readonly PromptPiec
     .flatMap((run, index) => (index === 0 ? piecesOf(run) : [IMAGE, ...piecesOf(run)]));
 }
 
-function words(text: string): readonly PromptPiece[] {
+function plainText(text: string): readonly PromptPiece[] {
   return text === "" ? [] : [{ type: "text", text }];
 }
 

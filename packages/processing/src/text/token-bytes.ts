@@ -1,9 +1,9 @@
 /**
- * Which bytes each token stands for, as a table: the tokenizer library decodes whole lists only, and a stream of tokens
- * must be turned into text one by one, with characters that are spread over several tokens.
+ * Lists the bytes that each token stands for: the tokenizer library decodes whole lists only, and a stream of tokens must be
+ * turned into text one by one, with characters that are spread over several tokens.
  */
 import { LlavaError } from "@llava/protocol";
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 
 export interface TokenBytes {
   /** Indexed by token id; ids that the vocabulary lacks are undefined. */
@@ -11,7 +11,7 @@ export interface TokenBytes {
   readonly stripsLeadingSpace: boolean;
 }
 
-/** Llama's two kinds of decoder: byte-level (GPT-2's alphabet) and sentencepiece's (`▁` and `<0x0A>`). */
+/** Reads the two kinds of decoder of Llama models: byte-level (GPT-2's alphabet) and sentencepiece's (`▁` and `<0x0A>`). */
 export function readDecoder(definition: TokenizerDefinition): TokenBytes {
   const parts = decoderParts(definition.decoder);
   const types = new Set(parts.map((part) => part["type"]));

@@ -70,7 +70,7 @@ describe("a prompt with images", () => {
   });
 });
 
-test("what else is known of a tokenizer", () => {
+test("special ids, vocabulary size and the leading space", () => {
   const tokenizer = open("llama");
   expect(tokenizer.bosTokenId).toBe(1);
   expect(tokenizer.eosTokenId).toBe(2);

@@ -1,6 +1,6 @@
 /**
- * Text to token ids and back, by Hugging Face's own JavaScript tokenizer. Taken from `@huggingface/tokenizers`, the part
- * of transformers.js that does it: importing the whole package would load a second ONNX Runtime binding.
+ * Turns text into token ids and back with Hugging Face's own JavaScript tokenizer, `@huggingface/tokenizers`: the part of
+ * transformers.js that does it, without the rest (docs/architecture/tokenizers.md).
  */
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { LlavaError } from "@llava/protocol";
@@ -9,6 +9,7 @@ import { type ControlTokens, controlTokens } from "./control-tokens.ts";
 import { parseModelJson, readJson } from "../files/model-file.ts";
 import { IMAGE_MARK, markedPieces, type PromptPiece } from "./prompt.ts";
 import { readDecoder } from "./token-bytes.ts";
+import { type TokenizerDefinition, tokenizerSchema } from "./tokenizer-definition.ts";
 import { splitWords } from "./word-split.ts";
 
 /** Stands for one image in a prompt's ids; LLaVA's IMAGE_TOKEN_INDEX. Never an id of the vocabulary. */
@@ -17,11 +18,11 @@ export const IMAGE_TOKEN = -200;
 export interface Tokenizer {
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
-  /** Ids of `<s>`, `</s>`, `<image>` and the like: no words of an answer. */
+  /** Ids of `<s>`, `</s>`, `<image>` and the like, which add no text to an answer. */
   readonly specialIds: ReadonlySet<number>;
   /** The largest id that text other than `<image>` can become, plus one. */
   readonly vocabularySize: number;
-  /** True: the tokenizer writes a space in front of every text, so the first space of a decoded answer goes. */
+  /** True: the tokenizer writes a space in front of every text, so that the first space of a decoded answer is removed. */
   readonly stripsLeadingSpace: boolean;
   /** Ids of `text`, with nothing added; written-out special tokens such as `</s>` become their ids. */
   encode(text: string): number[];
@@ -35,7 +36,7 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
   /**
    * The UTF-8 bytes that one id adds to a text, from a table: a character may be spread over several ids. Joined and
-   * decoded they are `decode`, before the leading space goes. Empty for ids outside the vocabulary. Not to be written to.
+   * decoded they are `decode`, before the leading space is removed. Empty for ids outside the vocabulary. Not to be written to.
    */
   tokenBytes(id: number): Uint8Array;
 }
@@ -105,7 +106,7 @@ function buildHubTokenizer(definition: TokenizerDefinition): HubTokenizer {
   }
 }
 
-/** What stands between the images, written for the library: one text more than there are images. */
+/** The texts between the images, written for the library: one more than there are images. */
 function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): readonly string[] {
   const runs = [""];
   for (const piece of pieces) {
@@ -116,11 +117,6 @@ function textRuns(pieces: readonly PromptPiece[], controls: ControlTokens): read
     }
   }
   return runs;
-}
-
-function isMergeList(value: unknown): boolean {
-  if (!Array.isArray(value)) return false;
-  return value.every((merge) => typeof merge === "string" || (Array.isArray(merge) && merge.length === 2));
 }
 
 type TokenName = string | { readonly content: string } | null | undefined;
@@ -148,30 +144,6 @@ const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 const MAX_SETTINGS_BYTES = 4 * 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-
-const id = z.int().min(0).max(1_000_000);
-const component = z
-  .looseObject({ type: z.string() })
-  .nullish()
-  .transform((part) => part ?? null);
-
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({
-    type: z.literal("BPE"),
-    vocab: z.record(z.string(), id),
-    // Up to some 300,000 entries: one look at each instead of a schema for each.
-    merges: z.custom<readonly (string | readonly string[])[]>(isMergeList, "not a list of merges"),
-  }),
-  added_tokens: z
-    .array(z.looseObject({ id, content: z.string().min(1), special: z.boolean() }))
-    .nullish()
-    .transform((tokens) => tokens ?? []),
-  normalizer: component,
-  pre_tokenizer: component,
-  post_processor: component,
-  decoder: component,
-});
-export type TokenizerDefinition = z.output<typeof tokenizerSchema>;
 
 const token = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 const settingsSchema = z.looseObject({

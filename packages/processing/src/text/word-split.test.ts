@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { array, assert, constantFrom, oneof, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 import { splitWords } from "./word-split.ts";
 
 function golden(kind: string): TokenizerDefinition {

@@ -1,8 +1,8 @@
 /**
- * A faster road to the same ids: sentencepiece-like tokenizers treat a whole prompt as one word, whose merging blocks
- * the event loop for tens of milliseconds. Where no merge reaches over the start of a word, words may go one by one.
+ * Makes tokenizers of sentencepiece's kind faster without changing an id: they merge a whole prompt as one word, which blocks
+ * the event loop for tens of milliseconds. Where no merge reaches over the start of a word, each word is merged alone.
  */
-import type { TokenizerDefinition } from "./tokenizer.ts";
+import type { TokenizerDefinition } from "./tokenizer-definition.ts";
 
 /** Stands for a space in sentencepiece's vocabularies. */
 const SPACE = "▁";

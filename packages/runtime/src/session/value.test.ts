@@ -30,6 +30,12 @@ describe("wrap", () => {
   });
 });
 
+test("zeros are of the element type's array, one for each element of the shape", () => {
+  using value = Value.zeros("float16", [2, 3]);
+  expect(value.shape).toEqual([2, 3]);
+  expect(value.data()).toEqual(new Uint16Array(6));
+});
+
 describe("view", () => {
   test("shares memory, at any element offset", async () => {
     using session = await Session.load(identityModel("float32"));

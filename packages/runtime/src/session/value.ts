@@ -43,6 +43,11 @@ export class Value<D extends DType = DType> implements Disposable {
     return wrapArray(dtype, data, shape);
   }
 
+  /** A tensor of zeros on the host. */
+  static zeros<D extends DType>(dtype: D, shape: readonly number[]): Value<D> {
+    return wrapArray(dtype, new ELEMENTS[dtype].array(elementCount(shape)), shape);
+  }
+
   /** The elements, not copied. Throws `invalid_argument` for memory on a device: use `read()` there. */
   data(): ArrayOf[D] {
     void this.handle.pointer;

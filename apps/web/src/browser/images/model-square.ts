@@ -1,6 +1,6 @@
 /** Reads from a model's card which square of pixels the model sees, and computes which part of an image lies in it. */
-import { placeImage } from "@llava/processing/view";
-import type { SquareShape } from "@llava/processing/view";
+import { CLIP_MEAN, planTiles } from "@llava/processing/view";
+import type { SquareShape, Tile } from "@llava/processing/view";
 import type { ModelCard } from "@llava/protocol/browser";
 
 import type { ImageMode } from "../services/store/records.ts";
@@ -32,25 +32,31 @@ export interface Box {
   readonly height: number;
 }
 
-const WHOLE: Box = { left: 0, top: 0, width: 1, height: 1 };
-
 /** The part of an image that lies in the model's square. */
 export function seenBox(width: number, height: number, size: number, shape: SquareShape): Box {
-  if (shape !== "crop") return WHOLE;
-  const { resizedWidth, resizedHeight, cropLeft, cropTop } = placeImage(width, height, { size, shape });
+  const { scaledWidth, scaledHeight, left, top } = squareOf(width, height, size, shape);
   return {
-    left: cropLeft / resizedWidth,
-    top: cropTop / resizedHeight,
-    width: size / resizedWidth,
-    height: size / resizedHeight,
+    left: left / scaledWidth,
+    top: top / scaledHeight,
+    width: size / scaledWidth,
+    height: size / scaledHeight,
   };
 }
 
 /** The part of the model's square that the image fills: less than the whole when the image is padded. */
-export function filledBox(width: number, height: number, shape: SquareShape): Box {
-  if (shape !== "pad") return WHOLE;
-  const side = Math.max(width, height);
-  const left = Math.floor((side - width) / 2) / side;
-  const top = Math.floor((side - height) / 2) / side;
-  return { left, top, width: width / side, height: height / side };
+export function filledBox(width: number, height: number, size: number, shape: SquareShape): Box {
+  const { source } = squareOf(width, height, size, shape);
+  return {
+    left: (0 - source.x) / source.width,
+    top: (0 - source.y) / source.height,
+    width: width / source.width,
+    height: height / source.height,
+  };
+}
+
+/** The first tile of the plan by which the worker prepares the image. */
+function squareOf(width: number, height: number, size: number, shape: SquareShape): Tile {
+  const [tile] = planTiles({ width, height }, { size, shape, mean: CLIP_MEAN }).tiles;
+  if (tile === undefined) throw new RangeError("A plan has at least one tile.");
+  return tile;
 }

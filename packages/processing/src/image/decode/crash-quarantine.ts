@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LlavaError } from "@llava/protocol";
 
-/** One may be bad luck: the machine's memory was short, or somebody ended the process. */
+/** Crashes before an image is refused. One may have another cause: too little memory, or a user who ended the process. */
 const CRASHES = 2;
 const MAX_IMAGES = 256;
 const REMEMBERED_MS = 3_600_000;
@@ -11,7 +11,7 @@ const REMEMBERED_MS = 3_600_000;
 const SLICE_BYTES = 1 << 20;
 
 interface Crashes {
-  /** Of the file: only those of the same length as a remembered one need to be hashed. */
+  /** Length of the file: only files of the same length as a remembered one need to be hashed. */
   readonly length: number;
   readonly count: number;
   readonly lastMs: number;
@@ -19,7 +19,7 @@ interface Crashes {
 
 export class CrashQuarantine {
   readonly #now: () => number;
-  /** By the file's hash; the one that crashed longest ago first. */
+  /** Crashes by the file's hash; the one that crashed longest ago comes first. */
   readonly #images = new Map<string, Crashes>();
 
   /** @param now monotonic milliseconds */

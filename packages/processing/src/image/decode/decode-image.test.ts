@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { IMAGE_LIMITS, decodeImage, imageHash } from "./decode-image.ts";
+import { decodeImage, imageHash } from "./decode-image.ts";
+import { IMAGE_LIMITS, readImageHeader } from "./image-header.ts";
 
 const wide = readFileSync(new URL("../../../test/golden/wide.png", import.meta.url));
 
@@ -46,7 +47,7 @@ function crc32(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-describe("what is not an image is refused by name", () => {
+describe("a file that is no image is refused by the name of its format", () => {
   test.each([
     ["an empty file", "", /empty file/],
     ["text", "hello, I am no image", /not an image that can be read/],
@@ -64,6 +65,32 @@ describe("what is not an image is refused by name", () => {
     const message = await sentence(Buffer.from(text, "latin1"));
     expect(message).toMatch(expected);
     expect(message).toMatch(/\. (Send the image as PNG, JPEG or WebP|Choose the file again)\.$/);
+  });
+});
+
+describe("a header", () => {
+  test.each(["wide", "tall", "rgba", "rotated", "grayscale", "tiny"])(
+    "has the size of the upright image: %s",
+    async (name) => {
+      const file = readFileSync(new URL(`../../../test/golden/${name}.png`, import.meta.url));
+      const { width, height } = await decodeImage(file);
+      expect(await readImageHeader(file)).toEqual({ width, height });
+    },
+  );
+
+  test("has the size of an animation's first frame", async () => {
+    const frames = await sharp(Buffer.alloc(4 * 6 * 3), {
+      raw: { width: 4, height: 6, channels: 3, pageHeight: 3 },
+    })
+      .webp({ loop: 0 })
+      .toBuffer();
+    expect(await readImageHeader(frames)).toEqual({ width: 4, height: 3 });
+    expect(await decodeImage(frames)).toMatchObject({ width: 4, height: 3 });
+  });
+
+  test("is read where the pixels are damaged, and refused where it is too large", async () => {
+    expect(await readImageHeader(pngHeader(300, 200))).toEqual({ width: 300, height: 200 });
+    await expect(readImageHeader(pngHeader(20_000, 10))).rejects.toMatchObject({ code: "invalid_image" });
   });
 });
 
@@ -103,7 +130,7 @@ describe("dimensions are refused from the header", () => {
     expect(await sentence(pngHeader(width, height))).toMatch(expected);
   });
 
-  test("also of a whole file, without decoding it", async () => {
+  test("of a whole file, without decoding it", async () => {
     const solid = { create: { width: 16_000, height: 3000, channels: 3, background: "red" } } as const;
     const file = await sharp(solid).png().toBuffer();
     expect(await sentence(file)).toMatch(/48000000 in all/);
@@ -115,14 +142,14 @@ describe("dimensions are refused from the header", () => {
   });
 });
 
-describe("what is taken", () => {
+describe("decoding", () => {
   test.each(["png", "jpeg", "webp"] as const)("%s", async (format) => {
     const file = await sharp(wide).toFormat(format).toBuffer();
     const image = await decodeImage(file);
     expect([image.width, image.height, image.rgb.length]).toEqual([301, 97, 301 * 97 * 3]);
   });
 
-  test("16 bits, palettes, grey with alpha, CMYK", async () => {
+  test("of 16 bits, palettes, grey with alpha, CMYK", async () => {
     const files = await Promise.all([
       sharp(wide).toColourspace("rgb16").png().toBuffer(),
       sharp(wide).png({ palette: true }).toBuffer(),
@@ -136,7 +163,7 @@ describe("what is taken", () => {
     }
   });
 
-  test("transparency lies on white", async () => {
+  test("lays transparent images on white", async () => {
     const clear = {
       create: { width: 4, height: 3, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } },
     } as const;
@@ -144,7 +171,7 @@ describe("what is taken", () => {
     expect(rgb).toEqual(new Uint8Array(36).fill(255));
   });
 
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])("EXIF orientation %i is undone", async (orientation) => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("turns EXIF orientation %i upright", async (orientation) => {
     const raw = { width: 2, height: 1, channels: 3 } as const;
     const file = await sharp(Buffer.from([255, 0, 0, 0, 0, 255]), { raw })
       .withMetadata({ orientation })
@@ -156,7 +183,7 @@ describe("what is taken", () => {
     expect(red).toBe([1, 4, 5, 6].includes(orientation));
   });
 
-  test("the first frame of an animation", async () => {
+  test("takes the first frame of an animation", async () => {
     const frames = Buffer.alloc(4 * 8 * 3);
     frames.fill(200, 0, 4 * 4 * 3);
     const file = await sharp(frames, { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } })
@@ -168,7 +195,7 @@ describe("what is taken", () => {
   });
 });
 
-test("the loaders of other formats are shut, even to code that forgets to look at the first bytes", async () => {
+test("the loaders of other formats are blocked, also for code that does not check the first bytes", async () => {
   const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>');
   await expect(sharp(svg).metadata()).rejects.toThrow();
 });
@@ -198,7 +225,7 @@ describe("an image's identity", () => {
     expect(await imageHash(await decodeImage(wide))).toBe(await imageHash(await decodeImage(other)));
   });
 
-  test("tells images of the same bytes and other edges apart", async () => {
+  test("differs for images of the same bytes and other edges", async () => {
     const rgb = new Uint8Array(36);
     const hashes = await Promise.all([
       imageHash({ width: 4, height: 3, rgb }),

@@ -1,9 +1,11 @@
-/** Files become the vision tower's numbers in other processes: the one way for images of strangers. */
+/** Has images read and decoded in processes of their own, a few at a time, and forgets none that ended such a process. */
 import { detectFormat, LlavaError } from "@llava/protocol";
-import type { PixelDescription } from "../pixels.ts";
-import { Semaphore } from "./semaphore.ts";
-import type { PreparedImage } from "./decode-process.ts";
-import { IMAGE_LIMITS, type ImageLimits, requireFileSize } from "./decode-image.ts";
+import PQueue from "p-queue";
+import type { TilePlan } from "../plans/plan-maker.ts";
+import type { ImageSize } from "../plans/tile.ts";
+import type { Normalisation } from "../pixels.ts";
+import type { ImageReply, ImageTask } from "./decode-process.ts";
+import { IMAGE_LIMITS, type ImageLimits, requireFileSize } from "./image-header.ts";
 import { DecodeProcess, DecodeProcessEnded } from "./decode-process-handle.ts";
 import { CrashQuarantine } from "./crash-quarantine.ts";
 
@@ -11,17 +13,19 @@ export interface DecodePoolOptions {
   /** Images that are decoded at the same time; default 2. */
   readonly processes?: number;
   readonly limits?: Partial<ImageLimits>;
-  /** What a process may allocate, where the system can be told; a bare one takes some 600 MB of it. */
+  /** What a process may allocate, where the system can limit it (Linux); an idle one takes some 600 MB of it. */
   readonly memoryBytes?: number;
 }
 
 /** The largest image needs 300 MB beside what Node itself reserves. */
 const MEMORY_BYTES = 1536 << 20;
+/** Headers go first: each takes a millisecond, and a request may be refused by them. */
+const PRIORITY = { header: 1, tiles: 0 } as const;
 
 export class DecodePool implements Disposable {
   readonly #limits: ImageLimits;
   readonly #memoryBytes: number;
-  readonly #gate: Semaphore;
+  readonly #queue: PQueue;
   readonly #idle: DecodeProcess[] = [];
   readonly #quarantine = new CrashQuarantine();
   readonly #closed = new AbortController();
@@ -29,40 +33,30 @@ export class DecodePool implements Disposable {
   constructor(options: DecodePoolOptions = {}) {
     this.#limits = { ...IMAGE_LIMITS, ...options.limits };
     this.#memoryBytes = options.memoryBytes ?? MEMORY_BYTES;
-    this.#gate = new Semaphore(options.processes ?? 2);
+    this.#queue = new PQueue({ concurrency: options.processes ?? 2 });
   }
 
   /**
-   * [3, size, size] of the encoded file `bytes`: exactly what `pixelValues(await decodeImage(bytes))` gives. Throws
-   * `invalid_image`, also when the image took too long or ended the process; `quarantined` when it ended two; `cancelled`.
+   * The size of the upright image in the encoded file `bytes`; no pixel is decoded. Throws `invalid_image`, also when this
+   * took too long or ended the process; `quarantined` when the image ended two; `cancelled`.
    */
-  async values(
-    bytes: Uint8Array,
-    description: PixelDescription,
-    signal?: AbortSignal,
-  ): Promise<Float32Array> {
-    return (await this.prepare(bytes, description, signal)).values;
+  async header(bytes: Uint8Array, signal?: AbortSignal): Promise<ImageSize> {
+    const { width, height } = await this.#run({ type: "header", bytes, limits: this.#limits }, signal);
+    return { width, height };
   }
 
-  /** The same, and how large the image was. */
-  async prepare(
+  /**
+   * The tiles of the image in `bytes`, [tiles, 3, size, size], from one decoding: exactly what `tileValues` gives. `plan`
+   * is made for the size that `header` gave. Throws as `header` does.
+   */
+  async tiles(
     bytes: Uint8Array,
-    description: PixelDescription,
+    plan: TilePlan,
+    normalisation: Normalisation,
     signal?: AbortSignal,
-  ): Promise<PreparedImage> {
-    // What can be refused without a process is.
-    requireFileSize(bytes, this.#limits);
-    detectFormat(bytes);
-    await this.#quarantine.check(bytes);
-    const signals = [this.#closed.signal, ...(signal ? [signal] : [])];
-    const either = AbortSignal.any(signals);
-    try {
-      return await this.#gate.pass(async () => await this.#decode(bytes, description, either), either);
-    } catch (thrown) {
-      if (thrown instanceof LlavaError) throw thrown;
-      if (either.aborted) throw cancelled();
-      throw thrown;
-    }
+  ): Promise<Float32Array> {
+    const task = { type: "tiles", bytes, limits: this.#limits, plan, normalisation } as const;
+    return (await this.#run(task, signal)).values;
   }
 
   /** Ends all processes, and with them what they were doing. */
@@ -71,16 +65,27 @@ export class DecodePool implements Disposable {
     for (const process of this.#idle.splice(0)) process.kill();
   }
 
-  async #decode(
-    bytes: Uint8Array,
-    description: PixelDescription,
-    signal: AbortSignal,
-  ): Promise<PreparedImage> {
+  async #run<T extends ImageTask>(task: T, signal: AbortSignal | undefined): Promise<ReplyTo<T>> {
+    // What can be refused without a process is.
+    requireFileSize(task.bytes, this.#limits);
+    detectFormat(task.bytes);
+    await this.#quarantine.check(task.bytes);
+    const either = AbortSignal.any([this.#closed.signal, ...(signal ? [signal] : [])]);
+    try {
+      const options = { signal: either, priority: PRIORITY[task.type] };
+      return await this.#queue.add(async () => await this.#send(task, either), options);
+    } catch (thrown) {
+      if (thrown instanceof LlavaError) throw thrown;
+      if (either.aborted) throw cancelled();
+      throw thrown;
+    }
+  }
+
+  async #send<T extends ImageTask>(task: T, signal: AbortSignal): Promise<ReplyTo<T>> {
     const process = this.#take();
     try {
-      const task = { bytes, description, limits: this.#limits };
       const reply = await process.run(task, this.#limits.timeoutMs, signal);
-      if (reply.type === "values") return reply;
+      if (isReplyTo(task, reply)) return reply;
       if (reply.type === "refused") throw new LlavaError(reply.code, reply.message);
       process.kill();
       throw tooSlow(reply.type);
@@ -88,7 +93,7 @@ export class DecodePool implements Disposable {
       if (!(thrown instanceof DecodeProcessEnded)) throw thrown;
       if (signal.aborted) throw cancelled();
       if (!thrown.isCrash) throw tooSlow(thrown);
-      await this.#quarantine.note(bytes);
+      await this.#quarantine.note(task.bytes);
       throw tooMuch(thrown);
     } finally {
       if (process.isAlive && !this.#closed.signal.aborted) this.#idle.push(process);
@@ -96,13 +101,19 @@ export class DecodePool implements Disposable {
     }
   }
 
-  /** One that has nothing to do, or a new one: there are never more than places in the gate. */
+  /** An idle process, or a new one: there are never more than the queue runs at a time. */
   #take(): DecodeProcess {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.isAlive) return idle;
     }
     return new DecodeProcess(this.#memoryBytes);
   }
+}
+
+type ReplyTo<T extends ImageTask> = Extract<ImageReply, { readonly type: T["type"] }>;
+
+function isReplyTo<T extends ImageTask>(task: T, reply: ImageReply): reply is ReplyTo<T> {
+  return reply.type === task.type;
 }
 
 function cancelled(): LlavaError {

@@ -1,20 +1,20 @@
-/** One decoding process and its life: started, given one image at a time, killed when it takes too long or is not wanted. */
+/** Starts one decoding process, gives it one task at a time, and kills it when it takes too long or its task is cancelled. */
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LlavaError } from "@llava/protocol";
 import type { ImageReply, ImageTask } from "./decode-process.ts";
 
 const PROGRAM = fileURLToPath(new URL("./decode-process.ts", import.meta.url));
-/** Of JavaScript alone; pixels lie outside. */
+/** Heap of JavaScript alone; pixels lie outside. */
 const HEAP_MIB = 256;
-/** All that it needs of our environment; no secret of ours is its business. */
+/** All that the process needs of our environment, which may hold secrets. */
 const VARIABLES = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"];
-/** A machine that swaps may need long to start a process; one that hangs shall not hold a place for ever. */
+/** A machine that swaps may need long to start a process; one that hangs must not hold a place for ever. */
 const START_MS = 30_000;
 
-/** How a task ended that got no reply. */
+/** A process ended before it replied to its task. */
 export class DecodeProcessEnded extends Error {
-  /** Whether it ended by itself: the image, or what the system allows, was too much for it. */
+  /** True when it ended by itself: the image, or what the system allows, was too much for it. */
   readonly isCrash: boolean;
 
   constructor(isCrash: boolean, how: string) {
@@ -29,14 +29,14 @@ export class DecodeProcess {
   #isKilled = false;
   #isLate = false;
 
-  /** @param memoryBytes what it may allocate, where the system can be told (Linux) */
+  /** @param memoryBytes what it may allocate, where the system can limit it (Linux) */
   constructor(memoryBytes: number) {
     this.#child = start(memoryBytes);
     this.#child.on("error", () => undefined);
-    // It shall not keep us running while it has nothing to do.
+    // An idle process must not keep this one running.
     this.#setReferenced(false);
     this.#ready = this.#start();
-    // Whoever waits for it is told; nobody may be waiting.
+    // A task that waits for the start gets its error; without a task there must be no unhandled rejection.
     this.#ready.catch(() => undefined);
   }
 
@@ -71,7 +71,7 @@ export class DecodeProcess {
   async #start(): Promise<void> {
     await this.#reply(START_MS).catch((cause: unknown) => {
       if (cause instanceof DecodeProcessEnded && !cause.isCrash && !this.#isLate) throw cause;
-      // Not the image's fault, which it has not seen.
+      // The process has not seen the image, which must not be blamed.
       throw new LlavaError(
         "runtime_failure",
         "The process that decodes images could not be started. The server's log may say why; try again.",
@@ -125,7 +125,7 @@ function start(memoryBytes: number): ChildProcess {
     env: {
       ...Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]])),
       UV_THREADPOOL_SIZE: "2",
-      // Its decoder says on stderr what it thinks of each damaged image; strangers must not write our logs.
+      // libvips reports each damaged image on stderr; clients must not be able to fill our logs.
       VIPS_WARNING: "0",
     },
     // Buffers as they are, not as JSON.

@@ -1,47 +1,44 @@
 /**
- * The process in which strangers' images are decoded: what kills it costs one request and not the server. Prepares one
- * image at a time and knows nothing but its bytes; started by decode-pool.ts and by nobody else.
+ * Reads headers of images and prepares images in a process of its own, one at a time: what kills it costs one request and
+ * not the server. decode-pool.ts starts it.
  */
 import { LlavaError, toLlavaError, type ErrorCode } from "@llava/protocol";
-import type { PixelDescription } from "../pixels.ts";
-import { decodeImage, type ImageLimits } from "./decode-image.ts";
-import { pixelValues } from "../pixels.ts";
+import type { TilePlan } from "../plans/plan-maker.ts";
+import type { ImageSize } from "../plans/tile.ts";
+import { type Normalisation, tileValues } from "../pixels.ts";
+import { decodeImage } from "./decode-image.ts";
+import { type ImageLimits, readImageHeader } from "./image-header.ts";
 
-/** What the parent sends. */
-export interface ImageTask {
-  /** The encoded file. */
+/** What the parent sends: an encoded file, and what it wants of it. */
+export type ImageTask = {
   readonly bytes: Uint8Array;
-  readonly description: PixelDescription;
   readonly limits: ImageLimits;
-}
+} & (
+  | { readonly type: "header" }
+  | { readonly type: "tiles"; readonly plan: TilePlan; readonly normalisation: Normalisation }
+);
 
-/** What the vision tower sees of an image. */
-export interface PreparedImage {
-  /** [3, size, size] */
-  readonly values: Float32Array;
-  /** Of the upright image, pixels. */
-  readonly width: number;
-  readonly height: number;
-}
-
-/** What it gets: first `ready`, then one of the others for each task. */
+/** What the parent gets: first `ready`, then one of the others for each task. */
 export type ImageReply =
   | { readonly type: "ready" }
-  /** It has had all the time that it may have, and goes on until somebody ends the process. */
+  /** The task has had all the time that it may have, and goes on until the parent ends the process. */
   | { readonly type: "late" }
-  | ({ readonly type: "values" } & PreparedImage)
+  | ({ readonly type: "header" } & ImageSize)
+  /** values [tiles, 3, size, size] */
+  | { readonly type: "tiles"; readonly values: Float32Array }
   | { readonly type: "refused"; readonly code: ErrorCode; readonly message: string };
+
+/** How often the time of the processor is looked at. */
+const LOOK_MS = 100;
 
 function reply(message: ImageReply): void {
   process.send?.(message);
 }
 
-async function work({ bytes, description, limits }: ImageTask): Promise<void> {
-  const clock = watchProcessor(limits.processorMs);
+async function work(task: ImageTask): Promise<void> {
+  const clock = watchProcessor(task.limits.processorMs);
   try {
-    const image = await decodeImage(bytes, limits);
-    const { width, height } = image;
-    reply({ type: "values", values: await pixelValues(image, description), width, height });
+    reply(await answer(task));
   } catch (thrown) {
     const { code, message } = thrown instanceof RangeError ? outOfMemory() : toLlavaError(thrown);
     reply({ type: "refused", code, message });
@@ -50,7 +47,14 @@ async function work({ bytes, description, limits }: ImageTask): Promise<void> {
   }
 }
 
-/** Native code that is under way cannot be stopped from here, so that the parent is told to end it all. */
+async function answer(task: ImageTask): Promise<ImageReply> {
+  const { bytes, limits } = task;
+  if (task.type === "header") return { type: "header", ...(await readImageHeader(bytes, limits)) };
+  const image = await decodeImage(bytes, limits);
+  return { type: "tiles", values: await tileValues(image, task.plan, task.normalisation) };
+}
+
+/** Native code that is under way cannot be stopped from here, so that the parent has to end the process. */
 function watchProcessor(limitMs: number): NodeJS.Timeout {
   const before = process.cpuUsage();
   const clock = setInterval(() => {
@@ -62,9 +66,7 @@ function watchProcessor(limitMs: number): NodeJS.Timeout {
   return clock;
 }
 
-const LOOK_MS = 100;
-
-/** What a typed array says that cannot be had. The images' limits should not let it come to this. */
+/** For a typed array that cannot be allocated. The images' limits should not let it come to this. */
 function outOfMemory(): LlavaError {
   return new LlavaError(
     "invalid_image",
@@ -74,6 +76,6 @@ function outOfMemory(): LlavaError {
 
 // Only the parent writes to this channel.
 process.on("message", (task: ImageTask) => void work(task));
-// Not exit(), which would wait for the decoder's threads: nobody is left to want what they do.
+// Not exit(), which would wait for the decoder's threads, whose results no process would read.
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 reply({ type: "ready" });

@@ -58,7 +58,7 @@ export function SeenPart({ image, square }: Omit<Props, "app">): JSX.Element | n
 /** Lies over the model's square and marks the image within its padding. */
 export function FilledPart({ image, square }: Omit<Props, "app">): JSX.Element | null {
   const { width, height, mode } = image;
-  const box = filledBox(width, height, shapeOf(mode, square));
+  const box = filledBox(width, height, square.size, shapeOf(mode, square));
   if (box.width >= 1 && box.height >= 1) return null;
   return <span class="filled-part" style={placed(box)} aria-hidden="true" />;
 }

@@ -139,7 +139,8 @@ async function view(blob: Blob, size: number, shape: SquareShape): Promise<Image
     rgb[to++] = data[from + 1]!;
     rgb[to++] = data[from + 2]!;
   }
-  const square = await modelView({ width, height, rgb }, { size, shape, mean: CLIP_MEAN }, ALONE);
+  const target = { size, shape, mean: CLIP_MEAN };
+  const [square = new Uint8Array()] = await modelView({ width, height, rgb }, target, ALONE);
   return await createImageBitmap(toImageData(square, size));
 }
 

@@ -1,13 +1,10 @@
-/**
- * Which parts of an image are painted over one after another, and what that says of each: plain arithmetic, apart from
- * the model that is asked.
- */
-import type { Box } from "@llava/processing";
+/** Divides an image into the parts that an occlusion map paints over, and turns the measured drops into the map's values. */
+import { type Box, boxInOtherSquare, type Tile } from "@llava/processing";
 
 /** Squares of patches over the vision tower's square, the same number down as across. */
 export interface Grid {
   readonly cells: number;
-  /** Where cells begin, and the end of the last one: pixels of the square, on borders of patches. */
+  /** Beginnings of the cells, and the end of the last one: pixels of the square, on borders of patches. */
   readonly edges: readonly number[];
 }
 
@@ -15,15 +12,15 @@ export interface Grid {
 export interface Window {
   readonly row: number;
   readonly column: number;
-  /** What of them shows the image, pixels of the square. */
+  /** The part of them that shows the image, pixels of the square. */
   readonly box: Box;
 }
 
-/** 121 runs. */
+/** Most cells along an edge: 121 runs. */
 export const MAX_CELLS = 12;
-/** Fewer say nothing about places; one window paints all of them over. */
+/** Fewest cells along an edge: with one, the only window paints all of them over and says nothing about places. */
 export const MIN_CELLS = 2;
-/** Enough to tell objects apart, and 49 runs. */
+/** Cells along an edge that are enough to tell objects apart: 49 runs. */
 const DEFAULT_CELLS = 8;
 /**
  * Cells of a window, down and across. One patch alone changes little, because its neighbours show the same object; windows
@@ -31,7 +28,7 @@ const DEFAULT_CELLS = 8;
  */
 const WINDOW_CELLS = 2;
 
-/** A default that divides the patches where there is one near: cells of one size. */
+/** Cells along an edge where the request names none: a divisor of the patches near the default, so that cells are equal. */
 export function defaultCells(patches: number): number {
   for (const cells of [DEFAULT_CELLS, 7, 9, 6, 10]) if (patches % cells === 0) return cells;
   return Math.min(DEFAULT_CELLS, patches);
@@ -43,7 +40,7 @@ export function createGrid(cells: number, patches: number, patchSize: number): G
   return { cells, edges };
 }
 
-/** Those that show some of the image; `shown` is the part of the square that is not padding. */
+/** The windows that show some of the image; `shown` is the part of the square that is not padding. */
 export function windowsOf({ cells, edges }: Grid, shown: Box): readonly Window[] {
   const side = Math.min(WINDOW_CELLS, cells);
   const windows: Window[] = [];
@@ -88,7 +85,7 @@ export function averageDrops(
   return places.map((row) => places.map((column) => valueOf(row, column)));
 }
 
-/** Of each channel, over the part of the square that shows the image. pixels [3, size, size]. */
+/** Mean of each channel over the part of the square that shows the image. pixels [3, size, size]. */
 export function meanColour(pixels: Float32Array, size: number, shown: Box): readonly number[] {
   return [0, 1, 2].map((channel) => {
     let sum = 0;
@@ -100,20 +97,33 @@ export function meanColour(pixels: Float32Array, size: number, shown: Box): read
   });
 }
 
-/** A copy with `box` in one colour. pixels [3, size, size]. */
+/**
+ * A copy with `box` in one colour, in every tile that shows any of it.
+ * @param pixels [tiles, 3, size, size] @param box pixels of the first tile's square
+ */
 export function paintOver(
   pixels: Float32Array,
-  size: number,
+  tiles: readonly Tile[],
   box: Box,
   colour: readonly number[],
 ): Float32Array {
   const painted = pixels.slice();
+  const length = pixels.length / tiles.length;
+  const [first] = tiles;
+  for (const [i, tile] of tiles.entries()) {
+    const own = first === undefined || i === 0 ? box : boxInOtherSquare(box, first, tile);
+    fillBox(painted.subarray(i * length, (i + 1) * length), tile.size, own, colour);
+  }
+  return painted;
+}
+
+/** pixels [3, size, size] */
+function fillBox(pixels: Float32Array, size: number, box: Box, colour: readonly number[]): void {
   for (const [channel, value] of colour.entries())
     for (let y = box.y; y < box.y + box.height; y++) {
       const row = (channel * size + y) * size;
-      painted.fill(value, row + box.x, row + box.x + box.width);
+      pixels.fill(value, row + box.x, row + box.x + box.width);
     }
-  return painted;
 }
 
 function overlap(a: Box, b: Box): Box {

@@ -1,9 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { averageDrops, createGrid, defaultCells, meanColour, paintOver, windowsOf } from "./image-groups.ts";
+import {
+  averageDrops,
+  createGrid,
+  defaultCells,
+  meanColour,
+  paintOver,
+  windowsOf,
+} from "./occlusion-grid.ts";
 
 const WHOLE = { x: 0, y: 0, width: 8, height: 8 };
 
-describe("a grid", () => {
+describe("the grid of an occlusion map", () => {
   it("has its edges on borders of patches, also where cells do not divide them", () => {
     expect(createGrid(4, 8, 12).edges).toEqual([0, 24, 48, 72, 96]);
     const { edges } = createGrid(8, 27, 14);
@@ -25,7 +32,7 @@ describe("a grid", () => {
   });
 });
 
-describe("windows", () => {
+describe("windows of an occlusion map", () => {
   const grid = createGrid(4, 4, 2);
 
   it("cover every cell, the inner ones four times", () => {
@@ -55,7 +62,7 @@ describe("windows", () => {
   });
 });
 
-it("a cell's value is the mean of the windows over it", () => {
+it("occlusion: a cell's value is the mean of the windows over it", () => {
   const grid = createGrid(3, 3, 2);
   const shown = { x: 0, y: 0, width: 6, height: 6 };
   const windows = windowsOf(grid, shown);
@@ -67,12 +74,15 @@ it("a cell's value is the mean of the windows over it", () => {
   ]);
 });
 
-it("a box is painted over with the mean colour of the image alone, and the rest stays", () => {
+/** A square of 8 pixels that shows a whole image of 8 × 8 pixels. */
+const SQUARE = { source: WHOLE, scaledWidth: 8, scaledHeight: 8, left: 0, top: 0, size: 8 };
+
+it("occlusion: a box is painted over with the mean colour of the image alone, and the rest stays", () => {
   const pixels = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 8 < 4 ? 1 : 3) + Math.floor(i / 64));
   const shown = { x: 0, y: 0, width: 4, height: 8 };
   expect(meanColour(pixels, 8, shown)).toEqual([1, 2, 3]);
   expect(meanColour(pixels, 8, WHOLE)).toEqual([2, 3, 4]);
-  const painted = paintOver(pixels, 8, { x: 6, y: 1, width: 2, height: 1 }, [7, 8, 9]);
+  const painted = paintOver(pixels, [SQUARE], { x: 6, y: 1, width: 2, height: 1 }, [7, 8, 9]);
   const changed = [...painted].flatMap((value, i) => (value === pixels[i] ? [] : [[i, value]]));
   expect(changed).toEqual([
     [14, 7],
@@ -81,5 +91,20 @@ it("a box is painted over with the mean colour of the image alone, and the rest 
     [79, 8],
     [142, 9],
     [143, 9],
+  ]);
+});
+
+it("occlusion: a box is painted over in every tile that shows it", () => {
+  const pixels = new Float32Array(3 * 3 * 64);
+  // The whole image, then its left and its right half at twice the size.
+  const half = { ...SQUARE, scaledWidth: 16, scaledHeight: 8 };
+  const tiles = [SQUARE, half, { ...half, left: 8 }];
+  const painted = paintOver(pixels, tiles, { x: 3, y: 0, width: 2, height: 1 }, [1, 1, 1]);
+  const changed = [...painted].flatMap((value, i) => (value === 0 ? [] : [i]));
+  const channels = [0, 64, 128];
+  expect(changed).toEqual([
+    ...channels.flatMap((at) => [at + 3, at + 4]),
+    ...channels.flatMap((at) => [192 + at + 6, 192 + at + 7]),
+    ...channels.flatMap((at) => [384 + at, 384 + at + 1]),
   ]);
 });
