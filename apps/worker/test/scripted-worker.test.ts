@@ -69,11 +69,12 @@ describe("a backend with few capabilities", () => {
   const ask = { model: MODEL, messages, max_tokens: 3 };
 
   test("is refused by the field's name what it lacks, and its card says so", async () => {
-    const capabilities = { logprobs: false, several_choices: false, json_mode: false };
+    const capabilities = { logprobs: false, several_choices: false, json_mode: false, seed: false };
     const server = await start({ capabilities });
     for (const [field, fields] of [
       ["logprobs", { logprobs: true }],
       ["n", { n: 2 }],
+      ["seed", { seed: 4 }],
       ["response_format", { response_format: { type: "json_object" }, stream: true }],
     ] as const) {
       const refusal = await server.post(url, { ...ask, ...fields });

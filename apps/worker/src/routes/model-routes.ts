@@ -1,5 +1,5 @@
 /** `GET /v1/models` and one by one: what this worker's model takes and can do. */
-import type { BackendCard } from "@llava/backend";
+import type { BackendCapabilities, BackendCard } from "@llava/backend";
 import {
   CHAT_LIMITS,
   createModelCard,
@@ -46,7 +46,7 @@ function cardOf({ backend, modelName, startedS }: WorkerService): ModelCard {
     limits: {
       messages: CHAT_LIMITS.messages,
       parts: CHAT_LIMITS.parts,
-      images: CHAT_LIMITS.images,
+      images: maxImages(capabilities),
       text_bytes: CHAT_LIMITS.textBytes,
       stop_strings: SAMPLING_LIMITS.stops,
       answers: SAMPLING_LIMITS.choices,
@@ -55,6 +55,11 @@ function cardOf({ backend, modelName, startedS }: WorkerService): ModelCard {
     capabilities: { ...COMMON_CAPABILITIES, ...askable },
     card: card.card,
   });
+}
+
+function maxImages({ vision, several_images }: BackendCapabilities): number {
+  if (!vision) return 0;
+  return several_images ? CHAT_LIMITS.images : 1;
 }
 
 /** The fields whose values the backend knows. */

@@ -67,7 +67,7 @@ export function describeModels(visit: Visit): void {
         input_modalities: ["text", "image"],
         context_length: expect.any(Number),
         tokens_per_image: visit.stage.tokensPerImage,
-        limits: { images: 8 },
+        limits: { images: visit.lacks("several_images") ? 1 : 8 },
         capabilities: { vision: true, image_detail: false, tools: false },
       });
     });

@@ -31,6 +31,7 @@ import type { Dialect } from "./openai-dialect.ts";
 import { streamBlocks } from "./openai-stream.ts";
 import { RequestProgress } from "../../service/request-progress.ts";
 import { IDLE, markIdle } from "./keepalive.ts";
+import { lacking } from "../../service/require-capabilities.ts";
 import type { WorkerService } from "../../service/worker-service.ts";
 import { KeepaliveLines } from "./keepalive-lines.ts";
 import { sumUsage } from "../../service/usage.ts";
@@ -52,6 +53,8 @@ export async function answerOpenAi(
   const isForController =
     isFromController(request) && asked.n === 1 && !(dialect.hasOffsets && asked.logprobs !== undefined);
   if (asked.resume && !(isForController && asked.stream)) throw notResumable(request, asked);
+  if (asked.seed !== undefined && !service.backend.capabilities.seed)
+    throw lacking("seed", "seeded sampling");
   const seed = asked.resume?.seed ?? asked.seed ?? randomInt(2 ** 31);
   const { id, created } = asked.resume ?? completionHead(service.modelName, Date.now(), dialect.idPrefix);
   const head = { id, created, model: service.modelName };
