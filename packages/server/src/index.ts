@@ -2,7 +2,7 @@ export { LOOPBACK_ONLY, openAccess, readSecretFile, type Access } from "./auth/a
 export { newApiKey, parseKeyFile } from "./auth/api-keys.ts";
 export { addBlobRoutes } from "./blob-routes.ts";
 export { BlobStore, type BlobLimits } from "./blob-store.ts";
-export { callerOf, isPeer } from "./auth/identity.ts";
+export { principalOf, isPeer } from "./auth/identity.ts";
 export { addChallengeRoute, admitWorker, type Candidate } from "./auth/worker-challenge.ts";
 export { type ClientLimits } from "./limits/rate-limit.ts";
 export { signedHeaders } from "./auth/signed-requests.ts";
