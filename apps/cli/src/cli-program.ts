@@ -1,4 +1,4 @@
-/** The table of commands: what `llava` understands, and how each command's outcome becomes an exit code. */
+/** Declares the commands of `llava` and turns the outcome of each into an exit code. */
 import { toLlavaError } from "@llava/protocol";
 import { withDashes, type AppName } from "@llava/server/command";
 import { Command, CommanderError } from "commander";
@@ -77,7 +77,7 @@ function llavaCommand(endWith: (exitCode: number) => void): Command {
     endWith(await doctorCommand(flags)),
   );
   addKeysCommand(llava);
-  // These parse their own flags in their own process; here they are only listed.
+  // These programs parse their options in their own process; here they are only listed in the help.
   for (const [program, summary] of PROGRAM_SUMMARIES) llava.command(program).description(summary);
   return llava;
 }

@@ -1,4 +1,4 @@
-/** The version that `--version` shows: the repository's, read where it is written. */
+/** Reads the version that `--version` shows from package.json. */
 import { readFileSync } from "node:fs";
 
 export function version(): string {

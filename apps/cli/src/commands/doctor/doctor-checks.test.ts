@@ -116,7 +116,7 @@ describe("a worker", () => {
   });
 });
 
-test("an old Node is told by its number, with the one that is needed", () => {
+test("an old Node is reported by its version, with the one that is needed", () => {
   expect(checkNode("24.0.0").state).toBe("ok");
   expect(checkNode("22.11.0")).toMatchObject({
     state: "wrong",

@@ -4,7 +4,7 @@ import { httpUrl, seconds, text, whole } from "../value-readers.ts";
 import { LOOPBACK_CONTROLLER } from "../controller-url.ts";
 
 const PORT = whole(0, 65_535);
-/** `llava serve` starts everything on one machine; what its flags cannot say is said on the programs themselves. */
+/** End of the refusals by `llava serve`, which starts everything on one machine. */
 const ELSEWHERE = 'For parts on several machines run "llava controller", "llava worker" and "llava web"';
 const OWN_CONTROLLER = `serve starts its own controller. ${ELSEWHERE}`;
 
