@@ -8,10 +8,10 @@ import {
   type DoctorFlags,
   type PsFlags,
   type ServeFlags,
-} from "./command-options.ts";
+} from "./options/command-options.ts";
 import { addKey } from "./commands/keys.ts";
 import { isProgram, runProgram } from "./commands/serve/app-programs.ts";
-import { version } from "./cli-version.ts";
+import { version } from "./output/cli-version.ts";
 
 const DONE = 0;
 const FAILED = 1;

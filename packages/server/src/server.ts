@@ -19,7 +19,7 @@ import {
 } from "./limits/rate-limit.ts";
 import { createVerifier } from "./auth/signed-requests.ts";
 import { limitConnections, type ConnectionLimits } from "./limits/connections.ts";
-import { isOwnHost, isOwnOrigin } from "./auth/hosts.ts";
+import { isOwnHost, isOwnOrigin } from "./network/hosts.ts";
 import { answerClientError, setErrorHandlers, headersTooLarge, setRetryAfter } from "./error-handler.ts";
 import { requireRoles } from "./auth/roles.ts";
 

@@ -188,7 +188,7 @@ describe("limits of a client", () => {
       await Promise.all(held.map(async (socket) => await once(socket, "connect")));
       const request = `GET /open HTTP/1.1\r\nhost: ${lan}\r\nconnection: close\r\n\r\n`;
       expect(await talk(`http://${lan}:${port}`, [request])).toBe("");
-      // Whoever is on this machine may be a proxy for many.
+      // A client on this machine may be a proxy for many.
       expect(statusOf(await talk(`http://127.0.0.1:${port}`, [request]))).toBe(200);
     } finally {
       for (const socket of held) socket.destroy();

@@ -1,7 +1,7 @@
 /** Requests the state of a controller and its workers, for `llava ps` and `llava doctor`. */
 import { readSecretFile } from "@llava/server/command";
 import { LlavaError, parseErrorBody, parseWorkerList, type WorkerList } from "@llava/protocol";
-import type { PsFlags } from "../command-options.ts";
+import type { PsFlags } from "../options/command-options.ts";
 
 const TIMEOUT_MS = 5_000;
 

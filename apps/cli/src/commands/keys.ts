@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { newApiKey, parseKeyFile } from "@llava/server/command";
 import { LlavaError } from "@llava/protocol";
-import type { KeysFlags } from "../command-options.ts";
+import type { KeysFlags } from "../options/command-options.ts";
 
 /** Prints the key alone on stdout, so that it can be piped, and what to do with it on stderr. */
 export async function addKey(name: string, { file, admin, unlimited }: KeysFlags): Promise<void> {

@@ -4,7 +4,7 @@ import { toLlavaError } from "@llava/protocol";
 import { controllerOf, workersOf, type Controller } from "./controller-view.ts";
 import { psTable } from "./ps-table.ts";
 import { WATCH_S } from "@llava/server/command";
-import type { PsFlags } from "../command-options.ts";
+import type { PsFlags } from "../options/command-options.ts";
 
 /** ANSI sequences that move the cursor home and clear below it, so that the table is replaced without flicker. */
 const CLEAR = "\u001B[H\u001B[J";

@@ -6,7 +6,7 @@ import { LlavaError } from "@llava/protocol";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { MODEL } from "../../test/engine-fixtures.ts";
 import { requireModelMemory } from "./memory-check.ts";
-import { loadWeights, WEIGHT_DTYPES } from "./weights.ts";
+import { loadWeights } from "./weights.ts";
 
 const memory = vi.hoisted(() => ({ available: 0 }));
 vi.mock("./available-memory.ts", () => ({ availableMemory: async () => memory.available }));
@@ -21,7 +21,8 @@ afterAll(async () => {
   await rm(cache, { recursive: true });
 });
 
-const settings = WEIGHT_DTYPES.flatMap((dtype) => [
+const DTYPES = ["float32", "float16", "int8", "int4"] as const;
+const settings = DTYPES.flatMap((dtype) => [
   { dtype, quantizesVision: false },
   { dtype, quantizesVision: true },
 ]);

@@ -1,13 +1,12 @@
 /** Finds out from the headers of a model's files whether it will fit into memory, exactly as loading it does. */
 import { Checkpoint } from "@llava/checkpoint";
 import { decoderGraph, encoderGraph, openModelFolder } from "@llava/models";
-import { requireMemory, type MemoryVerdict } from "./memory.ts";
+import { requireMemory, type MemoryNeeds, type MemoryVerdict } from "./memory.ts";
 import { weightsOf } from "./weight-needs.ts";
-import type { WeightDType } from "./weights.ts";
 
 export interface ModelMemoryOptions {
   /** Default "float32", as of `Engine.load`. */
-  readonly dtype?: WeightDType;
+  readonly dtype?: MemoryNeeds["dtype"];
   readonly quantizesVision?: boolean;
 }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { LlavaError } from "@llava/protocol";
 import { openApiKeys, type ApiKeys } from "./api-keys.ts";
-import { isLoopbackHost } from "./hosts.ts";
+import { isLoopbackHost } from "../network/hosts.ts";
 
 export interface Access {
   readonly keys: ApiKeys | null;

@@ -3,7 +3,7 @@ import { LlavaError } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
 import type { Access } from "./access.ts";
 import { SIGNATURE_HEADER, sha256Hex, type ContentClaim, type Verifier } from "./signed-requests.ts";
-import { clientAddress, isFromLoopback } from "./hosts.ts";
+import { clientAddress, isFromLoopback } from "../network/hosts.ts";
 import type { Role } from "./roles.ts";
 
 export interface Principal {

@@ -16,7 +16,7 @@ const WINDOW_MS = 60_000;
 const REMEMBERED_MS = 2 * WINDOW_MS;
 /** Enough for 2,000 requests per second; at most some 30 MB. Only signed requests enter the cache. */
 const MAX_NONCES = 1 << 18;
-/** Of larger bodies only the length is signed: a second pass over megabytes of images would delay each of them. */
+/** Limit in bytes; only the length of larger bodies is signed: a second pass over megabytes of images would delay each of them. */
 const MAX_HASHED_BYTES = 64 << 10;
 
 /** What a signature covers of the body: its hash, or the length of a large one. */

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { hmac, isSameDigest, signedHeaders } from "./signed-requests.ts";
-import { isLoopbackHost } from "./hosts.ts";
+import { isLoopbackHost } from "../network/hosts.ts";
 import { parseJson } from "../limits/parse-json.ts";
 
 const PATH = "/cluster_challenge";

@@ -1,7 +1,7 @@
 /** Limits the open connections of a server, before there is a request: in total, and from one address. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import { clientAddress, isLoopbackHost } from "../auth/hosts.ts";
+import { clientAddress, isLoopbackHost } from "../network/hosts.ts";
 
 export interface ConnectionLimits {
   readonly total: number;

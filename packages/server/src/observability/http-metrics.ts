@@ -3,18 +3,23 @@
  * answered yet, also those that a handler forgets.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Metrics } from "./metrics.ts";
+import type { MakeCounter, ReadMetric } from "./metric-types.ts";
 
 export interface HttpMetrics {
   /** Adds the hooks; for the server's option `addFirst`, so that refused requests are counted, too. */
   readonly watch: (app: FastifyInstance) => void;
 }
 
+interface Instruments {
+  readonly counter: MakeCounter;
+  readonly gauge: ReadMetric;
+}
+
 const LABELS = ["route", "method"] as const;
 /** Status for a client that left before the response began, as in nginx; it is never sent. */
 const LEFT_STATUS = 499;
 
-export function createHttpMetrics({ counter, gauge }: Pick<Metrics, "counter" | "gauge">): HttpMetrics {
+export function createHttpMetrics({ counter, gauge }: Instruments): HttpMetrics {
   const requests = counter("llava_http_requests_total", "Requests that came in.", LABELS);
   const responses = counter(
     "llava_http_responses_total",

@@ -8,39 +8,12 @@ import type { FastifyInstance } from "fastify";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { createHttpMetrics, type HttpMetrics } from "./http-metrics.ts";
 import { droppedLogLines } from "./log-sink.ts";
-
-type Labels = Readonly<Record<string, string>>;
-
-interface Count {
-  readonly add: (number: number, labels?: Labels) => void;
-}
-
-interface Timing {
-  readonly observe: (value: number, labels?: Labels) => void;
-}
-
-/** One value of a metric that is read at each scrape. */
-export interface Sample {
-  readonly value: number;
-  readonly labels?: Labels;
-}
-
-type ReadMetric = (
-  name: string,
-  help: string,
-  read: () => number | readonly Sample[],
-  labelNames?: readonly string[],
-) => void;
+import type { MakeCounter, MakeHistogram, ReadMetric, Sample } from "./metric-types.ts";
 
 export interface Metrics {
   readonly edge: HttpMetrics;
-  readonly counter: (name: string, help: string, labelNames?: readonly string[]) => Count;
-  readonly histogram: (
-    name: string,
-    help: string,
-    buckets: readonly number[],
-    labelNames?: readonly string[],
-  ) => Timing;
+  readonly counter: MakeCounter;
+  readonly histogram: MakeHistogram;
   /** `read` is called at each scrape; labels that it no longer returns disappear. */
   readonly gauge: ReadMetric;
   /** A counter whose value is kept elsewhere. */

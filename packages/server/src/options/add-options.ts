@@ -1,7 +1,7 @@
 /** Makes commander's options of the rows of the table, and parses a program's command line with them. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { OptionRow, OptionUse, ProgramName, Several } from "./option-row.ts";
-import { OPTION_ROWS, type OptionsOf } from "./option-table.ts";
+import type { OptionRow, OptionUse, ProgramName, Several } from "./table/option-row.ts";
+import { OPTION_ROWS, type OptionsOf } from "./table/option-table.ts";
 
 const ACCESS_HELP = `
 Access:

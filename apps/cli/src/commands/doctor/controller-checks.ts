@@ -3,7 +3,7 @@ import type { WorkerView } from "@llava/protocol";
 import { ask, workersOf, type Controller } from "../controller-view.ts";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
 import { durationOf } from "../ps-table.ts";
-import { version } from "../../cli-version.ts";
+import { version } from "../../output/cli-version.ts";
 
 /** Half of the difference of clocks that signed requests between controller and workers may have. */
 const MOST_SKEW_MS = 30_000;

@@ -13,8 +13,8 @@ import {
   checkRuntime,
 } from "./machine-checks.ts";
 import { LOOPBACK_CONTROLLER } from "@llava/server/command";
-import type { DoctorFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { DoctorFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 
 /** @returns the exit code: 1 when something is wrong */
 export async function doctor(flags: DoctorFlags): Promise<number> {

@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
-import type { DoctorFlags } from "../../command-options.ts";
+import type { DoctorFlags } from "../../options/command-options.ts";
 
 /** The first version with `using` declarations, which the sources use. */
 const LEAST_NODE = 24;

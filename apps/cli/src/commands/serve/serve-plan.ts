@@ -1,8 +1,8 @@
 /** Plans what `llava serve` starts: which programs with which arguments on which ports, and the block that it prints. */
 import { basename } from "node:path";
 import { LlavaError } from "@llava/protocol";
-import type { ServeFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { ServeFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 import { passedArguments } from "./passed-arguments.ts";
 import type { WantedPort } from "./ports.ts";
 

@@ -7,7 +7,7 @@ import { Child, describeEnding } from "./child.ts";
 import { forgetDeadWorkers, listedModels } from "../controller-client.ts";
 import { requireFreePorts } from "./ports.ts";
 import { progressBar } from "../../output/progress-bar.ts";
-import type { ServeFlags } from "../../command-options.ts";
+import type { ServeFlags } from "../../options/command-options.ts";
 import {
   childFlags,
   planServe,

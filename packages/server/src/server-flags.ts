@@ -1,9 +1,9 @@
 /** Makes a server's settings of the options that every server has, and looks after its files of secrets. */
 import type { FastifyBaseLogger } from "fastify";
-import { isReadableByOthers } from "../auth/api-keys.ts";
-import type { Access } from "../auth/access.ts";
-import type { ServerOptions } from "../server.ts";
-import type { OptionsOf } from "./option-table.ts";
+import { isReadableByOthers } from "./auth/api-keys.ts";
+import type { Access } from "./auth/access.ts";
+import type { ServerOptions } from "./server.ts";
+import type { OptionsOf } from "./options/table/option-table.ts";
 
 /** The options of a server's command line that decide which hosts, clients and connections it takes. */
 type ServerFlags = Pick<

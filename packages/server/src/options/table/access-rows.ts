@@ -1,7 +1,7 @@
 /** Declares which requests a server answers and how many of them: keys, the cluster's token, rates, connections. */
 import { TOKEN_VARIABLE } from "../../auth/access.ts";
-import type { OptionRows } from "../option-row.ts";
-import { text, whole } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { text, whole } from "./value-readers.ts";
 
 /** `llava serve` passes these to the page's server, the only one of its programs that other machines can reach. */
 const EVERY_SERVER = { controller: {}, worker: {}, web: {}, serve: { passedTo: ["web"] } } as const;

@@ -1,7 +1,9 @@
 /** Declares where the programs listen and how they find each other. */
-import type { OptionRows } from "../option-row.ts";
-import { httpUrl, seconds, text, whole } from "../value-readers.ts";
-import { LOOPBACK_CONTROLLER } from "../controller-url.ts";
+import type { OptionRows } from "./option-row.ts";
+import { httpUrl, seconds, text, whole } from "./value-readers.ts";
+
+/** Address at which every program looks for its controller when no flag names another. */
+export const LOOPBACK_CONTROLLER = "http://127.0.0.1:10000";
 
 const PORT = whole(0, 65_535);
 /** End of the refusals by `llava serve`, which starts everything on one machine. */
