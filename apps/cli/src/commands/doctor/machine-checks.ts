@@ -77,22 +77,22 @@ export async function checkMemory(
   { device = "cpu", dtype, quantizeVision = false }: MemoryFlags,
   available?: number,
 ): Promise<Finding> {
-  const free = available ?? process.availableMemory();
-  const machine = `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
-  if (device !== "cpu") return ok("Memory", machine);
+  const unasked = ok("Memory", memoryOf(available ?? process.availableMemory()));
+  if (device !== "cpu") return unasked;
   try {
     const { requireModelMemory } = await import("@llava/engine");
-    const { estimate } = await requireModelMemory(
-      folder,
-      { dtype, quantizesVision: quantizeVision },
-      available,
-    );
-    return ok("Memory", `${machine}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
+    const needs = { dtype, quantizesVision: quantizeVision };
+    const { estimate, available: free } = await requireModelMemory(folder, needs, available);
+    return ok("Memory", `${memoryOf(free)}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
   } catch (thrown) {
     const error = toLlavaError(thrown);
     // Why a folder cannot be loaded is reported by the check of the model.
-    return error.code === "out_of_memory" ? wrong("Memory", error.message) : ok("Memory", machine);
+    return error.code === "out_of_memory" ? wrong("Memory", error.message) : unasked;
   }
+}
+
+function memoryOf(freeBytes: number): string {
+  return `${sizeOf(freeBytes)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
 }
 
 export async function checkDisk(): Promise<Finding> {
