@@ -64,7 +64,7 @@ function cellsOf(row: OptionRow, program: ProgramName): readonly string[] {
 
 function defaultText(row: OptionRow, program: ProgramName): string {
   const value = defaultOf(row, program);
-  // Of a switch the default is that it is not given.
+  // A switch is off by default.
   if (value === undefined || row.reader === undefined) return "";
   return `\`${row.programs[program]?.defaultText ?? value.toString()}\``;
 }

@@ -1,4 +1,4 @@
-/** The table of commands: what `llava` understands, and how each command's outcome becomes an exit code. */
+/** Declares the commands of `llava` and turns the outcome of each into an exit code. */
 import { toLlavaError } from "@llava/protocol";
 import { withDashes, type AppName } from "@llava/server/command";
 import { Command, CommanderError } from "commander";
@@ -8,10 +8,10 @@ import {
   type DoctorFlags,
   type PsFlags,
   type ServeFlags,
-} from "./command-options.ts";
+} from "./options/command-options.ts";
 import { addKey } from "./commands/keys.ts";
 import { isProgram, runProgram } from "./commands/serve/app-programs.ts";
-import { version } from "./cli-version.ts";
+import { version } from "./output/cli-version.ts";
 
 const DONE = 0;
 const FAILED = 1;
@@ -77,7 +77,7 @@ function llavaCommand(endWith: (exitCode: number) => void): Command {
     endWith(await doctorCommand(flags)),
   );
   addKeysCommand(llava);
-  // These parse their own flags in their own process; here they are only listed.
+  // These programs parse their options in their own process; here they are only listed in the help.
   for (const [program, summary] of PROGRAM_SUMMARIES) llava.command(program).description(summary);
   return llava;
 }

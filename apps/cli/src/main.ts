@@ -1,4 +1,4 @@
-/** The `llava` command: hands the command line to the program table and turns its outcome into an exit code. */
+/** Runs the `llava` command and sets its exit code. */
 import { runCli } from "./cli-program.ts";
 
 // A reader such as `head` may close the pipe early; that ends the output, it is not a failure to report.
@@ -7,5 +7,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-// Not process.exit: what was written to a pipe may still be under way.
+// Not process.exit, which would lose what was written to a pipe and is not sent yet.
 process.exitCode = await runCli(process.argv.slice(2));

@@ -76,11 +76,11 @@ describe("one question", () => {
 });
 
 function converse(...lines: string[]): Promise<Outcome> {
-  return new Llava(...greedy()).tell(lines.map((line) => `${line}\n`).join("")).ended;
+  return new Llava(...greedy()).input(lines.map((line) => `${line}\n`).join("")).ended;
 }
 
 describe("a conversation", () => {
-  test("answers line by line, remembers, forgets when told, and ends with its input", async () => {
+  test("answers line by line, keeps the conversation, forgets it after /reset, and ends with its input", async () => {
     const { code, out, err } = await converse("One?", "One?", "/reset", "One?");
     const [first, second, third] = out.trimEnd().split("\n");
     expect(first).toMatch(/^[a-z]{6}$/);

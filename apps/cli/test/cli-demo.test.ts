@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { png, type Rgb } from "@llava/testing/png";
-import { DEMO_MODEL } from "../src/demo-model.ts";
+import { DEMO_MODEL } from "../src/options/demo-model.ts";
 import { Llava, llava } from "./llava.ts";
 
 /** A red circle on a light ground, in the size that the model sees. */
@@ -32,7 +32,7 @@ describe.runIf(existsSync(join(DEMO_MODEL, "config.json")))("the demo model", ()
 
   test("keeps the image in mind over a conversation", async () => {
     const lines = ["What shape is it?", "What color is the circle?"];
-    const talk = new Llava("chat", "--image", image, "--temperature", "0").tell(`${lines.join("\n")}\n`);
+    const talk = new Llava("chat", "--image", image, "--temperature", "0").input(`${lines.join("\n")}\n`);
     const { out } = await talk.ended;
     expect(out).toMatch(/circle[\s\S]*red/i);
   });

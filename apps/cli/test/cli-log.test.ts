@@ -1,4 +1,4 @@
-/** Servers whose log cannot be written: each serves on, says so where it can, and ends when it is told to. */
+/** Tests servers whose log cannot be written: each serves on, reports it where it can, and ends on a signal. */
 import { fork, type ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -88,16 +88,19 @@ async function ends({ child, exit }: Server): Promise<void> {
 }
 
 describe.skipIf(process.platform !== "linux")("a log on a full disk", () => {
-  test.each(["controller", "worker"] as const)("the %s serves, counts and tells it once", async (program) => {
-    const full = openSync(FULL, "w");
-    const server = await start(program, [full, "pipe"]);
-    const err = server.child.stderr === null ? "" : text(server.child.stderr);
-    await servesOn(server);
-    expect(await numDropped(server)).toBeGreaterThan(0);
-    await ends(server);
-    closeSync(full);
-    expect((await err).match(/The log cannot be written \(ENOSPC\)/g)).toHaveLength(1);
-  });
+  test.each(["controller", "worker"] as const)(
+    "the %s serves, counts lost lines and reports them once",
+    async (program) => {
+      const full = openSync(FULL, "w");
+      const server = await start(program, [full, "pipe"]);
+      const err = server.child.stderr === null ? "" : text(server.child.stderr);
+      await servesOn(server);
+      expect(await numDropped(server)).toBeGreaterThan(0);
+      await ends(server);
+      closeSync(full);
+      expect((await err).match(/The log cannot be written \(ENOSPC\)/g)).toHaveLength(1);
+    },
+  );
 
   test("the page's server, and anybody both of whose outputs are full", async () => {
     const full = openSync(FULL, "w");
@@ -110,7 +113,7 @@ describe.skipIf(process.platform !== "linux")("a log on a full disk", () => {
   });
 });
 
-describe("a log that nobody reads", () => {
+describe("a log that is not read", () => {
   test.each(["controller", "worker", "web"] as const)(
     "the %s survives a reader that leaves",
     async (program) => {
@@ -152,7 +155,7 @@ test("all of them under `llava serve`, whose own reader leaves", async () => {
   const worker = Number(/\[worker[^\]]*\] .*"pid":(\d+)/.exec(serve.err)?.[1]);
   serve.child.stdout?.destroy();
   serve.child.stderr?.destroy();
-  // Of its death and return there is much to tell.
+  // Its death and return give many lines.
   process.kill(worker, "SIGKILL");
   const first = /Worker +(http\S+)/.exec(serve.out)?.[1] ?? "";
   await vi.waitFor(async () => await expect(fetch(`${first}/health`)).rejects.toThrow("fetch failed"));

@@ -17,7 +17,7 @@ let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
 const started: Llava[] = [];
 beforeAll(async () => {
   tiny = await makeTinyFolder();
-  // `npm start` builds the page first; here nobody has.
+  // `npm start` builds the page first; here it is not built.
   if (!existsSync(new URL("../../web/dist/index.html", import.meta.url)))
     await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT, shell: process.platform === "win32" });
 });
@@ -88,10 +88,10 @@ describe("llava serve", () => {
     expect(await models(service.page)).toContain(TINY_NAME);
     const response = await ask(service.page, { max_tokens: 5 });
     expect(await response.json()).toMatchObject({ usage: { completion_tokens: 5 } });
-    // Worker and controller know each other by a token; nobody else is of their cluster.
+    // Worker and controller know each other by a token; no other program belongs to their cluster.
     expect((await ask(service.worker, { max_tokens: 5 })).status).toBe(401);
-    const stranger = await fetch(`${service.controller}/register_worker`, { method: "POST" });
-    expect(stranger.status).toBe(401);
+    const unsigned = await fetch(`${service.controller}/register_worker`, { method: "POST" });
+    expect(unsigned.status).toBe(401);
     service.llava.child.kill("SIGINT");
     expect((await service.llava.ended).code).toBe(0);
     for (const url of [service.page, service.controller, service.worker])
@@ -135,7 +135,7 @@ describe("llava serve", () => {
     await vi.waitFor(async () => expect(await health(worker)).toMatchObject({ running: 0 }));
   });
 
-  test("a killed worker: its client is told, it leaves the list, it is started again and serves", async () => {
+  test("a killed worker: its client gets an error, it leaves the list, it is started again and serves", async () => {
     const service = await serve();
     const response = await ask(service.page, { stream: true, max_tokens: 900 });
     let last: ChatEvent | null = null;
@@ -169,7 +169,7 @@ describe("llava serve", () => {
       await vi.waitFor(() => expect(fetch(`${url}/health`)).rejects.toThrow("fetch failed"));
   });
 
-  test("a taken port is told with the flag that changes it", async () => {
+  test("a taken port is reported with the flag that changes it", async () => {
     await using taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;

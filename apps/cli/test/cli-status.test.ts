@@ -14,15 +14,15 @@ const NO_PORTS = ["--port", "0", "--controller-port", "0", "--worker-port", "0"]
 
 let tiny: Awaited<ReturnType<typeof makeTinyFolder>>;
 let folder: string;
-/** Where nobody listens. */
-let nobody: string;
+/** An address at which no program listens. */
+let unused: string;
 const started: Llava[] = [];
 beforeAll(async () => {
   tiny = await makeTinyFolder();
   folder = await mkdtemp(join(tmpdir(), "llava-watch-"));
   await writeFile(join(folder, "index.html"), "<title>LLaVA</title>");
   await using server = createServer();
-  nobody = `http://127.0.0.1:${await portOf(server)}`;
+  unused = `http://127.0.0.1:${await portOf(server)}`;
 });
 afterEach(async () => {
   for (const { child, ended } of started.splice(0).toReversed()) {
@@ -87,7 +87,7 @@ describe("llava ps", () => {
   });
 
   test("without a controller, or without the key that it wants, says what to do, exit 1", async () => {
-    expect(await llava("ps", "--controller", nobody)).toMatchObject({
+    expect(await llava("ps", "--controller", unused)).toMatchObject({
       code: 1,
       out: "",
       err: expect.stringContaining("llava controller"),
@@ -162,7 +162,7 @@ describe("llava doctor", () => {
 
   test("a controller that was named and is not there is wrong; knows our own ports as ours", async () => {
     const { url } = await startController();
-    const { code, out } = await doctor("--controller", nobody, "--controller-port", new URL(url).port);
+    const { code, out } = await doctor("--controller", unused, "--controller-port", new URL(url).port);
     expect(out).toMatch(/^wrong +Controller .*ECONNREFUSED/m);
     expect(out).toMatch(/^ok +Controller port +\d+ is in use, by LLaVA/m);
     expect(code).toBe(1);
@@ -216,9 +216,9 @@ describe("one request through page, controller and worker", () => {
     const refused = await ask("no-such-model", true, "order-none");
     expect(refused.status).toBe(503);
     await vi.waitFor(() => expect(controller.out).toContain("order-none"));
-    const said = [web, controller, worker].map(({ out, err }) => out + err).join("");
-    expect(said).not.toContain(CANARY);
-    expect(said).not.toContain(image.toString("base64").slice(0, 16));
+    const output = [web, controller, worker].map(({ out, err }) => out + err).join("");
+    expect(output).not.toContain(CANARY);
+    expect(output).not.toContain(image.toString("base64").slice(0, 16));
     const [file = ""] = (await readdir(conversations)).filter((name) =>
       /^\d{4}-\d\d-\d\d-conv\.json$/.test(name),
     );

@@ -7,7 +7,7 @@ import { openBrowser } from "../../../scripts/page/chromium.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** `npm start` on free ports; what it has said so far is in `out` and `err`. */
+/** `npm start` on free ports; its output so far is in `out` and `err`. */
 class NpmStart {
   readonly child: ChildProcess;
   readonly ended: Promise<number | null>;

@@ -1,4 +1,4 @@
-/** The `llava` command as a child process, for tests. */
+/** Runs the `llava` command as a child process, for tests. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -10,7 +10,7 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** A running command; what it has said so far is in `out` and `err`. */
+/** A running command; its output so far is in `out` and `err`. */
 export class Llava {
   readonly child: ChildProcess;
   readonly ended: Promise<Outcome>;
@@ -27,13 +27,13 @@ export class Llava {
   }
 
   /** Gives it its whole input. */
-  tell(input: string): this {
-    this.child.stdin?.end(input);
+  input(text: string): this {
+    this.child.stdin?.end(text);
     return this;
   }
 }
 
 /** Runs it to its end, without input. */
 export async function llava(...flags: string[]): Promise<Outcome> {
-  return await new Llava(...flags).tell("").ended;
+  return await new Llava(...flags).input("").ended;
 }

@@ -1,7 +1,7 @@
 /** Every flag of a single program is also one of `llava serve`, taken or refused by its name: none is forgotten. */
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addCommandOptions } from "../src/command-options.ts";
+import { addCommandOptions } from "../src/options/command-options.ts";
 import { llava } from "./llava.ts";
 
 /** The long flags that a help text explains, at the beginning of its lines. */

@@ -1,4 +1,4 @@
-/** `PUT` and `HEAD /v1/blobs/sha256:…`: the same on a controller and on a worker. */
+/** Adds `PUT` and `HEAD /v1/blobs/sha256:…`, which are the same on a controller and on a worker. */
 import { isImageKey, LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import type { BlobStore } from "./blob-store.ts";
@@ -7,7 +7,7 @@ interface BlobRoute {
   readonly Params: { readonly key: string };
 }
 
-/** A client that knows an image's hash may refer to it, whoever uploaded it: the hash is as good as the image. */
+/** A client with an image's hash may refer to it, whichever client uploaded it: only the image itself yields its hash. */
 export function addBlobRoutes(app: FastifyInstance, store: Pick<BlobStore, "limits" | "has" | "put">): void {
   const config = { role: "user", accepts: ["image/*", "application/octet-stream"] } as const;
   app.put<BlobRoute>(

@@ -12,7 +12,7 @@ async function put(store: BlobStore, bytes: Buffer): Promise<string> {
   return keyOf(bytes);
 }
 
-test("gives back what was put, once", async () => {
+test("blob store: returns what was put, and keeps it once", async () => {
   const store = new BlobStore();
   const bytes = randomBytes(3_000_000);
   expect(await store.put(keyOf(bytes), bytes)).toBe(true);
@@ -22,7 +22,7 @@ test("gives back what was put, once", async () => {
   expect(store.get(keyOf(Buffer.from("other")))).toBeNull();
 });
 
-test("keeps nothing under another hash, nothing empty, nothing too large", async () => {
+test("blob store: keeps nothing under another hash, nothing empty, nothing too large", async () => {
   const store = new BlobStore({ blobBytes: 100 });
   const bytes = Buffer.from("file");
   const other = keyOf(Buffer.from("other"));
@@ -35,7 +35,7 @@ test("keeps nothing under another hash, nothing empty, nothing too large", async
   expect(store.keys).toEqual([]);
 });
 
-test("drops the one used longest ago", async () => {
+test("blob store: drops the least recently used blob", async () => {
   const store = new BlobStore({ totalBytes: 3 * (1024 + 100) });
   const [a, b, c] = [
     await put(store, randomBytes(100)),
@@ -48,7 +48,7 @@ test("drops the one used longest ago", async () => {
   expect(store.has(b)).toBe(false);
 });
 
-test("never holds more than its limit", async () => {
+test("blob store: never holds more than its limit", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 2000 }), { maxLength: 30 }), async (sizes) => {
       const store = new BlobStore({ totalBytes: 10_000, blobBytes: 2000 });

@@ -1,25 +1,25 @@
-/** Images that clients uploaded to refer to them later, by the hash of their bytes. In memory, bounded: a place to find them, not to keep them. */
+/** Keeps images that clients uploaded, by the hash of their bytes, in a bounded part of memory: a cache, not a storage. */
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LlavaError, imageKey } from "@llava/protocol";
 
 export interface BlobLimits {
-  /** Of all blobs together. */
+  /** Bytes of all blobs together. */
   readonly totalBytes: number;
-  /** Of one blob. */
+  /** Bytes of one blob. */
   readonly blobBytes: number;
 }
 
 const BLOB_LIMITS: BlobLimits = { totalBytes: 256 << 20, blobBytes: 10 << 20 };
 
-/** What a blob costs beside its bytes, so that a store of tiny ones is bounded too. */
+/** Cost of a blob beside its bytes, so that a store of tiny blobs is bounded, too. */
 const OVERHEAD_BYTES = 1024;
-/** One or two milliseconds of hashing. */
+/** Bytes that are hashed in one turn of the event loop: one or two milliseconds. */
 const SLICE_BYTES = 1 << 20;
 
 export class BlobStore {
   readonly limits: BlobLimits;
-  /** The one used longest ago first. */
+  /** Blobs by hash, least recently used first. */
   readonly #blobs = new Map<string, Buffer>();
   #heldBytes = 0;
 
@@ -27,7 +27,7 @@ export class BlobStore {
     this.limits = { ...BLOB_LIMITS, ...limits };
   }
 
-  /** Of all blobs, the one used last first. */
+  /** Hashes of all blobs, most recently used first. */
   get keys(): readonly string[] {
     return [...this.#blobs.keys()].toReversed();
   }
@@ -41,7 +41,7 @@ export class BlobStore {
     return this.#blobs.has(key);
   }
 
-  /** The file, which counts as used by this. */
+  /** The blob, which becomes the most recently used; null when it is not here. */
   get(key: string): Buffer | null {
     const bytes = this.#blobs.get(key);
     if (bytes === undefined) return null;
@@ -51,8 +51,8 @@ export class BlobStore {
   }
 
   /**
-   * Keeps a file under its hash and drops those used longest ago for it. Says whether it is new.
-   * @throws LlavaError `invalid_request` when the hash is another one or there is nothing, `request_too_large`
+   * Keeps a file under its hash and drops the least recently used blobs to make room. Returns whether the file is new.
+   * @throws LlavaError `invalid_request` for another hash or an empty body, `request_too_large`
    */
   async put(key: string, bytes: Buffer): Promise<boolean> {
     this.#requireSize(bytes.length);
@@ -64,7 +64,7 @@ export class BlobStore {
       );
     }
     if (this.get(key) !== null) return false;
-    // A copy of exactly its size: the body may be a view of a larger buffer, which would be kept whole.
+    // Copied, because the body may be a view of a larger buffer, all of which would be kept.
     this.#blobs.set(key, Buffer.from(bytes));
     this.#heldBytes += costOf(bytes);
     this.#dropOldest();

@@ -1,26 +1,26 @@
-/** The way in for bodies: which kinds are taken, how long they may take to come, and whether they are what was signed. */
+/** Reads request bodies: accepts types, ends those that come too slowly, and compares them with what was signed. */
 import { createHash } from "node:crypto";
 import { Transform } from "node:stream";
 import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { callerOf } from "./auth/identity.ts";
+import { principalOf } from "./auth/identity.ts";
 import { parseJson } from "./limits/parse-json.ts";
 
 export interface BodyLimits {
-  /** What any body may take. */
+  /** Time that every body may take, milliseconds. */
   readonly timeoutMs: number;
-  /** What a large one may take beyond that, as the slowest speed that is waited for. */
+  /** Slowest speed of a large body, which extends its time. */
   readonly bytesPerSecond: number;
 }
 
 const JSON_ONLY: readonly string[] = ["application/json"];
 
-/** For the answer that says that the body was late, before the connection goes. */
+/** Time for the response that the body was late, before the connection is closed. */
 const LAST_WORDS_MS = 1_000;
 
 /**
- * Ends requests whose body does not come in time. The first hook of all, because the body of a request that was refused
- * at once is still read to its end, and may drip as slowly as one that was not.
+ * Ends requests whose body does not come in time. Must be the first hook, because the body of a request that was refused
+ * at once is still read to its end and may come as slowly as any other.
  */
 export function endLateBodies(app: FastifyInstance, limits: BodyLimits): void {
   app.addHook("onRequest", async (request, reply) => {
@@ -30,11 +30,11 @@ export function endLateBodies(app: FastifyInstance, limits: BodyLimits): void {
     let timer = setTimeout(() => {
       if (reply.raw.writableEnded) return void raw.socket.destroy();
       timer = setTimeout(() => raw.socket.destroy(), LAST_WORDS_MS).unref();
-      // Fails whoever reads it. Not destroy, which would take the connection away from under the answer.
+      // Fails the reader of the body. `destroy` would close the connection before the response is sent.
       raw.emit("error", tooLate(timeoutMs));
     }, timeoutMs).unref();
     const stop = (): void => clearTimeout(timer);
-    // An error that nobody hears, because nobody reads, would end the process.
+    // An error without a listener, on a body that is not read, would end the process.
     raw.on("error", () => undefined);
     raw.once("end", stop);
     raw.once("close", stop);
@@ -54,7 +54,7 @@ export function readBodies(app: FastifyInstance, as: "bytes" | "json"): void {
   });
   app.addHook("onRequest", async (request) => checkType(request));
   app.addHook("preParsing", async (request, _reply, payload) => {
-    const sha256 = callerOf(request)?.content?.sha256 ?? null;
+    const sha256 = principalOf(request)?.content?.sha256 ?? null;
     return sha256 === null || !hasBody(request) ? payload : compared(payload, sha256);
   });
 }
@@ -84,7 +84,7 @@ function hasBody({ headers }: FastifyRequest): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** The same bytes, with an error instead of an end when they are not those that were signed. */
+/** Passes the bytes on, and ends with an error when they are not those that were signed. */
 function compared(payload: NodeJS.ReadableStream, sha256: string): Transform {
   const hash = createHash("sha256");
   const copy = new Transform({
@@ -104,7 +104,7 @@ function compared(payload: NodeJS.ReadableStream, sha256: string): Transform {
   return payload.pipe(copy);
 }
 
-/** What the route would take of it; of a body without a length only the fixed time is waited for. */
+/** Announced bytes, up to the limit of the route; 0 for a body without a length, which gets the fixed time only. */
 function awaitedBytes({ headers, routeOptions }: FastifyRequest): number {
   if (headers["transfer-encoding"] !== undefined) return 0;
   return Math.min(Number(headers["content-length"] ?? 0), routeOptions.bodyLimit ?? 0);

@@ -1,21 +1,21 @@
-/** How failures are answered, here and nowhere else: our own, the framework's, and those of the HTTP parser below it. */
+/** Answers all failures of a server: its own errors, the framework's, and those of the HTTP parser below it. */
 import type { Socket } from "node:net";
 import { errorBody, LlavaError, retryHeaders, toLlavaError } from "@llava/protocol";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
-export interface RefusalOptions {
-  /** The end of the sentence for addresses that do not exist: where to look instead. */
+export interface ErrorHandlerOptions {
+  /** End of the sentence for addresses that do not exist: where to look instead. */
   readonly seeAlso: string;
-  /** When asking again can help, in seconds; null leaves the table's word. */
+  /** Seconds after which a retry can succeed; null leaves the headers that the error table gives. */
   readonly retryAfterS?: (error: LlavaError) => number | null;
-  /** Lets browsers ask their user for the key, which is then the password; any user name will do. */
+  /** Whether browsers ask their user for the key, as the password of any user name. */
   readonly asksBrowsers?: boolean;
 }
 
-/** As much of a body that is not wanted is read, so that its sender reads the answer before it sees the connection end. */
+/** Bytes of an unwanted body that are still read, so that its sender receives the response before the connection ends. */
 const MAX_LINGER_BYTES = 128 << 20;
 
-export function answerFailures(app: FastifyInstance, options: RefusalOptions): void {
+export function setErrorHandlers(app: FastifyInstance, options: ErrorHandlerOptions): void {
   const { seeAlso, retryAfterS, asksBrowsers = false } = options;
   const schemes = asksBrowsers ? 'Basic realm="LLaVA", Bearer realm="LLaVA"' : 'Bearer realm="LLaVA"';
   app.setErrorHandler(async (thrown, request, reply) => {
@@ -23,7 +23,7 @@ export function answerFailures(app: FastifyInstance, options: RefusalOptions): v
     if (error.status >= 500) request.log.error({ err: thrown, code: error.code }, "request failed");
     const seconds = retryAfterS?.(error) ?? null;
     if (seconds !== null) setRetryAfter(reply, seconds * 1000);
-    // The framework would close at once, and what was sent meanwhile would make that a reset, which may overtake the answer.
+    // The framework would close at once; bytes that arrive meanwhile make that a reset, which may overtake the response.
     const canLinger = announcedBytes(request) <= MAX_LINGER_BYTES;
     if (error.code === "request_too_large" && canLinger) reply.removeHeader("connection");
     if (error.status === 401) reply.header("www-authenticate", schemes);
@@ -38,13 +38,13 @@ export function answerFailures(app: FastifyInstance, options: RefusalOptions): v
   });
 }
 
-/** No end is known of a body without a length. */
+/** Infinite for a body without a length. */
 function announcedBytes({ headers }: FastifyRequest): number {
   if (headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
   return Number(headers["content-length"] ?? 0);
 }
 
-/** Seconds for everybody's clients, rounded up, and milliseconds for OpenAI's. */
+/** Sets `retry-after` in whole seconds, and milliseconds as OpenAI's clients read them. */
 export function setRetryAfter(reply: FastifyReply, ms: number): void {
   reply.headers({
     "retry-after": String(Math.ceil(ms / 1000)),
@@ -52,9 +52,9 @@ export function setRetryAfter(reply: FastifyReply, ms: number): void {
   });
 }
 
-/** For what is no HTTP request yet or no longer: too large a head, none at all, one that does not come. */
+/** Answers what never became a request: a head that is too large, malformed or too late. */
 export function answerClientError(thrown: NodeJS.ErrnoException, socket: Socket): void {
-  // Nothing can be said to who is gone, nor in the middle of an answer.
+  // A response cannot reach a client that is gone, nor be sent in the middle of another.
   if (thrown.code === "ECONNRESET" || !socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;
@@ -67,7 +67,7 @@ export function answerClientError(thrown: NodeJS.ErrnoException, socket: Socket)
   );
 }
 
-/** Node keeps the answer under way at its socket. */
+/** Node keeps the response under way in a field of its socket. */
 function isAnswering(socket: Socket): boolean {
   const answer: unknown = Reflect.get(socket, "_httpMessage");
   return typeof answer === "object" && answer !== null && Reflect.get(answer, "headersSent") === true;
@@ -91,7 +91,7 @@ export function headersTooLarge(what: string): LlavaError {
   return new LlavaError("headers_too_large", `${what}. Send fewer and shorter ones.`);
 }
 
-/** The framework's own refusals in our table's terms. */
+/** The framework's own errors as those of the error table. */
 function fromFramework(thrown: unknown, request: FastifyRequest): LlavaError {
   if (request.raw.destroyed && !request.raw.complete) {
     return new LlavaError("cancelled", "The client left in the middle of its request.", { cause: thrown });

@@ -2,23 +2,18 @@ export { LOOPBACK_ONLY, openAccess, readSecretFile, type Access } from "./auth/a
 export { newApiKey, parseKeyFile } from "./auth/api-keys.ts";
 export { addBlobRoutes } from "./blob-routes.ts";
 export { BlobStore, type BlobLimits } from "./blob-store.ts";
-export { callerOf, isPeer } from "./auth/identity.ts";
+export { principalOf, isPeer } from "./auth/identity.ts";
 export { addChallengeRoute, admitWorker, type Candidate } from "./auth/worker-challenge.ts";
 export { type ClientLimits } from "./limits/rate-limit.ts";
 export { signedHeaders } from "./auth/signed-requests.ts";
 export { parseOptions } from "./options/add-options.ts";
-export type { OptionsOf } from "./options/option-table.ts";
-export { reloadKeysOnHangup, serverFlags, warnOfReaders } from "./options/server-flags.ts";
+export type { OptionsOf } from "./options/table/option-table.ts";
+export { reloadKeysOnHangup, serverFlags, warnOfReaders } from "./server-flags.ts";
 export { logTo } from "./observability/log-sink.ts";
-export { shortAddress } from "./auth/hosts.ts";
-export {
-  addMetricsRoute,
-  BUCKETS,
-  createMetrics,
-  type Metrics,
-  type Sample,
-} from "./observability/metrics.ts";
-export { createAddressCheck } from "./auth/networks.ts";
+export { shortAddress } from "./network/hosts.ts";
+export { addMetricsRoute, BUCKETS, createMetrics, type Metrics } from "./observability/metrics.ts";
+export type { Sample } from "./observability/metric-types.ts";
+export { createAddressCheck } from "./network/networks.ts";
 export { routesOf, type NamedRoute, type Role } from "./auth/roles.ts";
 export { createServer, type ServerOptions } from "./server.ts";
 export { parseJson } from "./limits/parse-json.ts";

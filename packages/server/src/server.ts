@@ -1,4 +1,4 @@
-/** The one construction of an HTTP server: everything that stands before a route of controller, worker and web server. */
+/** Makes the HTTP servers of controller, worker and web server, with all checks that run before their routes. */
 import { LlavaError, REQUEST_ID_HEADER, requestIdFrom } from "@llava/protocol";
 import {
   fastify,
@@ -10,38 +10,43 @@ import {
 } from "fastify";
 import { LOOPBACK_ONLY, type Access } from "./auth/access.ts";
 import { endLateBodies, readBodies, type BodyLimits } from "./body-limit.ts";
-import { callerOf, checkRole, identify } from "./auth/identity.ts";
-import { CLIENT_LIMITS, createClientTable, type ClientLimits, type Standing } from "./limits/rate-limit.ts";
+import { principalOf, checkRole, identify } from "./auth/identity.ts";
+import {
+  CLIENT_LIMITS,
+  createClientTable,
+  type ClientLimits,
+  type RateLimitState,
+} from "./limits/rate-limit.ts";
 import { createVerifier } from "./auth/signed-requests.ts";
 import { limitConnections, type ConnectionLimits } from "./limits/connections.ts";
-import { isOwnHost, isOwnOrigin } from "./auth/hosts.ts";
-import { answerClientError, answerFailures, headersTooLarge, setRetryAfter } from "./error-handler.ts";
+import { isOwnHost, isOwnOrigin } from "./network/hosts.ts";
+import { answerClientError, setErrorHandlers, headersTooLarge, setRetryAfter } from "./error-handler.ts";
 import { requireRoles } from "./auth/roles.ts";
 
 export interface ServerOptions {
   readonly log?: FastifyBaseLogger;
   readonly access?: Access;
   readonly bodies: "bytes" | "json";
-  /** Bytes of a body where the route names no other limit. */
+  /** Largest body in bytes where the route names no other limit. */
   readonly bodyLimit?: number;
-  /** Names by which it may be asked for beside this machine's own. */
+  /** Names of the server that requests may use, beside those of this machine. */
   readonly hosts?: readonly string[];
-  /** Null is the table's default, which does not count who is on this machine and has no key; a value counts them too. */
+  /** Limits of each client; null takes the defaults, which leave out clients of this machine without a key. */
   readonly clients?: Partial<ClientLimits> | null;
   readonly connections?: Partial<ConnectionLimits>;
   readonly timeouts?: Partial<Timeouts>;
-  /** The end of the sentence for addresses that do not exist. */
+  /** End of the sentence for addresses that do not exist. */
   readonly seeAlso: string;
-  /** When asking again can help, in seconds; null leaves the table's word. */
+  /** Seconds after which a retry can succeed; null leaves the headers that the error table gives. */
   readonly retryAfterS?: (error: LlavaError) => number | null;
-  /** Hooks that must run before any that can refuse. */
+  /** Adds hooks that must run before any that can refuse. */
   readonly addFirst?: (app: FastifyInstance) => void;
-  /** Lets browsers ask their user for the key. */
+  /** Whether browsers ask their user for the key. */
   readonly asksBrowsers?: boolean;
 }
 
 export interface Timeouts {
-  /** For the head of a request to come, on a new connection too. */
+  /** Time for the head of a request to come, also on a new connection. */
   readonly headersMs: number;
   readonly body: BodyLimits;
   readonly keepAliveMs: number;
@@ -60,13 +65,13 @@ const MAX_HEADER_BYTES = 16 << 10;
 const MAX_HEADERS = 100;
 const MAX_URL_LENGTH = 8 << 10;
 const MAX_REQUESTS_PER_SOCKET = 1_000;
-const STRANGER_LOG_MS = 10_000;
+const UNAUTHORIZED_LOG_MS = 10_000;
 
 export function createServer(options: ServerOptions): FastifyInstance {
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const app: FastifyInstance = fastify({
     ...(options.log ? { loggerInstance: options.log } : {}),
-    // The servers' own line per request says more and never holds a body.
+    // Each server logs a line of its own per request, which has more fields and never a body.
     logController: new LogController({
       disableRequestLogging: true,
       requestIdLogLabel: "requestId",
@@ -81,13 +86,13 @@ export function createServer(options: ServerOptions): FastifyInstance {
     clientErrorHandler: answerClientError,
     http: {
       headersTimeout: timeouts.headersMs,
-      // Bodies have their own time limit, by their size (body.ts).
+      // Bodies have their own time limit, by their size (body-limit.ts).
       requestTimeout: 0,
       connectionsCheckingInterval: Math.min(1_000, timeouts.headersMs),
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   });
-  // Node drops what is beyond this without a word, so it must be more than we refuse.
+  // Node drops further headers silently, so that this must be more than the number that is refused.
   app.server.maxHeadersCount = 2 * MAX_HEADERS;
   limitConnections(app.server, { ...CONNECTIONS, ...options.connections });
   requireRoles(app);
@@ -97,10 +102,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
     reply.header(REQUEST_ID_HEADER, request.id);
     checkHead(request);
   });
-  checkCallers(app, options);
+  authorizeRequests(app, options);
   readBodies(app, options.bodies);
   limitClients(app, options.clients ?? null);
-  answerFailures(app, options);
+  setErrorHandlers(app, options);
   return app;
 }
 
@@ -113,29 +118,29 @@ function checkHead(request: FastifyRequest): void {
   }
 }
 
-/** Default deny, before any of the body is read: who is it, may it ask by this name, from that page, for this. */
-function checkCallers(app: FastifyInstance, options: ServerOptions): void {
+/** Denies by default, before the body is read: checks the principal, the name of the host, the page and the role. */
+function authorizeRequests(app: FastifyInstance, options: ServerOptions): void {
   const access = options.access ?? LOOPBACK_ONLY;
   const hosts = options.hosts ?? [];
   const verifier = access.token === null ? null : createVerifier(access.token);
-  // Asked for once: it is a question to the system each time.
+  // Kept, because each look is a system call.
   let boundTo: string | null = null;
   app.server.on("listening", () => (boundTo = boundAddress(app)));
-  const noteStranger = strangerLog(options.log);
+  const logUnauthorized = createUnauthorizedLog(options.log);
   app.addHook("onRequest", async (request) => {
     const role = request.is404 ? "public" : (request.routeOptions.config.role ?? "user");
     try {
-      const caller = identify(request, access, verifier);
-      if (caller.isAmbient) checkPage(request, boundTo, hosts);
-      checkRole(caller, role, access);
+      const principal = identify(request, access, verifier);
+      if (principal.usesAmbientCredentials) checkPage(request, boundTo, hosts);
+      checkRole(principal, role, access);
     } catch (thrown) {
-      if (role === "cluster") noteStranger(request);
+      if (role === "cluster") logUnauthorized(request);
       throw thrown;
     }
   });
 }
 
-/** Keeps foreign pages out that a browser on this machine, or one with a password, shows. */
+/** Refuses requests of foreign pages in a browser of this machine, or in one that has the password. */
 function checkPage(request: FastifyRequest, boundTo: string | null, hosts: readonly string[]): void {
   const { host, origin } = request.headers;
   if (!isOwnHost(host, boundTo, hosts)) {
@@ -157,42 +162,46 @@ function boundAddress(app: FastifyInstance): string | null {
   return bound === null || typeof bound === "string" ? null : bound.address;
 }
 
-/** Counts what clients ask to be done; reading lists is free, peers and gateways count their own clients. */
+/** Counts requests that cause work; reading is free, and peers and gateways count their own clients. */
 function limitClients(app: FastifyInstance, limits: Partial<ClientLimits> | null): void {
   const all = { ...CLIENT_LIMITS, ...limits };
   const table = createClientTable(all);
   app.addHook("onRequest", async (request, reply) => {
-    const caller = callerOf(request);
+    const principal = principalOf(request);
     if (request.is404 || request.method === "GET" || request.method === "HEAD") return;
-    if (request.routeOptions.config.role !== "user" || caller === null || caller.isUnlimited) return;
-    if (limits === null && caller.kind === "anonymous" && caller.isLocal) return;
-    const place = table.admit(caller.name);
-    tellStanding(reply, all, place);
+    if (request.routeOptions.config.role !== "user" || principal === null || principal.isUnlimited) return;
+    if (limits === null && principal.kind === "anonymous" && principal.isLocal) return;
+    const place = table.admit(principal.name);
+    setRateLimitHeaders(reply, all, place);
     if ("error" in place) {
       setRetryAfter(reply, place.retryAfterMs);
       throw place.error;
     }
-    // The response's close, which comes for answers that were sent, broken off or never begun.
+    // `close` comes for responses that were sent, broken off or never begun.
     reply.raw.once("close", place.release);
   });
 }
 
-/** By OpenAI's names. The limit is what can be asked at once, for only of that can something be left. */
-function tellStanding(reply: FastifyReply, { burst }: ClientLimits, { numLeft, fullInMs }: Standing): void {
-  // On the answer itself, so that routes that write it by themselves send them, too.
+/** Sets the headers of OpenAI's API. The limit is the burst, because the remaining requests count down from it. */
+function setRateLimitHeaders(
+  reply: FastifyReply,
+  { burst }: ClientLimits,
+  { numLeft, fullInMs }: RateLimitState,
+): void {
+  // On the raw response, so that routes that write it by themselves send them, too.
   reply.raw.setHeader("x-ratelimit-limit-requests", burst);
   reply.raw.setHeader("x-ratelimit-remaining-requests", numLeft);
   reply.raw.setHeader("x-ratelimit-reset-requests", `${fullInMs / 1000}s`);
 }
 
-/** A line for strangers at the cluster's doors, at most one in a while, so that they cannot fill the log. */
-function strangerLog(log: FastifyBaseLogger | undefined): (request: FastifyRequest) => void {
+/** Logs refused requests to the cluster's routes, at most one line in a while, so that they cannot fill the log. */
+function createUnauthorizedLog(log: FastifyBaseLogger | undefined): (request: FastifyRequest) => void {
   let count = 0;
   let nextMs = 0;
   return (request) => {
     count += 1;
     if (performance.now() < nextMs) return;
-    nextMs = performance.now() + STRANGER_LOG_MS;
+    nextMs = performance.now() + UNAUTHORIZED_LOG_MS;
     log?.warn(
       { address: request.raw.socket.remoteAddress, count },
       "request without the cluster's signature refused",

@@ -1,11 +1,11 @@
 /**
- * How a server ends over an exception that nobody caught: its state is not to be trusted with anything new, and those who
- * wait for an answer are not to blame. Apart because all servers end alike.
+ * Ends a server after an uncaught exception: its state must not serve new requests, but answers that are under way get
+ * time to end.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyBaseLogger } from "fastify";
 
-/** For answers under way; after a second exception nothing is waited for. */
+/** Time for answers under way; a second exception ends the process at once. */
 export const LAST_ANSWERS_MS = 5_000;
 /** `EX_SOFTWARE` of sysexits.h: an internal error. */
 const EXIT_CODE = 70;
@@ -22,7 +22,7 @@ export function endOnUncaught(log: FastifyBaseLogger, end: () => Promise<void>):
 }
 
 async function endSoon(end: () => Promise<void>): Promise<never> {
-  // A moment more than the answers, for their last events.
+  // A little more than the answers get, for their last events.
   const patience = sleep(LAST_ANSWERS_MS + 2_000);
   await Promise.race([end().catch(() => undefined), patience]);
   return process.exit(EXIT_CODE);

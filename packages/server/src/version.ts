@@ -1,4 +1,4 @@
-/** The version that servers tell of themselves: the repository's, read where it is written. */
+/** Reads the version that servers report from package.json. */
 import { readFileSync } from "node:fs";
 
 export function version(): string {

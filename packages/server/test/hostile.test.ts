@@ -86,7 +86,7 @@ describe("bodies", () => {
     }
   });
 
-  test("one byte at a time to who does not read it: the connection does not stay open", async () => {
+  test("one byte at a time to a route that does not read it: the connection does not stay open", async () => {
     await start({ timeouts: { body: { timeoutMs: 300, bytesPerSecond: 1e9 } } });
     const drip = function* (first: string): Generator<string> {
       yield first;
@@ -188,7 +188,7 @@ describe("limits of a client", () => {
       await Promise.all(held.map(async (socket) => await once(socket, "connect")));
       const request = `GET /open HTTP/1.1\r\nhost: ${lan}\r\nconnection: close\r\n\r\n`;
       expect(await talk(`http://${lan}:${port}`, [request])).toBe("");
-      // Whoever is on this machine may be a proxy for many.
+      // A client on this machine may be a proxy for many.
       expect(statusOf(await talk(`http://127.0.0.1:${port}`, [request]))).toBe(200);
     } finally {
       for (const socket of held) socket.destroy();
@@ -209,7 +209,7 @@ describe("limits of a client", () => {
   });
 });
 
-test("what is not there and what breaks say so without telling how it is built", async () => {
+test("errors of missing routes and of broken handlers reveal nothing of the server", async () => {
   await start();
   expect(await ask(`${url}/nowhere`)).toMatchObject({ status: 404, code: "not_found" });
   await app.close();

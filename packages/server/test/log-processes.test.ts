@@ -1,4 +1,4 @@
-/** The log of a process that ends in the middle of its work. */
+/** Tests the log of a process that ends in the middle of its work. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
@@ -7,11 +7,11 @@ import { expect, test } from "vitest";
 const SINK = JSON.stringify(new URL("../src/observability/log-sink.ts", import.meta.url).href);
 
 test.each([
-  ["an error that nobody caught", "throw new Error('bad luck');", 1],
-  ["a promise that nobody caught", "Promise.reject(new Error('bad luck'));", 1],
-  ["its own decision", "process.exit(3);", 3],
+  ["an uncaught error", "throw new Error('bad luck');", 1],
+  ["an unhandled rejection", "Promise.reject(new Error('bad luck'));", 1],
+  ["process.exit", "process.exit(3);", 3],
   ["nothing left to do", "", 0],
-])("by %s: what was said before is there", async (_name, ending, code) => {
+])("log sink: a process that ends by %s has written all lines", async (_name, ending, code) => {
   const program = `
     import { logTo } from ${SINK};
     const log = logTo(1);
@@ -23,7 +23,7 @@ test.each([
   const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
     stdio: ["ignore", "pipe", "ignore"],
   });
-  const said = text(child.stdout);
+  const output = text(child.stdout);
   expect(await once(child, "exit")).toEqual([code, null]);
-  expect(await said).toBe("one\ntwo\n");
+  expect(await output).toBe("one\ntwo\n");
 });

@@ -20,7 +20,7 @@ let app: FastifyInstance;
 let url: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "llava-door-"));
+  folder = await mkdtemp(join(tmpdir(), "llava-server-"));
   const file = join(folder, "keys.txt");
   await writeFile(file, [user, admin, gateway].map(({ line }) => line).join("\n"));
   access = { keys: openApiKeys(file), token: TOKEN, anonymous: "nobody" };
@@ -41,10 +41,10 @@ function bearer(secret: string): Record<string, string> {
 }
 
 describe("roles", () => {
-  test("each caller gets what its role allows and nothing else", async () => {
+  test("each principal gets what its role allows and nothing else", async () => {
     await start({ access });
     const callers: Record<string, (path: string) => Record<string, string>> = {
-      stranger: () => ({}),
+      anonymous: () => ({}),
       user: () => bearer(user.secret),
       admin: () => bearer(admin.secret),
       basic: () => ({ authorization: `Basic ${btoa(`anybody:${user.secret}`)}` }),
@@ -58,7 +58,7 @@ describe("roles", () => {
       }
     }
     expect(seen).toEqual({
-      stranger: [401, 401, 401],
+      anonymous: [401, 401, 401],
       user: [200, 403, 401],
       admin: [200, 200, 401],
       basic: [200, 403, 401],
@@ -66,7 +66,7 @@ describe("roles", () => {
     });
   });
 
-  test("without keys and token this machine may do all, who comes through a proxy nothing", async () => {
+  test("without keys and token clients of this machine may do all, those behind a proxy nothing", async () => {
     await start();
     for (const [path, forwarded] of [
       ["/user", 401],
@@ -81,7 +81,7 @@ describe("roles", () => {
     expect((await ask(`${url}/user`, { headers: bearer("any client sends one") })).status).toBe(200);
   });
 
-  test("open to everybody means the user's routes only", async () => {
+  test("anonymous access opens the user's routes only", async () => {
     await start({ access: { keys: null, token: null, anonymous: "everybody" } });
     const headers = { "x-forwarded-for": "203.0.113.9" };
     const seen = ["/user", "/admin", "/cluster"].map(
@@ -165,11 +165,11 @@ describe("signatures", () => {
   });
 });
 
-describe("pages of strangers", () => {
+describe("foreign pages", () => {
   const asPage = (host: string, origin: string): string =>
     `POST /user HTTP/1.1\r\nhost: ${host}\r\norigin: ${origin}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
 
-  test("a name that is not ours, as after DNS rebinding: 403, on every route", async () => {
+  test("a foreign host name, as after DNS rebinding: 403, on every route", async () => {
     await start({ hosts: ["chat.example"] });
     for (const path of ["/open", "/user", "/nowhere"]) {
       const answer = await talk(url, [
@@ -182,7 +182,7 @@ describe("pages of strangers", () => {
     expect(statusOf(own)).toBe(200);
   });
 
-  test("a page of another site cannot make this one do anything, its own page can", async () => {
+  test("a page of another site cannot send requests that change something, the server's own page can", async () => {
     await start({ hosts: ["chat.example"] });
     const { host } = new URL(url);
     for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
@@ -193,7 +193,7 @@ describe("pages of strangers", () => {
     }
   });
 
-  test("who has a key needs no name; a password that the browser sends by itself does", async () => {
+  test("a key allows any host name; a password that the browser sends by itself does not", async () => {
     await start({ access });
     const head =
       "POST /user HTTP/1.1\r\nhost: gateway.internal\r\nconnection: close\r\ncontent-length: 0\r\n";
@@ -204,7 +204,7 @@ describe("pages of strangers", () => {
   });
 });
 
-test("more than its burst: 429 with both retry headers; a gateway and peers are not counted", async () => {
+test("rate limit: 429 after the burst with both retry headers; a gateway and peers are not counted", async () => {
   await start({ access, clients: { requestsPerMinute: 6, burst: 2 } });
   const post = (secret: string): Promise<{ status: number; headers: Headers; code: string | undefined }> =>
     ask(`${url}/user`, { headers: bearer(secret) });

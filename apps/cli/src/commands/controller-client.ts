@@ -1,9 +1,9 @@
-/** The two things that `llava serve` asks its controller. */
+/** Sends the two requests that `llava serve` has for its controller. */
 import { parseModelList } from "@llava/protocol";
 
 const TIMEOUT_MS = 2_000;
 
-/** The names that the controller's `/v1/models` has now; none while it cannot be asked. */
+/** The names that the controller's `/v1/models` lists; none while it does not answer. */
 export async function listedModels(controllerUrl: string): Promise<readonly string[]> {
   try {
     const response = await fetch(`${controllerUrl}/v1/models`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -14,8 +14,8 @@ export async function listedModels(controllerUrl: string): Promise<readonly stri
 }
 
 /**
- * Lets the controller ask every worker whether it is there, so that one that just died is gone from its list at once and
- * not after the heartbeats have expired. Failing changes nothing: then they expire.
+ * Makes the controller check every worker, so that one that just died is removed from its list at once and not after
+ * its heartbeats have expired. A failure changes nothing: then they expire.
  */
 export async function forgetDeadWorkers(controllerUrl: string): Promise<void> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);

@@ -1,7 +1,7 @@
-/** Asks a controller how it and its workers are, as `llava ps` and `llava doctor` do. */
+/** Requests the state of a controller and its workers, for `llava ps` and `llava doctor`. */
 import { readSecretFile } from "@llava/server/command";
 import { LlavaError, parseErrorBody, parseWorkerList, type WorkerList } from "@llava/protocol";
-import type { PsFlags } from "../command-options.ts";
+import type { PsFlags } from "../options/command-options.ts";
 
 const TIMEOUT_MS = 5_000;
 
@@ -22,7 +22,7 @@ export function controllerOf({
   return { url: controllerUrl, key };
 }
 
-/** Throws `no_worker` when nobody answers, the controller's own error when it refuses. */
+/** Throws `no_worker` when no controller answers, and the controller's own error when it refuses. */
 export async function workersOf(controller: Controller): Promise<WorkerList> {
   const response = await ask(controller, "/workers");
   const text = await response.text();
@@ -30,7 +30,7 @@ export async function workersOf(controller: Controller): Promise<WorkerList> {
   return parseWorkerList(jsonOf(text));
 }
 
-/** Throws `no_worker` when nobody answers. */
+/** Throws `no_worker` when no controller answers. */
 export async function ask({ url, key }: Controller, path: string): Promise<Response> {
   const headers = key === null ? {} : { authorization: `Bearer ${key}` };
   try {

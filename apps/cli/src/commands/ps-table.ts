@@ -1,11 +1,11 @@
-/** The table of `llava ps`, as a function of what the controller said. */
+/** Formats the list of workers as the table of `llava ps`. */
 import type { WorkerList, WorkerView } from "@llava/protocol";
 
 const COLUMNS = ["WORKER", "MODELS", "STATE", "QUEUE", "RUNNING", "TOK/S", "UPTIME", "VERSION"] as const;
 const UNKNOWN = "-";
 const GAP = "  ";
 
-/** Lines with a line feed each. */
+/** The lines of the table, each with a line feed. */
 export function psTable({ data }: WorkerList): string {
   const rows = [COLUMNS, ...data.map(rowOf)];
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
@@ -29,7 +29,7 @@ function rowOf(worker: WorkerView): readonly string[] {
     tokens_per_s === null ? UNKNOWN : tokens_per_s.toFixed(1),
     uptime_s === null ? UNKNOWN : durationOf(uptime_s),
     worker.version ?? UNKNOWN,
-    // Whatever a worker calls itself must not steer the terminal.
+    // Control characters in what a worker reports must not reach the terminal.
   ].map((cell) => cell.replaceAll(/\p{Cc}/gu, "?"));
 }
 

@@ -1,6 +1,6 @@
 import { LlavaError } from "@llava/protocol";
 import { expect, test } from "vitest";
-import { printJson, printWords, type PrintEvent } from "./printer.ts";
+import { printJson, printText, type PrintEvent } from "./printer.ts";
 
 function printed(
   printer: (write: (text: string) => void) => PrintEvent,
@@ -23,13 +23,13 @@ const END = {
 const FAILED = { type: "error", error: new LlavaError("invalid_image", "Not an image.") } as const;
 
 test("words lose the white space before the first one and end with a line", () => {
-  expect(printed(printWords, SPACE, RED, RED, END)).toBe("red  red \n");
-  expect(printed(printWords, RED, END, RED, END)).toBe("red \nred \n");
+  expect(printed(printText, SPACE, RED, RED, END)).toBe("red  red \n");
+  expect(printed(printText, RED, END, RED, END)).toBe("red \nred \n");
 });
 
 test("a failure before the first word prints nothing, one after it ends the line", () => {
-  expect(printed(printWords, FAILED)).toBe("");
-  expect(printed(printWords, RED, FAILED)).toBe("red \n");
+  expect(printed(printText, FAILED)).toBe("");
+  expect(printed(printText, RED, FAILED)).toBe("red \n");
 });
 
 test("JSON lines hold one event each", () => {

@@ -1,10 +1,10 @@
-/** How an answer appears on stdout: words for people, JSON lines for programs. */
+/** Prints an answer on stdout: as text for people, as JSON lines for programs. */
 import type { EngineEvent } from "@llava/engine";
 
 export type PrintEvent = (event: EngineEvent) => void;
 
-/** Words as they come; an answer's leading white space is the template's, not the model's, and is left out. */
-export function printWords(write: (text: string) => void): PrintEvent {
+/** Prints text as it comes, without the leading white space of an answer, which comes from the template. */
+export function printText(write: (text: string) => void): PrintEvent {
   let isBegun = false;
   return (event) => {
     if (event.type === "text-delta") {
@@ -18,7 +18,7 @@ export function printWords(write: (text: string) => void): PrintEvent {
   };
 }
 
-/** One JSON object a line; an error as its code and sentence. */
+/** Prints one JSON object per line; an error as its code and message. */
 export function printJson(write: (text: string) => void): PrintEvent {
   return (event) => {
     const error = event.type === "error" ? { code: event.error.code, message: event.error.message } : null;

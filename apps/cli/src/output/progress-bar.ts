@@ -1,4 +1,4 @@
-/** How far a long load is, for a person: a bar that is drawn over itself, or a line now and then where nobody watches. */
+/** Shows the progress of a long load: a bar that is redrawn on a terminal, or a line at each tenth in a file. */
 
 export interface Progress {
   readonly phase: string;
@@ -7,7 +7,7 @@ export interface Progress {
   readonly unit?: unknown;
 }
 
-/** Of what another process said. */
+/** Whether a message of another process is a progress. */
 export function isProgress(value: unknown): value is Progress {
   if (typeof value !== "object" || value === null) return false;
   if (!("phase" in value && "done" in value && "total" in value)) return false;
@@ -21,10 +21,10 @@ interface Terminal {
 }
 
 const WIDTH = 30;
-/** Of what is written into a file: every so many hundredths. */
+/** Percents between two lines in a file. */
 const STEP_PERCENT = 10;
 
-/** Says nothing about the short steps of a load, of which there is no share to show. `name`: whose load it is. */
+/** Shows progress in bytes only; the short steps of a load have none. `name` begins each line. */
 export function progressBar(terminal: Terminal, name = "Weights"): (progress: Progress) => void {
   let last = "";
   return ({ phase: doing, done, total, unit }) => {

@@ -1,5 +1,5 @@
 /** Reads a conversation's images: from the request itself, from earlier uploads, or from the network where that is allowed. */
-import { BlobStore, callerOf } from "@llava/server";
+import { BlobStore, principalOf } from "@llava/server";
 import { LlavaError, imageParts, type ChatImagePart, type ChatRequest } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
 import type { FetchFor, ImageFetcher } from "./fetch/image-fetcher.ts";
@@ -22,9 +22,9 @@ export async function readImages(
   signal: AbortSignal,
 ): Promise<readonly Uint8Array[]> {
   const parts = imageParts(messages);
-  const caller = callerOf(request);
+  const principal = principalOf(request);
   // A controller forwards the requests of all of its clients.
-  const client = caller === null || caller.isPeer ? null : caller.name;
+  const client = principal === null || principal.isPeer ? null : principal.name;
   const others = new AbortController();
   const either = AbortSignal.any([signal, others.signal]);
   const read = createReader(sources, { client, signal: either, log: request.log });

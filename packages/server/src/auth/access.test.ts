@@ -35,13 +35,13 @@ test.each(["controller", "worker", "web"] as const)(
   },
 );
 
-test("with a token alone a controller serves this machine, a worker only its controller", () => {
+test("with a cluster token alone a controller serves this machine, a worker only its controller", () => {
   expect(openAccess({ ...OPEN, clusterTokenFile }, "controller").anonymous).toBe("loopback");
   expect(openAccess({ ...OPEN, clusterTokenFile }, "worker").anonymous).toBe("nobody");
   expect(openAccess({ ...LOCAL, clusterTokenFile }, "worker").token).toBe("a token of enough length");
 });
 
-test("the token in the environment is taken out of it; the page's server gets none", () => {
+test("the cluster token is removed from the environment; the page's server gets none", () => {
   process.env[TOKEN_VARIABLE] = "0123456789abcdef";
   expect(openAccess(LOCAL, "worker").token).toBe("0123456789abcdef");
   expect(process.env[TOKEN_VARIABLE]).toBeUndefined();
@@ -50,7 +50,7 @@ test("the token in the environment is taken out of it; the page's server gets no
   expect(() => openAccess(OPEN, "web")).toThrow("--allow-anonymous");
 });
 
-test("a token that is too short, and files that are not there, are told", () => {
+test("a cluster token that is too short, and missing files, are refused with a sentence", () => {
   process.env[TOKEN_VARIABLE] = "short";
   expect(() => openAccess(LOCAL, "controller")).toThrow("has 5 characters");
   expect(() => openAccess({ ...LOCAL, clusterTokenFile: join(folder, "no") }, "worker")).toThrow(

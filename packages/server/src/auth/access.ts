@@ -1,20 +1,20 @@
-/** What a server asks of its callers, decided once at its start: keys, token, and whom it serves without either. */
+/** Decides once, when a server starts, which credentials it wants: keys, the token, or neither for some clients. */
 import { readFileSync } from "node:fs";
 import { LlavaError } from "@llava/protocol";
 import { openApiKeys, type ApiKeys } from "./api-keys.ts";
-import { isLoopbackHost } from "./hosts.ts";
+import { isLoopbackHost } from "../network/hosts.ts";
 
 export interface Access {
   readonly keys: ApiKeys | null;
   readonly token: string | null;
-  /** Who may use `user` routes without a key. */
+  /** Clients that may use `user` routes without a key. */
   readonly anonymous: "nobody" | "loopback" | "everybody";
 }
 
-/** What a server without keys and token does, and tests that name neither. */
+/** Access of a server without keys and token, also in tests that name neither. */
 export const LOOPBACK_ONLY: Access = { keys: null, token: null, anonymous: "loopback" };
 
-/** Where `llava serve` puts the token that it makes for its children: not in an argument, which others can list. */
+/** Variable in which `llava serve` gives its children the token that it makes: arguments are visible to all users. */
 export const TOKEN_VARIABLE = "LLAVA_CLUSTER_TOKEN";
 
 const MIN_TOKEN_LENGTH = 16;
@@ -28,12 +28,12 @@ export interface AccessFlags {
 }
 
 /**
- * Reads keys and token. A worker with a token is there for its controller: without a key nobody else is served.
+ * Reads keys and token. A worker with a token serves its controller only, unless it has keys, too.
  * @throws LlavaError when a file is wrong, or when the server would be open to a network
  */
 export function openAccess(flags: AccessFlags, program: "controller" | "worker" | "web"): Access {
   const keys = flags.apiKeyFile === undefined ? null : openApiKeys(flags.apiKeyFile);
-  // The page's server is no part of the cluster.
+  // The page's server does not belong to the cluster.
   const token = program === "web" ? null : takeClusterToken(flags.clusterTokenFile);
   const isAnonymousAllowed = flags.allowAnonymous === true;
   if (!isLoopbackHost(flags.host) && keys === null && token === null && !isAnonymousAllowed) {
@@ -53,7 +53,7 @@ function anonymousOf(
   return program === "worker" && token !== null ? "nobody" : "loopback";
 }
 
-/** The token from the file, else from the environment, from which it is taken away: no child of ours needs it. */
+/** The token from the file, otherwise from the environment, from which it is removed: no child process needs it. */
 function takeClusterToken(file: string | undefined): string | null {
   const inherited = process.env[TOKEN_VARIABLE];
   delete process.env[TOKEN_VARIABLE];

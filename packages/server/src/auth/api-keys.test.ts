@@ -14,7 +14,7 @@ afterAll(async () => rm(folder, { recursive: true }));
 
 const HEX = "0".repeat(64);
 
-test("a key opens until its line is gone; a wrong file changes nothing", async () => {
+test("an API key is valid until its line is removed; a wrong file changes nothing", async () => {
   const anna = newApiKey("anna");
   const ben = newApiKey("ben", ["admin", "unlimited"]);
   await writeFile(file, `# ours\n${anna.line}\r\n\n${ben.line} # watches\n`);
@@ -32,36 +32,39 @@ test("a key opens until its line is gone; a wrong file changes nothing", async (
   expect(keys.find(ben.secret)).not.toBeNull();
 });
 
-test("the file holds no key, only its hash", () => {
+test("the file of API keys holds hashes only", () => {
   const { secret, line } = newApiKey("anna");
   expect(secret).toMatch(/^llava-[\w-]{43}$/);
   expect(line).toMatch(/^anna [0-9a-f]{64}$/);
   expect(line).not.toContain(secret.slice(6, 20));
 });
 
-test.skipIf(process.platform === "win32")("says when others can read the file", async () => {
-  await writeFile(file, `anna ${HEX}\n`);
-  await chmod(file, 0o644);
-  const keys = openApiKeys(file);
-  expect(keys.isReadableByOthers).toBe(true);
-  await chmod(file, 0o600);
-  expect(keys.isReadableByOthers).toBe(false);
-});
+test.skipIf(process.platform === "win32")(
+  "a file of API keys that others can read is recognized",
+  async () => {
+    await writeFile(file, `anna ${HEX}\n`);
+    await chmod(file, 0o644);
+    const keys = openApiKeys(file);
+    expect(keys.isReadableByOthers).toBe(true);
+    await chmod(file, 0o600);
+    expect(keys.isReadableByOthers).toBe(false);
+  },
+);
 
-describe("a file that is wrong is told with its line", () => {
+describe("a wrong file of API keys is refused with its line", () => {
   test.each([
     ["anna", "Line 1 of keys.txt: after the name comes"],
     [`anna ${HEX.slice(1)}`, "64 hex digits"],
     [`\n/etc ${HEX}`, "Line 2 of keys.txt"],
     [`anna ${HEX} root`, '"root" is not known'],
     [`anna ${HEX}\nanna ${HEX}`, "the name anna is there twice"],
-    ["# nobody", "has no key"],
+    ["# a comment", "has no key"],
     [Array.from({ length: 1025 }, (_, index) => `k${index} ${HEX}`).join("\n"), "1024 is the limit"],
   ])("%j", (text, sentence) => {
     expect(() => parseKeyFile(text, "keys.txt")).toThrow(sentence);
   });
 
-  test("one that is not there", () => {
+  test("a missing file", () => {
     expect(() => openApiKeys(join(folder, "none.txt"))).toThrow("llava keys add NAME");
   });
 });

@@ -1,4 +1,4 @@
-/** API keys: made here, kept as hashes in a file that people edit, compared here. */
+/** Makes API keys, reads the file in which their hashes are kept, and compares keys with it. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { LlavaError } from "@llava/protocol";
@@ -7,18 +7,18 @@ export interface ApiKey {
   readonly name: string;
   /** SHA-256 of the key. */
   readonly digest: Buffer;
-  /** May use `admin` routes. */
+  /** Whether the key opens `admin` routes. */
   readonly isAdmin: boolean;
-  /** Is not counted: for a web server, which counts its own clients. */
+  /** Whether the key is free of rate limits: for a web server, which counts its own clients. */
   readonly isUnlimited: boolean;
 }
 
 export interface ApiKeys {
-  /** The key of which `secret` is the plain text. Takes the same time for each secret. */
+  /** The key whose plain text is `secret`; null when there is none. Takes the same time for each secret. */
   find(secret: string): ApiKey | null;
-  /** Reads the file again; throws and keeps the old keys when it cannot be read or is wrong. @returns how many there are */
+  /** Reads the file again; throws and keeps the old keys when it cannot be read or is wrong. @returns the number of keys */
   reload(): number;
-  /** Whether others than the owner can read the file. */
+  /** Whether users other than the owner can read the file. */
   readonly isReadableByOthers: boolean;
 }
 
@@ -26,7 +26,7 @@ const MAX_KEYS = 1024;
 const MAX_FILE_BYTES = 256 << 10;
 const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 const MARKS: ReadonlySet<string> = new Set(["admin", "unlimited"]);
-/** 256 bits, so that nobody guesses one, whatever the hash. */
+/** 256 random bits cannot be guessed, so that a plain hash protects them. */
 const KEY_BYTES = 32;
 
 /** @throws LlavaError when the file cannot be read or is wrong */
@@ -39,13 +39,12 @@ export function openApiKeys(file: string): ApiKeys {
       return keys.length;
     },
     get isReadableByOthers() {
-      // On Windows the mode says nothing about who may read.
       return isReadableByOthers(file);
     },
   };
 }
 
-/** A new key and the line of the file that admits it. The key itself is kept nowhere. */
+/** A new key and its line for the file of keys. The key itself is stored nowhere. */
 export function newApiKey(
   name: string,
   marks: readonly string[] = [],
@@ -94,7 +93,7 @@ function parseLine([name = "", digest = "", ...marks]: readonly string[]): ApiKe
   };
 }
 
-/** Compares with every key, also after a hit: how long it takes says nothing. */
+/** Compares with every key, also after a match, so that the time that it takes reveals nothing. */
 function findKey(keys: readonly ApiKey[], secret: string): ApiKey | null {
   const digest = digestOf(secret);
   let found: ApiKey | null = null;
@@ -104,7 +103,7 @@ function findKey(keys: readonly ApiKey[], secret: string): ApiKey | null {
   return found;
 }
 
-/** Windows has other means, of which the mode says nothing. */
+/** False on Windows, where access lists decide and the mode does not show them. */
 export function isReadableByOthers(file: string): boolean {
   return process.platform !== "win32" && (statSync(file).mode & 0o077) !== 0;
 }

@@ -1,71 +1,71 @@
-/** Who sent a request, found out once from its head, before any of its body is read. */
+/** Finds out from the head of a request which principal sent it, before any of its body is read. */
 import { LlavaError } from "@llava/protocol";
 import type { FastifyRequest } from "fastify";
 import type { Access } from "./access.ts";
 import { SIGNATURE_HEADER, sha256Hex, type ContentClaim, type Verifier } from "./signed-requests.ts";
-import { clientAddress, isFromLoopback } from "./hosts.ts";
+import { clientAddress, isFromLoopback } from "../network/hosts.ts";
 import type { Role } from "./roles.ts";
 
-export interface Caller {
-  /** `peer` signed with the cluster token, `key` has an API key, `anonymous` is known by its address alone. */
+export interface Principal {
+  /** `peer` signed with the cluster token, `key` sent an API key, `anonymous` has an address only. */
   readonly kind: "peer" | "key" | "anonymous";
-  /** By what it is counted and named in logs: `key:NAME`, `peer` or `ip:ADDRESS`. */
+  /** Name for counting and for logs: `key:NAME`, `peer` or `ip:ADDRESS`. */
   readonly name: string;
   readonly isLocal: boolean;
-  /** Has a key that says so; who is on this machine, or a peer, needs none. */
+  /** Whether its key is marked admin; clients of this machine and peers need no mark. */
   readonly isAdmin: boolean;
-  /** Is neither limited in its rate nor in its number of requests. */
+  /** Whether it is free of limits on rate and number of requests. */
   readonly isUnlimited: boolean;
-  /** What its signature says of the body; null when it has none. */
+  /** Claim of its signature about the body; null without a signature. */
   readonly content: ContentClaim | null;
-  /** Whether what it may do hangs on where it is or on what a browser sends by itself, so that a foreign page could use it. */
-  readonly isAmbient: boolean;
-  /** Whether it may speak as a member of the cluster. */
+  /** Whether its rights come from its address or from credentials that a browser adds by itself, which a foreign page could use. */
+  readonly usesAmbientCredentials: boolean;
+  /** Whether it acts as a member of the cluster. */
   readonly isPeer: boolean;
 }
 
-const callers = new WeakMap<FastifyRequest, Caller>();
+const principals = new WeakMap<FastifyRequest, Principal>();
 const EMPTY_SHA256 = sha256Hex("");
 
 /** Whether a controller or worker of our cluster sent this: signed, or without a token from this machine. */
 export function isPeer(request: FastifyRequest): boolean {
-  return callers.get(request)?.isPeer ?? false;
+  return principals.get(request)?.isPeer ?? false;
 }
 
-/** Null before the door has looked at the request. */
-export function callerOf(request: FastifyRequest): Caller | null {
-  return callers.get(request) ?? null;
+/** Null before `identify` has run for the request. */
+export function principalOf(request: FastifyRequest): Principal | null {
+  return principals.get(request) ?? null;
 }
 
 /**
- * Remembers who sent the request. A signature or key that is wrong is refused and never taken for none.
+ * Finds the principal of a request and keeps it. A wrong signature or key is refused and never treated as absent.
  * @throws LlavaError unauthorized
  */
-export function identify(request: FastifyRequest, access: Access, verifier: Verifier | null): Caller {
-  const caller =
+export function identify(request: FastifyRequest, access: Access, verifier: Verifier | null): Principal {
+  const principal =
     signed(request, verifier) ?? withKey(request, access) ?? anonymous(request, access.token === null);
-  callers.set(request, caller);
-  return caller;
+  principals.set(request, principal);
+  return principal;
 }
 
 /** @throws LlavaError unauthorized or forbidden */
-export function checkRole(caller: Caller, role: Role, access: Access): void {
-  if (role === "public" || caller.kind === "peer") return;
-  if (role === "cluster") return checkCluster(caller, access);
-  if (role === "admin" && caller.kind === "key" && !caller.isAdmin) {
+export function checkRole(principal: Principal, role: Role, access: Access): void {
+  if (role === "public" || principal.kind === "peer") return;
+  if (role === "cluster") return checkCluster(principal, access);
+  if (role === "admin" && principal.kind === "key" && !principal.isAdmin) {
     throw new LlavaError(
       "forbidden",
-      `The API key "${caller.name.replace("key:", "")}" may not do this. Write admin behind it in the file of keys.`,
+      `The API key "${principal.name.replace("key:", "")}" may not do this. Write admin behind it in the file of keys.`,
     );
   }
-  if (caller.kind === "key") return;
-  if (access.anonymous !== "nobody" && caller.isLocal) return;
+  if (principal.kind === "key") return;
+  if (access.anonymous !== "nobody" && principal.isLocal) return;
   if (access.anonymous === "everybody" && role === "user") return;
   throw new LlavaError("unauthorized", withoutKey(access));
 }
 
-function checkCluster(caller: Caller, { token }: Access): void {
-  if (caller.isPeer) return;
+function checkCluster(principal: Principal, { token }: Access): void {
+  if (principal.isPeer) return;
   throw token === null
     ? new LlavaError(
         "forbidden",
@@ -77,8 +77,8 @@ function checkCluster(caller: Caller, { token }: Access): void {
       );
 }
 
-function signed(request: FastifyRequest, verifier: Verifier | null): Caller | null {
-  // Without a token a signature says nothing; who sends one is judged by where it is.
+function signed(request: FastifyRequest, verifier: Verifier | null): Principal | null {
+  // Without a token a signature proves nothing; its sender is treated as any other client.
   if (verifier === null || request.headers[SIGNATURE_HEADER] === undefined) return null;
   const verdict = verifier.verify(request.method, request.raw.url ?? "", request.headers);
   if (!verdict.isValid) throw new LlavaError("unauthorized", verdict.sentence);
@@ -90,12 +90,12 @@ function signed(request: FastifyRequest, verifier: Verifier | null): Caller | nu
     isAdmin: true,
     isUnlimited: true,
     content: verdict.content,
-    isAmbient: false,
+    usesAmbientCredentials: false,
     isPeer: true,
   };
 }
 
-/** What can be said of the body before it comes; its hash is compared when it has come (body.ts). */
+/** Checks what is known of the body before it comes; its hash is compared when it has come (body-limit.ts). */
 function checkLength({ headers }: FastifyRequest, content: ContentClaim): void {
   const isChunked = headers["transfer-encoding"] !== undefined;
   const length = Number(headers["content-length"] ?? 0);
@@ -106,9 +106,9 @@ function checkLength({ headers }: FastifyRequest, content: ContentClaim): void {
   if (!fits) throw new LlavaError("unauthorized", "The body is not the one that the signature is about.");
 }
 
-function withKey(request: FastifyRequest, { keys }: Access): Caller | null {
+function withKey(request: FastifyRequest, { keys }: Access): Principal | null {
   const given = secretIn(request.headers.authorization);
-  // Without keys of ours a client that always sends one is as good as anybody.
+  // On a server without keys a client that always sends one is treated as any other.
   if (keys === null || given === null) return null;
   const key = keys.find(given.secret);
   if (key === null)
@@ -120,12 +120,12 @@ function withKey(request: FastifyRequest, { keys }: Access): Caller | null {
     isAdmin: key.isAdmin,
     isUnlimited: key.isUnlimited,
     content: null,
-    isAmbient: given.isAmbient,
+    usesAmbientCredentials: given.usesAmbientCredentials,
     isPeer: false,
   };
 }
 
-function anonymous(request: FastifyRequest, hasNoToken: boolean): Caller {
+function anonymous(request: FastifyRequest, hasNoToken: boolean): Principal {
   const address = request.raw.socket.remoteAddress;
   const isLocal = isFromLoopback(address, request.headers);
   return {
@@ -135,21 +135,21 @@ function anonymous(request: FastifyRequest, hasNoToken: boolean): Caller {
     isAdmin: false,
     isUnlimited: false,
     content: null,
-    isAmbient: true,
+    usesAmbientCredentials: true,
     isPeer: hasNoToken && isLocal,
   };
 }
 
-/** `Bearer KEY`, or the password of `Basic`, which browsers ask for and then send by themselves. */
+/** The secret of `Bearer KEY`, or the password of `Basic`, which browsers ask for and then send by themselves. */
 function secretIn(
   header: string | undefined,
-): { readonly secret: string; readonly isAmbient: boolean } | null {
+): { readonly secret: string; readonly usesAmbientCredentials: boolean } | null {
   const [scheme = "", value = ""] = (header ?? "").split(" ", 2);
   if (value === "") return null;
-  if (scheme.toLowerCase() === "bearer") return { secret: value, isAmbient: false };
+  if (scheme.toLowerCase() === "bearer") return { secret: value, usesAmbientCredentials: false };
   if (scheme.toLowerCase() !== "basic") return null;
   const pair = Buffer.from(value, "base64").toString("utf8");
-  return { secret: pair.slice(pair.indexOf(":") + 1), isAmbient: true };
+  return { secret: pair.slice(pair.indexOf(":") + 1), usesAmbientCredentials: true };
 }
 
 function withoutKey({ keys, token }: Access): string {

@@ -1,9 +1,9 @@
-/** Who may use a route, said at the route itself: apart because every server's routes name one of these. */
+/** Defines the roles that routes name, and refuses to start a server with a route that names none. */
 import type { FastifyInstance, RouteOptions } from "fastify";
 
 /**
- * `public` anybody · `user` whoever has an API key · `admin` whoever has a key marked as such · `cluster` the controller
- * and workers of one cluster, by its token. A request signed with the token passes everywhere.
+ * `public`: every client · `user`: an API key · `admin`: an API key that is marked so · `cluster`: the controller and
+ * workers of one cluster, by its token. A request that is signed with the token passes everywhere.
  */
 const ROLES = ["public", "user", "admin", "cluster"] as const;
 export type Role = (typeof ROLES)[number];
@@ -26,18 +26,18 @@ export interface NamedRoute {
 
 const routes = new WeakMap<FastifyInstance, RouteOptions[]>();
 
-/** Every route of a server that `requireRoles` looks after, with who may use it. */
+/** Every route of a server that `requireRoles` checks, with its role. */
 export function routesOf(app: FastifyInstance): readonly NamedRoute[] {
   return (routes.get(app) ?? []).flatMap(({ method, url, config }) =>
     [method].flat().map((name) => ({ method: name, url, role: config?.role })),
   );
 }
 
-/** Makes the server refuse to start with a route of which nobody said who may use it. */
+/** Makes the server refuse to start when a route names no role. */
 export function requireRoles(app: FastifyInstance): void {
   const own: RouteOptions[] = [];
   routes.set(app, own);
-  // Kept whole and read when the server is ready: an inner plugin may still set the role.
+  // The routes are read when the server is ready, because an inner plugin may still set their roles.
   app.addHook("onRoute", (route) => void own.push(route));
   app.addHook("onReady", async () => {
     const nameless = routesOf(app).filter((route) => !ROLES.some((role) => role === route.role));

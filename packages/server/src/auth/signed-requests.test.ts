@@ -9,7 +9,7 @@ function signed(body: string | null = BODY, token = TOKEN): Record<string, strin
   return signedHeaders(token, "POST", PATH, body);
 }
 
-test("what one signs the other knows; without a token nothing is signed", () => {
+test("a signed request is verified with the same token; without a token nothing is signed", () => {
   const verdict = createVerifier(TOKEN).verify("POST", PATH, signed());
   expect(verdict).toMatchObject({
     isValid: true,
@@ -18,24 +18,24 @@ test("what one signs the other knows; without a token nothing is signed", () => 
   expect(signedHeaders(null, "POST", PATH, BODY)).toEqual({});
 });
 
-test("a body in pieces is signed as the whole", () => {
+test("a body in pieces is signed as a whole", () => {
   const content = (body: string | Uint8Array[]): unknown =>
     signedHeaders(TOKEN, "POST", PATH, body)["x-llava-content"];
   expect(content([Buffer.from(BODY.slice(0, 5)), Buffer.from(BODY.slice(5))])).toBe(content(BODY));
   expect(content([Buffer.alloc(65_536), Buffer.alloc(1)])).toBe("length=65537");
 });
 
-test("the token is in none of the headers", () => {
+test("no header of a signed request has the token", () => {
   expect(JSON.stringify(signed())).not.toContain(TOKEN);
 });
 
-test("of a large body the length is signed", () => {
+test("the length of a large body is signed", () => {
   const verify = createVerifier(TOKEN).verify;
   expect(verify("POST", PATH, signed("x".repeat(65_537)))).toMatchObject({ content: { length: 65_537 } });
   expect(verify("POST", PATH, signed("x".repeat(65_536)))).toMatchObject({ content: { length: null } });
 });
 
-describe("refuses", () => {
+describe("the verifier of signatures refuses", () => {
   test.each<[string, (headers: Record<string, string>) => unknown, string]>([
     ["another token", () => signed(BODY, `${TOKEN}!`), "does not fit"],
     [
@@ -62,13 +62,13 @@ describe("refuses", () => {
     expect(verdict).toMatchObject({ isValid: false, sentence: expect.stringContaining(sentence) });
   });
 
-  test("the same for another path or method", () => {
+  test("a signature of another path or method", () => {
     const { verify } = createVerifier(TOKEN);
     expect(verify("POST", "/register_worker", signed()).isValid).toBe(false);
     expect(verify("GET", PATH, signed()).isValid).toBe(false);
   });
 
-  test("a second time, for as long as its date is good", () => {
+  test("a nonce that was used, for as long as its date is valid", () => {
     let nowMs = Date.now();
     const { verify } = createVerifier(TOKEN, () => nowMs);
     const headers = signed();

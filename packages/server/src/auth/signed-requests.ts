@@ -1,6 +1,6 @@
 /**
- * The cluster token: by it a controller and its workers know each other. A request carries an HMAC-SHA256 over what it
- * asks, when, a number used once, and its body; the token itself never travels.
+ * Signs requests between a controller and its workers with the cluster token, and verifies them. A request carries an
+ * HMAC-SHA256 over its method, path, date, a nonce and its body; the token itself is never sent.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
@@ -10,16 +10,16 @@ const NONCE_HEADER = "x-llava-nonce";
 const CONTENT_HEADER = "x-llava-content";
 export const SIGNATURE_HEADER = "x-llava-signature";
 
-/** How far the two clocks may be apart, and how long an overheard request could be sent again if nobody remembered it. */
+/** Largest difference of the two clocks, and the time in which an intercepted request could be sent again without the cache of nonces. */
 const WINDOW_MS = 60_000;
-/** A date may lie one window ahead, so its nonce matters for two. */
+/** A date may lie one window ahead, so that its nonce must be kept for two. */
 const REMEMBERED_MS = 2 * WINDOW_MS;
-/** 2,000 requests per second from peers; some 30 MB at the worst. Only signed requests get in. */
+/** Enough for 2,000 requests per second; at most some 30 MB. Only signed requests enter the cache. */
 const MAX_NONCES = 1 << 18;
-/** Larger bodies are bound by their length alone: a second pass over megabytes of images would delay each of them. */
+/** Limit in bytes; only the length of larger bodies is signed: a second pass over megabytes of images would delay each of them. */
 const MAX_HASHED_BYTES = 64 << 10;
 
-/** What a signature says of the body: its hash, or of a large one its length. */
+/** What a signature covers of the body: its hash, or the length of a large one. */
 export type ContentClaim =
   | { readonly sha256: string; readonly length: null }
   | { readonly sha256: null; readonly length: number };
@@ -28,10 +28,10 @@ export type Verdict =
   | { readonly isValid: true; readonly content: ContentClaim }
   | { readonly isValid: false; readonly sentence: string };
 
-/** A body as it is sent: whole, or in pieces one after the other. */
+/** A body as it is sent: whole, or in consecutive pieces. */
 type Body = Uint8Array | string | readonly Uint8Array[] | null;
 
-/** The headers by which a peer knows us; none without a token. `path` is the request's, with its query. */
+/** The headers that prove membership of the cluster; none without a token. `path` includes the query. */
 export function signedHeaders(
   token: string | null,
   method: string,
@@ -51,7 +51,7 @@ export function signedHeaders(
   };
 }
 
-/** An HMAC over a list of texts; apart from each other, so that no text can pass into its neighbour. */
+/** An HMAC over a list of texts, which JSON separates: no part can be shifted into its neighbour. */
 export function hmac(token: string, parts: readonly string[]): Buffer {
   return createHmac("sha256", token).update(JSON.stringify(parts)).digest();
 }
@@ -67,11 +67,11 @@ export function isSameDigest(hex: string, digest: Buffer): boolean {
 }
 
 export interface Verifier {
-  /** Judges the headers alone, before any of the body is read; what they say of the body must be checked then. */
+  /** Verifies the headers alone, before the body is read; their claim about the body is checked when it has come. */
   readonly verify: (method: string, path: string, headers: IncomingHttpHeaders) => Verdict;
 }
 
-/** `now` is wall-clock milliseconds: two machines have no other clock in common. */
+/** `now` gives wall-clock milliseconds, the only clock that two machines share. */
 export function createVerifier(token: string, now: () => number = Date.now): Verifier {
   const seen = new NonceCache();
   return {
@@ -98,10 +98,10 @@ export function createVerifier(token: string, now: () => number = Date.now): Ver
 }
 
 class NonceCache {
-  /** When each may be forgotten; in order of arrival, so the oldest are first. */
+  /** Time at which each nonce may be removed; in order of arrival, so that the oldest are first. */
   readonly #expiryMs = new Map<string, number>();
 
-  /** False when it was there already, or when there is no room to remember it. */
+  /** False when the nonce was used before, or when there is no room for it. */
   add(nonce: string, nowMs: number): boolean {
     for (const [old, expiryMs] of this.#expiryMs) {
       if (expiryMs > nowMs) break;

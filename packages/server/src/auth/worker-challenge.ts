@@ -1,12 +1,12 @@
 /**
- * Registration proves two things: that the worker knows the token (its signature) and that it is the one who answers at
- * the address that it gives (this challenge). Nobody without the token can make the controller connect anywhere.
+ * Challenges a worker at the address that it registers. Its signature proves that it has the token, the challenge that it
+ * answers at that address. Without the token no client can make the controller connect to an address.
  */
 import { randomBytes } from "node:crypto";
 import { LlavaError } from "@llava/protocol";
 import type { FastifyInstance } from "fastify";
 import { hmac, isSameDigest, signedHeaders } from "./signed-requests.ts";
-import { isLoopbackHost } from "./hosts.ts";
+import { isLoopbackHost } from "../network/hosts.ts";
 import { parseJson } from "../limits/parse-json.ts";
 
 const PATH = "/cluster_challenge";
@@ -14,9 +14,9 @@ const TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 4 << 10;
 
 export interface Candidate {
-  /** The URL under which it wants to be called. */
+  /** URL at which the controller is to call the worker. */
   readonly address: string;
-  /** Of its registration; null when it gave none. */
+  /** Incarnation in its registration; null when it gave none. */
   readonly incarnation: string | null;
 }
 
@@ -40,15 +40,19 @@ export async function admitWorker(
   );
 }
 
-/** The worker's side: says over a controller's number who answers here. `who` is asked each time. */
-export function addChallengeRoute(app: FastifyInstance, token: string | null, who: () => Candidate): void {
+/** The worker's side: proves over a controller's nonce which worker answers here. `identity` is called each time. */
+export function addChallengeRoute(
+  app: FastifyInstance,
+  token: string | null,
+  identity: () => Candidate,
+): void {
   if (token === null) return;
   app.post(PATH, { config: { role: "cluster" } }, (request) => {
     const nonce = fieldOf(Buffer.isBuffer(request.body) ? parseJson(request.body) : request.body, "nonce");
     if (nonce === null || !/^[0-9a-f]{32}$/.test(nonce)) {
       throw new LlavaError("invalid_request", "The field nonce must be 32 hex digits.");
     }
-    const { address, incarnation } = who();
+    const { address, incarnation } = identity();
     return {
       address,
       incarnation,

@@ -1,18 +1,18 @@
-/** Limits on connections themselves, before there is a request: how many in all, and how many from one address. */
+/** Limits the open connections of a server, before there is a request: in total, and from one address. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import { clientAddress, isLoopbackHost } from "../auth/hosts.ts";
+import { clientAddress, isLoopbackHost } from "../network/hosts.ts";
 
 export interface ConnectionLimits {
   readonly total: number;
-  /** From one address of another machine; whoever is on this machine may be a proxy for many. */
+  /** Connections from one address of another machine; on this machine a proxy may connect for many clients. */
   readonly perAddress: number;
 }
 
-/** Refused connections are closed without a word: nothing was asked yet. */
+/** Closes refused connections without a response, as no request was sent yet. */
 export function limitConnections(server: Server, limits: ConnectionLimits): void {
   server.maxConnections = limits.total;
-  /** At most `total` entries. */
+  /** Open connections by address; at most `total` entries. */
   const numOpen = new Map<string, number>();
   server.on("connection", (socket: Socket) => {
     const address = clientAddress(socket.remoteAddress);

@@ -7,7 +7,7 @@ function parse(text: string): unknown {
   return parseJson(Buffer.from(text));
 }
 
-test("any JSON with each key once comes out as JSON.parse reads it", () => {
+test("parseJson reads any JSON with each key once as JSON.parse does", () => {
   const value = fc.letrec((tie) => ({
     leaf: fc.oneof(
       fc.string({ unit: "binary" }),
@@ -36,7 +36,7 @@ test("any JSON with each key once comes out as JSON.parse reads it", () => {
   );
 });
 
-test("any bytes are JSON or refused as a request that is wrong", () => {
+test("parseJson reads any bytes or refuses them as an invalid request", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 200 }),
@@ -55,7 +55,7 @@ test("any bytes are JSON or refused as a request that is wrong", () => {
   );
 });
 
-describe("refuses", () => {
+describe("parseJson refuses", () => {
   test.each([
     ["depth", "[".repeat(33) + "]".repeat(33), "nested deeper than 32"],
     ["depth that never ends", '{"a":'.repeat(20_000), "nested deeper than 32"],
@@ -80,7 +80,7 @@ describe("refuses", () => {
   });
 });
 
-describe("takes", () => {
+describe("parseJson takes", () => {
   test.each([
     ["32 levels", "[".repeat(32) + "]".repeat(32)],
     ["the same key in two objects", '[{"a":1},{"a":2}]'],

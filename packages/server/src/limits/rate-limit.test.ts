@@ -11,7 +11,7 @@ function outcome(table: ClientTable, client: string): "in" | number {
   return "in";
 }
 
-test("a burst, then one a second, and each client for itself", () => {
+test("rate limit: a burst, then one request a second, for each client by itself", () => {
   let nowMs = 0;
   const table = createClientTable(LIMITS, () => nowMs);
   expect([1, 2, 3, 4].map(() => outcome(table, "a"))).toEqual(["in", "in", "in", 1000]);
@@ -24,7 +24,7 @@ test("a burst, then one a second, and each client for itself", () => {
   expect([1, 2, 3, 4].map(() => outcome(table, "a"))).toEqual(["in", "in", "in", 1000]);
 });
 
-test("each answer says how many are left and when all are there again", () => {
+test("rate limit: each outcome has the requests left and the time until the bucket is full", () => {
   let nowMs = 0;
   const table = createClientTable(LIMITS, () => nowMs);
   expect(table.admit("a")).toMatchObject({ numLeft: 2, fullInMs: 1000 });
@@ -36,7 +36,7 @@ test("each answer says how many are left and when all are there again", () => {
   expect(table.admit("b")).toMatchObject({ numLeft: 2, fullInMs: 1000 });
 });
 
-test("what runs takes a place until it is released, once", () => {
+test("rate limit: a running request takes a place until it is released, once", () => {
   const table = createClientTable({ ...LIMITS, burst: 100 });
   const first = table.admit("a");
   table.admit("a");
@@ -51,7 +51,7 @@ test("what runs takes a place until it is released, once", () => {
   expect("error" in table.admit("a")).toBe(true);
 });
 
-test("the table stays bounded, and a newcomer never costs a counted client its count", () => {
+test("rate limit: the table stays bounded, and a new client never removes a counted one", () => {
   let nowMs = 0;
   const table = createClientTable(LIMITS, () => nowMs);
   const places = Array.from({ length: 5000 }, (_, index) => table.admit(`10.0.${index}`));
@@ -64,7 +64,7 @@ test("the table stays bounded, and a newcomer never costs a counted client its c
   expect(table.size).toBe(4096);
 });
 
-test("whatever is asked when: never more than burst and rate allow, never more at once than the limit", () => {
+test("rate limit: at random times never more than burst and rate allow, never more at once than the limit", () => {
   const step = fc.record({ afterMs: fc.nat(3000), isRelease: fc.boolean() });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

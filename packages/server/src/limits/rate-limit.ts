@@ -1,4 +1,4 @@
-/** How much one client may ask: a token bucket for the rate and a count of what is under way, in a table of bounded size. */
+/** Limits the requests of each client: a token bucket for the rate and a count of those under way, in a table of bounded size. */
 import { LlavaError } from "@llava/protocol";
 
 export interface ClientLimits {
@@ -11,15 +11,15 @@ export interface ClientLimits {
 
 export const CLIENT_LIMITS: ClientLimits = { requestsPerMinute: 60, burst: 10, concurrent: 4 };
 
-/** How a client stands when its request has been looked at. */
-export interface Standing {
-  /** Requests that it can make at once. */
+/** State of a client's limit after one of its requests was counted. */
+export interface RateLimitState {
+  /** Requests that the client can make at once. */
   readonly numLeft: number;
-  /** Until that many are as many as ever, if it asks nothing meanwhile. */
+  /** Milliseconds until the bucket is full again without further requests. */
   readonly fullInMs: number;
 }
 
-/** A refusal that knows when asking again can help. */
+/** A refusal, with the time after which another request can succeed. */
 export interface Refusal {
   readonly error: LlavaError;
   readonly retryAfterMs: number;
@@ -30,8 +30,8 @@ interface Admission {
 }
 
 export interface ClientTable {
-  /** Counts one request in; `release` it once when it is over. */
-  admit(client: string): Standing & (Admission | Refusal);
+  /** Counts one request as under way; its `release` ends that, once. */
+  admit(client: string): RateLimitState & (Admission | Refusal);
   readonly size: number;
 }
 
@@ -42,9 +42,9 @@ interface Bucket {
 }
 
 const MAX_CLIENTS = 4096;
-/** How many of those who were longest away are looked at for one that can be forgotten. */
+/** Clients, least recently seen first, that are examined for one that can be removed. */
 const MAX_LOOKED_AT = 16;
-/** A running answer takes seconds; asking again sooner is in vain. */
+/** A running answer takes seconds, so that an earlier retry would be refused again. */
 const RETRY_RUNNING_MS = 2_000;
 
 /** `now` is monotonic milliseconds. */
@@ -52,7 +52,7 @@ export function createClientTable(
   limits: ClientLimits,
   now: () => number = performance.now.bind(performance),
 ): ClientTable {
-  /** Least recently seen first. */
+  /** Buckets by client, least recently seen first. */
   const buckets = new Map<string, Bucket>();
   return {
     get size() {
@@ -65,7 +65,7 @@ export function createClientTable(
       buckets.set(client, bucket);
       refill(bucket, limits, now());
       const outcome = take(bucket, limits);
-      return { ...outcome, ...standing(bucket, limits) };
+      return { ...outcome, ...stateOf(bucket, limits) };
     },
   };
 }
@@ -78,7 +78,7 @@ function take(bucket: Bucket, limits: ClientLimits): Admission | Refusal {
   return { release: once(() => (bucket.running -= 1)) };
 }
 
-function standing({ tokens }: Bucket, limits: ClientLimits): Standing {
+function stateOf({ tokens }: Bucket, limits: ClientLimits): RateLimitState {
   return {
     numLeft: Math.floor(tokens),
     fullInMs: Math.ceil((limits.burst - tokens) / perMs(limits)),
@@ -99,7 +99,7 @@ function refill(bucket: Bucket, limits: ClientLimits, nowMs: number): void {
   bucket.filledMs = nowMs;
 }
 
-/** Forgets one whose bucket is full again, who therefore loses and gains nothing by it. False when there is none. */
+/** Removes a client whose bucket is full again, for which that changes nothing. Returns false when there is none. */
 function makeRoom(buckets: Map<string, Bucket>, limits: ClientLimits, nowMs: number): boolean {
   if (buckets.size < MAX_CLIENTS) return true;
   let numLookedAt = 0;

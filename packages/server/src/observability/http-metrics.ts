@@ -1,20 +1,25 @@
 /**
- * Requests and responses counted where they come in and go out, apart from each other: their difference is what was
- * received and not answered yet, which no handler that forgets to answer can hide.
+ * Counts requests when they come in and responses when they have gone out: the difference is the requests that are not
+ * answered yet, also those that a handler forgets.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Metrics } from "./metrics.ts";
+import type { MakeCounter, ReadMetric } from "./metric-types.ts";
 
-export interface Edge {
-  /** For the server's option `addFirst`: also what is refused at the door is a request. */
+export interface HttpMetrics {
+  /** Adds the hooks; for the server's option `addFirst`, so that refused requests are counted, too. */
   readonly watch: (app: FastifyInstance) => void;
 }
 
+interface Instruments {
+  readonly counter: MakeCounter;
+  readonly gauge: ReadMetric;
+}
+
 const LABELS = ["route", "method"] as const;
-/** A client that left before anything was sent; nobody gets this status, logs of others have it for the same. */
+/** Status for a client that left before the response began, as in nginx; it is never sent. */
 const LEFT_STATUS = 499;
 
-export function countEdge({ counter, gauge }: Pick<Metrics, "counter" | "gauge">): Edge {
+export function createHttpMetrics({ counter, gauge }: Instruments): HttpMetrics {
   const requests = counter("llava_http_requests_total", "Requests that came in.", LABELS);
   const responses = counter(
     "llava_http_responses_total",
@@ -40,7 +45,7 @@ export function countEdge({ counter, gauge }: Pick<Metrics, "counter" | "gauge">
           responses.add(1, { ...labels, status: String(raw.headersSent ? raw.statusCode : LEFT_STATUS) });
           if (raw.headersSent && !raw.writableFinished) broken.add(1, labels);
         };
-        // The response's close, which comes for answers that were sent, broken off or never begun.
+        // `close` comes for responses that were sent, broken off or never begun.
         if (raw.closed) close();
         else raw.once("close", close);
       });
@@ -48,7 +53,7 @@ export function countEdge({ counter, gauge }: Pick<Metrics, "counter" | "gauge">
   };
 }
 
-/** The route as it was declared, never the path that was asked for. */
+/** The route as it was declared; the requested path would let clients add labels without end. */
 function labelsOf(request: FastifyRequest): { readonly route: string; readonly method: string } {
   if (request.is404) return { route: "none", method: "any" };
   return { route: request.routeOptions.url ?? "none", method: request.method };

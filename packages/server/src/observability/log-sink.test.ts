@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { createSink, droppedLogLines, type Sink } from "./log-sink.ts";
 
-/** A place with room for so many bytes at a time and a failure that it answers with while it has one. */
+/** Stands in for an output: it takes `room` bytes, and fails with `failure` while that is set. */
 class Place {
   text = "";
   room = Infinity;
@@ -19,14 +19,14 @@ class Place {
   });
 }
 
-/** How many lines are lost while `act` runs. */
+/** The number of lines that are lost while `act` runs. */
 async function lostDuring(act: () => Promise<void>): Promise<number> {
   const before = droppedLogLines();
   await act();
   return droppedLogLines() - before;
 }
 
-test("lines of one turn go out together, in order, and a long batch at once", async () => {
+test("log sink: lines of one turn are written together, in order, and a long batch at once", async () => {
   const place = new Place();
   for (const line of ["one\n", "two\n", "three\n"]) place.sink.write(line);
   expect(place.text).toBe("");
@@ -36,14 +36,14 @@ test("lines of one turn go out together, in order, and a long batch at once", as
   expect(place.numWrites).toBe(3);
 });
 
-test("what is left is written when the process ends", () => {
+test("log sink: remaining lines are written when the process ends", () => {
   const place = new Place();
   place.sink.write("last words\n");
   place.sink.finish();
   expect(place.text).toBe("last words\n");
 });
 
-test("a place that is full costs its lines and nothing else, and is written again when it has room", async () => {
+test("log sink: a full disk loses its lines only, and is written again when it has room", async () => {
   const place = new Place();
   place.failure = "ENOSPC";
   const numLost = await lostDuring(async () => {
@@ -62,7 +62,7 @@ test("a place that is full costs its lines and nothing else, and is written agai
   expect(place.text).toBe("there\n");
 });
 
-test("a line of which a part went out does not swallow the next one", async () => {
+test("log sink: a partly written line does not swallow the next one", async () => {
   const place = new Place();
   place.room = 8;
   place.sink.write("whole\nhalf of it\n");
@@ -77,7 +77,7 @@ test("a line of which a part went out does not swallow the next one", async () =
   expect(place.text).toBe("whole\nha\nnext\n");
 });
 
-test("a slow reader gets everything up to a limit, without a loop that waits for it", async () => {
+test("log sink: a slow reader gets everything up to a limit, without a busy loop", async () => {
   const place = new Place();
   place.room = 10;
   const line = `${"y".repeat(9_999)}\n`;
@@ -96,7 +96,7 @@ test("a slow reader gets everything up to a limit, without a loop that waits for
   await vi.waitFor(() => expect(place.text).toBe(line.repeat(200 - numLost)));
 });
 
-test("a line that is too long is replaced by one that says so", async () => {
+test("log sink: a line that is too long is replaced by a notice", async () => {
   const place = new Place();
   expect(
     await lostDuring(async () => {

@@ -1,25 +1,29 @@
 /**
- * Where a server's log goes: a place that may be full, closed or not read, none of which may hold the server up. Apart from
- * the logger because the logger's own destination tries again without end.
+ * Writes a server's log to an output that may be full, closed or unread, none of which may delay the server or its end.
+ *
+ * pino's own destination (sonic-boom 4.2.1, `maxLength` 1 MiB) does not keep that. Asynchronous, it wrote the lines before
+ * `process.exit` in another order in 3 of 20 runs, because a write was still in the thread pool; synchronous, it blocks the
+ * event loop for 100 ms at each EAGAIN. In both forms its `flushSync`, which pino calls at exit, tries again without end
+ * on a full disk (ENOSPC) and where the reader of a pipe has stopped, so that the process never ends.
  */
 import { writeSync } from "node:fs";
 
-/** What pino wants of a destination. */
+/** The part of a stream that pino writes to. */
 export interface LogSink {
   write(line: string): void;
 }
 
-/** How bytes leave: returns how many were taken, and throws as `writeSync` does. */
+/** Writes bytes: returns how many were taken, and throws as `writeSync` does. */
 type WriteBytes = (bytes: Uint8Array) => number;
 
-/** Lines of one turn of the event loop go together; so many characters of them do not wait for its end. */
+/** Characters at which the lines of one turn of the event loop are written before its end. */
 const BATCH_LENGTH = 16 << 10;
-/** Kept for a reader that is slow, in bytes; what comes on top is dropped. */
+/** Bytes that are kept for a slow reader; further lines are dropped. */
 const MAX_HELD_BYTES = 1 << 20;
 const MAX_LINE_LENGTH = 16 << 10;
 const RETRY_MS = 100;
 const NOTICE_MS = 60_000;
-/** At the end of the process a slow reader gets so many pauses of so many milliseconds. */
+/** Pauses for a slow reader at the end of the process, each of `LAST_PAUSE_MS`. */
 const LAST_TRIES = 20;
 const LAST_PAUSE_MS = 10;
 
@@ -28,12 +32,12 @@ const NEWLINE = 10;
 
 let numDropped = 0;
 
-/** Lines of this process that could not be written, of all its sinks. */
+/** Number of lines that could not be written, of all sinks of this process. */
 export function droppedLogLines(): number {
   return numDropped;
 }
 
-/** The log on one of the process's own two outputs, written to the end when the process ends by itself or by an error. */
+/** A log on stdout or stderr, which is also written when the process ends, by itself or by an error. */
 export function logTo(descriptor: 1 | 2): LogSink {
   prepare();
   const sink = createSink((bytes) => writeSync(descriptor, bytes));
@@ -41,37 +45,37 @@ export function logTo(descriptor: 1 | 2): LogSink {
   return descriptor === 2 ? sink : { write: withNotice(sink) };
 }
 
-/** What cannot be said, by the log or by anybody, is no reason to end. */
+/** Keeps a failing output from ending the process. */
 function prepare(): void {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.listeners("error").includes(ignore)) continue;
-    // To ask for the stream makes a pipe non-blocking, so that one which nobody reads says EAGAIN instead of stopping us.
+    // Access to the stream makes a pipe non-blocking, so that a full one gives EAGAIN instead of blocking the process.
     stream.on("error", ignore);
   }
 }
 
 function ignore(): void {}
 
-/** Tells on stderr that the log on stdout has gaps, at most once in a minute. */
+/** Reports on stderr that the log on stdout has gaps, at most once in a minute. */
 function withNotice(sink: Sink): (line: string) => void {
   let nextMs = 0;
-  let numTold = 0;
+  let numReported = 0;
   return (line) => {
     sink.write(line);
-    if (numDropped === numTold || performance.now() < nextMs) return;
+    if (numDropped === numReported || performance.now() < nextMs) return;
     nextMs = performance.now() + NOTICE_MS;
     const sentence = `The log cannot be written (${sink.reason()}); lines lost so far: ${numDropped}.\n`;
-    numTold = numDropped;
+    numReported = numDropped;
     try {
       writeSync(2, sentence);
     } catch {
-      // The counter still says it.
+      // The counter has it.
     }
   };
 }
 
 export interface Sink extends LogSink {
-  /** Writes what is left, as far as that is possible within a fifth of a second. */
+  /** Writes the remaining lines, as far as that is possible within a fifth of a second. */
   readonly finish: () => void;
   /** Code of the last failure, such as ENOSPC. */
   readonly reason: () => string;
@@ -115,18 +119,18 @@ export function createSink(writeBytes: WriteBytes): Sink {
 }
 
 interface Outlet {
-  /** Takes whole lines and writes what can be written now. */
+  /** Takes whole lines and writes as much as is possible now. */
   readonly put: (lines: string) => void;
   readonly giveUp: () => void;
-  /** Whether something is left for later. */
+  /** Whether bytes are left for later. */
   readonly isWaiting: () => boolean;
   readonly reason: () => string;
 }
 
 function createOutlet(writeBytes: WriteBytes): Outlet {
-  /** Bytes that the reader had no room for. */
+  /** Bytes that could not be written yet. */
   let held: Uint8Array = EMPTY;
-  /** Whether the last that went out was the beginning of a line whose rest was dropped. */
+  /** Whether the last bytes that were written are the beginning of a line whose rest was dropped. */
   let isTorn = false;
   let reason = "";
 
@@ -164,7 +168,7 @@ function createOutlet(writeBytes: WriteBytes): Outlet {
   };
 }
 
-/** In place of a line that is longer than whoever reads logs takes. */
+/** Replaces a line that is longer than readers of logs accept: Docker splits at 16 KiB. */
 function tooLong(line: string): string {
   numDropped += 1;
   const msg = `a line of ${line.length} characters was left out`;
@@ -172,7 +176,7 @@ function tooLong(line: string): string {
 }
 
 function countLines(bytes: Uint8Array): number {
-  // An empty first line is no line, but the end of a torn one.
+  // An empty first line is the end of a torn one and is not counted.
   let number = bytes[0] === NEWLINE ? -1 : 0;
   for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) number += 1;
   return number;

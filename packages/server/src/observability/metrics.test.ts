@@ -48,7 +48,9 @@ function total(page: string, name: string): number {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
-async function edgeOf({ metrics }: Watched): Promise<{ requests: number; responses: number; open: number }> {
+async function httpCounts({
+  metrics,
+}: Watched): Promise<{ requests: number; responses: number; open: number }> {
   const page = await metrics.text();
   return {
     requests: total(page, "llava_http_requests_total"),
@@ -58,10 +60,10 @@ async function edgeOf({ metrics }: Watched): Promise<{ requests: number; respons
 }
 
 async function reaches(server: Watched, edge: object): Promise<void> {
-  await vi.waitFor(async () => expect(await edgeOf(server)).toEqual(edge));
+  await vi.waitFor(async () => expect(await httpCounts(server)).toEqual(edge));
 }
 
-test("requests less responses are those in flight, whatever becomes of them", async () => {
+test("HTTP metrics: requests minus responses are those in flight, however they end", async () => {
   const server = await startServer();
   const { url, release } = server;
   const leaving = new AbortController();
@@ -85,7 +87,7 @@ test("requests less responses are those in flight, whatever becomes of them", as
   expect(page).toContain('llava_http_responses_broken_total{route="/broken",method="GET"} 1');
 });
 
-test("what a stranger asks for is no label", async () => {
+test("metrics: nothing from a request becomes a label", async () => {
   const server = await startServer();
   for (const path of ["/secret-name", "/quick?secret-name", "/v1/models/secret-name"])
     await (await fetch(server.url + path)).text();
@@ -97,7 +99,7 @@ test("what a stranger asks for is no label", async () => {
   expect(page).toContain('llava_http_requests_total{route="none",method="any"} 2');
 });
 
-test("two servers in one process count apart, and the page is text that Prometheus reads", async () => {
+test("metrics: two servers in one process count separately, in Prometheus' text format", async () => {
   const [one, other] = [await startServer(), await startServer()];
   await (await fetch(`${one.url}/quick`)).text();
   expect(await other.metrics.text()).not.toContain("/quick");
@@ -110,7 +112,7 @@ test("two servers in one process count apart, and the page is text that Promethe
   expect(page).toMatch(/^process_resident_memory_bytes \d{7,}$/m);
 });
 
-test("a gauge shows what is there when it is read, and no more what is gone", async () => {
+test("metrics: a gauge shows the values at the time of the scrape only", async () => {
   const metrics = createMetrics();
   const workers = new Map([
     ["a", 1],

@@ -1,58 +1,31 @@
 /**
- * What a server counts and times, for Prometheus: apart because each server has a registry of its own (tests run several in
- * one process), and so that nobody else needs to know the library. Labels come from fixed sets or from the server's own
- * tables, never from a request, or strangers could fill the memory with names.
+ * Counts and times what a server does, for Prometheus. Each server has a registry of its own, because tests run several in
+ * one process, and only this file imports the library. Labels come from fixed sets or from the server's own tables, never
+ * from a request, or clients could fill the memory with names.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { countEdge, type Edge } from "./http-metrics.ts";
+import { createHttpMetrics, type HttpMetrics } from "./http-metrics.ts";
 import { droppedLogLines } from "./log-sink.ts";
-
-type Labels = Readonly<Record<string, string>>;
-
-interface Count {
-  readonly add: (number: number, labels?: Labels) => void;
-}
-
-interface Timing {
-  readonly observe: (value: number, labels?: Labels) => void;
-}
-
-/** One value of a metric that is read when somebody asks. */
-export interface Sample {
-  readonly value: number;
-  readonly labels?: Labels;
-}
-
-type ReadMetric = (
-  name: string,
-  help: string,
-  read: () => number | readonly Sample[],
-  labelNames?: readonly string[],
-) => void;
+import type { MakeCounter, MakeHistogram, ReadMetric, Sample } from "./metric-types.ts";
 
 export interface Metrics {
-  readonly edge: Edge;
-  readonly counter: (name: string, help: string, labelNames?: readonly string[]) => Count;
-  readonly histogram: (
-    name: string,
-    help: string,
-    buckets: readonly number[],
-    labelNames?: readonly string[],
-  ) => Timing;
-  /** `read` is called when somebody asks; what it no longer names is gone from the page. */
+  readonly edge: HttpMetrics;
+  readonly counter: MakeCounter;
+  readonly histogram: MakeHistogram;
+  /** `read` is called at each scrape; labels that it no longer returns disappear. */
   readonly gauge: ReadMetric;
-  /** A counter that is counted elsewhere. */
+  /** A counter whose value is kept elsewhere. */
   readonly total: ReadMetric;
   /** Everything in Prometheus' text format. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
-  /** Measures while it is enabled. */
+  /** Delay of the event loop, measured while enabled. */
   readonly eventLoop: Pick<EventLoop, "enable" | "disable">;
 }
 
-/** Seconds and tokens, as vLLM cuts them (vllm/v1/metrics/loggers.py), so that dashboards made for it fit. */
+/** Buckets of seconds and tokens, as in vLLM (vllm/v1/metrics/loggers.py), so that its dashboards fit. */
 export const BUCKETS = {
   firstToken: [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160,
@@ -101,10 +74,10 @@ export function createMetrics(): Metrics {
     contentType: registry.contentType,
   };
   addProcess(metrics);
-  return { ...metrics, edge: countEdge(metrics), eventLoop: createEventLoop(metrics) };
+  return { ...metrics, edge: createHttpMetrics(metrics), eventLoop: createEventLoop(metrics) };
 }
 
-/** `GET /metrics`, and the event loop watched while the server runs. */
+/** Adds `GET /metrics`, and measures the event loop while the server runs. */
 export function addMetricsRoute(app: FastifyInstance, metrics: Metrics): void {
   metrics.eventLoop.enable();
   app.addHook("onClose", async () => void metrics.eventLoop.disable());
@@ -117,7 +90,7 @@ function samplesOf(read: number | readonly Sample[]): readonly Sample[] {
   return typeof read === "number" ? [{ value: read }] : read;
 }
 
-/** Under the names that Prometheus' client libraries share, where they have one. */
+/** Metrics of the process, under the names that Prometheus' client libraries share where they have one. */
 function addProcess({ gauge, total }: Readers): void {
   const startedS = Date.now() / 1000 - process.uptime();
   gauge("process_start_time_seconds", "When the process started, Unix time.", () => startedS);
@@ -135,7 +108,7 @@ function createEventLoop({ gauge }: Readers): EventLoop {
   const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   const read = (): readonly Sample[] => {
     const samples = [0.5, 0.99, 1].map((quantile) => ({
-      // What Node measures is the time between two looks, which would be the resolution if nothing were late.
+      // Node measures the time between two samples, which is the resolution when nothing is late.
       value: Math.max(0, delay.percentile(quantile * 100) / NANOSECONDS - LOOP_RESOLUTION_MS / 1000),
       labels: { quantile: String(quantile) },
     }));

@@ -1,10 +1,10 @@
 /** Makes commander's options of the rows of the table, and parses a program's command line with them. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { OptionRow, OptionUse, ProgramName, Several } from "./option-row.ts";
-import { OPTION_ROWS, type OptionsOf } from "./option-table.ts";
+import type { OptionRow, OptionUse, ProgramName, Several } from "./table/option-row.ts";
+import { OPTION_ROWS, type OptionsOf } from "./table/option-table.ts";
 
 const ACCESS_HELP = `
-Who is let in:
+Access:
   On 127.0.0.1, which is the default, programs of this machine need no key. On any other --host the server wants
   --api-key-file, --cluster-token-file or --allow-anonymous.
   llava keys add anna --file keys.txt      makes a key, shows it once and keeps its hash
@@ -32,7 +32,7 @@ export function addOptions(command: Command, program: ProgramName): Command {
   return hasServer ? command.addHelpText("after", ACCESS_HELP) : command;
 }
 
-/** What the help of a program says beside its options. */
+/** Texts of a program's help beside its options. */
 export interface CommandTexts {
   readonly description: string;
   readonly examples?: string;

@@ -1,8 +1,8 @@
 import { Command, CommanderError, Option } from "commander";
 import { describe, expect, test } from "vitest";
 import { addOptions, defaultOf, namesOf, parseOptions, withDashes } from "./add-options.ts";
-import { APPS, PROGRAMS } from "./option-row.ts";
-import { OPTION_ROWS } from "./option-table.ts";
+import { APPS, PROGRAMS } from "./table/option-row.ts";
+import { OPTION_ROWS } from "./table/option-table.ts";
 
 const ROWS = [...OPTION_ROWS];
 

@@ -1,12 +1,12 @@
-/** `llava chat`: the engine in this process, one question or a conversation, words as they come. */
+/** Runs `llava chat`: the engine in this process, one question or a conversation, text as it is generated. */
 import { LlavaError } from "@llava/protocol";
 import { chatLoop } from "./chat-loop.ts";
 import { Conversation, type AnswerSettings } from "./chat-conversation.ts";
-import type { ChatFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { ChatFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 import { readImageFile } from "./image-file.ts";
 import { progressBar } from "../../output/progress-bar.ts";
-import { printJson, printWords, type PrintEvent } from "../../output/printer.ts";
+import { printJson, printText, type PrintEvent } from "../../output/printer.ts";
 
 const INTERRUPTED = 130;
 
@@ -26,7 +26,7 @@ export async function chat(flags: ChatFlags): Promise<number> {
   });
   const conversation = new Conversation(engine, settingsOf(flags));
   for (const image of images) conversation.attach(image);
-  const print = (flags.json ? printJson : printWords)((text) => process.stdout.write(text));
+  const print = (flags.json ? printJson : printText)((text) => process.stdout.write(text));
   if (flags.prompt === undefined) return await chatLoop({ conversation, modelName: engine.info.name, print });
   return await askOnce(conversation, flags.prompt, print);
 }

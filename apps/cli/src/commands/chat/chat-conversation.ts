@@ -1,4 +1,4 @@
-/** What has been said so far and which images belong to it; the engine itself remembers nothing between questions. */
+/** Keeps the messages and images of a conversation, because the engine keeps nothing between questions. */
 import type { Engine, EngineEvent, GenerateRequest, Message } from "@llava/engine";
 
 export type AnswerSettings = Pick<GenerateRequest, "temperature" | "topP" | "topK" | "seed" | "maxTokens">;
@@ -10,7 +10,7 @@ export class Conversation {
   readonly #settings: AnswerSettings;
   #messages: Message[] = [];
   #images: Uint8Array[] = [];
-  /** Attached, and shown with the next question. */
+  /** Images that the next question will show. */
   #attached: Uint8Array[] = [];
 
   constructor(engine: Pick<Engine, "generate">, settings: AnswerSettings) {
@@ -41,10 +41,10 @@ export class Conversation {
       signal,
     )) {
       if (event.type === "text-delta") answer += event.text;
-      // A turn without a word stays out: in a template it would read as one still to be written.
-      const isSaid = answer.trim() !== "";
+      // An empty turn is left out: in a template it would look like one that is still to be written.
+      const hasText = answer.trim() !== "";
       const isOver = event.type === "finished" || (event.type === "error" && signal.aborted);
-      if (isSaid && isOver) {
+      if (hasText && isOver) {
         this.#messages = [...messages, { role: "assistant", text: answer.trim() }];
         this.#images = images;
         this.#attached = [];

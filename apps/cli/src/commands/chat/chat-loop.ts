@@ -1,4 +1,4 @@
-/** The conversation in the terminal: reads lines, understands `/commands`, and lets Ctrl-C stop an answer without leaving. */
+/** Runs the conversation in the terminal: reads lines and `/commands`; Ctrl-C stops an answer without leaving. */
 import { createInterface, type Interface } from "node:readline/promises";
 import { toLlavaError } from "@llava/protocol";
 import type { Conversation } from "./chat-conversation.ts";
@@ -11,34 +11,35 @@ export interface ChatLoop {
   readonly print: PrintEvent;
 }
 
-/** @returns the exit code: 0, also after questions that failed, which were told on stderr */
+/** @returns the exit code: 0, also after questions that failed, whose errors are on stderr */
 export async function chatLoop(loop: ChatLoop): Promise<number> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
   using lines = createInterface({ input: process.stdin, ...(isTerminal ? { output: process.stdout } : {}) });
   let answer: AbortController | null = null;
   const onInterrupt = (): void => {
     if (answer) return answer.abort();
-    tell("");
+    printNotice("");
     lines.close();
   };
   lines.on("SIGINT", onInterrupt);
   process.on("SIGINT", onInterrupt);
-  if (isTerminal) tell(`Talking with ${loop.modelName}. /image PATH, /reset, /quit; Ctrl-C stops an answer.`);
+  if (isTerminal)
+    printNotice(`Talking with ${loop.modelName}. /image PATH, /reset, /quit; Ctrl-C stops an answer.`);
   try {
     for await (const line of questions(lines, isTerminal)) {
       if (line === "/quit") break;
       answer = new AbortController();
-      await obey(loop, line, isTerminal, answer.signal);
+      await runLine(loop, line, isTerminal, answer.signal);
       answer = null;
     }
   } finally {
     process.off("SIGINT", onInterrupt);
   }
-  if (isTerminal) tell("exit...");
+  if (isTerminal) printNotice("exit...");
   return 0;
 }
 
-/** Lines until the input ends or, as with the original, an empty one comes. */
+/** Lines until the input ends or, as in LLaVA's `cli.py`, an empty one comes. */
 async function* questions(lines: Interface, isTerminal: boolean): AsyncGenerator<string> {
   const ask = (): void => {
     if (!isTerminal) return;
@@ -53,23 +54,28 @@ async function* questions(lines: Interface, isTerminal: boolean): AsyncGenerator
   }
 }
 
-async function obey(loop: ChatLoop, line: string, isTerminal: boolean, signal: AbortSignal): Promise<void> {
+async function runLine(
+  loop: ChatLoop,
+  line: string,
+  isTerminal: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const [command = ""] = line.split(/\s+/, 1);
   try {
     if (command === "/reset") {
       loop.conversation.reset();
-      tell("The conversation is forgotten.");
+      printNotice("The conversation is forgotten.");
     } else if (command === "/image") {
       const path = unquoted(line.slice(command.length).trim());
       loop.conversation.attach(await readImageFile(path));
-      tell(`${path} is shown with the next question.`);
+      printNotice(`${path} is shown with the next question.`);
     } else if (/^\/\w+$/.test(command)) {
-      tell(`${command} is not a command. There are /image PATH, /reset and /quit.`);
+      printNotice(`${command} is not a command. There are /image PATH, /reset and /quit.`);
     } else {
       await answer(loop, line, isTerminal, signal);
     }
   } catch (thrown) {
-    tell(toLlavaError(thrown).message);
+    printNotice(toLlavaError(thrown).message);
   }
 }
 
@@ -82,7 +88,7 @@ async function answer(
   if (isTerminal) process.stdout.write("ASSISTANT: ");
   for await (const event of conversation.ask(question, signal)) {
     print(event);
-    if (event.type === "error") tell(signal.aborted ? "(stopped)" : event.error.message);
+    if (event.type === "error") printNotice(signal.aborted ? "(stopped)" : event.error.message);
   }
 }
 
@@ -91,6 +97,6 @@ function unquoted(path: string): string {
   return /^(["']).*\1$/.test(path) ? path.slice(1, -1) : path;
 }
 
-function tell(sentence: string): void {
+function printNotice(sentence: string): void {
   process.stderr.write(`${sentence}\n`);
 }

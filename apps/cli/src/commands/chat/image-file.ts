@@ -1,10 +1,10 @@
-/** Reads an image that a person named on the command line, with a sentence for every way in which that can fail. */
+/** Reads an image that was named on the command line, with a sentence for every way in which that can fail. */
 import { open } from "node:fs/promises";
 import { LlavaError } from "@llava/protocol";
 
 const MAX_IMAGE_BYTES = 10 << 20;
 
-/** @returns the file's bytes, still encoded; whether they are an image is the decoder's business */
+/** @returns the file's bytes, still encoded; the decoder finds out whether they are an image */
 export async function readImageFile(path: string): Promise<Uint8Array> {
   if (/^https?:\/\//i.test(path))
     throw new LlavaError(

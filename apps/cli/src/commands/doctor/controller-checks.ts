@@ -1,16 +1,16 @@
-/** What `llava doctor` looks at in a running controller: whether it is there, its clock, its workers. */
+/** Checks a running controller for `llava doctor`: whether it answers, its clock, its workers. */
 import type { WorkerView } from "@llava/protocol";
 import { ask, workersOf, type Controller } from "../controller-view.ts";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
 import { durationOf } from "../ps-table.ts";
-import { version } from "../../cli-version.ts";
+import { version } from "../../output/cli-version.ts";
 
-/** Half of what signed requests between controller and workers may differ. */
+/** Half of the difference of clocks that signed requests between controller and workers may have. */
 const MOST_SKEW_MS = 30_000;
-/** One heartbeat is missed by then; at 30 s a worker is dropped. */
+/** Age at which one heartbeat has been missed; at 30 s a worker is dropped. */
 const LATE_HEARTBEAT_S = 20;
 
-/** @param isNamed whether somebody said that there is one; otherwise none may be running yet */
+/** @param isNamed whether the command line names the controller; otherwise none may be running yet */
 export async function checkController(controller: Controller, isNamed: boolean): Promise<readonly Finding[]> {
   let skewMs: number | null = null;
   const reached = await findingOf(
@@ -27,7 +27,7 @@ export async function checkController(controller: Controller, isNamed: boolean):
   return [reached, checkClock(skewMs), ...(await checkWorkers(controller))];
 }
 
-/** Without a controller only a clock that was never set can be told. */
+/** Without a controller only a clock that was never set can be recognized. */
 export function checkClock(skewMs: number | null, now: number = Date.now()): Finding {
   const shown = new Date(now).toISOString();
   // The year in which this was written; a machine without a battery begins in 1970 or so.
@@ -41,7 +41,7 @@ export function checkClock(skewMs: number | null, now: number = Date.now()): Fin
   );
 }
 
-/** How far our clock is ahead of a server's, which it tells to the second. */
+/** Milliseconds by which this clock is ahead of a server's, whose `date` header has whole seconds. */
 export function skewOf(date: string | null, now: number): number | null {
   const theirs = Date.parse(date ?? "");
   return Number.isNaN(theirs) ? null : now - theirs;
@@ -57,7 +57,7 @@ async function checkWorkers(controller: Controller): Promise<readonly Finding[]>
   if (listed.state !== "ok") return [listed];
   if (workers.some(({ state }) => state === "ready")) return [listed, ...workers.map(checkWorker)];
   const none =
-    'None is ready, so nobody gets an answer. Start one with "llava worker", or wait until it has loaded its model.';
+    'None is ready, so that no request gets an answer. Start one with "llava worker", or wait until it has loaded its model.';
   return [wrong("Workers", none), ...workers.map(checkWorker)];
 }
 
@@ -72,7 +72,7 @@ export function checkWorker(worker: WorkerView): Finding {
   if (age !== null && age > LATE_HEARTBEAT_S)
     return wrong(
       subject,
-      `${address} was last heard of ${Math.round(age)} s ago. Look whether it runs and reaches the controller.`,
+      `${address} sent its last heartbeat ${Math.round(age)} s ago. Look whether it runs and reaches the controller.`,
     );
   if (worker.state === "draining")
     return note(subject, `${address} is being stopped and finishes what runs.`);

@@ -4,8 +4,8 @@ import { checkClock, checkWorker, skewOf } from "./controller-checks.ts";
 import { lineOf, wrong } from "./finding.ts";
 import { checkMemory, checkNode } from "./machine-checks.ts";
 import { durationOf, psTable } from "../ps-table.ts";
-import { version } from "../../cli-version.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import { version } from "../../output/cli-version.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 
 const WORKER: WorkerView = {
   address: "http://10.0.0.5:40000",
@@ -116,7 +116,7 @@ describe("a worker", () => {
   });
 });
 
-test("an old Node is told by its number, with the one that is needed", () => {
+test("an old Node is reported by its version, with the one that is needed", () => {
   expect(checkNode("24.0.0").state).toBe("ok");
   expect(checkNode("22.11.0")).toMatchObject({
     state: "wrong",

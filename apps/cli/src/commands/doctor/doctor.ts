@@ -1,4 +1,4 @@
-/** `llava doctor`: looks at everything that has to be well, and says what to do about what is not. */
+/** Runs `llava doctor`: checks everything that the programs need, and prints what to do about each fault. */
 import { checkController } from "./controller-checks.ts";
 import { controllerOf } from "../controller-view.ts";
 import { lineOf, type Finding } from "./finding.ts";
@@ -13,8 +13,8 @@ import {
   checkRuntime,
 } from "./machine-checks.ts";
 import { LOOPBACK_CONTROLLER } from "@llava/server/command";
-import type { DoctorFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { DoctorFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 
 /** @returns the exit code: 1 when something is wrong */
 export async function doctor(flags: DoctorFlags): Promise<number> {
@@ -34,7 +34,7 @@ export async function doctor(flags: DoctorFlags): Promise<number> {
   ];
   let numWrong = 0;
   for (const check of checks) {
-    // One after the other, each told as soon as it is known.
+    // One after the other, each printed as soon as it is known.
     for (const finding of [await check()].flat()) {
       process.stdout.write(lineOf(finding));
       if (finding.state === "wrong") numWrong += 1;

@@ -1,11 +1,11 @@
-/** What one check of `llava doctor` found, and how it is told. */
+/** Describes what one check of `llava doctor` found, and formats it as a line. */
 import { toLlavaError } from "@llava/protocol";
 
 export interface Finding {
   readonly subject: string;
-  /** `note`: not as it could be, and not in the way. */
+  /** `note` stands for something that could be better and prevents nothing. */
   readonly state: "ok" | "note" | "wrong";
-  /** What there is, or what is wrong and what to do. */
+  /** What was found, or what is wrong and what to do. */
   readonly sentence: string;
 }
 
@@ -21,7 +21,7 @@ export function wrong(subject: string, sentence: string): Finding {
   return { subject, state: "wrong", sentence };
 }
 
-/** What `look` says, or its error's sentence: the errors of this project say what to do. */
+/** The result of `look`, or the message of its error, which has what to do. */
 export async function findingOf(
   subject: string,
   look: () => string | Promise<string>,
@@ -34,7 +34,7 @@ export async function findingOf(
   }
 }
 
-/** One line. */
+/** The finding as one line. */
 export function lineOf({ subject, state, sentence }: Finding): string {
   return `${state.padEnd(5)}  ${subject.padEnd(16)}  ${sentence.replaceAll(/\s+/g, " ").trim()}\n`;
 }

@@ -1,13 +1,13 @@
-/** What `llava doctor` looks at on this machine: Node, native libraries, the model, disk, memory and ports. */
+/** Checks this machine for `llava doctor`: Node, native libraries, the model, disk, memory and ports. */
 import { readdir, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { LlavaError, toLlavaError } from "@llava/protocol";
 import { findingOf, note, ok, wrong, type Finding } from "./finding.ts";
-import type { DoctorFlags } from "../../command-options.ts";
+import type { DoctorFlags } from "../../options/command-options.ts";
 
-/** The first one that knows `using`, which the sources are written with. */
+/** The first version with `using` declarations, which the sources use. */
 const LEAST_NODE = 24;
 const LEAST_FREE_BYTES = 512 << 20;
 const LOOK_MS = 1_000;
@@ -77,22 +77,22 @@ export async function checkMemory(
   { device = "cpu", dtype, quantizeVision = false }: MemoryFlags,
   available?: number,
 ): Promise<Finding> {
-  const free = available ?? process.availableMemory();
-  const machine = `${sizeOf(free)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
-  if (device !== "cpu") return ok("Memory", machine);
+  const unasked = ok("Memory", memoryOf(available ?? process.availableMemory()));
+  if (device !== "cpu") return unasked;
   try {
     const { requireModelMemory } = await import("@llava/engine");
-    const { estimate } = await requireModelMemory(
-      folder,
-      { dtype, quantizesVision: quantizeVision },
-      available,
-    );
-    return ok("Memory", `${machine}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
+    const needs = { dtype, quantizesVision: quantizeVision };
+    const { estimate, available: free } = await requireModelMemory(folder, needs, available);
+    return ok("Memory", `${memoryOf(free)}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
   } catch (thrown) {
     const error = toLlavaError(thrown);
-    // Of a folder that cannot be loaded the model's own check says why.
-    return error.code === "out_of_memory" ? wrong("Memory", error.message) : ok("Memory", machine);
+    // Why a folder cannot be loaded is reported by the check of the model.
+    return error.code === "out_of_memory" ? wrong("Memory", error.message) : unasked;
   }
+}
+
+function memoryOf(freeBytes: number): string {
+  return `${sizeOf(freeBytes)} of ${sizeOf(totalmem())} free, ${availableParallelism()} cores`;
 }
 
 export async function checkDisk(): Promise<Finding> {
@@ -105,7 +105,7 @@ export async function checkDisk(): Promise<Finding> {
   });
 }
 
-/** Free, or ours; both are well. */
+/** Finds each port free or in use by LLaVA, both of which are ok. */
 export async function checkPorts(flags: DoctorFlags): Promise<readonly Finding[]> {
   const wanted = [
     { subject: "Page port", port: flags.port, flag: "--port" },
@@ -139,7 +139,7 @@ function failureToListen(port: number): Promise<string | null> {
   });
 }
 
-/** Our servers say how they are in an object with a status, and give each answer an id. */
+/** LLaVA's servers answer `/health` with an object with a status, and each response has an id. */
 async function isOurs(port: number): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(LOOK_MS);
@@ -158,7 +158,7 @@ async function weightBytes(folder: string): Promise<number> {
     const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
     return sizes.reduce((sum, size) => sum + size, 0);
   } catch {
-    // The model's own check says why.
+    // The model's own check reports why.
     return 0;
   }
 }

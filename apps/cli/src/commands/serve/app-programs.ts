@@ -1,4 +1,4 @@
-/** Where the other programs lie and how one is run in the foreground; the CLI starts them and never imports them. */
+/** Finds the files of the other programs and runs one in the foreground; the CLI starts them and never imports them. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -15,25 +15,25 @@ export function programFile(program: AppName): string {
 
 /**
  * Threads of Node's pool in a worker. Each run of the model occupies one for its length, at most two at a time (an image and
- * a step), and looking up names may take half the pool while a name server is silent; Node's four would then leave none
- * for files. Idle threads cost nothing, and the model's own threads are others. Only a new process can be told.
+ * a step), and DNS lookups may take half of the pool while a name server does not answer; Node's four would then leave none
+ * for files. Idle threads cost nothing, and the model has threads of its own. Can only be set for a new process.
  */
 const WORKER_POOL_THREADS = "8";
 
-/** What a program finds in its environment beside ours; who runs us may have said otherwise. */
+/** Variables for a program beside this environment, unless that has a value of its own. */
 export function environmentOf(program: AppName, own: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   if (program !== "worker" || own["UV_THREADPOOL_SIZE"] !== undefined) return {};
   return { UV_THREADPOOL_SIZE: WORKER_POOL_THREADS };
 }
 
 /**
- * Memory, in MiB, that bodies may lie in before the controller's collector looks for what is still needed. The collector's own
- * measure is the heap, which is a fraction of it: a look of some 10 ms at every tenth image of 1 MB, in which every stream
- * stands still, became one at every thirtieth. What is held is the same. Only a new process can be told.
+ * Memory, in MiB, that bodies may take before the controller's garbage collector runs. Its own measure is the heap, which is
+ * a fraction of that: collections of some 10 ms at every tenth image of 1 MB, in which every stream stands still, became
+ * collections at every thirtieth. The memory in use is the same. Can only be set for a new process.
  */
 const CONTROLLER_HEAP_MIB = 128;
 
-/** What Node is told when it runs the program, beside what it is told for us. */
+/** Flags of Node for the program, beside those of this process. */
 export function nodeFlagsOf(program: AppName): readonly string[] {
   return program === "controller" ? [`--initial-old-space-size=${CONTROLLER_HEAP_MIB}`] : [];
 }
@@ -60,5 +60,5 @@ export async function runProgram(program: AppName, flags: readonly string[]): Pr
   }
 }
 
-/** Ctrl-C reaches the child through the terminal by itself; here it must only not end the parent first. */
+/** Ignores Ctrl-C, which reaches the child through the terminal, so that the parent does not end first. */
 function ignore(): void {}

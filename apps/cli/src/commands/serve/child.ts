@@ -1,4 +1,4 @@
-/** One program running as a child: its start, its ready message, its last words and its end, in one place. */
+/** Runs one program as a child process: its start, its ready message, the end of its stderr and its exit. */
 import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AppName } from "@llava/server/command";
@@ -10,19 +10,19 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null;
 }
 
-const MAX_LAST_WORDS = 4_000;
+const MAX_STDERR_TAIL = 4_000;
 const KILL_AFTER_EXTRA_MS = 2_000;
 
-/** Started on construction. Writes what the program logs to `onOutput` and keeps the end of what it said on stderr. */
+/** Starts on construction. Passes the program's output to `onOutput` and keeps the end of its stderr. */
 export class Child {
   readonly name: string;
-  /** The program's address once it says that it can serve; null when it ended before that. */
+  /** The program's address once it can serve; null when it ended before that. */
   readonly ready: Promise<string | null>;
   readonly ended: Promise<Ending>;
   readonly #process: ChildProcess;
-  #lastWords = "";
+  #stderrTail = "";
 
-  /** `env` is laid over our own environment; undefined takes a variable away. */
+  /** `env` overrides variables of this environment; undefined removes one. */
   constructor(
     name: string,
     program: AppName,
@@ -34,27 +34,27 @@ export class Child {
     this.#process = fork(programFile(program), [...flags], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [...process.execArgv, ...nodeFlagsOf(program)],
-      // A process group of its own: Ctrl-C must reach only us, who then end everything in order. Windows has no groups.
+      // A process group of its own, so that Ctrl-C reaches only this process, which ends all in order. Windows has no groups.
       detached: process.platform !== "win32",
       env: { ...process.env, FORCE_COLOR: "0", ...environmentOf(program), ...env },
     });
     this.#process.stdout?.setEncoding("utf8").on("data", onOutput);
     this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      this.#lastWords = (this.#lastWords + text).slice(-MAX_LAST_WORDS);
+      this.#stderrTail = (this.#stderrTail + text).slice(-MAX_STDERR_TAIL);
       onOutput(text);
     });
     this.ended = new Promise((resolve) => {
       this.#process.once("error", (error) => {
-        this.#lastWords += error.message;
+        this.#stderrTail += error.message;
         resolve({ code: null, signal: null });
       });
-      // "close", not "exit": only then has everything it said arrived.
+      // "close", not "exit", because only then has all of its output arrived.
       this.#process.once("close", (code, signal) => resolve({ code, signal }));
     });
     this.ready = Promise.race([this.#readyMessage(), this.ended.then(() => null)]);
   }
 
-  /** Calls `listener` with how far a worker is with its model. */
+  /** Calls `listener` with a worker's progress in loading its model. */
   onProgress(listener: (progress: Progress) => void): void {
     this.#process.on("message", (message) => {
       const progress = progressIn(message);
@@ -62,21 +62,21 @@ export class Child {
     });
   }
 
-  /** What it said last on stderr, as lines. */
-  get lastWords(): string {
-    return this.#lastWords.trim();
+  /** The end of its stderr, as lines. */
+  get stderrTail(): string {
+    return this.#stderrTail.trim();
   }
 
   /** SIGTERM, and SIGKILL when it has not ended `graceMs` and a little later. */
   async stop(graceMs: number): Promise<void> {
     this.#process.kill("SIGTERM");
-    const patience = new AbortController();
-    const deadline = sleep(graceMs + KILL_AFTER_EXTRA_MS, undefined, { signal: patience.signal }).then(
+    const ended = new AbortController();
+    const deadline = sleep(graceMs + KILL_AFTER_EXTRA_MS, undefined, { signal: ended.signal }).then(
       () => this.#process.kill("SIGKILL"),
       () => undefined,
     );
     await this.ended;
-    patience.abort();
+    ended.abort();
     await deadline;
   }
 

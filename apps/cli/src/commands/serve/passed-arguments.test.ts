@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { addCommandOptions, type ServeFlags } from "../../command-options.ts";
+import { addCommandOptions, type ServeFlags } from "../../options/command-options.ts";
 import { passedArguments } from "./passed-arguments.ts";
 import { childFlags, planServe } from "./serve-plan.ts";
 

@@ -1,4 +1,4 @@
-/** Makes the command lines of the programs that `llava serve` starts, of those of its own options that it passes on. */
+/** Makes arguments for the programs that `llava serve` starts from those of its own options that it passes on. */
 import { OPTION_ROWS, type AppName, type OptionsOf } from "@llava/server/command";
 import { Option } from "commander";
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { requireFreePorts } from "./ports.ts";
 
-test("a taken port is told with its purpose, its number and the flag that changes it", async () => {
+test("a taken port is reported with its purpose, its number and the flag that changes it", async () => {
   await using taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
   const { port } = taken.address() as AddressInfo;

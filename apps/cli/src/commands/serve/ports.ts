@@ -1,4 +1,4 @@
-/** Looks at the ports before anything starts, so that a taken one is told in one sentence with the flag that changes it. */
+/** Checks the ports before anything starts, so that a taken one is one sentence with the flag that changes it. */
 import { createServer } from "node:net";
 import { LlavaError } from "@llava/protocol";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { ServeFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { ServeFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 import { childFlags, planServe, readyBlock, shownName, wantedPorts } from "./serve-plan.ts";
 
 const FLAGS: ServeFlags = {
@@ -46,7 +46,7 @@ test("every model gets a worker of its own on the next port, and the flags that 
   expect(childFlags.web(plan, "http://c").join("|")).toContain("--host|0.0.0.0");
 });
 
-test("who is let in is said to the page's server, which alone is opened", () => {
+test("options of access go to the page's server only, which other machines can reach", () => {
   const plan = planServe({
     ...FLAGS,
     apiKeyFile: "k e y s.txt",

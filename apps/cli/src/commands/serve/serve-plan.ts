@@ -1,14 +1,14 @@
-/** What `llava serve` is about to start, as a value: which programs with which flags on which ports, and what it then says. */
+/** Plans what `llava serve` starts: which programs with which arguments on which ports, and the block that it prints. */
 import { basename } from "node:path";
 import { LlavaError } from "@llava/protocol";
-import type { ServeFlags } from "../../command-options.ts";
-import { DEMO_MODEL } from "../../demo-model.ts";
+import type { ServeFlags } from "../../options/command-options.ts";
+import { DEMO_MODEL } from "../../options/demo-model.ts";
 import { passedArguments } from "./passed-arguments.ts";
 import type { WantedPort } from "./ports.ts";
 
 export interface WorkerPlan {
   readonly folder: string;
-  /** To serve it under; the worker takes the folder's when absent. */
+  /** Name to serve the model under; absent, the worker derives it from the folder's. */
   readonly name?: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -34,7 +34,7 @@ export interface Addresses {
   readonly workerUrls: readonly string[];
 }
 
-/** Controller and workers talk to each other on this machine only; `--host` opens the page, not them. */
+/** Controller and workers listen on this machine only; `--host` is for the page. */
 const LOOPBACK = "127.0.0.1";
 /** The worker's own default, which the ready block names. */
 const DEFAULT_DEVICE = "cpu";
@@ -68,7 +68,7 @@ function namesFor(folders: readonly string[], names: readonly string[] = []): re
   );
 }
 
-/** What people see of a worker's model. */
+/** The name of a worker's model in messages. */
 export function shownName({ folder, name = basename(folder) }: WorkerPlan): string {
   return name;
 }
@@ -104,7 +104,7 @@ export const childFlags = {
   ],
 };
 
-/** The one thing that `serve` prints when all is well. */
+/** The block that `serve` prints when all programs are ready. */
 export function readyBlock(plan: ServePlan, { pageUrl, controllerUrl, workerUrls }: Addresses): string {
   const models = plan.workers.map(shownName).join(", ");
   return `

@@ -1,4 +1,4 @@
-/** `llava serve`: controller, workers and page as one thing that starts together, is announced once and ends together. */
+/** Runs `llava serve`: controller, workers and page start together, are announced once and end together. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TOKEN_VARIABLE, type AppName } from "@llava/server/command";
@@ -7,7 +7,7 @@ import { Child, describeEnding } from "./child.ts";
 import { forgetDeadWorkers, listedModels } from "../controller-client.ts";
 import { requireFreePorts } from "./ports.ts";
 import { progressBar } from "../../output/progress-bar.ts";
-import type { ServeFlags } from "../../command-options.ts";
+import type { ServeFlags } from "../../options/command-options.ts";
 import {
   childFlags,
   planServe,
@@ -18,16 +18,16 @@ import {
   type WorkerPlan,
 } from "./serve-plan.ts";
 
-/** Where `serve` writes: the block for the person to `out`, everything that goes wrong to `err`. */
-interface Voice {
+/** Where `serve` writes: the ready block to `out`, everything that fails to `err`. */
+interface Output {
   out(text: string): void;
   err(text: string): void;
 }
 
 const MAX_UNREAD_BYTES = 1 << 20;
-const PATIENCE_MS = 8_000;
+const NOTICE_AFTER_MS = 8_000;
 const LISTED_WITHIN_MS = 30_000;
-const LIVED_WELL_MS = 60_000;
+const STABLE_AFTER_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
@@ -36,12 +36,12 @@ export async function serveUntilStopped(flags: ServeFlags): Promise<void> {
   const stop = new AbortController();
   const onSignal = (): void => (stop.signal.aborted ? process.exit(1) : stop.abort());
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, onSignal);
-  const voice: Voice = { out: speaker(process.stdout), err: speaker(process.stderr) };
-  await serve(planServe(flags), voice, stop.signal);
+  const output: Output = { out: lineWriter(process.stdout), err: lineWriter(process.stderr) };
+  await serve(planServe(flags), output, stop.signal);
 }
 
-/** What is said is lost when the disk is full, or when nobody reads it any more or not fast enough; the service goes on. */
-function speaker(stream: NodeJS.WriteStream): (text: string) => void {
+/** Text is lost when the disk is full or its reader is gone or too slow; the service goes on. */
+function lineWriter(stream: NodeJS.WriteStream): (text: string) => void {
   stream.on("error", () => undefined);
   return (text) => {
     if (stream.writableLength < MAX_UNREAD_BYTES) stream.write(text);
@@ -52,9 +52,9 @@ function speaker(stream: NodeJS.WriteStream): (text: string) => void {
  * Runs until `signal` aborts (resolves) or a program ends that the others cannot do without (throws a sentence).
  * Every child has ended when this settles.
  */
-async function serve(plan: ServePlan, voice: Voice, signal: AbortSignal): Promise<void> {
+async function serve(plan: ServePlan, output: Output, signal: AbortSignal): Promise<void> {
   await requireFreePorts(wantedPorts(plan));
-  const service = new Service(plan, voice);
+  const service = new Service(plan, output);
   const stopped = new Promise<void>((done) => signal.addEventListener("abort", () => done(), { once: true }));
   try {
     await Promise.race([service.run(), stopped]);
@@ -65,15 +65,15 @@ async function serve(plan: ServePlan, voice: Voice, signal: AbortSignal): Promis
 
 class Service {
   readonly #plan: ServePlan;
-  readonly #voice: Voice;
+  readonly #output: Output;
   readonly #children = new Set<Child>();
   readonly #stop = new AbortController();
-  /** By which controller and workers know each other: in their environment, for arguments are seen by everybody. */
+  /** Cluster token of controller and workers, passed in their environment because arguments are visible to all users. */
   readonly #token = process.env[TOKEN_VARIABLE] ?? randomBytes(32).toString("hex");
 
-  constructor(plan: ServePlan, voice: Voice) {
+  constructor(plan: ServePlan, output: Output) {
     this.#plan = plan;
-    this.#voice = voice;
+    this.#output = output;
   }
 
   async run(): Promise<never> {
@@ -83,15 +83,15 @@ class Service {
     const workers = this.#plan.workers.map((worker) => this.#startWorker(worker, controllerUrl));
     const death = this.#deathOf(controller, page);
     const starting = Promise.all([page, ...workers].map((child) => this.#readyOrThrow(child)));
-    const patience = setTimeout(
-      () => this.#voice.err("The model is being loaded; a large one takes a while.\n"),
-      PATIENCE_MS,
+    const notice = setTimeout(
+      () => this.#output.err("The model is being loaded; a large one takes a while.\n"),
+      NOTICE_AFTER_MS,
     );
     const [pageUrl = "", ...workerUrls] = await Promise.race([starting, death]).finally(() =>
-      clearTimeout(patience),
+      clearTimeout(notice),
     );
     await Promise.race([this.#listed(controllerUrl), death]);
-    this.#voice.out(readyBlock(this.#plan, { pageUrl, controllerUrl, workerUrls }));
+    this.#output.out(readyBlock(this.#plan, { pageUrl, controllerUrl, workerUrls }));
     await Promise.race([
       death,
       Promise.all(workers.map((worker, index) => this.#keepWorker(worker, index, controllerUrl))),
@@ -105,10 +105,10 @@ class Service {
   }
 
   #start(name: string, program: AppName, flags: readonly string[]): Child {
-    const say = (text: string): void =>
-      this.#plan.isVerbose ? this.#voice.err(withName(name, text)) : undefined;
+    const onOutput = (text: string): void =>
+      this.#plan.isVerbose ? this.#output.err(withName(name, text)) : undefined;
     const token = program === "web" ? undefined : this.#token;
-    const child = new Child(name, program, flags, say, { [TOKEN_VARIABLE]: token });
+    const child = new Child(name, program, flags, onOutput, { [TOKEN_VARIABLE]: token });
     this.#children.add(child);
     void child.ended.then(() => this.#children.delete(child));
     return child;
@@ -121,7 +121,7 @@ class Service {
       childFlags.worker(this.#plan, worker, controllerUrl),
     );
     child.onProgress(
-      progressBar({ isTTY: process.stderr.isTTY, write: (text) => this.#voice.err(text) }, child.name),
+      progressBar({ isTTY: process.stderr.isTTY, write: (text) => this.#output.err(text) }, child.name),
     );
     return child;
   }
@@ -135,10 +135,10 @@ class Service {
     for (;;) {
       const startedMs = performance.now();
       const ending = await worker.ended;
-      if (performance.now() - startedMs > LIVED_WELL_MS) pauseMs = FIRST_PAUSE_MS;
+      if (performance.now() - startedMs > STABLE_AFTER_MS) pauseMs = FIRST_PAUSE_MS;
       if (this.#stop.signal.aborted) return;
-      this.#voice.err(
-        `The ${worker.name} ${describeEnding(ending)}; it is started again in ${pauseMs / 1000} s.${quoted(worker)}\n`,
+      this.#output.err(
+        `The ${worker.name} ${describeEnding(ending)}; it is started again in ${pauseMs / 1000} s.${stderrOf(worker)}\n`,
       );
       await forgetDeadWorkers(controllerUrl);
       await sleep(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
@@ -151,7 +151,7 @@ class Service {
 
   async #announceReturn(worker: Child): Promise<void> {
     const address = await worker.ready;
-    if (address !== null) this.#voice.err(`The ${worker.name} is back on ${address}.\n`);
+    if (address !== null) this.#output.err(`The ${worker.name} is back on ${address}.\n`);
   }
 
   async #readyOrThrow(child: Child): Promise<string> {
@@ -178,12 +178,12 @@ class Service {
 }
 
 function ended(child: Child, how: string): LlavaError {
-  return new LlavaError("runtime_failure", `The ${child.name} ${how}${quoted(child)}`);
+  return new LlavaError("runtime_failure", `The ${child.name} ${how}${stderrOf(child)}`);
 }
 
-/** The end of what the program said on stderr: it says why in its own words. */
-function quoted(child: Child): string {
-  return child.lastWords === "" ? "" : `\n${withName(child.name, child.lastWords)}`.trimEnd();
+/** The end of the program's stderr, which has the reason. */
+function stderrOf(child: Child): string {
+  return child.stderrTail === "" ? "" : `\n${withName(child.name, child.stderrTail)}`.trimEnd();
 }
 
 function withName(name: string, text: string): string {

@@ -1,7 +1,7 @@
 /** Adds the page's own routes of packages/protocol/src/page/page-wire.ts: ask, listen, stop, vote. */
 import { setTimeout } from "node:timers/promises";
 
-import { callerOf } from "@llava/server";
+import { principalOf } from "@llava/server";
 import { LlavaError, REQUEST_ID_HEADER } from "@llava/protocol";
 import type { PageEvent, PageStreamStarted } from "@llava/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -86,8 +86,8 @@ function addListening(app: FastifyInstance, parts: Parts): ReadonlySet<FastifyRe
 
 /** Addresses of workers are shown only to clients to which the controller would show them too. */
 function isAdmin(request: FastifyRequest): boolean {
-  const caller = callerOf(request);
-  return caller !== null && (caller.isAdmin || (caller.kind === "anonymous" && caller.isLocal));
+  const principal = principalOf(request);
+  return principal !== null && (principal.isAdmin || (principal.kind === "anonymous" && principal.isLocal));
 }
 
 /** When the server stops, each answer ends with an event that says so, and then the connections end. */

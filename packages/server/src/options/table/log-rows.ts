@@ -1,6 +1,6 @@
 /** Declares what the programs write into their logs. */
-import type { OptionRows } from "../option-row.ts";
-import { choice } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { choice } from "./value-readers.ts";
 
 export const LOG_ROWS = {
   logLevel: {

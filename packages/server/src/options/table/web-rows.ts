@@ -1,6 +1,6 @@
 /** Declares the page server's own options. */
-import type { OptionRows } from "../option-row.ts";
-import { text } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { text } from "./value-readers.ts";
 
 export const WEB_ROWS = {
   conversationLog: {

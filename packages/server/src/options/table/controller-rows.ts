@@ -1,6 +1,6 @@
 /** Declares the controller's own options. */
-import { choice, network, seconds } from "../value-readers.ts";
-import type { OptionRows } from "../option-row.ts";
+import { choice, network, seconds } from "./value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
 
 export const CONTROLLER_ROWS = {
   dispatchMethod: {

@@ -1,6 +1,6 @@
 /** Declares which model a program loads and how: for a worker, for `serve`, which starts workers, and for `chat`. */
-import type { OptionRows } from "../option-row.ts";
-import { choice, device, text, whole } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { choice, device, text, whole } from "./value-readers.ts";
 
 const NO_BASE =
   "LoRA and projector-only checkpoints cannot be put on a base model yet. Merge them first and give the merged folder to --model-path";

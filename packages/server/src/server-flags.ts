@@ -1,9 +1,9 @@
 /** Makes a server's settings of the options that every server has, and looks after its files of secrets. */
 import type { FastifyBaseLogger } from "fastify";
-import { isReadableByOthers } from "../auth/api-keys.ts";
-import type { Access } from "../auth/access.ts";
-import type { ServerOptions } from "../server.ts";
-import type { OptionsOf } from "./option-table.ts";
+import { isReadableByOthers } from "./auth/api-keys.ts";
+import type { Access } from "./auth/access.ts";
+import type { ServerOptions } from "./server.ts";
+import type { OptionsOf } from "./options/table/option-table.ts";
 
 /** The options of a server's command line that decide which hosts, clients and connections it takes. */
 type ServerFlags = Pick<
@@ -27,7 +27,7 @@ export function serverFlags(flags: ServerFlags): Pick<ServerOptions, "hosts" | "
   };
 }
 
-/** SIGHUP reads the keys again; a file that is wrong changes nothing and is told in the log. */
+/** Reads the keys again on SIGHUP; a wrong file changes nothing and is reported in the log. */
 export function reloadKeysOnHangup({ keys }: Access, log: FastifyBaseLogger): void {
   if (keys === null) return;
   if (keys.isReadableByOthers) log.warn("others can read the file of API keys; chmod 600 it");
@@ -40,7 +40,7 @@ export function reloadKeysOnHangup({ keys }: Access, log: FastifyBaseLogger): vo
   });
 }
 
-/** Tells of files with secrets that other users of this machine can read. */
+/** Warns of files with secrets that other users of this machine can read. */
 export function warnOfReaders(
   files: readonly (string | undefined)[],
   log: Pick<FastifyBaseLogger, "warn">,

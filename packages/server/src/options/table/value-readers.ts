@@ -1,6 +1,6 @@
 /** Reads the values of flags: each reader has a zod schema and the words for what it accepts, for refusals and for docs. */
 import { z } from "zod";
-import { isNetwork } from "../auth/networks.ts";
+import { isNetwork } from "../../network/networks.ts";
 
 export interface ValueReader<T> {
   readonly schema: z.ZodType<T, string>;

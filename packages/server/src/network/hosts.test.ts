@@ -25,14 +25,14 @@ test.each([
   expect(isLoopbackHost(host)).toBe(isLoopback);
 });
 
-test("who comes through a proxy is not on this machine", () => {
+test("a client behind a proxy is not on this machine", () => {
   expect(isFromLoopback("127.0.0.1", {})).toBe(true);
   expect(isFromLoopback("127.0.0.1", { "x-forwarded-for": "203.0.113.9" })).toBe(false);
   expect(isFromLoopback("127.0.0.1", { forwarded: "for=203.0.113.9" })).toBe(false);
   expect(isFromLoopback("203.0.113.9", {})).toBe(false);
 });
 
-describe("a request may ask for", () => {
+describe("a request may name the host", () => {
   test.each([
     ["localhost:7860", "127.0.0.1", true],
     ["127.0.0.1:7860", "127.0.0.1", true],
@@ -64,7 +64,7 @@ test.each([
   ["http://127.0.0.1:7860.evil.example", false],
   ["null", false],
   ["chrome-extension://abc", false],
-])("a page of %s may ask 127.0.0.1:7860: %s", (origin, isOwn) => {
+])("a page of the origin %s may send requests to 127.0.0.1:7860: %s", (origin, isOwn) => {
   expect(isOwnOrigin(origin, "127.0.0.1:7860", ["chat.example"])).toBe(isOwn);
 });
 
@@ -75,7 +75,7 @@ test.each([
   ["2001:db8::6", "2001:db8:0:0::/64"],
   ["fe80::1%eth0", "fe80:0:0:0::/64"],
   [undefined, "unknown"],
-])("%s counts as %s", (address, client) => {
+])("the address %s is counted as the client %s", (address, client) => {
   expect(clientAddress(address)).toBe(client);
 });
 
@@ -85,6 +85,6 @@ test.each([
   ["2001:db8:1:2:3:4:5:6", "2001:db8:1::"],
   ["2001:db8::6", "2001:db8:0::"],
   ["unknown", ""],
-])("of %s only %s is kept", (address, kept) => {
+])("the address %s is shortened to %s", (address, kept) => {
   expect(shortAddress(address)).toBe(kept);
 });

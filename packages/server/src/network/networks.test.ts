@@ -14,7 +14,7 @@ test.each([
   "fe80::1%eth0/64",
   "/8",
   "10.0.0.0/-1",
-])("%s is none", (text) => {
+])("%s is no network", (text) => {
   expect(isNetwork(text)).toBe(false);
 });
 
@@ -27,7 +27,7 @@ test.each([
   // The same machine by its IPv4 address in IPv6 clothes, and in other digits.
   "http://[::ffff:10.1.2.3]:40000",
   "http://0x0a010203:40000",
-])("%s lies in one of them", (url) => {
+])("a worker at %s lies in an allowed network", (url) => {
   expect(() => check(url)).not.toThrow();
 });
 
@@ -39,10 +39,10 @@ test.each([
   "http://169.254.169.254",
   "http://10.1.2.3.example:40000",
   "http://localhost:40000",
-])("%s does not", (url) => {
+])("a worker at %s lies in no allowed network", (url) => {
   expect(() => check(url)).toThrow("--worker-network");
 });
 
-test("without networks every address passes", () => {
+test("without allowed networks every address of a worker passes", () => {
   expect(() => createAddressCheck([])("http://anybody.example")).not.toThrow();
 });

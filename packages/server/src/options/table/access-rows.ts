@@ -1,9 +1,9 @@
 /** Declares which requests a server answers and how many of them: keys, the cluster's token, rates, connections. */
 import { TOKEN_VARIABLE } from "../../auth/access.ts";
-import type { OptionRows } from "../option-row.ts";
-import { text, whole } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { text, whole } from "./value-readers.ts";
 
-/** Of what `llava serve` starts only the page's server can be reached from other machines. */
+/** `llava serve` passes these to the page's server, the only one of its programs that other machines can reach. */
 const EVERY_SERVER = { controller: {}, worker: {}, web: {}, serve: { passedTo: ["web"] } } as const;
 
 export const ACCESS_ROWS = {

@@ -1,8 +1,8 @@
-/** The version that `--version` shows: the repository's, read where it is written. */
+/** Reads the version that `--version` shows from package.json. */
 import { readFileSync } from "node:fs";
 
 export function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   const isNamed = typeof manifest === "object" && manifest !== null && "version" in manifest;
   return isNamed && typeof manifest.version === "string" ? manifest.version : "unknown";
 }

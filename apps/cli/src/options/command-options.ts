@@ -40,7 +40,7 @@ Columns:
   STATE     ready, or draining: it finishes what runs and takes nothing new; "left alone" when it kept failing
   QUEUE     requests in the worker, running and waiting
   RUNNING   requests that have a place, of how many places
-  TOK/S     of all its answers together, mean of 10 s, as it last said
+  TOK/S     of all its answers together, mean of 10 s, as it last reported
   -         is not known; workers of the original project say little`,
   doctor: `
 Examples:
@@ -49,7 +49,7 @@ Examples:
   llava doctor --model-path ./llava-v1.5-7b-hf --load-4bit       whether it fits into memory in 4 bits
   llava doctor --controller http://10.0.0.5:10000 --controller-key-file admin-key.txt
 
-Each line begins with "ok", "note" (nothing to do unless you want it) or "wrong" (what to do is said). The exit code is 1
+Each line begins with "ok", "note" (nothing to do unless you want it) or "wrong" (with what to do). The exit code is 1
 when one is wrong.`,
   keys: `
 Examples:

@@ -1,13 +1,13 @@
 /** Holds every flag of every program, each declared once; command lines, `llava serve` and the reference derive from it. */
 import type { OptionRow, ProgramName, ValuesOf } from "./option-row.ts";
-import { ACCESS_ROWS } from "./rows/access-rows.ts";
-import { ADDRESS_ROWS } from "./rows/address-rows.ts";
-import { CONTROLLER_ROWS } from "./rows/controller-rows.ts";
-import { LOG_ROWS } from "./rows/log-rows.ts";
-import { MODEL_ROWS } from "./rows/model-rows.ts";
-import { TERMINAL_ROWS } from "./rows/terminal-rows.ts";
-import { WEB_ROWS } from "./rows/web-rows.ts";
-import { WORKER_ROWS } from "./rows/worker-rows.ts";
+import { ACCESS_ROWS } from "./access-rows.ts";
+import { ADDRESS_ROWS } from "./address-rows.ts";
+import { CONTROLLER_ROWS } from "./controller-rows.ts";
+import { LOG_ROWS } from "./log-rows.ts";
+import { MODEL_ROWS } from "./model-rows.ts";
+import { TERMINAL_ROWS } from "./terminal-rows.ts";
+import { WEB_ROWS } from "./web-rows.ts";
+import { WORKER_ROWS } from "./worker-rows.ts";
 
 /** By the name of the value in a program, which commander derives from the last of the flag's names. */
 const OPTION_TABLE = {

@@ -1,6 +1,6 @@
 /** Declares the options of the commands that a person runs in the terminal: chat, ps, keys. */
-import type { OptionRows } from "../option-row.ts";
-import { number, text, whole } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { number, text, whole } from "./value-readers.ts";
 
 /** Seconds between two looks of `llava ps --watch`. */
 export const WATCH_S = 2;

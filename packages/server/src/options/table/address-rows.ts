@@ -1,10 +1,12 @@
 /** Declares where the programs listen and how they find each other. */
-import type { OptionRows } from "../option-row.ts";
-import { httpUrl, seconds, text, whole } from "../value-readers.ts";
-import { LOOPBACK_CONTROLLER } from "../controller-url.ts";
+import type { OptionRows } from "./option-row.ts";
+import { httpUrl, seconds, text, whole } from "./value-readers.ts";
+
+/** Address at which every program looks for its controller when no flag names another. */
+export const LOOPBACK_CONTROLLER = "http://127.0.0.1:10000";
 
 const PORT = whole(0, 65_535);
-/** `llava serve` starts everything on one machine; what its flags cannot say is said on the programs themselves. */
+/** End of the refusals by `llava serve`, which starts everything on one machine. */
 const ELSEWHERE = 'For parts on several machines run "llava controller", "llava worker" and "llava web"';
 const OWN_CONTROLLER = `serve starts its own controller. ${ELSEWHERE}`;
 

@@ -1,4 +1,4 @@
-/** Describes what one row of the option table says, and derives from the rows what a program's command line gives. */
+/** Describes a row of the option table, and derives from the rows the type of a program's options. */
 import type { ValueReader } from "./value-readers.ts";
 
 /** The programs that run by themselves and that `llava serve` starts. */
@@ -18,11 +18,11 @@ export interface Several {
   readonly noun?: string;
 }
 
-/** One flag as one program has it; what is absent is as the row says. */
+/** One flag in one program; absent fields are those of the row. */
 export interface OptionUse {
   readonly help?: string;
   readonly default?: string | number | boolean | readonly string[];
-  /** Text for the default in the help, where the value itself would say little. */
+  /** Text for the default in the help, where the value itself is not clear. */
   readonly defaultText?: string;
   readonly isRequired?: true;
   /** Whether the help leaves the flag out. */

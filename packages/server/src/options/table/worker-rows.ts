@@ -1,7 +1,7 @@
 /** Declares the worker's own options, those of fetching images among them. */
 import { HEARTBEAT_INTERVAL_MS } from "@llava/protocol";
-import type { OptionRows } from "../option-row.ts";
-import { network, seconds, text, whole } from "../value-readers.ts";
+import type { OptionRows } from "./option-row.ts";
+import { network, seconds, text, whole } from "./value-readers.ts";
 
 /** LLaVA's `model_worker.py` has these flags; here they change nothing, so that old start scripts keep working. */
 const WITHOUT_EFFECT = "taken for LLaVA's start scripts; changes nothing";

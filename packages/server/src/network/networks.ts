@@ -1,4 +1,4 @@
-/** Networks that an operator names, and the addresses in them: apart because only who is dialled is held against them. */
+/** Parses networks that an operator names, and checks the addresses of workers against them. */
 import { BlockList, isIP } from "node:net";
 import { LlavaError } from "@llava/protocol";
 import { normalHost } from "./hosts.ts";
@@ -9,8 +9,8 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * Refuses workers whose address lies in none of the networks. A name is refused too: where it leads can change after it was
- * looked at. Without networks every address passes.
+ * Refuses workers whose address lies in none of the networks. Host names are refused, too: their address can change after
+ * the check. Without networks every address passes.
  * @throws LlavaError forbidden
  */
 export function createAddressCheck(networks: readonly string[]): (url: string) => void {
