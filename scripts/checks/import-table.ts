@@ -75,6 +75,8 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "recipe/text",
     "recipe",
   ],
+  "packages/server/src": ["network", "limits", "auth", "observability", "options/table", "options"],
+  "apps/cli/src": ["options", "output", "commands", "commands/chat", "commands/doctor", "commands/serve"],
   "apps/controller/src": [
     "registry",
     "body",
@@ -104,7 +106,7 @@ export const FOLDER_ORDER: Readonly<Record<string, readonly string[]>> = {
     "interop",
     "simulate",
     "demo",
-    "reference",
+    "docs",
   ],
   "packages/processing/src": ["files", "text", "image/plans", "image", "image/decode"],
   "apps/web/src": [

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { png, type Rgb } from "@llava/testing/png";
-import { DEMO_MODEL } from "../src/options/demo-model.ts";
+import { DEMO_MODEL } from "../src/options/default-model.ts";
 import { Llava, llava } from "./llava.ts";
 
 /** A red circle on a light ground, in the size that the model sees. */

@@ -3,7 +3,7 @@ import { LlavaError } from "@llava/protocol";
 import { chatLoop } from "./chat-loop.ts";
 import { Conversation, type AnswerSettings } from "./chat-conversation.ts";
 import type { ChatFlags } from "../../options/command-options.ts";
-import { DEMO_MODEL } from "../../options/demo-model.ts";
+import { DEMO_MODEL } from "../../options/default-model.ts";
 import { readImageFile } from "./image-file.ts";
 import { progressBar } from "../../output/progress-bar.ts";
 import { printJson, printText, type PrintEvent } from "../../output/printer.ts";

@@ -5,7 +5,7 @@ import { lineOf, wrong } from "./finding.ts";
 import { checkMemory, checkNode } from "./machine-checks.ts";
 import { durationOf, psTable } from "../ps-table.ts";
 import { version } from "../../output/cli-version.ts";
-import { DEMO_MODEL } from "../../options/demo-model.ts";
+import { DEMO_MODEL } from "../../options/default-model.ts";
 
 const WORKER: WorkerView = {
   address: "http://10.0.0.5:40000",

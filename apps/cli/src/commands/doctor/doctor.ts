@@ -14,7 +14,7 @@ import {
 } from "./machine-checks.ts";
 import { LOOPBACK_CONTROLLER } from "@llava/server/command";
 import type { DoctorFlags } from "../../options/command-options.ts";
-import { DEMO_MODEL } from "../../options/demo-model.ts";
+import { DEMO_MODEL } from "../../options/default-model.ts";
 
 /** @returns the exit code: 1 when something is wrong */
 export async function doctor(flags: DoctorFlags): Promise<number> {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ServeFlags } from "../../options/command-options.ts";
-import { DEMO_MODEL } from "../../options/demo-model.ts";
+import { DEMO_MODEL } from "../../options/default-model.ts";
 import { childFlags, planServe, readyBlock, shownName, wantedPorts } from "./serve-plan.ts";
 
 const FLAGS: ServeFlags = {

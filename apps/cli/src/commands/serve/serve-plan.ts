@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { LlavaError } from "@llava/protocol";
 import type { ServeFlags } from "../../options/command-options.ts";
-import { DEMO_MODEL } from "../../options/demo-model.ts";
+import { DEMO_MODEL } from "../../options/default-model.ts";
 import { passedArguments } from "./passed-arguments.ts";
 import type { WantedPort } from "./ports.ts";
 
