@@ -1,5 +1,5 @@
 /**
- * What a hop costs at least here: Node's own server and client over kept connections, each body read whole and passed on,
+ * What relaying costs at least here: Node's own server and client over kept connections, each body read whole and passed on,
  * nothing looked at. Argument: where to.
  */
 import { Agent, createServer, request } from "node:http";

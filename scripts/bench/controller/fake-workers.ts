@@ -60,14 +60,14 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
   request.once("end", () => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    const isHop = request.headers[RESUME_HEADER] !== undefined;
+    const isResumable = request.headers[RESUME_HEADER] !== undefined;
     const head = completionHead("bench");
-    const first = piece(head, 0, isHop);
+    const first = piece(head, 0, isResumable);
     if (isFinished) {
       response.end(
         first +
           WORDS.slice(1)
-            .map((_, i) => piece(head, i + 1, isHop))
+            .map((_, i) => piece(head, i + 1, isResumable))
             .join("") +
           lastOf(head),
       );
@@ -75,7 +75,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     }
     response.write(first);
     let count = 0;
-    const timer = setInterval(() => response.write(piece(head, (count += 1), isHop)), plan.pieceMs);
+    const timer = setInterval(() => response.write(piece(head, (count += 1), isResumable)), plan.pieceMs);
     const end = (): void => void response.end(lastOf(head));
     endings.add(end);
     response.once("close", () => {
@@ -85,9 +85,9 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   });
 }
 
-function piece(head: CompletionHead, index: number, isHop: boolean): string {
+function piece(head: CompletionHead, index: number, isResumable: boolean): string {
   const data = encodeSseJson(textChunk(head, WORDS[index % WORDS.length] ?? ""));
-  if (!isHop) return data;
+  if (!isResumable) return data;
   const hopHead = index === 0 ? encodeResumeHead({ ...head, seed: 1 }) : "";
   return hopHead + encodeResumeTokens([index]) + data;
 }
