@@ -26,6 +26,7 @@ export async function loadLocalBackend(
       reportLoading(progress, log);
     },
     dtype: flags.dtype,
+    ...(flags.computeType === undefined ? {} : { computeType: flags.computeType }),
     quantizesVision: flags.quantizeVision ?? false,
     images: { processes: flags.imageProcesses },
     ...(flags.kvCacheMib === undefined ? {} : { cacheBytes: flags.kvCacheMib * 2 ** 20 }),

@@ -80,7 +80,7 @@ interface EngineParts {
   readonly model: ModelFolder;
   readonly files: WeightFilesWatch;
   readonly runner: ModelRunner;
-  readonly encoding: VisionQueue;
+  readonly visionQueue: VisionQueue;
   readonly maxRunning: number;
   readonly computeType: ComputeType;
 }
@@ -92,11 +92,11 @@ export class Engine implements AsyncDisposable {
   readonly #model: ModelFolder;
   readonly #files: WeightFilesWatch;
   readonly #runner: ModelRunner;
-  readonly #encoding: VisionQueue;
+  readonly #visionQueue: VisionQueue;
   readonly #loop: EngineLoop;
   readonly #maxRunning: number;
   readonly #maxCharacters: number;
-  readonly #images: DecodePool;
+  readonly #decodePool: DecodePool;
   readonly #grammars: Grammars;
   /** One for each request under way; aborting it ends the request, for the reason that it is aborted with. */
   readonly #requests = new Set<AbortController>();
@@ -105,22 +105,22 @@ export class Engine implements AsyncDisposable {
   #disposal: Promise<void> | undefined;
 
   private constructor(parts: EngineParts, options: EngineOptions) {
-    const { model, files, runner, encoding, maxRunning } = parts;
+    const { model, files, runner, visionQueue, maxRunning } = parts;
     const { description } = model;
     this.#model = model;
     this.#files = files;
     this.#runner = runner;
-    this.#encoding = encoding;
+    this.#visionQueue = visionQueue;
     // In half precision a step with a draft rounds otherwise than steps of one token: logits differ by up to 0.005
     // (measured on the demo), so that whether tokens were guessed, which depends on time, could change an answer.
-    this.#loop = new EngineLoop(runner, encoding, { maxRunning, drafts: parts.computeType === "float32" });
+    this.#loop = new EngineLoop(runner, visionQueue, { maxRunning, drafts: parts.computeType === "float32" });
     this.#maxRunning = maxRunning;
     this.queue = new AdmissionQueue({
       concurrency: maxRunning,
       maxWaiting: options.maxWaiting ?? DEFAULT_MAX_WAITING,
       ...(options.maxWaitMs === undefined ? {} : { maxWaitMs: options.maxWaitMs }),
     });
-    this.#images = new DecodePool(options.images);
+    this.#decodePool = new DecodePool(options.images);
     this.#grammars = new Grammars({ ...model.tokenizer, ...description.text });
     this.#maxCharacters = longestPrompt(model);
     this.info = {
@@ -177,8 +177,8 @@ export class Engine implements AsyncDisposable {
       report("ready", 4);
       const features = new FeatureCache(limits.featureBytes);
       const runner = new ModelRunner(decoder, features, limits.slots, options.prefixCache ?? true);
-      const encoding = new VisionQueue(encoder, features);
-      const parts = { model, files, runner, encoding, maxRunning: limits.running, computeType };
+      const visionQueue = new VisionQueue(encoder, features);
+      const parts = { model, files, runner, visionQueue, maxRunning: limits.running, computeType };
       const engine = new Engine(parts, options);
       loaded.move();
       return engine;
@@ -252,9 +252,9 @@ export class Engine implements AsyncDisposable {
       const word = wordTokens(this.#model, request, this.#maxCharacters);
       requireMappable(this.#model, request, word);
       const { description } = this.#model;
-      const plans = await planImages(description, request, this.#images, stop.signal);
+      const plans = await planImages(description, request, this.#decodePool, stop.signal);
       requireRoom(this.#model, word, plans);
-      const images = await decodeImages(description, request, plans, this.#images, stop.signal);
+      const images = await decodeImages(description, request, plans, this.#decodePool, stop.signal);
       yield* computeMap(this.#model, request, word, images, {
         score: async (prompt, tokens) => await this.#score(prompt, tokens, stop.signal),
         turn: async () => await this.queue.acquire(stop.signal, { priority: AFTER_REQUESTS }),
@@ -294,8 +294,8 @@ export class Engine implements AsyncDisposable {
     for (const request of this.#requests) request.abort(shuttingDown());
     await this.#loop.end();
     this.#runner[Symbol.dispose]();
-    this.#encoding[Symbol.dispose]();
-    this.#images[Symbol.dispose]();
+    this.#visionQueue[Symbol.dispose]();
+    this.#decodePool[Symbol.dispose]();
     this.#grammars[Symbol.dispose]();
   }
 
@@ -330,7 +330,7 @@ export class Engine implements AsyncDisposable {
     const admission = {
       arrivedAt,
       signal,
-      decodePool: this.#images,
+      decodePool: this.#decodePool,
       maxCharacters: this.#maxCharacters,
       grammars: this.#grammars,
     };

@@ -19,6 +19,7 @@ export async function chat(flags: ChatFlags): Promise<number> {
   await using engine = await Engine.load(flags.modelPath ?? DEMO_MODEL, {
     device: flags.device,
     dtype: flags.dtype,
+    ...(flags.computeType === undefined ? {} : { computeType: flags.computeType }),
     quantizesVision: flags.quantizeVision ?? false,
     onProgress: progressBar(process.stderr),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),

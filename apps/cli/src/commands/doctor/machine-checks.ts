@@ -54,7 +54,7 @@ export async function checkImages(): Promise<Finding> {
   });
 }
 
-type MemoryFlags = Pick<DoctorFlags, "device" | "dtype" | "quantizeVision">;
+type MemoryFlags = Pick<DoctorFlags, "device" | "dtype" | "computeType" | "quantizeVision">;
 
 export async function checkModel(folder: string): Promise<Finding> {
   return await findingOf("Model", async () => {
@@ -74,14 +74,14 @@ export async function checkModel(folder: string): Promise<Finding> {
  */
 export async function checkMemory(
   folder: string,
-  { device = "cpu", dtype, quantizeVision = false }: MemoryFlags,
+  { device = "cpu", dtype, computeType = "float32", quantizeVision = false }: MemoryFlags,
   available?: number,
 ): Promise<Finding> {
   const unasked = ok("Memory", memoryOf(available ?? process.availableMemory()));
   if (device !== "cpu") return unasked;
   try {
     const { requireModelMemory } = await import("@llava/engine");
-    const needs = { dtype, quantizesVision: quantizeVision };
+    const needs = { dtype, computeType, quantizesVision: quantizeVision };
     const { estimate, available: free } = await requireModelMemory(folder, needs, available);
     return ok("Memory", `${memoryOf(free)}; this model needs about ${sizeOf(estimate.total)} as ${dtype}`);
   } catch (thrown) {

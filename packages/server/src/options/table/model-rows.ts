@@ -84,6 +84,12 @@ export const MODEL_ROWS = {
     implies: { dtype: "int4" },
     programs: { worker: {}, serve: {}, chat: {}, doctor: {} },
   },
+  computeType: {
+    flags: "--compute-type <type>",
+    help: "activations and KV cache: float32, float16 or bfloat16 (default: float32; float16 with cuda)",
+    reader: choice(["float32", "float16", "bfloat16"]),
+    programs: { worker: {}, serve: { passedTo: ["worker"] }, chat: {}, doctor: {} },
+  },
   quantizeVision: {
     flags: "--quantize-vision",
     help: "with int8 and int4: the vision tower, too",
