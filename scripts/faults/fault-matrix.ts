@@ -100,7 +100,7 @@ export const MATRIX: readonly FaultRow[] = [
     tests: [
       { file: "scripts/faults/storm.test.ts" },
       { file: "packages/engine/test/cancellation.test.ts" },
-      { file: `${WORKER}/limits.test.ts`, name: "a client that leaves" },
+      { file: `${WORKER}/admission-limits.test.ts`, name: "a client that leaves" },
     ],
   },
   {
@@ -128,7 +128,7 @@ export const MATRIX: readonly FaultRow[] = [
     expected: "429 with a time to come again, the others answered, then there is room",
     tests: [
       { file: `${FAULTS}/controller-faults.test.ts`, name: "many more requests" },
-      { file: `${WORKER}/limits.test.ts`, name: "too many" },
+      { file: `${WORKER}/admission-limits.test.ts`, name: "too many" },
     ],
   },
   {

@@ -54,8 +54,8 @@ test("ends by itself when its parent is gone", async () => {
 });
 
 test.each([
-  [["--port", "70000"], "A port is a whole number from 0 to 65535."],
-  [["--controller-url", "10000"], "It must be an address like http://127.0.0.1:10000."],
+  [["--port", "70000"], "Give a whole number from 0 to 65535."],
+  [["--controller-url", "10000"], "Give an address such as http://10.0.0.5:10000."],
   [["--page-folder", tmpdir()], 'Run "npm run build" first.'],
 ])("%j is refused in a sentence", async (flags, sentence) => {
   const { code, text } = await ending(start(flags));
