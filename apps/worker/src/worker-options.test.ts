@@ -34,7 +34,7 @@ describe("parseWorkerFlags", () => {
     });
   });
 
-  test("what may be fetched is said piece by piece, and nothing is without the first flag", () => {
+  test("what may be fetched is given flag by flag, and nothing is without the first flag", () => {
     const line =
       "--allow-image-urls --allowed-image-domain a.example --allowed-image-domain *.b.example --allowed-image-port 8443 --denied-image-network 203.0.113.0/24 --image-url-redirects 3";
     const { deniedImageNetwork = [], ...flags } = parseWorkerFlags([...MODEL, ...line.split(" ")]);

@@ -102,7 +102,7 @@ describe("the mode of an image", () => {
 });
 
 describe("an answer that goes on", () => {
-  test("says what the model would have said after these words", async () => {
+  test("continues as the model would have after the same text", async () => {
     const whole = await text([USER], { max_tokens: 20 });
     const begun = await text([USER], { max_tokens: 8 });
     expect(whole.startsWith(begun)).toBe(true);

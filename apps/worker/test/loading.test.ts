@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 test.skipIf(process.platform === "win32")(
-  "it listens at once and says that it loads; only with its model it registers and serves",
+  "it listens at once and answers that it loads; only with its model it registers and serves",
   async () => {
     const url = `http://127.0.0.1:${(controller.address() as AddressInfo).port}`;
     const flags = [

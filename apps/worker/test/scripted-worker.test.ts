@@ -68,7 +68,7 @@ describe("a backend with few capabilities", () => {
   const messages = [{ role: "user", content: "Why?" }];
   const ask = { model: MODEL, messages, max_tokens: 3 };
 
-  test("is refused by the field's name what it lacks, and its card says so", async () => {
+  test("is refused by the field's name what it lacks, and its card lists it as false", async () => {
     const capabilities = { logprobs: false, several_choices: false, json_mode: false, seed: false };
     const server = await start({ capabilities });
     for (const [field, fields] of [
@@ -88,7 +88,7 @@ describe("a backend with few capabilities", () => {
     expect(models).toMatchObject({ data: [{ capabilities: { ...capabilities, penalties: true } }] });
   });
 
-  test("has no occlusion maps, and cannot be resumed where its report says so", async () => {
+  test("has no occlusion maps, and cannot be resumed where its report has resume false", async () => {
     const server = await start({ capabilities: { resume: false } });
     const image_url = { url: `data:image/png;base64,${png(8, 8, [1, 2, 3]).toString("base64")}` };
     const content = [{ type: "image_url", image_url }];

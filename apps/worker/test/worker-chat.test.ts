@@ -69,7 +69,7 @@ describe("an answer", () => {
     expect((await chat(question(TEXT))).headers.has("x-ignored-params")).toBe(false);
   });
 
-  test("as a stream says the same words, and everything a client needs in order", async () => {
+  test("as a stream has the same text, and everything a client needs in order", async () => {
     const whole = await completionOf(question(IMAGE, TEXT));
     const response = await chat({ ...question(IMAGE, TEXT), stream: true });
     expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);
@@ -91,7 +91,7 @@ describe("an answer", () => {
     expect(words.join("")).toBe(whole.choices[0]?.message.content);
   });
 
-  test("as a stream has the usage in its last chunk, and null in all others, for those who ask", async () => {
+  test("as a stream has the usage in its last chunk, and null in all others, with include_usage", async () => {
     const body = { ...question(IMAGE, TEXT), stream: true, stream_options: { include_usage: true } };
     const raw = await (await chat(body)).text();
     const chunks = raw
@@ -123,7 +123,7 @@ describe("an answer", () => {
     expect(usage.prompt_tokens).toBe(letters.prompt_tokens);
   });
 
-  test("ends at a stop string and says so", async () => {
+  test("ends at a stop string with finish_reason stop", async () => {
     const events = await eventsOf(await chat({ ...question(TEXT), max_tokens: 30, stream: true }));
     const words = events.map((event) => (event.type === "text-delta" ? event.text : "")).join("");
     const stopped = await eventsOf(

@@ -1,4 +1,4 @@
-/** What a stream says before the first word, to who asks for it. */
+/** Tests the progress comments of a stream before its first token, with x-llava-progress. */
 import { parseProgress, type AnswerProgress } from "@llava/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { png } from "@llava/testing/png";
@@ -47,7 +47,7 @@ test("places in the queue as they change, then the answer as ever", async () => 
   for (const text of [first, second]) expect(text).toMatch(/data: \[DONE\]\n\n$/);
 });
 
-test("nothing to who does not ask, or is not a stream", async () => {
+test("nothing without the header, and nothing in a whole answer", async () => {
   expect(progressIn(await (await ask({ max_tokens: 4 })).text())).toEqual([]);
   const whole = await ask({ max_tokens: 4, stream: false }, WANTED);
   expect(await whole.json()).toMatchObject({ object: "chat.completion" });

@@ -10,6 +10,7 @@ export interface Usage {
   readonly completionTokens: number;
 }
 
+/** Times of one answer. Choices after the first are counted from the first event of that one, after the wait for admission. */
 export interface Timings {
   /** From the call of generate() to the first step of this request, the wait for its admission included. */
   readonly queueMs: number;

@@ -1,18 +1,13 @@
 /** Engine answers many requests on one model: it admits and prepares them, and a loop computes them. */
 import {
   AdmissionQueue,
+  type BackendCard,
   type ChoiceEvent,
   type OcclusionEvent,
   type OcclusionRequest,
   type SequenceProgress,
 } from "@llava/backend";
-import {
-  conversationNames,
-  DecodePool,
-  findConversation,
-  mostTokens,
-  type SquareShape,
-} from "@llava/processing";
+import { conversationNames, DecodePool, findConversation, mostTokens } from "@llava/processing";
 import { type ComputeType, type ModelFolder, openModelFolder } from "@llava/models";
 import { Decoder } from "./runner/decoder.ts";
 import { VisionEncoder } from "./runner/vision-encoder.ts";
@@ -42,23 +37,9 @@ import { type Holdings, ModelRunner } from "./runner/model-runner.ts";
 import type { Prompt, Sequence } from "./scheduler/sequence.ts";
 import { loadWeights } from "./weights/weights.ts";
 
-export interface EngineInfo {
-  readonly name: string;
-  readonly contextLength: number;
-  /** Most positions of the context that one image takes. */
-  readonly tokensPerImage: number;
-  /** Edge of the square that the vision tower sees, pixels. */
-  readonly imageSize: number;
-  /** How an image becomes tiles of that size, where a request does not say it. */
-  readonly imageShape: SquareShape;
-  /** Name of the model's conversation template. */
-  readonly conversation: string;
-  /** Names of all templates that a request may choose. */
-  readonly conversations: readonly string[];
+export interface EngineInfo extends Required<BackendCard> {
   /** False: the model was never shown a system message, and one is refused. */
   readonly takesSystem: boolean;
-  /** The model card (README.md of the model's folder). */
-  readonly card: string | null;
 }
 
 export interface Occupancy {
@@ -313,7 +294,7 @@ export class Engine implements AsyncDisposable {
       if (this.#disposal) throw shuttingDown();
       yield* answerChoices(requests, {
         queue: this.queue,
-        signal: stop.signal,
+        stop,
         start: async (request, arrivedAt) => await this.#start(request, stop.signal, arrivedAt),
       });
     } catch (error) {

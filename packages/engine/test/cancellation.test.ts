@@ -139,7 +139,7 @@ describe("a reader that stops", () => {
     await expectServing();
   });
 
-  it("without a word holds up nobody", async () => {
+  it("that stops reading delays no other request", async () => {
     const silent = engine.generate({ ...LONG, maxTokens: 5 })[Symbol.asyncIterator]();
     await readSome(silent, 1);
     await expectServing();

@@ -1,4 +1,4 @@
-/** What a request may say about its tokens, through the front door of the engine on a tiny true model. */
+/** Tests the sampling settings of requests through Engine.generate, on a tiny model with weights. */
 import { Engine, type GenerateRequest } from "../src/index.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MODEL, one, read, readAll, readError } from "./engine-fixtures.ts";

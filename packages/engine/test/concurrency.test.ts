@@ -58,7 +58,7 @@ describe.each([
     return await answer;
   }
 
-  it("answers a batch as it answers each alone, whoever leaves", async () => {
+  it("answers a batch as it answers each alone, whichever is cancelled", async () => {
     await using many = await Engine.load(folder, { threads: 2, maxRunning: 4, computeType });
     const someClient = record({ request: someRequest, leaveAfter: option(integer({ min: 0, max: 6 })) });
     await assert(
@@ -100,7 +100,7 @@ describe("memory for fewer than want to run", () => {
     expect(answers.map(({ end }) => end.type)).toEqual(requests.map(() => "finished"));
   });
 
-  it("that is too little for one alone is said in numbers, and the next is served", async () => {
+  it("that is too little for one alone is refused with the numbers, and the next is served", async () => {
     const position = await bytesOfPosition();
     await using tiny = await Engine.load(MODEL, { threads: 1, cacheBytes: 191 * position });
     const { end } = await read(tiny.generate({ ...QUESTIONS[0], temperature: 0 }));
@@ -138,7 +138,7 @@ describe("the cache", () => {
     );
   });
 
-  it("is shared by those who ask the same at the same time", async () => {
+  it("is shared by equal requests at the same time", async () => {
     await using engine = await Engine.load(MODEL, { threads: 1 });
     const request = { ...QUESTIONS[0], temperature: 0, maxTokens: 6 };
     const all = await Promise.all([1, 2, 3, 4].map(async () => await read(engine.generate(request))));
@@ -149,7 +149,7 @@ describe("the cache", () => {
 });
 
 describe("a run that fails", () => {
-  it("ends those who were in it, and nobody else", async () => {
+  it("ends the requests that were in it, and no others", async () => {
     await using engine = await Engine.load(MODEL, { threads: 1 });
     const running = engine.generate({ ...QUESTIONS[4], temperature: 1, seed: 1, maxTokens: 60 });
     await running.next();

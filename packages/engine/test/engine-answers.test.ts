@@ -1,4 +1,4 @@
-/** Whole answers through the engine's front door, on a tiny true model. */
+/** Tests whole answers of Engine.generate, on a tiny model with weights. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Engine, type GenerateRequest } from "../src/index.ts";
@@ -84,7 +84,7 @@ describe("an answer", () => {
     expect(conversation.tokens).toEqual((await ask({ ...IMAGE, prompt: rendered })).tokens);
   });
 
-  it("fills the context when nobody says how long it may be, and never more", async () => {
+  it("without max_tokens fills the context, and never more", async () => {
     for (const limit of [{}, { maxTokens: 100_000 }]) {
       const { end, tokens } = await ask({ prompt: TEXT.prompt, images: [], temperature: 0, ...limit });
       expect(end).toMatchObject({ reason: "length", usage: { promptTokens: 30, completionTokens: 162 } });
@@ -211,7 +211,7 @@ describe("requests", () => {
     for (const { tokens } of answers) expect(tokens).toEqual(prompts["picture"]?.greedy.slice(0, 24));
   });
 
-  it("that nobody reads are not started", async () => {
+  it("without a reader are not started", async () => {
     engine.generate(TEXT);
     await new Promise(setImmediate);
     expect(engine.occupancy).toEqual({ running: 0, waiting: 0, slots: 8 });

@@ -1,4 +1,4 @@
-/** What every test of the engine's front door needs: a tiny true model, answers read whole, and spoiled copies of models. */
+/** Serves the tests of Engine.generate: a tiny model with weights, answers read whole, and damaged copies of models. */
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";

@@ -76,14 +76,14 @@ describe("the map of a word", () => {
     expect(Math.hypot(peak.x - x, peak.y - y)).toBeLessThan(1 / 4);
   });
 
-  it("that the question said already owes nothing to the image", async () => {
+  it("that stands in the question already owes nothing to the image", async () => {
     const { answer, messages } = RED;
     const start = answer.indexOf("circle");
     const map = await mapOf(demo, { ...RED, messages, start, end: start + "circle".length });
     expect(peakOf(map).drop).toBeLessThan(0.05);
   });
 
-  it("asks for the words as the model says them: the likelihood is that of its own answer", async () => {
+  it("asks for the words as the model samples them: the likelihood is that of its own answer", async () => {
     const { messages, images } = RED;
     const logprobs: number[] = [];
     let text = "";
@@ -121,7 +121,7 @@ describe("a map's runs", () => {
     expect(demo.queue.running).toBe(0);
   });
 
-  it("leave nothing behind, and take nothing from those who chat", async () => {
+  it("leave nothing behind, and take nothing from other requests", async () => {
     const { messages, images } = RED;
     const ask = { prompt: messages, images, temperature: 0 };
     await read(demo.generate(ask));

@@ -207,7 +207,7 @@ describe("the engine", () => {
     }
   });
 
-  test("damaged blocks are made again before a word is said", async () => {
+  test("damaged blocks are made again before a token is emitted", async () => {
     const expected = await answer({ dtype: "int4" });
     const folder = path.join(cache, "quantized");
     for (const name of await readdir(folder)) {

@@ -1,6 +1,6 @@
 /** Answers one request several times as one stream: the choices take one place in the queue and end together. */
 import type { AdmissionQueue, ChoiceEvent } from "@llava/backend";
-import { cancelled } from "./engine-error.ts";
+import { cancelled, requestError } from "./engine-error.ts";
 import { interleave } from "./interleave.ts";
 import type { EngineEvent, GenerateRequest } from "./request.ts";
 
@@ -14,7 +14,8 @@ interface Answer {
 
 interface AnswerOptions {
   readonly queue: AdmissionQueue;
-  readonly signal: AbortSignal;
+  /** Its signal is that of all choices; it is aborted when one of them fails. */
+  readonly stop: AbortController;
   /** Prepares a request and gives it to the engine's loop. */
   readonly start: (request: GenerateRequest, arrivedAt: number) => Promise<Answer>;
 }
@@ -32,11 +33,12 @@ export function choicesOf(request: GenerateRequest, numChoices: number): Choices
 /** The events of all choices, from the wait in the queue to their ends; an error of one ends all. Throws what fails before. */
 export async function* answerChoices(
   requests: Choices,
-  { queue, signal, start }: AnswerOptions,
+  { queue, stop, start }: AnswerOptions,
 ): AsyncGenerator<ChoiceEvent, void, void> {
   const arrivedAt = performance.now();
-  signal.throwIfAborted();
-  using permit = queue.tryAcquire() ?? (await queue.acquire(signal, requests[0]));
+  stop.signal.throwIfAborted();
+  // Without an await where a permit is free, so that the request is counted as waiting from the first read on.
+  using permit = queue.tryAcquire() ?? (await queue.acquire(stop.signal, requests[0]));
   requests[0].onAdmitted?.();
   let numUnfinished = requests.length;
   const onComputed = (): void => {
@@ -45,12 +47,18 @@ export async function* answerChoices(
   };
   const answer = async function* (request: GenerateRequest, index: number): AsyncGenerator<EngineEvent> {
     // Choices after the first arrive when that one has begun.
-    const { events } = await start(request, index === 0 ? arrivedAt : performance.now());
+    const starting = start(request, index === 0 ? arrivedAt : performance.now());
+    const { events } = await starting.catch((error: unknown) => {
+      // The other choices would be computed until their next event, for which one without a slot may wait long.
+      stop.abort(requestError(error, stop.signal));
+      throw error;
+    });
     // The permit is free when all is computed: a reader that is slower than the model must not hold it.
     void events.closed.then(onComputed);
     yield* events;
   };
   for await (const { index, value: event } of interleave(requests.map(answer))) {
+    if (event.type === "error") stop.abort(event.error);
     yield { index, event };
     if (event.type === "error") return;
   }

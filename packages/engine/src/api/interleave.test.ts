@@ -40,7 +40,7 @@ test("every source comes through whole and in its own order, with its index", as
   expect(await all(interleave([]))).toEqual([]);
 });
 
-test("the others begin when the first has said something, and then they run side by side", async () => {
+test("the others begin when the first has given an item, and then they run side by side", async () => {
   const log: Log = { begun: [], ended: [] };
   const seen: string[] = [];
   for await (const { value } of interleave([
@@ -55,7 +55,7 @@ test("the others begin when the first has said something, and then they run side
   expect(seen.indexOf("b8")).toBeLessThan(seen.indexOf("a8"));
 });
 
-test("who leaves ends all that has begun", async () => {
+test("a reader that leaves ends all that has begun", async () => {
   const log: Log = { begun: [], ended: [] };
   let count = 0;
   for await (const _ of interleave([source("a", 99, log), source("b", 99, log)])) if (++count === 6) break;

@@ -1,15 +1,10 @@
 /** Keeps the grammars of answers that must be JSON, each in a thread of its own (grammar-thread.ts). */
-import { LlavaError } from "@llava/protocol";
+import { type AnswerFormat, LlavaError } from "@llava/protocol";
 import { grammarSchema, type GrammarSchema } from "./grammar-schema.ts";
 import { grammarRefused, GrammarThread } from "./grammar-thread-handle.ts";
 import type { GrammarMatcher } from "./thread-matcher.ts";
 
 export type { GrammarMatcher };
-
-/** The form of an answer: any JSON object, or what a JSON schema describes. */
-export type GrammarSource =
-  | { readonly type: "json" }
-  | { readonly type: "json_schema"; readonly schema: Readonly<Record<string, unknown>> };
 
 /** The model's tokens, as far as a grammar needs them. */
 export interface GrammarTokens {
@@ -23,6 +18,7 @@ export interface GrammarTokens {
 
 /** Most grammars: each is a thread with some 50 MB. Unused ones are ended when another is needed, the longest unused first. */
 const MAX_GRAMMARS = 4;
+
 export class Grammars implements Disposable {
   readonly #tokens: GrammarTokens;
   /** Threads by the grammar's source; the longest unused comes first. */
@@ -34,7 +30,7 @@ export class Grammars implements Disposable {
   }
 
   /** Throws `invalid_request` for a schema that cannot be followed, `overloaded` when all places are in use. */
-  async open(source: GrammarSource): Promise<GrammarMatcher> {
+  async open(source: AnswerFormat): Promise<GrammarMatcher> {
     const schema = grammarSchema(source.type === "json" ? { type: "object" } : source.schema);
     const key = JSON.stringify([source.type, schema]);
     if (this.#threads.get(key)?.isAlive === false) this.#threads.delete(key);

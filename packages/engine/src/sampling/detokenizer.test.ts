@@ -152,10 +152,10 @@ describe("stop strings", () => {
   it("leave out the tokens that are part of them alone", () => {
     const pieces = [" é", "t", "é###", "x"].map((text) => new TextEncoder().encode(text));
     const detokenizer = new Detokenizer(tokensOf(pieces), [], "message");
-    expect(detokenizer.countSaid([0, 1, 2, 3], "été")).toBe(3);
-    expect(detokenizer.countSaid([0, 1, 2, 3], "ét")).toBe(2);
-    expect(detokenizer.countSaid([END, 1, END, 2], "t")).toBe(2);
-    expect(detokenizer.countSaid([1, 2], "")).toBe(0);
+    expect(detokenizer.countTokensOf([0, 1, 2, 3], "été")).toBe(3);
+    expect(detokenizer.countTokensOf([0, 1, 2, 3], "ét")).toBe(2);
+    expect(detokenizer.countTokensOf([END, 1, END, 2], "t")).toBe(2);
+    expect(detokenizer.countTokensOf([1, 2], "")).toBe(0);
   });
 
   it("that are empty are ignored", () => {

@@ -51,7 +51,7 @@ export class Detokenizer {
   }
 
   /** Number of the newest tokens that `text` consists of, which ended with them or somewhere in them. */
-  countSaid(ids: readonly number[], text: string): number {
+  countTokensOf(ids: readonly number[], text: string): number {
     const bytes = ids.map((id) => (this.#tokens.specialIds.has(id) ? NO_BYTES : this.#tokens.tokenBytes(id)));
     const all = Buffer.concat(bytes).toString("utf8");
     const end = Buffer.byteLength(all.slice(0, Math.max(0, all.indexOf(text)) + text.length));

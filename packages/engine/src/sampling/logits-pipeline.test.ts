@@ -1,15 +1,18 @@
 import { array, assert, double, integer, property, record } from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { GrammarMatcher } from "../grammar/grammar.ts";
-import { type ChainOptions, type ChoiceSettings, SamplerChain } from "./logits-pipeline.ts";
+import { type LogitsPipelineOptions, type ChoiceSettings, LogitsPipeline } from "./logits-pipeline.ts";
 import { sampleToken } from "./sampler.ts";
 
 const VOCABULARY = 12;
 const END = 11;
 const greedy: ChoiceSettings = { temperature: 0, topP: 1, topK: 0, seed: 0 };
 
-function chain(settings: Partial<ChoiceSettings>, more: Partial<ChainOptions> = {}): SamplerChain {
-  return new SamplerChain({
+function pipelineOf(
+  settings: Partial<ChoiceSettings>,
+  more: Partial<LogitsPipelineOptions> = {},
+): LogitsPipeline {
+  return new LogitsPipeline({
     settings: { ...greedy, ...settings },
     promptIds: [],
     endTokens: new Set([END]),
@@ -49,7 +52,7 @@ describe("penalties", () => {
     assert(
       property(someLogits, somePenalties, someIds, someIds, (logits, penalties, prompt, answer) => {
         const settings = { penalties, temperature: 1, seed: 5 };
-        const own = chain(settings, { promptIds: prompt });
+        const own = pipelineOf(settings, { promptIds: prompt });
         for (const id of answer) own.accept(id);
         const before = Float32Array.from(logits);
         const expected = sampleToken(
@@ -68,7 +71,7 @@ describe("penalties", () => {
     const logits = new Float32Array(VOCABULARY);
     logits.set([1, 0.8, 0.5]);
     const said = (presence: number, frequency: number, answer: readonly number[]): number => {
-      const own = chain({ penalties: { repetition: 1, presence, frequency } });
+      const own = pipelineOf({ penalties: { repetition: 1, presence, frequency } });
       for (const id of answer) own.accept(id);
       return own.choose(logits).id;
     };
@@ -84,7 +87,7 @@ describe("penalties", () => {
 it("logit bias makes a token certain, and -100 as good as impossible", () => {
   const logits = new Float32Array(VOCABULARY);
   const drawn = (bias: number): Set<number> => {
-    const own = chain({ temperature: 1, seed: 3, logitBias: new Map([[4, bias]]) });
+    const own = pipelineOf({ temperature: 1, seed: 3, logitBias: new Map([[4, bias]]) });
     return new Set(
       Array.from({ length: 200 }, () => {
         const { id } = own.choose(logits);
@@ -102,7 +105,7 @@ it("min_tokens: no end token comes before, also with bias or greedy", () => {
   const logits = new Float32Array(VOCABULARY);
   logits[END] = 50;
   logits[3] = 1;
-  const own = chain({ minTokens: 2, logitBias: new Map([[END, 100]]) });
+  const own = pipelineOf({ minTokens: 2, logitBias: new Map([[END, 100]]) });
   for (const expected of [3, 3, END]) {
     const { id } = own.choose(logits);
     expect(id).toBe(expected);
@@ -113,8 +116,8 @@ it("min_tokens: no end token comes before, also with bias or greedy", () => {
 describe("logprobs", () => {
   it("are the model's own, whatever the request does to the logits", () => {
     const logits = Float32Array.from({ length: VOCABULARY }, (_, id) => id / 10);
-    const plain = chain({ topLogprobs: 2 }).choose(logits);
-    const bent = chain({ topLogprobs: 2, logitBias: new Map([[2, 100]]) }).choose(logits);
+    const plain = pipelineOf({ topLogprobs: 2 }).choose(logits);
+    const bent = pipelineOf({ topLogprobs: 2, logitBias: new Map([[2, 100]]) }).choose(logits);
     expect(plain.id).toBe(END);
     expect(bent.id).toBe(2);
     expect(bent.logprobs?.top).toEqual(plain.logprobs?.top);
@@ -122,8 +125,8 @@ describe("logprobs", () => {
   });
 
   it("are absent where the request does not ask for them", () => {
-    expect(chain({}).choose(new Float32Array(VOCABULARY))).toEqual({ id: 0 });
-    expect(chain({ topLogprobs: 0 }).choose(new Float32Array(VOCABULARY)).logprobs?.top).toEqual([]);
+    expect(pipelineOf({}).choose(new Float32Array(VOCABULARY))).toEqual({ id: 0 });
+    expect(pipelineOf({ topLogprobs: 0 }).choose(new Float32Array(VOCABULARY)).logprobs?.top).toEqual([]);
   });
 });
 
@@ -138,7 +141,7 @@ it("the grammar decides before bias, and ends an answer below min_tokens that ca
     },
     [Symbol.dispose]: () => undefined,
   };
-  const own = chain({ minTokens: 9, logitBias: new Map([[2, 100]]) }, { grammar });
+  const own = pipelineOf({ minTokens: 9, logitBias: new Map([[2, 100]]) }, { grammar });
   const logits = new Float32Array(VOCABULARY);
   for (const expected of [6, END]) {
     const { id } = own.choose(logits);
@@ -150,7 +153,7 @@ it("the grammar decides before bias, and ends an answer below min_tokens that ca
 
 it("choosing changes nothing: a step can be thrown away", () => {
   const settings = { temperature: 1, seed: 9, penalties: { repetition: 1.3, presence: 1, frequency: 0.5 } };
-  const [careful, hasty] = [chain(settings), chain(settings)];
+  const [careful, hasty] = [pipelineOf(settings), pipelineOf(settings)];
   const logits = Float32Array.from({ length: VOCABULARY }, (_, id) => Math.sin(id));
   for (let position = 0; position < 30; position++) {
     for (let again = 0; again < 3; again++) careful.choose(logits);

@@ -24,7 +24,7 @@ export interface Choice {
   readonly logprobs?: TokenLogprobs;
 }
 
-export interface ChainOptions {
+export interface LogitsPipelineOptions {
   readonly settings: ChoiceSettings;
   /** Tokens of the prompt's text, without those of images. */
   readonly promptIds: Iterable<number>;
@@ -35,8 +35,8 @@ export interface ChainOptions {
   readonly forced?: readonly number[];
 }
 
-export class SamplerChain {
-  readonly #options: ChainOptions;
+export class LogitsPipeline {
+  readonly #options: LogitsPipelineOptions;
   readonly #prompt: ReadonlySet<number>;
   readonly #counts = new Map<number, number>();
   /** Penalties of this request; undefined when it has none. */
@@ -46,7 +46,7 @@ export class SamplerChain {
   /** [vocabulary], once there is something to change. */
   #scratch = new Float32Array(0);
 
-  constructor(options: ChainOptions) {
+  constructor(options: LogitsPipelineOptions) {
     const { penalties } = options.settings;
     this.#options = options;
     this.#penalties = penalties && !isNeutral(penalties) ? penalties : undefined;

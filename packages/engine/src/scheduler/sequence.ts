@@ -7,7 +7,7 @@ import type { CachedPrefix } from "../kv-cache/cached-prefix.ts";
 import type { EngineEvent, FinishReason } from "../api/request.ts";
 import type { GrammarMatcher } from "../grammar/grammar.ts";
 import type { TokenLogprobs } from "../sampling/logprobs.ts";
-import { type Choice, type ChoiceSettings, SamplerChain } from "../sampling/logits-pipeline.ts";
+import { type Choice, type ChoiceSettings, LogitsPipeline } from "../sampling/logits-pipeline.ts";
 
 /** An image of the prompt: its pixels, and which positions of the prompt its features fill. */
 export interface PromptImage {
@@ -73,7 +73,7 @@ export class Sequence {
   #heldIds: number[] = [];
   /** Their log probabilities, where the request asks for them. */
   #heldLogprobs: TokenLogprobs[] = [];
-  readonly #chain: SamplerChain;
+  readonly #pipeline: LogitsPipeline;
   /** Positions whose keys and values are in the cache. */
   #cached = 0;
   /** Positions of the prompt that were in the cache when the sequence was admitted first. */
@@ -90,7 +90,7 @@ export class Sequence {
     this.priority = options.priority ?? 0;
     this.#options = options;
     this.#ids = [...options.prompt.ids];
-    this.#chain = new SamplerChain({
+    this.#pipeline = new LogitsPipeline({
       settings: options.sampling,
       promptIds: textIds(options.prompt),
       endTokens: options.endTokens,
@@ -205,7 +205,7 @@ export class Sequence {
    * the logits are not numbers or the answer's grammar is lost.
    */
   sample(logits: Float32Array): Choice {
-    return this.#chain.choose(logits);
+    return this.#pipeline.choose(logits);
   }
 
   /** Takes a sampled token: emits its text, ends the sequence when it is the last one. */
@@ -228,7 +228,7 @@ export class Sequence {
     this.#heldIds = [];
     this.#heldLogprobs = [];
     if (logprobs.length === 0) return this.events.push({ type: "text-delta", text, tokens });
-    const numEmitted = isCut ? this.#options.detokenizer.countSaid(tokens, text) : tokens.length;
+    const numEmitted = isCut ? this.#options.detokenizer.countTokensOf(tokens, text) : tokens.length;
     this.events.push({ type: "text-delta", text, tokens, logprobs: logprobs.slice(0, numEmitted) });
   }
 
@@ -236,7 +236,7 @@ export class Sequence {
   #take(id: number): { readonly text: string; readonly reason?: FinishReason } {
     const { detokenizer, endTokens, sampling } = this.#options;
     this.#ids.push(id);
-    this.#chain.accept(id);
+    this.#pipeline.accept(id);
     if (endTokens.has(id)) return { text: detokenizer.finish().text, reason: "stop" };
     const { text, isStopped } = detokenizer.push(id, this.generatedTokens > (sampling.minTokens ?? 0));
     if (isStopped) return { text, reason: "stop" };

@@ -121,7 +121,7 @@ export function describeLogprobs(visit: Visit): void {
       }
     });
 
-    test("streamed are the same; none come when nobody asks", async () => {
+    test("streamed are the same; none come without the field", async () => {
       const [choice] = await choicesOf(visit, asked);
       expect((await streamedAnswers(visit, asked)).get(0)?.tokens).toEqual(alike(choice?.logprobs?.content));
       expect((await streamedAnswers(visit, {})).get(0)?.tokens).toEqual([]);

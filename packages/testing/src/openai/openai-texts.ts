@@ -26,7 +26,7 @@ export function describeTexts(visit: Visit): void {
       expect(listed.choices).toEqual(completion.choices);
     });
 
-    test("streamed: the same words, the usage for those who ask", async () => {
+    test("streamed: the same text, the usage with include_usage", async () => {
       const whole = await visit.client.completions.create({ ...params(), max_tokens: 5 });
       const options = { stream: true, stream_options: { include_usage: true }, max_tokens: 5 } as const;
       const chunks: OpenAI.Completion[] = [];

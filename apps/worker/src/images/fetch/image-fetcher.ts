@@ -86,7 +86,7 @@ export class ImageFetcher {
 
   async #follow(first: URL, signal: AbortSignal): Promise<Uint8Array> {
     let url = first;
-    for (let hops = 0; hops <= this.#policy.maxRedirects; hops += 1) {
+    for (let redirects = 0; redirects <= this.#policy.maxRedirects; redirects += 1) {
       const found = await this.#get(url, signal);
       if (found.type === "file") return checkFile(found);
       url = parseImageUrl(found.location, this.#policy, url);
