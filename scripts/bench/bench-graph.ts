@@ -1,6 +1,6 @@
 /**
  * Our protobuf writer against a library, on the graph of a 7B Llama decoder: size, time, what has to be installed.
- * Run it with `node scripts/bench/bench-graph.ts`; the decision that follows is in packages/onnx/src/proto/protobuf.ts.
+ * Run it with `npm run bench:graph`; the decision that follows is in packages/onnx/src/proto/protobuf.ts.
  */
 import { globSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";

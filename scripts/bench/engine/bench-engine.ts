@@ -16,9 +16,9 @@ const PREFIX = "engine ";
 
 const HELP = `Measures the engine beside llama.cpp and Hugging Face transformers (for Python and for JavaScript).
 
-  node scripts/bench/engine/random/random-model.ts --shape tinyllama-1.1b-clip-l --out FOLDER
+  npx node scripts/bench/engine/random/random-model.ts --shape tinyllama-1.1b-clip-l --out FOLDER
   npm install --prefix OTHERS node-llama-cpp @huggingface/transformers
-  node scripts/bench/engine/bench-engine.ts --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
+  npm run bench:engine -- --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
 
 Every program runs in a process of its own with the same number of threads, and they are asked in turns. Other programs
 spoil the numbers: let the machine be quiet.
@@ -138,6 +138,6 @@ async function writeTables(): Promise<void> {
     markdown(name.slice(PREFIX.length), measured as EngineResult),
   );
   const head =
-    "# The engine beside others\n\nWritten by `node scripts/bench/engine/bench-engine.ts --write`; its --help says how.";
+    "# The engine beside others\n\nWritten by `npm run bench:engine -- --write`; its --help says how.";
   await writeFile(TABLES, `${[head, ...tables].join("\n\n")}\n`);
 }
