@@ -34,8 +34,8 @@ spoil the numbers: let the machine be quiet.
   --prompt     tokens of the prompt that is measured (default 256)
   --streams    answers side by side, with commas between (default 1,2,4,8)
   --tokens     of each answer (default 32)
-  --images   also ask about images
-  --patience   seconds that a measurement waits for other programs to rest (default 20)
+  --images     also ask about images
+  --quiet-timeout  seconds that a measurement waits for other programs to rest (default 20)
   --title      what the table is called (default: the folder's name)
   --write      also write scripts/bench/results/bench-results.json and scripts/bench/engine/results.md, after every round`;
 
@@ -54,7 +54,7 @@ const { values: flags } = parseArgs({
     streams: value("1,2,4,8"),
     tokens: value("32"),
     images: { type: "boolean", default: false },
-    patience: value("20"),
+    "quiet-timeout": value("20"),
     title: { type: "string" },
     write: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -75,7 +75,7 @@ const options = {
   streams,
   answerTokens: wholeNumber("--tokens", flags.tokens, [2 * Math.max(...streams), 10_000]),
   asksImages: flags.images,
-  patienceS: wholeNumber("--patience", flags.patience, [0, 3600]),
+  quietTimeoutS: wholeNumber("--quiet-timeout", flags["quiet-timeout"], [0, 3600]),
 };
 
 await using stack = new AsyncDisposableStack();

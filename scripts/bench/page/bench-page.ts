@@ -58,7 +58,7 @@ const figures: Figure[] = [];
 const report = markdown(figures);
 console.log(report);
 if (flags.write) await writeFile(RESULTS, report);
-// For who runs it as a gate.
+// For a run as a gate.
 if (!figures.every(isMet)) process.exitCode = 1;
 
 async function atEach(measure: (slowdown: number) => Promise<readonly Figure[]>): Promise<readonly Figure[]> {
