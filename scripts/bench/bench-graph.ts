@@ -1,6 +1,6 @@
 /**
  * Our protobuf writer against a library, on the graph of a 7B Llama decoder: size, time, what has to be installed.
- * Run it with `node scripts/bench/bench-graph.ts`; the decision that follows is in packages/onnx/src/proto/protobuf.ts.
+ * Run it with `npm run bench:graph`; the decision that follows is in packages/onnx/src/proto/protobuf.ts.
  */
 import { globSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -47,7 +47,7 @@ console.table({
   "graph and our writer": { ms: medianMs(() => decoderGraph({ text: TEXT }, weights())) },
   "our writer": {
     ms: medianMs(() => graph.toBytes()),
-    "installed KiB": installed("packages/onnx/src", "protobuf.ts"),
+    "installed KiB": installed("packages/onnx/src/proto", "protobuf.ts"),
   },
   "protobufjs, from its own messages": {
     ms: medianMs(() => ModelProto.encode(message).finish()),
@@ -105,5 +105,6 @@ function medianMs(run: () => unknown): number {
 function installed(folder: string, pattern: string): number {
   const root = join(dirname(fileURLToPath(import.meta.url)), "../..", folder);
   const files = globSync(pattern, { cwd: root }).map((file) => statSync(join(root, file)));
+  if (files.length === 0) throw new Error(`${folder} has no file ${pattern}.`);
   return Math.round(files.filter((file) => file.isFile()).reduce((sum, { size }) => sum + size, 0) / 1024);
 }

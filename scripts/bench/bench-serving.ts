@@ -29,18 +29,13 @@ export async function benchServing(options: ServingBenchOptions): Promise<Row[]>
   }
   await using engine = await load();
   using runs = new RunWatch();
-  const prompt = await longPrompt(model, await noise(1024, 768));
-  await finish(engine, prompt);
-  const rows = await loopRows(engine, model, prompt, repeat);
-  return [...rows, ...(await engineRows(engine, { prompt, runs, repeat, loads }))];
+  const requests = await requestsFor(model);
+  await finish(engine, await requests.long());
+  const rows = await loopRows(engine, model, requests, repeat);
+  return [...rows, ...(await engineRows(engine, { requests, runs, repeat, loads }))];
 }
 
-async function loopRows(
-  engine: Engine,
-  model: string,
-  prompt: GenerateRequest,
-  repeat: number,
-): Promise<Row[]> {
+async function loopRows(engine: Engine, model: string, requests: Requests, repeat: number): Promise<Row[]> {
   const { description } = await openModelFolder(model);
   const large = await noise(4000, 3000);
   const prepare = async (): Promise<void> => {
@@ -48,9 +43,10 @@ async function loopRows(
     await imageHash(image);
     await pixelValues(image, description.pixels);
   };
-  const row = async (name: string, what: string, work: () => Promise<unknown>): Promise<Row[]> => {
+  /** `begin` makes what the work needs, which is not measured. */
+  const row = async (name: string, what: string, begin: () => Promise<Work> | Work): Promise<Row[]> => {
     const gaps: Gap[] = [];
-    for (let i = 0; i < repeat; i++) gaps.push(await longestGap(work));
+    for (let i = 0; i < repeat; i++) gaps.push(await longestGap(await begin()));
     const delays = gaps.map(({ delayMs }) => delayMs);
     const own = Math.max(...gaps.map(({ ownMs }) => ownMs));
     const note = `longest delay of a ${TICK_MS}-ms timer in ${repeat} goes; median ${median(delays).toFixed(1)}; ${what}`;
@@ -69,17 +65,20 @@ async function loopRows(
     ...(await row(
       "idle",
       "what other programs do to it",
-      () => new Promise((resolve) => setTimeout(resolve, 300)),
+      () => () => new Promise((resolve) => setTimeout(resolve, 300)),
     )),
-    ...(await row("long prompt", `${prompt.images.length} images; should stay below 20`, () =>
-      finish(engine, prompt),
-    )),
-    ...(await row("12-Mpx image", "decoding, hashing, resampling; should stay below 20", prepare)),
+    ...(await row("long prompt", `${requests.imagesOfLong} images; should stay below 20`, async () => {
+      const prompt = await requests.long();
+      return () => finish(engine, prompt);
+    })),
+    ...(await row("12-Mpx image", "decoding, hashing, resampling; should stay below 20", () => prepare)),
   ];
 }
 
+type Work = () => Promise<unknown>;
+
 interface EngineMeasurement {
-  readonly prompt: GenerateRequest;
+  readonly requests: Requests;
   readonly runs: RunWatch;
   readonly repeat: number;
   readonly loads: readonly number[];
@@ -87,15 +86,14 @@ interface EngineMeasurement {
 
 async function engineRows(
   engine: Engine,
-  { prompt, runs, repeat, loads }: EngineMeasurement,
+  { requests, runs, repeat, loads }: EngineMeasurement,
 ): Promise<Row[]> {
   const long: Finished[] = [];
-  for (let i = 0; i < repeat; i++) long.push(await finish(engine, prompt));
-  const question = oneQuestion(prompt);
+  for (let i = 0; i < repeat; i++) long.push(await finish(engine, await requests.long()));
   const short: Finished[] = [];
   for (let i = 0; i < repeat; i++)
-    short.push(await finish(engine, { ...question, temperature: 0, maxTokens: 8 }));
-  const decoding = await decode(engine, question, runs);
+    short.push(await finish(engine, { ...(await requests.question()), temperature: 0, maxTokens: 8 }));
+  const decoding = await decode(engine, await requests.question(), runs);
   const perImage = ({ timings, usage }: Finished): number =>
     timings.encodeMs / (usage.imageTokens / engine.info.tokensPerImage);
   const { promptTokens = 0 } = long[0]?.usage ?? {};
@@ -205,8 +203,16 @@ function now(): { wallMs: number; cpuMs: number } {
   return { wallMs: performance.now(), cpuMs: (user + system) / 1000 };
 }
 
-/** Images and words that fill the context but for a few positions, and one token to answer with. */
-async function longPrompt(model: string, image: Uint8Array): Promise<GenerateRequest> {
+/** Makes requests whose images the engine has not seen: those of a request before would come from its caches. */
+interface Requests {
+  /** Number of images of a long prompt. */
+  readonly imagesOfLong: number;
+  /** Images and words that fill the context but for a few positions, and one token to answer with. */
+  long(): Promise<GenerateRequest>;
+  question(): Promise<GenerateRequest>;
+}
+
+async function requestsFor(model: string): Promise<Requests> {
   const { description, tokenizer } = await openModelFolder(model);
   const { contextLength } = description.text;
   const { tokensPerImage } = description.vision;
@@ -216,11 +222,17 @@ async function longPrompt(model: string, image: Uint8Array): Promise<GenerateReq
   const perSentence = tokenizer.encode(words).length;
   const text = words.repeat(Math.max(0, Math.floor(room / perSentence)));
   const prompt = `${"<image>\n".repeat(numImages)}${text}`;
-  return { prompt, images: Array.from({ length: numImages }, () => image), temperature: 0, maxTokens: 1 };
-}
-
-function oneQuestion({ images }: GenerateRequest): GenerateRequest {
-  return { prompt: [{ role: "user", text: "<image>\nDescribe the picture." }], images: images.slice(0, 1) };
+  let numMade = 0;
+  const images = async (count: number): Promise<Uint8Array[]> =>
+    await Promise.all(Array.from({ length: count }, () => noise(1024, 768, numMade++)));
+  return {
+    imagesOfLong: numImages,
+    long: async () => ({ prompt, images: await images(numImages), temperature: 0, maxTokens: 1 }),
+    question: async () => ({
+      prompt: [{ role: "user", text: "<image>\nDescribe the picture." }],
+      images: await images(1),
+    }),
+  };
 }
 
 async function finish(engine: Engine, request: GenerateRequest): Promise<Finished> {
@@ -231,10 +243,15 @@ async function finish(engine: Engine, request: GenerateRequest): Promise<Finishe
   throw new Error("The answer has no end.");
 }
 
-/** A JPEG of coarse noise: as slow to decode as a photo, and as large. */
-async function noise(width: number, height: number): Promise<Buffer> {
+/** A JPEG of coarse noise, another for each seed: as slow to decode as a photo, and as large. */
+async function noise(width: number, height: number, seed = 0): Promise<Buffer> {
   const [columns, rows] = [Math.ceil(width / 8), Math.ceil(height / 8)];
-  const pixels = Uint8Array.from({ length: columns * rows * 3 }, (_, i) => (i * 2_654_435_761) >>> 24);
+  const pixels = Uint8Array.from({ length: columns * rows * 3 }, (_, i) => hashed(i, seed));
   const coarse = sharp(pixels, { raw: { width: columns, height: rows, channels: 3 } });
   return await coarse.resize(width, height, { fit: "fill" }).jpeg({ quality: 85 }).toBuffer();
+}
+
+/** Knuth's multiplicative hash, to a byte. */
+function hashed(index: number, seed: number): number {
+  return Math.imul(index + seed * 7919, 2_654_435_761) >>> 24;
 }

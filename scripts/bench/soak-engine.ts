@@ -17,7 +17,7 @@ const HELP = `npm run soak:engine -- [flags]
   --minutes <number>   how long (default: 10)
   --clients <number>   at once (default: 32)
   --running <number>   requests that are computed together (default: 8)
-  --seed <number>      of what is asked and who leaves when (default: drawn; a run prints its own)
+  --seed <number>      of what is asked and when clients leave (default: drawn; a run prints its own)
   --model <folder>     default: the demo model
   --write              put the figures into scripts/bench/results/bench-results.json`;
 

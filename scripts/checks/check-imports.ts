@@ -8,9 +8,9 @@ import { isTestFile, type Source } from "./source-imports.ts";
 /** The parts of an app that are pure enough for a script to run in simulated time instead of starting the app. */
 const SIMULATED = ["apps/controller/src/registry/dispatch.ts", "apps/controller/src/registry/registry.ts"];
 
-/** ONNX Runtime has one door. */
+/** Only one package binds the native library of ONNX Runtime. */
 const NATIVE = ["koffi", "onnxruntime-node"];
-const NATIVE_DOOR = "packages/runtime";
+const NATIVE_USER = "packages/runtime";
 
 /** The worker's routes and service know the Backend interface; the engine stands behind it in one file. */
 const ENGINE_USER = "apps/worker/src/backends/local-backend.ts";
@@ -61,7 +61,7 @@ export function importFault(
     return BROWSER.test(file) && !isTest ? "it runs in a browser, where Node's modules are not." : undefined;
   }
   const name = packageName(specifier);
-  if (NATIVE.includes(name) && folder !== NATIVE_DOOR) return `only ${NATIVE_DOOR} may.`;
+  if (NATIVE.includes(name) && folder !== NATIVE_USER) return `only ${NATIVE_USER} may.`;
   const isEngineInWorker = name === "@llava/engine" && file.startsWith("apps/worker/src/");
   if (isEngineInWorker && !isTest && file !== ENGINE_USER) return `only ${ENGINE_USER} may.`;
   return tableFault(folder, specifier, isTest) ?? declarationFault(file, folder, name, manifests);
@@ -102,7 +102,7 @@ function declarationFault(
   return `${posix.join(folder, "package.json")} does not declare it.`;
 }
 
-/** The package of "zod", "zod/v4" or "@llava/model". */
+/** The package of "zod", "zod/v4" or "@llava/models". */
 function packageName(specifier: string): string {
   return specifier
     .split("/")

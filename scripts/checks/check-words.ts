@@ -46,7 +46,7 @@ const PHRASES: readonly Word[] = [
 ];
 
 const SOURCE = /^(packages|apps|scripts)\/.*\.tsx?$/;
-/** The list of words itself, and the vendored declarations. */
+/** The list of words itself, and its test. */
 const NOT_CHECKED = /^scripts\/checks\/check-words/;
 
 function name(names: string, instead: string, except?: RegExp): Word {

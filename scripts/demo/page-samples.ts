@@ -1,6 +1,6 @@
 /**
  * Draws the page's sample images and writes what can be asked about them, with the true answers; run by hand with
- * `node scripts/demo/page-samples.ts` after the demo's drawings change. The answers come from the scenes, as in training.
+ * `npx node scripts/demo/page-samples.ts` after the demo's drawings change. The answers come from the scenes, as in training.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

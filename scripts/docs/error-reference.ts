@@ -128,7 +128,7 @@ const TEXTS: Readonly<Record<ErrorCode, ErrorTexts>> = {
 
 const HEAD = `# Errors
 
-<!-- Written by "npm run docs" from ERROR_TABLE in packages/protocol/src/codec/errors.ts; edit that. -->
+<!-- Written by "npm run docs" from ERROR_TABLE in packages/protocol/src/codec/errors.ts and the texts in scripts/docs/error-reference.ts. -->
 
 Every failure has a code from one closed table. Over HTTP it is \`error.code\` of the body, in a stream that has begun it is
 the last event. \`error.message\` is a sentence that says what was wrong, which value, and what to do; \`error.param\` names

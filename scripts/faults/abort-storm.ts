@@ -1,6 +1,6 @@
 /**
  * Starts a thousand streams whose clients leave at random moments and prints the servers' memory and files:
- * `node scripts/faults/abort-storm.ts`.
+ * `npx node scripts/faults/abort-storm.ts`.
  */
 import { parseArgs } from "node:util";
 import { describe } from "./history/closing.ts";
@@ -9,7 +9,7 @@ import { machineLine, writeSection } from "./faults-readme.ts";
 import { storm, type Holding } from "./storm.ts";
 import { wholeNumber } from "../support/script-flags.ts";
 
-const HELP = `node scripts/faults/abort-storm.ts [flags]
+const HELP = `npx node scripts/faults/abort-storm.ts [flags]
 
   --streams <number>   how many streams are started (default: 1000)
   --seed <number>      of the moments at which clients leave (default: 1)

@@ -11,7 +11,7 @@ type Section = (typeof SECTIONS)[number];
 
 const HEAD = `# What happens when something fails
 
-Written by scripts: \`npm run faults -- --write\`, \`npm run soak -- --write\` and \`node scripts/faults/abort-storm.ts --write\`. Every
+Written by scripts: \`npm run faults -- --write\`, \`npm run soak -- --write\` and \`npx node scripts/faults/abort-storm.ts --write\`. Every
 fault is made with real processes, sockets and files.
 `;
 

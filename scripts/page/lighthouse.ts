@@ -1,5 +1,5 @@
 /**
- * Lighthouse on the page as it is served, with its defaults for a telephone: `node scripts/page/lighthouse.ts`. Starts the whole
+ * Lighthouse on the page as it is served, with its defaults for a telephone: `npx node scripts/page/lighthouse.ts`. Starts the whole
  * service and a browser for it, prints the scores and ends with 1 when one is below its goal. Results depend on how busy the
  * machine is: up to three runs are made for the performance.
  */

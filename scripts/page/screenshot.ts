@@ -1,5 +1,5 @@
 /**
- * Takes the README's images of the page, light and dark, on a desk and on a phone: `node scripts/page/screenshot.ts`. Starts a
+ * Takes the README's images of the page, light and dark, on a desk and on a phone: `npx node scripts/page/screenshot.ts`. Starts a
  * controller and two workers with the demo model for it, and lets them work a while. The page must have been built.
  */
 import { fork, type ChildProcess } from "node:child_process";

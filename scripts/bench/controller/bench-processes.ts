@@ -21,7 +21,7 @@ function measureOf(child: ChildProcess): Controller["measure"] {
   return async () => {
     child.send(MEASURE);
     const { measured } = await replyOf(child, "measured");
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sent by probe.ts, of this folder
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sent by delay-probe.ts, of this folder
     return measured as Measured;
   };
 }

@@ -22,7 +22,7 @@ const REGISTERED_AT_ONCE = 16;
 const WORDS = ["The ", "circle ", "is ", "red."];
 
 const [controllerUrl = "", planJson = "{}"] = process.argv.slice(2);
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by processes.ts, of this folder
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by bench-processes.ts, of this folder
 const plan = JSON.parse(planJson) as WorkersPlan;
 const beats = { sent: 0, failed: 0, forgotten: 0 } satisfies Beats;
 /** Ends of the streams under way. */

@@ -73,8 +73,8 @@ async function openAll(url: string, plan: StreamsPlan, firsts: number[]): Promis
     }
     await sleep(BATCH_MS);
   }
-  const patienceMs = performance.now() + 30_000;
-  while (firsts.length < plan.streams && performance.now() < patienceMs) await sleep(BATCH_MS);
+  const deadlineMs = performance.now() + 30_000;
+  while (firsts.length < plan.streams && performance.now() < deadlineMs) await sleep(BATCH_MS);
   return answers;
 }
 

@@ -16,9 +16,9 @@ const PREFIX = "engine ";
 
 const HELP = `Measures the engine beside llama.cpp and Hugging Face transformers (for Python and for JavaScript).
 
-  node scripts/bench/engine/random/random-model.ts --shape tinyllama-1.1b-clip-l --out FOLDER
+  npx node scripts/bench/engine/random/random-model.ts --shape tinyllama-1.1b-clip-l --out FOLDER
   npm install --prefix OTHERS node-llama-cpp @huggingface/transformers
-  node scripts/bench/engine/bench-engine.ts --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
+  npm run bench:engine -- --model FOLDER --llama-cpp OTHERS --transformers-js OTHERS --python PYTHON [--write]
 
 Every program runs in a process of its own with the same number of threads, and they are asked in turns. Other programs
 spoil the numbers: let the machine be quiet.
@@ -34,8 +34,8 @@ spoil the numbers: let the machine be quiet.
   --prompt     tokens of the prompt that is measured (default 256)
   --streams    answers side by side, with commas between (default 1,2,4,8)
   --tokens     of each answer (default 32)
-  --images   also ask about images
-  --patience   seconds that a measurement waits for other programs to rest (default 20)
+  --images     also ask about images
+  --quiet-timeout  seconds that a measurement waits for other programs to rest (default 20)
   --title      what the table is called (default: the folder's name)
   --write      also write scripts/bench/results/bench-results.json and scripts/bench/engine/results.md, after every round`;
 
@@ -54,7 +54,7 @@ const { values: flags } = parseArgs({
     streams: value("1,2,4,8"),
     tokens: value("32"),
     images: { type: "boolean", default: false },
-    patience: value("20"),
+    "quiet-timeout": value("20"),
     title: { type: "string" },
     write: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -75,7 +75,7 @@ const options = {
   streams,
   answerTokens: wholeNumber("--tokens", flags.tokens, [2 * Math.max(...streams), 10_000]),
   asksImages: flags.images,
-  patienceS: wholeNumber("--patience", flags.patience, [0, 3600]),
+  quietTimeoutS: wholeNumber("--quiet-timeout", flags["quiet-timeout"], [0, 3600]),
 };
 
 await using stack = new AsyncDisposableStack();
@@ -138,6 +138,6 @@ async function writeTables(): Promise<void> {
     markdown(name.slice(PREFIX.length), measured as EngineResult),
   );
   const head =
-    "# The engine beside others\n\nWritten by `node scripts/bench/engine/bench-engine.ts --write`; its --help says how.";
+    "# The engine beside others\n\nWritten by `npm run bench:engine -- --write`; its --help says how.";
   await writeFile(TABLES, `${[head, ...tables].join("\n\n")}\n`);
 }

@@ -12,7 +12,7 @@ export interface ContestOptions {
   readonly answerTokens: number;
   readonly asksImages: boolean;
   /** How long a measurement waits for other programs to rest. */
-  readonly patienceS: number;
+  readonly quietTimeoutS: number;
 }
 
 /** All values of one figure, one for each round; null where others disturbed it, or where it was not measured. */
@@ -66,7 +66,7 @@ export async function* holdContest(
   for (let round = 0; round < options.rounds; round++) {
     for (const order of orders) {
       for (const peer of peers.filter(({ name }) => board.can(name, order))) {
-        const measured = await askQuietly(peer, order, options.patienceS);
+        const measured = await askQuietly(peer, order, options.quietTimeoutS);
         board.note(peer.name, order, round, measured);
         report(lineOf(round, order, peer.name, measured));
       }

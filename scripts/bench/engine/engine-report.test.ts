@@ -25,7 +25,7 @@ it("rounds that one of them lacks do not count, unless they have none in common"
   expect(ratio(sample("we", [null, 3]), sample("they", [null]))).toBeUndefined();
 });
 
-it("the table has a column for each, a ratio for all but the first, and a dash for what nobody measured", () => {
+it("the table has a column for each, a ratio for all but the first, and a dash for what was not measured", () => {
   const result: EngineResult = {
     date: "2026-01-02T03:04:05.000Z",
     cpu: "A CPU",

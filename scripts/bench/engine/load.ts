@@ -39,7 +39,7 @@ const { values: flags } = parseArgs({
 if (flags.help) {
   console.log(`Starts a model twice and prints how long that takes and how much memory.
 
-  node scripts/bench/engine/load.ts --model FOLDER [--dtype int4] [--cache FOLDER] [--title NAME] [--write]
+  npx node scripts/bench/engine/load.ts --model FOLDER [--dtype int4] [--cache FOLDER] [--title NAME] [--write]
 
   --cache  where quantized weights are kept (default: a folder that is deleted afterwards)
   --write  also write scripts/bench/results/bench-results.json, under the title (default: the folder's name)`);

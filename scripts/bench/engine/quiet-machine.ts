@@ -15,9 +15,9 @@ export interface Measured {
   readonly foreign: number;
 }
 
-/** Waits for others to rest, at most `patienceS` seconds, and asks. */
-export async function askQuietly(peer: PeerProcess, order: Order, patienceS: number): Promise<Measured> {
-  await waitForQuiet(patienceS);
+/** Waits for others to rest, at most `quietTimeoutS` seconds, and asks. */
+export async function askQuietly(peer: PeerProcess, order: Order, quietTimeoutS: number): Promise<Measured> {
+  await waitForQuiet(quietTimeoutS);
   const before = await cpuTimes();
   const ownBefore = await peer.cpuMs();
   const figures = await peer.ask(order);
@@ -25,8 +25,8 @@ export async function askQuietly(peer: PeerProcess, order: Order, patienceS: num
   return { figures, foreign: foreignShare(before, await cpuTimes(), own) };
 }
 
-async function waitForQuiet(patienceS: number): Promise<void> {
-  const until = performance.now() + 1000 * patienceS;
+async function waitForQuiet(quietTimeoutS: number): Promise<void> {
+  const until = performance.now() + 1000 * quietTimeoutS;
   while (performance.now() < until) {
     const before = await cpuTimes();
     await new Promise((resolve) => setTimeout(resolve, GLANCE_MS));

@@ -1,4 +1,4 @@
-/** Measures the built page in a browser: `node scripts/bench/page/bench-page.ts`. What answers is a stage that speaks at a set speed. */
+/** Measures the built page in a browser: `npm run bench:page`. The answers come from a stage that sends text at a set speed. */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -21,7 +21,7 @@ const PARTS: Readonly<Record<string, (service: Service, rounds: number) => Promi
 };
 const HELP = `Measures the page as a browser shows it: build it first ("npm run build").
 
-  node scripts/bench/page/bench-page.ts [--only ${Object.keys(PARTS).join("|")}] [--rounds 3] [--write]
+  npm run bench:page -- [--only ${Object.keys(PARTS).join("|")}] [--rounds 3] [--write]
 
 Other programs spoil the numbers: let the machine be quiet. The whole takes five minutes. Ends with 1 where a goal is missed.
 
@@ -58,7 +58,7 @@ const figures: Figure[] = [];
 const report = markdown(figures);
 console.log(report);
 if (flags.write) await writeFile(RESULTS, report);
-// For who runs it as a gate.
+// For a run as a gate.
 if (!figures.every(isMet)) process.exitCode = 1;
 
 async function atEach(measure: (slowdown: number) => Promise<readonly Figure[]>): Promise<readonly Figure[]> {

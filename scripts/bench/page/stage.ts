@@ -29,7 +29,7 @@ export class Stage implements AsyncDisposable {
   script: Script = { tokens: ["Yes."], perSecond: 100 };
   /** When each token of the last answer left, in milliseconds of this process's clock. */
   sentMs: number[] = [];
-  /** When who asked last had left; null while it listens. */
+  /** When the client of the last request had left; null while it listens. */
   leftMs: number | null = null;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
 

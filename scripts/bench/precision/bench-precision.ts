@@ -40,7 +40,7 @@ const { values: flags } = parseArgs({
 if (flags.help) {
   console.log(`Compares the precisions of weights on the demo model and on random ones.
 
-  node scripts/bench/precision/bench-precision.ts [--samples 60] [--per-kind 40] [--write]
+  npm run bench:precision -- [--samples 60] [--per-kind 40] [--write]
 
   --samples   questions whose distributions are compared
   --per-kind  questions of each kind that are answered and scored

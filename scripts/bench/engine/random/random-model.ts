@@ -9,7 +9,7 @@ import { SHAPES, tensorPlans } from "./shapes.ts";
 
 const HELP = `Writes a model of random weights.
 
-  node scripts/bench/engine/random/random-model.ts --shape ${Object.keys(SHAPES).join("|")} --out FOLDER
+  npx node scripts/bench/engine/random/random-model.ts --shape ${Object.keys(SHAPES).join("|")} --out FOLDER
 
 FOLDER becomes a model folder in Hugging Face's layout with float16 weights (2.8 GB and 14 GB for the two real shapes),
 and FOLDER/language-model.q4_0.gguf the same language model's shape for llama.cpp.
