@@ -87,7 +87,7 @@ export function computeTypeOf({ device }: SessionOptions, { computeType }: Engin
   if (possible.includes(chosen)) return chosen;
   throw new LlavaError(
     "invalid_request",
-    `computeType is ${JSON.stringify(chosen)}, but on the device ${type} ONNX Runtime computes in ${possible.join(" or ")} only. Take one of these, or another device.`,
+    `The compute type is ${JSON.stringify(chosen)}, but on the device ${type} ONNX Runtime computes in ${possible.join(" or ")} only. Take one of these, or another device.`,
   );
 }
 

@@ -54,7 +54,7 @@ export const MODEL_ROWS = {
   },
   threads: {
     flags: "--threads <number>",
-    help: "CPU threads (default: all cores)",
+    help: "CPU threads (default: the physical cores)",
     reader: whole(1, 1024),
     programs: { worker: {}, serve: { passedTo: ["worker"] }, chat: {} },
   },
