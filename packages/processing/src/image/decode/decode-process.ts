@@ -14,7 +14,11 @@ export type ImageTask = {
   readonly bytes: Uint8Array;
   readonly limits: ImageLimits;
 } & (
-  | { readonly type: "header" }
+  | {
+      readonly type: "header";
+      /** The bytes are the beginning of a longer file. */
+      readonly isStart: boolean;
+    }
   | { readonly type: "tiles"; readonly plan: TilePlan; readonly normalisation: Normalisation }
 );
 
@@ -24,6 +28,8 @@ export type ImageReply =
   /** The task has had all the time that it may have, and goes on until the parent ends the process. */
   | { readonly type: "late" }
   | ({ readonly type: "header" } & ImageSize)
+  /** The beginning of the file does not hold its header. */
+  | { readonly type: "incomplete" }
   /** values [tiles, 3, size, size] */
   | { readonly type: "tiles"; readonly values: Float32Array }
   | { readonly type: "refused"; readonly code: ErrorCode; readonly message: string };
@@ -49,7 +55,12 @@ async function work(task: ImageTask): Promise<void> {
 
 async function answer(task: ImageTask): Promise<ImageReply> {
   const { bytes, limits } = task;
-  if (task.type === "header") return { type: "header", ...(await readImageHeader(bytes, limits)) };
+  if (task.type === "header") {
+    const size = readImageHeader(bytes, limits);
+    // The whole file says what is wrong with it.
+    const known = await (task.isStart ? size.catch(() => null) : size);
+    return known === null ? { type: "incomplete" } : { type: "header", ...known };
+  }
   const image = await decodeImage(bytes, limits);
   return { type: "tiles", values: await tileValues(image, task.plan, task.normalisation) };
 }
