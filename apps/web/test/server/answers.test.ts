@@ -87,16 +87,16 @@ describe("stream of events: broken connections", () => {
   test("connections that break anywhere, any number of times, lose no character of an answer", async () => {
     await using proxy = await new BreakingProxy(url).open();
     const property = fc.asyncProperty(words, words, cuts, async (one, two, cutAfter) => {
-      const said = [one, two];
+      const answers = [one, two];
       const visitor = new Visitor(url);
       await (await visitor.send("DELETE", "/api/streams/none")).text();
       const streams: string[] = [];
-      const telling: Promise<void>[] = [];
-      for (const pieces of said) {
+      const sending: Promise<void>[] = [];
+      for (const pieces of answers) {
         const next = stage.next();
         streams.push(await visitor.ask());
         const exchange = (await next).begin();
-        telling.push(
+        sending.push(
           (async () => {
             for (const piece of pieces) {
               exchange.say(piece);
@@ -119,7 +119,7 @@ describe("stream of events: broken connections", () => {
         await reader.done;
         memory.take(reader);
       }
-      await Promise.all(telling);
+      await Promise.all(sending);
       proxy.next = Infinity;
       if (!memory.isComplete) {
         const after = memory.after;
@@ -131,7 +131,7 @@ describe("stream of events: broken connections", () => {
         await last.done;
         memory.take(last);
       }
-      expect(memory.texts).toEqual(said.map((pieces) => pieces.join("")));
+      expect(memory.texts).toEqual(answers.map((pieces) => pieces.join("")));
     });
     await fc.assert(property, { numRuns: 25 });
   });
