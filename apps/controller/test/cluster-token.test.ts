@@ -56,7 +56,7 @@ async function workersOf({ address }: Program): Promise<z.infer<typeof rows>["da
   return rows.parse(await (await fetch(`${address}/workers`)).json()).data;
 }
 
-interface Heard {
+interface ReceivedAnswer {
   readonly text: string;
   readonly ending: unknown;
   readonly numMoves: number;
@@ -67,7 +67,7 @@ async function ask(
   { address }: Program,
   sampling: object,
   onText: (numTexts: number) => Promise<void> = async () => undefined,
-): Promise<Heard> {
+): Promise<ReceivedAnswer> {
   const response = await fetch(`${address}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -99,7 +99,7 @@ async function ask(
 async function longAnswer(
   controller: Program,
   sampling: object,
-): Promise<{ readonly seeded: object; readonly undisturbed: Heard }> {
+): Promise<{ readonly seeded: object; readonly undisturbed: ReceivedAnswer }> {
   for (let seed = 1; seed <= 30; seed += 1) {
     const seeded = { ...sampling, seed };
     const undisturbed = await ask(controller, seeded);

@@ -70,8 +70,8 @@ describe("a chat answer", () => {
     });
     const { url } = await startController();
     await register(url, worker.url, ["m"]);
-    const said = [{ "x-llava-progress": "1" }, { "x-llava-progress": "yes\tno" }, {}];
-    for (const headers of said) await post(`${url}/v1/chat/completions`, { model: "m" }, headers);
+    const headersSent = [{ "x-llava-progress": "1" }, { "x-llava-progress": "yes\tno" }, {}];
+    for (const headers of headersSent) await post(`${url}/v1/chat/completions`, { model: "m" }, headers);
     expect(asked).toEqual(["1", undefined, undefined]);
   });
 

@@ -1,3 +1,4 @@
+/** Exports what every HTTP server shares; `@llava/server/command` has what a command line needs and loads no server. */
 export { LOOPBACK_ONLY, openAccess, readSecretFile, type Access } from "./auth/access.ts";
 export { newApiKey, parseKeyFile } from "./auth/api-keys.ts";
 export { addBlobRoutes } from "./blob-routes.ts";

@@ -23,7 +23,7 @@ export function endOnUncaught(log: FastifyBaseLogger, end: () => Promise<void>):
 
 async function endSoon(end: () => Promise<void>): Promise<never> {
   // A little more than the answers get, for their last events.
-  const patience = sleep(LAST_ANSWERS_MS + 2_000);
-  await Promise.race([end().catch(() => undefined), patience]);
+  const deadline = sleep(LAST_ANSWERS_MS + 2_000);
+  await Promise.race([end().catch(() => undefined), deadline]);
   return process.exit(EXIT_CODE);
 }

@@ -57,7 +57,7 @@ const step = fc.oneof(
   // Any registration that there ever was, as a request that failed late has one.
   fc.record({ type: fc.constant("remove"), index }),
   fc.record({ type: fc.constant("expire") }),
-  fc.record({ type: fc.constant("forgive"), ms: fc.nat(50) }),
+  fc.record({ type: fc.constant("extend"), ms: fc.nat(50) }),
   fc.record({ type: fc.constant("pass"), ms: fc.nat(60) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
@@ -108,7 +108,7 @@ class History {
         registry.expire();
         expect(registry.workers.filter((worker) => this.isExpired(worker))).toEqual([]);
         break;
-      case "forgive":
+      case "extend":
         registry.extendDeadlines(step.ms);
         break;
       case "pass":

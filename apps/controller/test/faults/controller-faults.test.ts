@@ -15,7 +15,7 @@ import {
   startControllerProcess,
   startWorkerProcess,
   tinyFolder,
-  type Heard,
+  type ReceivedAnswer,
   type TinyFolder,
 } from "./fault-fleet.ts";
 
@@ -27,7 +27,7 @@ const EXPIRY_S = 2;
 let folder: TinyFolder;
 let controller: Program;
 let workers: [Program, Program];
-let undisturbed: Heard;
+let undisturbed: ReceivedAnswer;
 
 beforeAll(async () => {
   folder = await tinyFolder();
@@ -50,7 +50,7 @@ async function numWorkers(number: number): Promise<void> {
 }
 
 /** Begins answers; resolves when all have sent some text. */
-async function begin(...urls: readonly string[]): Promise<readonly Promise<Heard>[]> {
+async function begin(...urls: readonly string[]): Promise<readonly Promise<ReceivedAnswer>[]> {
   const begun: Promise<unknown>[] = [];
   const answers = urls.map((url) => {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -37,7 +37,7 @@ export async function startWorkerProcess(
   return await start(WORKER, "--model-path", path, "--threads", "1", ...report, ...port, ...flags);
 }
 
-export interface Heard {
+export interface ReceivedAnswer {
   readonly text: string;
   /** How it ended: its finish reason, the code of its error event, or `HTTP` and a status. */
   readonly ending: string;
@@ -48,8 +48,8 @@ export async function ask(
   url: string,
   question: string,
   numTokens: number,
-  heard: (text: string) => void = () => {},
-): Promise<Heard> {
+  onText: (text: string) => void = () => {},
+): Promise<ReceivedAnswer> {
   const messages = [{ role: "user", content: question }];
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
@@ -63,7 +63,7 @@ export async function ask(
   let text = "";
   let ending = "";
   for await (const event of readChatStream(readBody(response.body))) {
-    if (event.type === "text-delta") heard((text += event.text));
+    if (event.type === "text-delta") onText((text += event.text));
     if (event.type === "finished") ending = event.reason;
     if (event.type === "error") ending = event.error.code;
   }

@@ -34,13 +34,17 @@ async function proxyTo(target: string): Promise<TcpProxy> {
   return proxy;
 }
 
-interface Heard {
+interface ReceivedAnswer {
   readonly text: string;
   /** How it ended: its finish reason, or the code of its error. */
   readonly ending: string;
 }
 
-async function ask(url: string, seed: number, heard: (numTexts: number) => void = () => {}): Promise<Heard> {
+async function ask(
+  url: string,
+  seed: number,
+  onText: (numTexts: number) => void = () => {},
+): Promise<ReceivedAnswer> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -51,7 +55,7 @@ async function ask(url: string, seed: number, heard: (numTexts: number) => void 
   let numTexts = 0;
   for await (const event of readChatStream(readBody(response.body))) {
     if (event.type === "text-delta") text += event.text;
-    if (event.type === "text-delta") heard((numTexts += 1));
+    if (event.type === "text-delta") onText((numTexts += 1));
     if (event.type === "finished") ending = event.reason;
     if (event.type === "error") ending = event.error.code;
   }

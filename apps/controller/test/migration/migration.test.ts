@@ -100,9 +100,9 @@ function breaks(response: ServerResponse): boolean {
 describe("an answer that breaks off", () => {
   it.each([0, 1, 5, LENGTH - 1, LENGTH])("after %i tokens goes on from another worker", async (position) => {
     const { url, second } = await startPair(breaks, position);
-    const heard = await ask(url);
-    expect(heard).toMatchObject({ ...UNBROKEN, comments: [": migrated"] });
-    expect(heard.ids.size).toBe(1);
+    const answer = await ask(url);
+    expect(answer).toMatchObject({ ...UNBROKEN, comments: [": migrated"] });
+    expect(answer.ids.size).toBe(1);
     expect(second.asked).toEqual(["/v1/chat/completions"]);
     await until(async () => (await numStreams(url)) === 0);
   });
@@ -122,9 +122,9 @@ describe("an answer that breaks off", () => {
       response.write(`${line}\n\n`, () => response.destroy());
       return false;
     }, 0);
-    const heard = await ask(url);
-    expect(heard).toMatchObject(UNBROKEN);
-    expect(heard.comments).toContain(line);
+    const answer = await ask(url);
+    expect(answer).toMatchObject(UNBROKEN);
+    expect(answer.comments).toContain(line);
   });
 
   it("in the middle of an event leaves no piece of it", async () => {

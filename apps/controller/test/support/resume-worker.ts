@@ -69,8 +69,8 @@ async function answer(
   const { model, seed, llava_resume: resume } = body;
   const max_tokens = body.max_new_tokens ?? body.max_tokens;
   const isResumable = request.headers[RESUME_HEADER] === "1";
-  const said = resume?.tokens ?? [];
-  if (said.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
+  const sentTokens = resume?.tokens ?? [];
+  if (sentTokens.some((id, position) => id !== tokenAt(resume?.seed ?? seed, position)))
     return respondJson(response, 400, {
       error: { message: "These are no tokens of mine.", code: "invalid_request" },
     });
@@ -86,7 +86,7 @@ async function answer(
   const words = isWire ? wireWords(body) : (word: string) => encodeSseJson(textChunk(head, word));
   if (isWire) write(resume === undefined ? words("") : "\0");
   else if (resume === undefined) write(encodeSseJson(roleChunk(head)));
-  for (let position = said.length; position < max_tokens; position += 1) {
+  for (let position = sentTokens.length; position < max_tokens; position += 1) {
     if (stepMs > 0) await sleep(stepMs);
     if (response.destroyed || !(await step(position, response))) return;
     const id = tokenAt(seed, position);

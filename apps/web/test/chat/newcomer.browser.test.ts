@@ -71,11 +71,11 @@ test("a sample, a question, a true answer word by word; a further question; one 
   expect(await wholeAnswer("Describe the image.")).toBe(ALL_SHAPES);
   await visit.send("What color is the circle?");
   expect(await wholeAnswer("What color is the circle?")).toBe("The circle is red.");
-  const said = await firstWords(() => visit.send("Describe the image."));
+  const stopped = await firstWords(() => visit.send("Describe the image."));
   await visit.button("Stop").click();
   await visit.answer("stopped").waitFor();
   service.proxy.release();
-  await expectBegun(said);
+  await expectBegun(stopped);
   await visit.send("Is there a yellow star?");
   expect(await wholeAnswer("Is there a yellow star?")).toBe("Yes, there is a yellow star.");
 });

@@ -17,7 +17,7 @@ import { createApp } from "../../src/server/web-app.ts";
 import { BreakingProxy } from "../support/breaking-proxy.ts";
 import { ControllerStage } from "../support/controller-stage.ts";
 import { JSON_TYPE, QUESTION, Visitor } from "../support/visitor.ts";
-import type { Ear } from "../support/visitor.ts";
+import type { EventReader } from "../support/visitor.ts";
 
 /** The machine may be busy. */
 
@@ -70,12 +70,12 @@ class Memory {
     return this.#lastId === "" ? undefined : this.#lastId;
   }
 
-  take(ear: Ear): void {
+  take(reader: EventReader): void {
     for (const [stream, text] of this.#texts) {
-      this.#texts.set(stream, ear.textOf(stream, text));
-      if (ear.hasEnd(stream)) this.#ended.add(stream);
+      this.#texts.set(stream, reader.textOf(stream, text));
+      if (reader.hasEnd(stream)) this.#ended.add(stream);
     }
-    this.#lastId = ear.lastId || this.#lastId;
+    this.#lastId = reader.lastId || this.#lastId;
   }
 }
 
@@ -87,16 +87,16 @@ describe("stream of events: broken connections", () => {
   test("connections that break anywhere, any number of times, lose no character of an answer", async () => {
     await using proxy = await new BreakingProxy(url).open();
     const property = fc.asyncProperty(words, words, cuts, async (one, two, cutAfter) => {
-      const said = [one, two];
+      const answers = [one, two];
       const visitor = new Visitor(url);
       await (await visitor.send("DELETE", "/api/streams/none")).text();
       const streams: string[] = [];
-      const telling: Promise<void>[] = [];
-      for (const pieces of said) {
+      const sending: Promise<void>[] = [];
+      for (const pieces of answers) {
         const next = stage.next();
         streams.push(await visitor.ask());
         const exchange = (await next).begin();
-        telling.push(
+        sending.push(
           (async () => {
             for (const piece of pieces) {
               exchange.say(piece);
@@ -110,16 +110,16 @@ describe("stream of events: broken connections", () => {
       for (const bytes of cutAfter) {
         proxy.next = bytes;
         const after = memory.after;
-        const ear = await visitor
+        const reader = await visitor
           .listen({ url: proxy.url, ...(after === undefined ? {} : { after }) })
           .catch(() => null);
-        if (ear === null) continue;
-        await Promise.race([ear.done, new Promise((resolve) => setTimeout(resolve, 30))]);
-        ear.leave();
-        await ear.done;
-        memory.take(ear);
+        if (reader === null) continue;
+        await Promise.race([reader.done, new Promise((resolve) => setTimeout(resolve, 30))]);
+        reader.leave();
+        await reader.done;
+        memory.take(reader);
       }
-      await Promise.all(telling);
+      await Promise.all(sending);
       proxy.next = Infinity;
       if (!memory.isComplete) {
         const after = memory.after;
@@ -131,7 +131,7 @@ describe("stream of events: broken connections", () => {
         await last.done;
         memory.take(last);
       }
-      expect(memory.texts).toEqual(said.map((pieces) => pieces.join("")));
+      expect(memory.texts).toEqual(answers.map((pieces) => pieces.join("")));
     });
     await fc.assert(property, { numRuns: 25 });
   });
@@ -140,7 +140,7 @@ describe("stream of events: broken connections", () => {
 describe("stream of events: a slow reader", () => {
   test("is disconnected, delays no other, and gets everything when it connects again", async () => {
     const visitor = new Visitor(url);
-    const ear = await visitor.listen();
+    const reader = await visitor.listen();
     const slow = connect(Number(new URL(url).port), "127.0.0.1");
     slow.write(`GET /api/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: ${visitor.cookie}\r\n\r\n`);
     await once(slow, "readable");
@@ -153,8 +153,8 @@ describe("stream of events: a slow reader", () => {
       for (let at = 0; at < whole.length; at += 60_000) exchange.say(whole.slice(at, at + 60_000));
       exchange.finish();
       streams.push(stream);
-      await expect.poll(() => ear.hasEnd(stream)).toBe(true);
-      expect(ear.textOf(stream)).toBe(whole);
+      await expect.poll(() => reader.hasEnd(stream)).toBe(true);
+      expect(reader.textOf(stream)).toBe(whole);
     }
     const cut = once(slow, "close");
     slow.on("error", () => undefined);
@@ -166,7 +166,7 @@ describe("stream of events: a slow reader", () => {
     const last = streams.at(-1) ?? "";
     await expect.poll(() => again.hasEnd(last)).toBe(true);
     for (const stream of streams) expect(again.textOf(stream)).toBe(whole);
-    for (const one of [ear, again]) one.leave();
+    for (const one of [reader, again]) one.leave();
   });
 });
 
@@ -182,7 +182,7 @@ describe("other origins and other browsers", () => {
 
   test.each(ORIGINS)("a page of %s can change nothing and reads no answer", async (origin) => {
     const visitor = new Visitor(url);
-    const ear = await visitor.listen();
+    const reader = await visitor.listen();
     const next = stage.next();
     const stream = await visitor.ask();
     (await next).begin();
@@ -199,8 +199,8 @@ describe("other origins and other browsers", () => {
       expect(response.status, path).toBe(403);
       expect([...response.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
     }
-    expect(ear.hasEnd(stream)).toBe(false);
-    ear.leave();
+    expect(reader.hasEnd(stream)).toBe(false);
+    reader.leave();
   });
 
   test("forms of other pages are no questions, whatever they call themselves", async () => {
@@ -222,15 +222,15 @@ describe("other origins and other browsers", () => {
     const visitor = new Visitor(url);
     const stream = await visitor.ask();
     for (const cookie of ["llava_session=../../etc", `llava_session=${"0".repeat(33)}`, "other=1"]) {
-      const stranger = new Visitor(url);
-      stranger.cookie = cookie;
-      const ear = await stranger.listen();
-      expect(stranger.cookie).toMatch(/^llava_session=[0-9a-f]{32}$/);
-      expect(await ear.heard("hello")).toEqual({ type: "hello", streams: [] });
-      ear.leave();
+      const other = new Visitor(url);
+      other.cookie = cookie;
+      const reader = await other.listen();
+      expect(other.cookie).toMatch(/^llava_session=[0-9a-f]{32}$/);
+      expect(await reader.received("hello")).toEqual({ type: "hello", streams: [] });
+      reader.leave();
     }
     const own = await visitor.listen();
-    expect(await own.heard("hello")).toEqual({ type: "hello", streams: [stream] });
+    expect(await own.received("hello")).toEqual({ type: "hello", streams: [stream] });
     own.leave();
   });
 });
@@ -249,15 +249,15 @@ describe("limits", () => {
     for (let i = 0; i < 70; i++)
       await Promise.all(
         Array.from({ length: 15 }, async () => {
-          const ear = await new Visitor(url).listen();
-          ear.leave();
-          await ear.done;
+          const reader = await new Visitor(url).listen();
+          reader.leave();
+          await reader.done;
         }),
       );
-    const ears = [await done.listen(), await busy.listen()] as const;
-    expect(await ears[0].heard("hello")).toEqual({ type: "hello", streams: [] });
-    expect(await ears[1].heard("hello")).toEqual({ type: "hello", streams: [stream] });
-    for (const ear of ears) ear.leave();
+    const readers = [await done.listen(), await busy.listen()] as const;
+    expect(await readers[0].received("hello")).toEqual({ type: "hello", streams: [] });
+    expect(await readers[1].received("hello")).toEqual({ type: "hello", streams: [stream] });
+    for (const reader of readers) reader.leave();
   });
 
   test("an answer without a connected browser is stopped after ten minutes", async () => {
@@ -268,12 +268,12 @@ describe("limits", () => {
     const stream = await visitor.ask();
     const exchange = (await next).begin().say("On and on");
     vi.advanceTimersByTime(9 * 60_000);
-    const ear = await visitor.listen();
-    await ear.heard("snapshot");
+    const reader = await visitor.listen();
+    await reader.received("snapshot");
     vi.advanceTimersByTime(15 * 60_000);
-    expect(ear.hasEnd(stream)).toBe(false);
-    ear.leave();
-    await ear.done;
+    expect(reader.hasEnd(stream)).toBe(false);
+    reader.leave();
+    await reader.done;
     let isLeft = false;
     void exchange.left.then(() => (isLeft = true));
     // The server notices the closed connection a moment later.
@@ -284,22 +284,24 @@ describe("limits", () => {
       })
       .toBe(true);
     const after = await visitor.listen();
-    expect(await after.heard("snapshot")).toMatchObject({ text: "On and on", end: { kind: "stopped" } });
+    expect(await after.received("snapshot")).toMatchObject({ text: "On and on", end: { kind: "stopped" } });
     after.leave();
   });
 
   test("an answer that is not ready after half an hour fails", async () => {
     await reopenInFakeTime("setTimeout", "clearTimeout", "performance");
     const visitor = new Visitor(url);
-    const ear = await visitor.listen();
+    const reader = await visitor.listen();
     const next = stage.next();
     await visitor.ask();
     const exchange = (await next).begin().say("On and on");
-    await ear.heard("delta");
+    await reader.received("delta");
     vi.advanceTimersByTime(30 * 60_000 + 1);
     await exchange.left;
-    expect(await ear.heard("end")).toMatchObject({ end: { kind: "failed", error: { code: "timeout" } } });
-    ear.leave();
+    expect(await reader.received("end")).toMatchObject({
+      end: { kind: "failed", error: { code: "timeout" } },
+    });
+    reader.leave();
   });
 
   type Faked = "setTimeout" | "clearTimeout" | "setInterval" | "clearInterval" | "performance";
@@ -313,7 +315,7 @@ describe("limits", () => {
 
 test("a server that stops says so in every answer before it ends the connections", async () => {
   const visitor = new Visitor(url);
-  const ears = [await visitor.listen(), await visitor.listen()];
+  const readers = [await visitor.listen(), await visitor.listen()];
   const exchanges = [];
   for (let i = 0; i < 3; i++) {
     const next = stage.next();
@@ -321,9 +323,9 @@ test("a server that stops says so in every answer before it ends the connections
     exchanges.push((await next).begin().say("Not yet"));
   }
   await app.close();
-  for (const ear of ears) {
-    await ear.done;
-    const ends = ear.events.filter(({ type }) => type === "end");
+  for (const reader of readers) {
+    await reader.done;
+    const ends = reader.events.filter(({ type }) => type === "end");
     expect(ends).toHaveLength(3);
     for (const end of ends)
       expect(end).toMatchObject({

@@ -37,7 +37,7 @@ export class Visitor {
   }
 
   /** @param url another address of the same server */
-  async listen({ after, query = "", url = this.#url }: Listening = {}): Promise<Ear> {
+  async listen({ after, query = "", url = this.#url }: Listening = {}): Promise<EventReader> {
     const leaving = new AbortController();
     const since = after === undefined ? "" : `&after=${after}`;
     const response = await fetch(`${url}/api/events?${query}${since}`, {
@@ -46,7 +46,7 @@ export class Visitor {
     });
     expect(response.status).toBe(200);
     this.#keep(response);
-    return new Ear(response, leaving);
+    return new EventReader(response, leaving);
   }
 
   #keep(response: Response): void {
@@ -64,7 +64,7 @@ interface Listening {
   readonly url?: string;
 }
 
-export class Ear {
+export class EventReader {
   readonly events: PageEvent[] = [];
   /** Id of the last whole event. */
   lastId = "";
@@ -100,7 +100,7 @@ export class Ear {
     );
   }
 
-  async heard(type: PageEvent["type"]): Promise<PageEvent> {
+  async received(type: PageEvent["type"]): Promise<PageEvent> {
     await expect.poll(() => this.events.find((event) => event.type === type)).toBeDefined();
     return this.events.find((event) => event.type === type) as PageEvent;
   }

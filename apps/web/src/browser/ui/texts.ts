@@ -291,7 +291,7 @@ export const TEXTS = {
     hidden:
       "The controller does not show its workers to this page. Open the page on the controller's own machine, or with an operator's key.",
     pause: "Pause",
-    continueAnswer: "Go on",
+    resume: "Go on",
     paused: "Paused",
     age: (seconds: number) => `${seconds} s old`,
     live: "live",

@@ -47,19 +47,19 @@ describe("an answer", () => {
       .say("The circle")
       .say(" is red.")
       .finish();
-    for (const ear of [first, second]) {
-      await ear.heard("end");
-      expect(ear.textOf(stream)).toBe("The circle is red.");
-      expect(ear.events[0]).toMatchObject({ type: "hello" });
-      expect(ear.events.filter(({ type }) => type === "end")).toEqual([
+    for (const reader of [first, second]) {
+      await reader.received("end");
+      expect(reader.textOf(stream)).toBe("The circle is red.");
+      expect(reader.events[0]).toMatchObject({ type: "hello" });
+      expect(reader.events.filter(({ type }) => type === "end")).toEqual([
         expect.objectContaining({ end: expect.objectContaining({ kind: "finished", reason: "stop" }) }),
       ]);
-      expect(ear.events).toContainEqual({
+      expect(reader.events).toContainEqual({
         type: "progress",
         stream,
         progress: { kind: "reading", done: 10, total: 83 },
       });
-      ear.leave();
+      reader.leave();
     }
   });
 
@@ -69,50 +69,50 @@ describe("an answer", () => {
     const stream = await browser.ask();
     const exchange = (await next).begin().say("One, ");
     const before = await browser.listen();
-    await before.heard("snapshot");
+    await before.received("snapshot");
     exchange.say("two, ");
-    await before.heard("delta");
+    await before.received("delta");
     before.leave();
     await before.done;
     exchange.say("three").finish();
     const after = await browser.listen({ after: before.lastId });
-    await after.heard("end");
+    await after.received("end");
     expect(after.events.some(({ type }) => type === "snapshot")).toBe(false);
     expect(after.textOf(stream, before.textOf(stream))).toBe("One, two, three");
     // An id of another process gives everything from the start.
     const fresh = await browser.listen({ after: "0000-7" });
-    await fresh.heard("snapshot");
+    await fresh.received("snapshot");
     expect(fresh.textOf(stream)).toBe("One, two, three");
-    for (const ear of [after, fresh]) ear.leave();
+    for (const reader of [after, fresh]) reader.leave();
   });
 
   test("is stopped by its own browser only, and asking twice is the same", async () => {
     const browser = new Visitor(url);
-    const ear = await browser.listen();
+    const reader = await browser.listen();
     const next = stage.next();
     const stream = await browser.ask();
     const exchange = (await next).begin().say("On and on");
-    await ear.heard("delta");
-    const stranger = new Visitor(url);
-    await (await stranger.listen()).heard("hello");
-    expect((await stranger.send("DELETE", `/api/streams/${stream}`)).status).toBe(204);
-    expect(ear.events.some(({ type }) => type === "end")).toBe(false);
+    await reader.received("delta");
+    const other = new Visitor(url);
+    await (await other.listen()).received("hello");
+    expect((await other.send("DELETE", `/api/streams/${stream}`)).status).toBe(204);
+    expect(reader.events.some(({ type }) => type === "end")).toBe(false);
     for (let i = 0; i < 2; i++)
       expect((await browser.send("DELETE", `/api/streams/${stream}`)).status).toBe(204);
     await exchange.left;
-    expect(await ear.heard("end")).toMatchObject({ stream, end: { kind: "stopped" } });
-    ear.leave();
+    expect(await reader.received("end")).toMatchObject({ stream, end: { kind: "stopped" } });
+    reader.leave();
   });
 
   test("that fails says why, and when to try again", async () => {
     const browser = new Visitor(url);
-    const ear = await browser.listen();
+    const reader = await browser.listen();
     const next = stage.next();
     await browser.ask();
     (await next).refuse(new LlavaError("overloaded", "All places are taken. Try again in 2 s."), {
       "retry-after": "2",
     });
-    expect(await ear.heard("end")).toMatchObject({
+    expect(await reader.received("end")).toMatchObject({
       end: {
         kind: "failed",
         error: {
@@ -123,19 +123,21 @@ describe("an answer", () => {
         },
       },
     });
-    ear.leave();
+    reader.leave();
   });
 
   test("that breaks off is incomplete", async () => {
     const browser = new Visitor(url);
-    const ear = await browser.listen();
+    const reader = await browser.listen();
     const next = stage.next();
     await browser.ask();
     const exchange = (await next).begin().say("The circle");
-    await ear.heard("delta");
+    await reader.received("delta");
     exchange.breakOff();
-    expect(await ear.heard("end")).toMatchObject({ end: { kind: "failed", error: { code: "worker_lost" } } });
-    ear.leave();
+    expect(await reader.received("end")).toMatchObject({
+      end: { kind: "failed", error: { code: "worker_lost" } },
+    });
+    reader.leave();
   });
 });
 
@@ -165,16 +167,16 @@ describe("limits", () => {
 
 describe("models", () => {
   test("are sent on every connection, and again when the controller is gone", async () => {
-    const ear = await new Visitor(url).listen();
-    expect(await ear.heard("models")).toMatchObject({
+    const reader = await new Visitor(url).listen();
+    expect(await reader.received("models")).toMatchObject({
       models: [{ card: { id: "llava-demo" }, state: "ready", numWorkers: 1 }],
       problem: null,
     });
     await stage.close();
     await expect
-      .poll(() => ear.events.at(-1))
+      .poll(() => reader.events.at(-1))
       .toMatchObject({ type: "models", models: [{ state: "gone" }], problem: { code: "no_worker" } });
-    ear.leave();
+    reader.leave();
   });
 });
 
@@ -183,17 +185,20 @@ describe("the cluster", () => {
     const series = { "5m": { end_ms: 1 }, "1h": { end_ms: 1 }, "24h": { end_ms: 1 } };
     stage.cluster = { workers: [], series };
     const visitor = new Visitor(url);
-    const ears = [await visitor.listen(), await visitor.listen({ query: "cluster=1" })] as const;
-    expect(await ears[1].heard("cluster")).toEqual({ type: "cluster", cluster: { workers: [], series } });
+    const readers = [await visitor.listen(), await visitor.listen({ query: "cluster=1" })] as const;
+    expect(await readers[1].received("cluster")).toEqual({
+      type: "cluster",
+      cluster: { workers: [], series },
+    });
     // A series that has not grown is not sent again.
     stage.cluster = { workers: [], series: { ...series, "5m": { end_ms: 2 } } };
     await expect
-      .poll(() => ears[1].events.at(-1))
+      .poll(() => readers[1].events.at(-1))
       .toEqual({ type: "cluster", cluster: { workers: [], series: { "5m": { end_ms: 2 } } } });
     stage.cluster = null;
-    await expect.poll(() => ears[1].events.at(-1)).toEqual({ type: "cluster", cluster: null });
-    expect(ears[0].events.some(({ type }) => type === "cluster")).toBe(false);
-    for (const ear of ears) ear.leave();
+    await expect.poll(() => readers[1].events.at(-1)).toEqual({ type: "cluster", cluster: null });
+    expect(readers[0].events.some(({ type }) => type === "cluster")).toBe(false);
+    for (const reader of readers) reader.leave();
   });
 });
 
@@ -208,13 +213,13 @@ describe("an image", () => {
     expect((await fetch(place, { method: "PUT", headers, body: bytes })).status).toBe(201);
     expect((await fetch(place, { method: "HEAD" })).status).toBe(200);
     const visitor = new Visitor(url);
-    const ear = await visitor.listen();
+    const reader = await visitor.listen();
     await visitor.ask({
       model: "llava-demo",
       messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: key } }] }],
     });
-    await ear.heard("end");
-    ear.leave();
+    await reader.received("end");
+    reader.leave();
     await expect.poll(async () => (await lines()).length).toBe(1);
     const md5 = createHash("md5").update(bytes).digest("hex");
     expect(await lines()).toMatchObject([{ type: "chat", images: [md5] }]);

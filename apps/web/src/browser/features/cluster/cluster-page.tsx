@@ -56,7 +56,7 @@ function Freshness({ state }: { readonly state: ClusterState }): JSX.Element {
         {isPaused.value ? `${TEXTS.cluster.paused}, ${word}` : word}
       </span>
       <button type="button" class="text-button" onClick={() => (isPaused.value = !isPaused.value)}>
-        {isPaused.value ? TEXTS.cluster.continueAnswer : TEXTS.cluster.pause}
+        {isPaused.value ? TEXTS.cluster.resume : TEXTS.cluster.pause}
       </button>
     </>
   );

@@ -95,7 +95,7 @@ function ModelPicker({ models }: { readonly models: Models }): JSX.Element {
   );
 }
 
-/** State of the chosen model as a word, because a colour alone cannot be told by everybody. */
+/** State of the chosen model as a word, because some users cannot distinguish the colours. */
 function stateOf(models: Models): { readonly word: string; readonly kind: string } {
   const { states } = TEXTS.models;
   const selected = models.selected.value;

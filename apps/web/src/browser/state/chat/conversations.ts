@@ -73,11 +73,11 @@ export class Conversations {
       this.#found.value = null;
       return;
     }
-    const said = new Map([...this.#all.value.values()].map(({ id, title }) => [id, title]));
+    const texts = new Map([...this.#all.value.values()].map(({ id, title }) => [id, title]));
     for (const { conversationId, text } of await this.#store.allMessages())
-      said.set(conversationId, `${said.get(conversationId) ?? ""}\n${text}`);
+      texts.set(conversationId, `${texts.get(conversationId) ?? ""}\n${text}`);
     if (this.query.value !== query) return;
-    const found = [...said].filter(([, text]) => words.every((word) => text.toLowerCase().includes(word)));
+    const found = [...texts].filter(([, text]) => words.every((word) => text.toLowerCase().includes(word)));
     this.#found.value = new Set(found.map(([id]) => id));
   }
 }
