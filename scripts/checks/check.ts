@@ -8,7 +8,7 @@ import { documentFaults } from "./check-documents.ts";
 import { layerFaults } from "./check-layers.ts";
 import { layoutFaults } from "./check-layout.ts";
 import { wordFaults } from "./check-words.ts";
-import { readSources } from "./source-imports.ts";
+import { readSources, type Source } from "./source-imports.ts";
 import { trackedFiles } from "./tracked-files.ts";
 
 /** What a step found wrong, in words; empty when all is well. */
@@ -21,13 +21,16 @@ interface Step {
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** Parsed by the first of the two steps that look at imports. */
+let sources: Promise<readonly Source[]> | undefined;
+
 const STEPS: readonly Step[] = [
   command("format", "npm run --silent format -- --check"),
   command("lint", "npm run --silent lint"),
   command("types", "npm run --silent types"),
   command("dead code", "knip --config scripts/knip.json --no-config-hints"),
-  files("import table", async (all) => await importFaults(ROOT, all, await readSources(ROOT, all))),
-  files("layers", async (all) => layerFaults(await readSources(ROOT, all))),
+  files("import table", async (all) => await importFaults(ROOT, all, await sourcesAmong(all))),
+  files("layers", async (all) => layerFaults(await sourcesAmong(all))),
   files("layout", (all) => layoutFaults(all)),
   files("words", async (all) => await wordFaults(ROOT, all)),
   command("references", "npm run --silent docs -- --check"),
@@ -51,6 +54,11 @@ async function check(steps: readonly Step[]): Promise<boolean> {
     isGood &&= findings === "";
   }
   return isGood;
+}
+
+async function sourcesAmong(all: readonly string[]): Promise<readonly Source[]> {
+  sources ??= readSources(ROOT, all);
+  return await sources;
 }
 
 /** A step over the files of the repository: a sentence for each fault. */

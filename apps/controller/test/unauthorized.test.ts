@@ -33,7 +33,7 @@ async function startMember(
   const app = createServer({
     bodies: "json",
     seeAlso: "",
-    access: { keys: null, token, anonymous: "nobody" },
+    access: { keys: null, token, anonymous: "none" },
   });
   let url = "";
   addChallengeRoute(app, token, () => ({ address: claims ?? url, incarnation: null }));

@@ -36,7 +36,7 @@ test("every route lets in the callers of its role and no others", async () => {
 });
 
 test("with a token and no keys programs of this machine are refused too, but for the public routes", async () => {
-  const access: Access = { keys: null, token: TOKEN, anonymous: "nobody" };
+  const access: Access = { keys: null, token: TOKEN, anonymous: "none" };
   const app = buildApp(server.service, pino({ level: "silent" }), { access });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   try {

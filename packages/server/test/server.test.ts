@@ -23,7 +23,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "llava-server-"));
   const file = join(folder, "keys.txt");
   await writeFile(file, [user, admin, gateway].map(({ line }) => line).join("\n"));
-  access = { keys: openApiKeys(file), token: TOKEN, anonymous: "nobody" };
+  access = { keys: openApiKeys(file), token: TOKEN, anonymous: "none" };
 });
 afterAll(async () => rm(folder, { recursive: true }));
 afterEach(async () => {
@@ -82,7 +82,7 @@ describe("roles", () => {
   });
 
   test("anonymous access opens the user's routes only", async () => {
-    await start({ access: { keys: null, token: null, anonymous: "everybody" } });
+    await start({ access: { keys: null, token: null, anonymous: "all" } });
     const headers = { "x-forwarded-for": "203.0.113.9" };
     const seen = ["/user", "/admin", "/cluster"].map(
       async (path) => (await ask(url + path, { headers })).status,

@@ -16,7 +16,7 @@ export function strictAccess(hasToken: boolean): Access {
   return {
     keys: { find: (secret) => bySecret.get(secret) ?? null, reload: () => 2, isReadableByOthers: false },
     token: hasToken ? TOKEN : null,
-    anonymous: "nobody",
+    anonymous: "none",
   };
 }
 

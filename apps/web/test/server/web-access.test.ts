@@ -44,7 +44,7 @@ beforeEach(async () => {
       isReadableByOthers: false,
     },
     token: null,
-    anonymous: "nobody",
+    anonymous: "none",
   };
   controller = createServer({ bodies: "bytes", seeAlso: "", access });
   const config = { role: "user" } as const;

@@ -30,14 +30,14 @@ test.each(["controller", "worker", "web"] as const)(
     for (const host of ["0.0.0.0", "::", "10.0.0.5", "gpu-box", ""]) {
       expect(() => openAccess({ host }, program)).toThrow("--allow-anonymous");
     }
-    expect(openAccess({ ...OPEN, allowAnonymous: true }, program).anonymous).toBe("everybody");
-    expect(openAccess({ ...OPEN, apiKeyFile }, program).anonymous).toBe("nobody");
+    expect(openAccess({ ...OPEN, allowAnonymous: true }, program).anonymous).toBe("all");
+    expect(openAccess({ ...OPEN, apiKeyFile }, program).anonymous).toBe("none");
   },
 );
 
 test("with a cluster token alone a controller serves this machine, a worker only its controller", () => {
   expect(openAccess({ ...OPEN, clusterTokenFile }, "controller").anonymous).toBe("loopback");
-  expect(openAccess({ ...OPEN, clusterTokenFile }, "worker").anonymous).toBe("nobody");
+  expect(openAccess({ ...OPEN, clusterTokenFile }, "worker").anonymous).toBe("none");
   expect(openAccess({ ...LOCAL, clusterTokenFile }, "worker").token).toBe("a token of enough length");
 });
 

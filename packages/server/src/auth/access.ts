@@ -8,7 +8,7 @@ export interface Access {
   readonly keys: ApiKeys | null;
   readonly token: string | null;
   /** Clients that may use `user` routes without a key. */
-  readonly anonymous: "nobody" | "loopback" | "everybody";
+  readonly anonymous: "none" | "loopback" | "all";
 }
 
 /** Access of a server without keys and token, also in tests that name neither. */
@@ -48,9 +48,9 @@ function anonymousOf(
   isAllowed: boolean,
   program: "controller" | "worker" | "web",
 ): Access["anonymous"] {
-  if (keys !== null) return "nobody";
-  if (isAllowed) return "everybody";
-  return program === "worker" && token !== null ? "nobody" : "loopback";
+  if (keys !== null) return "none";
+  if (isAllowed) return "all";
+  return program === "worker" && token !== null ? "none" : "loopback";
 }
 
 /** The token from the file, otherwise from the environment, from which it is removed: no child process needs it. */

@@ -59,8 +59,8 @@ export function checkRole(principal: Principal, role: Role, access: Access): voi
     );
   }
   if (principal.kind === "key") return;
-  if (access.anonymous !== "nobody" && principal.isLocal) return;
-  if (access.anonymous === "everybody" && role === "user") return;
+  if (access.anonymous !== "none" && principal.isLocal) return;
+  if (access.anonymous === "all" && role === "user") return;
   throw new LlavaError("unauthorized", withoutKey(access));
 }
 
